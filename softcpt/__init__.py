@@ -1,0 +1,47 @@
+"""Multi-task prompt tuning for CLIP-like models: SoftCPT, CoOp and their kin on an exact shared-prefix text engine.
+
+    clip = softcpt.load_clip("ViT-B/16")
+    tasks = softcpt.TaskSet([softcpt.Task("flowers", ["rose", "tulip"]), softcpt.Task("pets", ["cat", "dog"])])
+    prompter = softcpt.build_prompter("SoftCPT", clip, tasks, n_ctx=16, task_n_ctx=4)
+    loss = tasks.loss(prompter(images), labels)
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+# Loaded when first used: `softcpt --help` and the command line's own errors must not wait for torch.
+_PUBLIC = {
+    "Clip": "backbone",
+    "load_clip": "backbone",
+    "Task": "tasks",
+    "TaskSet": "tasks",
+    "Prompter": "prompters",
+    "build_prompter": "prompters",
+    "list_prompters": "prompters",
+    "few_shot_indices": "fewshot",
+    "engine": "dassl",
+    "UserError": "errors",
+}
+__all__ = [*_PUBLIC, "__version__"]
+
+if TYPE_CHECKING:
+    from softcpt.backbone import Clip, load_clip
+    from softcpt.dassl import engine
+    from softcpt.errors import UserError
+    from softcpt.fewshot import few_shot_indices
+    from softcpt.prompters import Prompter, build_prompter, list_prompters
+    from softcpt.tasks import Task, TaskSet
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'softcpt' has no attribute '{name}'")
+    return getattr(importlib.import_module(f"softcpt.{_PUBLIC[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_PUBLIC])

@@ -1,0 +1,60 @@
+"""Methods by name. A name is a prompter class and the options that make it that method."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+from softcpt.backbone import Clip
+from softcpt.errors import UserError
+from softcpt.prompters.base import Prompter, PromptOptions
+from softcpt.prompters.coop import CoOp
+from softcpt.prompters.softcpt import SoftCPT
+from softcpt.prompters.zeroshot import ZeroShot
+from softcpt.tasks import TaskSet
+
+# SoftCPT's variants: class features N(o) / C(lass) A(gnostic) or S(pecific), then task context A(gnostic) or S(pecific).
+METHODS: dict[str, tuple[type[Prompter], dict[str, Any]]] = {
+    "ZeroShot": (ZeroShot, {}),
+    "CoOp": (CoOp, {}),
+    "CoOp-MT": (CoOp, {"per_task": False}),
+    "SoftCPT": (SoftCPT, {}),
+    "SoftCPT-NATA": (SoftCPT, {}),
+    "SoftCPT-NATS": (SoftCPT, {"task_csc": True}),
+    "SoftCPT-CATA": (SoftCPT, {"csc": True}),
+    "SoftCPT-CSTA": (SoftCPT, {"csc": True, "class_csc": True}),
+    "SoftCPT-CATS": (SoftCPT, {"csc": True, "task_csc": True}),
+    "SoftCPT-CSTS": (SoftCPT, {"csc": True, "class_csc": True, "task_csc": True}),
+}
+
+
+def list_prompters() -> list[str]:
+    """Names that :func:`build_prompter` takes."""
+    return list(METHODS)
+
+
+def build_prompter(name: str, clip: Clip, tasks: TaskSet, **options: Any) -> Prompter:
+    """The method ``name`` for ``tasks`` on a frozen ``clip``.
+
+    Args:
+        options: fields of the method's ``Options``; what the name fixes can be overridden.
+
+    Raises:
+        UserError: for an unknown method or option.
+    """
+    if name not in METHODS:
+        raise UserError(f"method '{name}': unknown{_nearest(name, METHODS)}; there are {', '.join(METHODS)}")
+    prompter, fixed = METHODS[name]
+    known = prompter.Options.__dataclass_fields__
+    for key in options:
+        if key not in known:
+            raise UserError(f"option '{key}' of {name}: unknown{_nearest(key, known)}; there are {', '.join(known)}")
+    return prompter(clip, tasks, prompter.Options(**{**fixed, **options}))
+
+
+def _nearest(name: str, known) -> str:
+    match = difflib.get_close_matches(name, list(known), 1, cutoff=0.5)
+    return f", did you mean '{match[0]}'?" if match else ""
+
+
+__all__ = ["METHODS", "Prompter", "PromptOptions", "build_prompter", "list_prompters"]

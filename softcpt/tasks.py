@@ -1,0 +1,145 @@
+"""Tasks, their classes, and what a multi-task loss and accuracy are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from softcpt.errors import UserError
+
+METRICS = ("accuracy", "mean_per_class")
+
+
+@dataclass(frozen=True)
+class Task:
+    """One classification task.
+
+    Attributes:
+        name: what the task is, in words; SoftCPT turns it into the task's context ("flowers").
+        class_names: class names in label order.
+        metric: "accuracy" (share of test images that are right) or "mean_per_class" (mean of the classes' recalls).
+        template: prompt for zero-shot classification, with {} for the class name.
+    """
+
+    name: str
+    class_names: tuple[str, ...]
+    metric: str = "accuracy"
+    template: str = "a photo of a {}."
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "class_names", tuple(self.class_names))
+        if not self.class_names:
+            raise UserError(f"task '{self.name}': it has no classes; give at least one class name")
+        if self.metric not in METRICS:
+            raise UserError(f"task '{self.name}': unknown metric '{self.metric}'; choose from {', '.join(METRICS)}")
+        if "{}" not in self.template:
+            raise UserError(f"task '{self.name}': template '{self.template}' has no {{}} for the class name; add it")
+
+
+class TaskSet:
+    """An ordered set of tasks. A *global class index* counts the classes of all tasks in order: (task, local class).
+
+    Args:
+        tasks: one or more tasks, names unique.
+
+    Raises:
+        UserError: for no task, or two of the same name.
+    """
+
+    def __init__(self, tasks: Sequence[Task]):
+        self.tasks = tuple(tasks)
+        names = [task.name for task in self.tasks]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if not names or twice:
+            raise UserError(f"task set: {'task names given twice: ' + ', '.join(twice) if twice else 'no tasks'}; "
+                            "give one or more tasks with names of their own")
+        self.sizes = tuple(len(task.class_names) for task in self.tasks)
+        self.offsets = tuple(sum(self.sizes[:index]) for index in range(len(self.sizes)))
+
+    def __len__(self) -> int:
+        return len(self.tasks)
+
+    def __iter__(self) -> Iterator[Task]:
+        return iter(self.tasks)
+
+    def __getitem__(self, index: int) -> Task:
+        return self.tasks[index]
+
+    @property
+    def num_classes(self) -> int:
+        """C: classes of all tasks."""
+        return sum(self.sizes)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Task names."""
+        return tuple(task.name for task in self.tasks)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """(C,) class names of all tasks in order of their global index."""
+        return tuple(name for task in self.tasks for name in task.class_names)
+
+    @cached_property
+    def task_of_class(self) -> Tensor:
+        """(C,) task index of each global class index."""
+        return torch.repeat_interleave(torch.arange(len(self)), torch.tensor(self.sizes))
+
+    def to_global(self, task: int, label: int) -> int:
+        """Global class index of a class of a task."""
+        return self.offsets[task] + label
+
+    def to_local(self, label: int) -> tuple[int, int]:
+        """(task, class inside the task) of a global class index."""
+        task = int(self.task_of_class[label])
+        return task, label - self.offsets[task]
+
+    def columns(self, task: int) -> slice:
+        """Where the task's classes stand among all C."""
+        return slice(self.offsets[task], self.offsets[task] + self.sizes[task])
+
+    def present(self, labels: Tensor) -> list[int]:
+        """The tasks that ``labels`` (B,) belong to, ascending."""
+        return torch.unique(self.task_of_class[labels.cpu()]).tolist()
+
+    def classes_of(self, tasks: Sequence[int]) -> Tensor:
+        """(C',) global indices of the classes of ``tasks``, ascending."""
+        return torch.cat([torch.arange(self.num_classes)[self.columns(task)] for task in sorted(tasks)])
+
+    def restrict(self, logits: Tensor, labels: Tensor, classes: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Logits (B, C') with the columns of other tasks than the image's own at -inf, and the labels' columns (B,).
+
+        Args:
+            logits: (B, C').
+            labels: (B,) global class indices.
+            classes: (C',) ascending global class index of each column; None: all C.
+        """
+        task_of_class = self.task_of_class.to(labels.device)
+        if classes is None:
+            task_of_column, targets = task_of_class, labels
+        else:
+            classes = classes.to(labels.device)
+            task_of_column, targets = task_of_class[classes], torch.searchsorted(classes, labels)
+        foreign = task_of_column[None, :] != task_of_class[labels][:, None]
+        return logits.masked_fill(foreign, -torch.inf), targets
+
+    def loss(self, logits: Tensor, labels: Tensor, classes: Tensor | None = None) -> Tensor:
+        """The multi-task loss (SoftCPT, Eq. 8): cross-entropy inside each image's own task, mean over the batch.
+
+        L = 1/B * sum over tasks t, images i of t: CE(logits_i restricted to the classes of t, label_i).
+        Every image has the same weight; a task weighs what it has in the batch.
+
+        Args: as for :meth:`restrict`.
+        """
+        restricted, targets = self.restrict(logits, labels, classes)
+        return F.cross_entropy(restricted.float() if restricted.dtype in (torch.half, torch.bfloat16) else restricted,
+                               targets)
+
+    def predict(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """(B,) global class index of the best class inside each image's own task."""
+        return self.restrict(logits, labels)[0].argmax(dim=1)
