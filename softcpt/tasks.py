@@ -125,6 +125,8 @@ class TaskSet:
         else:
             classes = classes.to(labels.device)
             task_of_column, targets = task_of_class[classes], torch.searchsorted(classes, labels)
+        if logits.dtype in (torch.float16, torch.bfloat16):
+            logits = logits.float()
         foreign = task_of_column[None, :] != task_of_class[labels][:, None]
         return logits.masked_fill(foreign, -torch.inf), targets
 
@@ -136,9 +138,7 @@ class TaskSet:
 
         Args: as for :meth:`restrict`.
         """
-        restricted, targets = self.restrict(logits, labels, classes)
-        return F.cross_entropy(restricted.float() if restricted.dtype in (torch.half, torch.bfloat16) else restricted,
-                               targets)
+        return F.cross_entropy(*self.restrict(logits, labels, classes))
 
     def predict(self, logits: Tensor, labels: Tensor) -> Tensor:
         """(B,) global class index of the best class inside each image's own task."""

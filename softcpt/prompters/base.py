@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 
 import torch
 import torch.nn.functional as F
@@ -28,6 +28,14 @@ class PromptOptions:
 
     max_text_tokens: int = option(0, "encode at most this many tokens at once, and compute them again in the backward "
                                      "pass: bounds memory for thousands of classes (0: no bound)")
+
+    def __post_init__(self) -> None:
+        for entry in fields(self):
+            value, choices = getattr(self, entry.name), entry.metadata["choices"]
+            if choices and value not in choices:
+                raise UserError(f"option {entry.name} = {value!r}: choose from {', '.join(map(str, choices))}")
+            if isinstance(value, int) and value < 0:
+                raise UserError(f"option {entry.name} = {value}: it counts something, give 0 or more")
 
 
 class Prompter(nn.Module):
@@ -69,21 +77,24 @@ class Prompter(nn.Module):
         """(B, D) normalised image features -> (B, C) = exp(logit_scale) * features @ class_embeddings.T."""
         return self.clip.logit_scale.exp() * features @ self.class_embeddings(tasks).t()
 
+    def classifier(self) -> Callable[[Tensor], Tensor]:
+        """A function from image features (B, D) to logits (B, C) for many batches: classes are encoded once, now."""
+        weights = self.clip.logit_scale.exp() * self.class_embeddings().t()
+        return lambda features: features @ weights
+
     def forward(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) -> (B, C) logits of all classes of all tasks."""
         return self.logits(self.encode_image(images))
 
     def loss(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """The training loss of a batch from its image features, and its logits (B, C) with -inf for other tasks.
+        """Training loss of a batch from its image features (B, D) and global labels (B,), and the batch's accuracy in %.
 
         Only tasks with an image in the batch have a part in the loss, so only their classes are encoded.
         """
         present = self.tasks.present(labels)
-        classes = self.tasks.classes_of(present)
-        logits = self.logits(features, present)
-        full = logits.new_full((len(logits), self.tasks.num_classes), -torch.inf)
-        full[:, classes.to(full.device)] = logits.detach()
-        return self.tasks.loss(logits, labels, classes), full
+        logits, targets = self.tasks.restrict(self.logits(features, present), labels, self.tasks.classes_of(present))
+        accuracy = 100 * (logits.detach().argmax(dim=1) == targets).float().mean()
+        return F.cross_entropy(logits, targets), accuracy
 
     def reference_state(self) -> dict[str, Tensor]:
         """Trainable tensors under the reference implementations' names ("prompt_learner.ctx", "prompt_gen.proj")."""

@@ -1,0 +1,61 @@
+"""Packaging. Every bound says why it is there; upper bounds are left out until something is known to break."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "softcpt/__init__.py").read_text(encoding="utf-8")).group(1)
+
+REQUIREMENTS = [
+    "torch>=2.4",  # torch.amp.GradScaler(device), non-reentrant checkpoints with several outputs
+    "torchvision>=0.19",  # the release that belongs to torch 2.4
+    "open_clip_torch>=3.0",  # the model code; reads OpenAI's weights; 3.0 has text_eos_id and create_model's cache_dir
+    "timm>=1.0",  # image towers of open_clip's configurations, the embedded model's among them
+    "safetensors>=0.4.1",  # checkpoints and embedded weights
+    "numpy>=1.24",  # numpy.random.Generator with torch's array interface
+    "pillow>=9.1",  # Image.Transform, has_transparency_data's fallback, Resampling names
+    "yacs>=0.1.8",  # config nodes as Dassl has them
+    "PyYAML>=6.0",  # reads config files; 6.0 builds on Python 3.10
+    "scikit-learn>=1.2",  # macro F1, linear probe
+    "scipy>=1.9",  # wheels for Python 3.10 and 3.11
+    "tabulate>=0.9",  # tables
+    "tqdm>=4.64",  # progress bars with a delay
+    "filelock>=3.8",  # one builder per feature-bank entry
+    "gdown>=5.0",  # Google Drive downloads; older releases fail on today's pages
+]
+EXTRAS = {
+    "tensorboard": ["tensorboard>=2.12"],  # event files beside log.txt
+    "test": ["pytest>=7.4", "pytest-xdist>=3.3", "hypothesis>=6.80"],
+}
+
+
+def files_below(folder: str) -> list[str]:
+    """Everything in a folder, for package_data."""
+    return [str(path.relative_to(ROOT / folder)) for path in (ROOT / folder).rglob("*") if path.is_file()]
+
+
+# In a checkout these are top-level folders, as in every CoOp-family code base. Installed, they are parts of the package:
+# a top-level `datasets` would stand before Hugging Face's.
+FOLDERS = {"softcpt.trainers": "trainers", "softcpt.datasets": "datasets", "softcpt.configs": "configs"}
+
+setup(
+    name="softcpt",
+    version=VERSION,
+    description="Multi-task prompt tuning for CLIP-like models: SoftCPT, CoOp and their kin, exact and fast",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    python_requires=">=3.10",
+    packages=find_packages(include=["softcpt", "softcpt.*"]) + list(FOLDERS),
+    package_dir=FOLDERS,
+    package_data={
+        "softcpt": [f"assets/{name}" for name in files_below("softcpt/assets")]
+        + [f"dassl/builtin/{name}" for name in files_below("softcpt/dassl/builtin") if name.endswith(".py")],
+        "softcpt.configs": files_below("configs"),
+    },
+    install_requires=REQUIREMENTS,
+    extras_require=EXTRAS,
+    entry_points={"console_scripts": ["softcpt=softcpt.cli:main"]},
+)

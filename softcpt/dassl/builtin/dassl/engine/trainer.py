@@ -1,0 +1,78 @@
+"""Trainers on labelled images, and on labelled and unlabelled ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+
+from dassl.utils import check_availability
+
+from .base import TrainerBase
+from .epoch_log import EpochLog
+from .net import SimpleNet
+from .progress import progress
+from .simple import SimpleTrainer
+
+__all__ = ["SimpleNet", "SimpleTrainer", "TrainerBase", "TrainerX", "TrainerXU"]
+
+
+class TrainerX(SimpleTrainer):
+    """Trains on labelled images; a subclass gives ``forward_backward(batch)``."""
+
+    def run_epoch(self) -> None:
+        """One pass over the training images."""
+        self.set_model_mode("train")
+        self.num_batches = len(self.train_loader_x)
+        log = EpochLog(self)
+        bar = progress(self.train_loader_x, f"epoch {self.epoch + 1}/{self.max_epoch}")
+        for index, batch in enumerate(bar):
+            self.batch_idx = index
+            log.data_ready()
+            log.step_done(self.forward_backward(batch))
+
+    def parse_batch_train(self, batch: Mapping[str, Any]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Images, classes and domains on the device."""
+        return batch["img"].to(self.device), batch["label"].to(self.device), batch["domain"].to(self.device)
+
+
+class _Endless:
+    """The batches of ``loader`` again and again. Opening the first pass draws from torch's generator."""
+
+    def __init__(self, loader: DataLoader) -> None:
+        self._loader = loader
+        self._batches = iter(loader)
+
+    def __next__(self) -> Mapping[str, Any]:
+        try:
+            return next(self._batches)
+        except StopIteration:
+            self._batches = iter(self._loader)
+            return next(self._batches)
+
+
+class TrainerXU(SimpleTrainer):
+    """Trains on labelled and unlabelled images; a subclass gives ``forward_backward(batch_x, batch_u)``."""
+
+    def run_epoch(self) -> None:
+        """As many steps as TRAIN.COUNT_ITER says; the shorter loader starts again when it is exhausted."""
+        self.set_model_mode("train")
+        labelled, unlabelled = len(self.train_loader_x), len(self.train_loader_u)
+        lengths = {"train_x": labelled, "train_u": unlabelled, "smaller_one": min(labelled, unlabelled)}
+        check_availability(self.cfg.TRAIN.COUNT_ITER, list(lengths))
+        self.num_batches = lengths[self.cfg.TRAIN.COUNT_ITER]
+        log = EpochLog(self)
+        batches_x, batches_u = _Endless(self.train_loader_x), _Endless(self.train_loader_u)
+        for index in progress(range(self.num_batches), f"epoch {self.epoch + 1}/{self.max_epoch}"):
+            self.batch_idx = index
+            batch_x, batch_u = next(batches_x), next(batches_u)
+            log.data_ready()
+            log.step_done(self.forward_backward(batch_x, batch_u))
+
+    def parse_batch_train(
+        self, batch_x: Mapping[str, Any], batch_u: Mapping[str, Any]
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Labelled images, their classes, and unlabelled images on the device."""
+        return batch_x["img"].to(self.device), batch_x["label"].to(self.device), batch_u["img"].to(self.device)

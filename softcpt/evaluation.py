@@ -1,0 +1,46 @@
+"""The multi-task evaluator, under the name that the reference's configs give it."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from dassl.evaluation import EVALUATOR_REGISTRY
+from torch import Tensor
+
+from softcpt.metrics import TaskResult, overall, print_results, task_results
+from softcpt.tasks import Task, TaskSet
+
+
+@EVALUATOR_REGISTRY.register()
+class ClassificationMT:
+    """Counts each image in its own task only; without ``tasks`` all classes are one task.
+
+    ``evaluate`` prints the lines that the field's parsers read, and returns the overall metric (mean over tasks) first.
+    """
+
+    def __init__(self, cfg: Any, lab2cname: Mapping[int, str] | None = None, tasks: TaskSet | None = None, **_: Any):
+        self.per_task = cfg.TEST.PER_TASK_RESULT
+        if tasks is None:
+            tasks = TaskSet([Task(cfg.DATASET.NAME or "task", [lab2cname[label] for label in sorted(lab2cname)])])
+        self.tasks = tasks
+        self.results: list[TaskResult] = []
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all images."""
+        self._predictions: list[Tensor] = []
+        self._labels: list[Tensor] = []
+
+    def process(self, mo: Tensor, gt: Tensor) -> None:
+        """Add logits (B, C) and global labels (B,)."""
+        self._predictions.append(self.tasks.predict(mo, gt).cpu())
+        self._labels.append(gt.cpu())
+
+    def evaluate(self) -> OrderedDict[str, float]:
+        """Print and return the figures over all images added, in percent."""
+        self.results = task_results(self.tasks, torch.cat(self._predictions), torch.cat(self._labels))
+        print_results(self.results, self.per_task and len(self.tasks) > 1)
+        return OrderedDict(overall(self.results))

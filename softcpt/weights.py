@@ -1,0 +1,246 @@
+"""CLIP weights on disk: OpenAI's published files by name, and any file read into plain tensors."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import os
+import pickle
+import urllib.error
+import urllib.request
+import warnings
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import torch
+from filelock import FileLock
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+from tqdm import tqdm
+
+from softcpt.errors import UserError
+
+# OpenAI's name -> (file name, sha256), as in the table of github.com/openai/CLIP.
+OPENAI_WEIGHTS = {
+    "RN50": ("RN50.pt", "afeb0e10f9e5a86da6080e35cf09123aca3b358a0c3e3b6c78a7b63bc04b6762"),
+    "RN101": ("RN101.pt", "8fa8567bab74a42d41c5915025a8e4538c3bdbe8804a470a72f30b0d94fab599"),
+    "RN50x4": ("RN50x4.pt", "7e526bd135e493cef0776de27d5f42653e6b4c8bf9e0f653bb11773263205fdd"),
+    "RN50x16": ("RN50x16.pt", "52378b407f34354e150460fe41077663dd5b39c54cd0bfd2b27167a4a06ec9aa"),
+    "RN50x64": ("RN50x64.pt", "be1cfb55d75a9666199fb2206c106743da0f6468c9d327f3e0d0a543a9919d9c"),
+    "ViT-B/32": ("ViT-B-32.pt", "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af"),
+    "ViT-B/16": ("ViT-B-16.pt", "5806e77cd80f8b59890b7e101eabd078d9fb84e6937f9e85e4ecb61988df416f"),
+    "ViT-L/14": ("ViT-L-14.pt", "b8cca3fd41ae0c99ba7e8951adf17d267cdb84cd88be6f7c2e0eca1737a03836"),
+    "ViT-L/14@336px": ("ViT-L-14-336px.pt", "3035c92b350959924f9f00213499208652fc7ea050643e8b385c2dac08641f02"),
+}
+OPENAI_URL = "https://openaipublic.azureedge.net/clip/models"
+
+# Settings that OpenAI's archives keep among the tensors; a state dict's shapes say the same.
+_NOT_WEIGHTS = {"input_resolution", "context_length", "vocab_size"}
+_ATTEMPTS = 5
+_BLOCK = 1 << 20
+
+
+def weights_locations(cache_dir: str | os.PathLike | None = None) -> list[Path]:
+    """Folders searched for OpenAI's files, first to last; a download goes to the first.
+
+    They are ``cache_dir``, the environment variable ``SOFTCPT_WEIGHTS``, and the cache of OpenAI's own loader.
+    """
+    folders = [cache_dir, os.environ.get("SOFTCPT_WEIGHTS"), "~/.cache/clip"]
+    return [Path(folder).expanduser() for folder in folders if folder]
+
+
+def openai_weights(name: str, cache_dir: str | os.PathLike | None = None) -> Path:
+    """Path of OpenAI's file for ``name`` (a key of :data:`OPENAI_WEIGHTS`), downloaded if no folder holds it.
+
+    Raises:
+        UserError: if a found file has another checksum, or the file is nowhere and cannot be downloaded.
+    """
+    file_name, sha256 = OPENAI_WEIGHTS[name]
+    locations = weights_locations(cache_dir)
+    for folder in locations:
+        path = folder / file_name
+        if path.is_file():
+            if _sha256(path) != sha256:
+                raise UserError(
+                    f"{name}: {path} is not OpenAI's file (its sha256 is not {sha256[:12]}...); delete it to have it "
+                    "downloaded again, or load weights of your own by their path"
+                )
+            return path
+    return download(f"{OPENAI_URL}/{sha256}/{file_name}", locations[0] / file_name, sha256)
+
+
+def download(url: str, path: Path, sha256: str) -> Path:
+    """Download ``url`` to ``path``, which appears only when whole and with the right checksum.
+
+    An interrupted download continues where it stopped, in the same call or in a later one. Of several processes
+    one downloads and the others wait for it.
+
+    Raises:
+        UserError: if the server cannot be reached, or the bytes have another checksum.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"{path.parent}: cannot be made ({error.strerror}); set SOFTCPT_WEIGHTS to a folder that can"
+        ) from error
+    partial = path.with_name(f".{path.name}.{sha256[:8]}.part")
+    with FileLock(f"{partial}.lock"):
+        if path.is_file():
+            return path
+        _fetch(url, path, partial)
+        if _sha256(partial) != sha256:
+            partial.unlink()
+            raise UserError(
+                f"{path.name}: the bytes from {url} have the wrong sha256 and were thrown away; try again, or put the "
+                f"right file at {path}"
+            )
+        os.replace(partial, path)
+    return path
+
+
+def read_state_dict(path: str | os.PathLike) -> dict[str, Tensor]:
+    """Tensors of a weights file by name, floating point as fp32, on the CPU.
+
+    Reads OpenAI's JIT archives, state dicts written by ``torch.save`` (without unpickling anything but tensors),
+    safetensors and npz. Wrappers (``{"state_dict": ...}``, a ``module.`` prefix) are taken off.
+
+    Raises:
+        UserError: if the file is missing, truncated or holds something else.
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise UserError(f"{path}: there is no such weights file; check the path")
+    try:
+        content = _read(path)
+    except (RuntimeError, OSError, EOFError, ValueError, SafetensorError, pickle.UnpicklingError) as error:
+        raise UserError(
+            f"{path}: {_what_is_wrong(path, error)}; get the file anew, or give a JIT archive, a state dict of tensors, or "
+            "safetensors"
+        ) from error
+    return as_state_dict(content, str(path), consume=True)
+
+
+def as_state_dict(content: Any, name: str, consume: bool = False) -> dict[str, Tensor]:
+    """A new dict of fp32 tensors from a mapping of tensors or arrays, wrappers taken off.
+
+    With ``consume`` the tensors are moved out of ``content``, so that a large file is never held twice; without, they
+    are copied and ``content`` stays as it is.
+
+    Raises:
+        UserError: if ``content`` is not a mapping of tensors.
+    """
+    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
+        content = content["state_dict"]
+    if not isinstance(content, Mapping) or not content:
+        raise UserError(
+            f"{name}: holds {type(content).__name__}, not a state dict; give a mapping from names to tensors"
+        )
+    take = content.pop if consume and isinstance(content, dict) else content.__getitem__
+    state = {}
+    for key in list(content):
+        if key.removeprefix("module.") in _NOT_WEIGHTS:
+            continue
+        value = take(key)
+        if not isinstance(value, (Tensor, np.ndarray, np.generic)):
+            raise UserError(
+                f"{name}: {key!r} is {type(value).__name__}, not a tensor; give the model's state dict alone"
+            )
+        tensor = value.detach() if isinstance(value, Tensor) else torch.from_numpy(np.array(value))
+        dtype = torch.float32 if tensor.is_floating_point() else tensor.dtype
+        state[key.removeprefix("module.")] = tensor.to("cpu", dtype, copy=not consume)
+    return state
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    if path.suffix == ".safetensors":
+        return {
+            key: tensor.clone() for key, tensor in load_file(path).items()
+        }  # load_file's tensors are the file, mapped
+    if path.suffix == ".npz":
+        return np.load(path, allow_pickle=False)
+    if _is_jit_archive(path):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch.jit is deprecated; OpenAI's files are not
+            return torch.jit.load(path, map_location="cpu").state_dict()
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _is_jit_archive(path: Path) -> bool:
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith("/constants.pkl") for name in archive.namelist())
+
+
+def _what_is_wrong(path: Path, error: Exception) -> str:
+    with open(path, "rb") as file:
+        start = file.read(2)
+    if not start or (start == b"PK" and not zipfile.is_zipfile(path)):
+        return "the file is truncated"
+    if isinstance(error, pickle.UnpicklingError):
+        return "not a weights file, or one with objects that are not tensors, which are not unpickled for safety"
+    return f"not a weights file ({_first_line(error)})"
+
+
+def _fetch(url: str, path: Path, partial: Path) -> None:
+    """Append to ``partial`` until it is whole; a dropped connection is taken up again where it stopped."""
+    reason = "the connection was dropped again and again"
+    for _ in range(_ATTEMPTS):
+        try:
+            if _fetch_once(url, path.name, partial):
+                return
+        except urllib.error.HTTPError as error:
+            reason = f"HTTP {error.code} {error.reason}"
+            if error.code != 416:  # 416: our partial file is longer than theirs
+                break
+            partial.unlink(missing_ok=True)
+        except urllib.error.URLError as error:
+            reason = _first_line(error.reason)
+            break
+        except (OSError, http.client.HTTPException) as error:
+            reason = _first_line(error)
+    raise UserError(
+        f"{path.name}: not in {path.parent} and not to be had from {url} ({reason}); download it elsewhere and put it "
+        f"at {path}"
+    )
+
+
+def _fetch_once(url: str, name: str, partial: Path) -> bool:
+    """One request for what is missing. True when the server's whole length has arrived."""
+    have = partial.stat().st_size if partial.is_file() else 0
+    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    with urllib.request.urlopen(request, timeout=30) as response:
+        if response.status != 206:
+            have = 0
+        length = response.headers.get("Content-Length")
+        total = have + int(length) if length else None
+        with open(partial, "ab" if have else "wb") as file:
+            have += _copy(response, file, name, have, total)
+    return total is None or have >= total
+
+
+def _copy(response: BinaryIO, file: BinaryIO, name: str, have: int, total: int | None) -> int:
+    copied = 0
+    with tqdm(total=total, initial=have, unit="B", unit_scale=True, desc=name) as bar:
+        while block := response.read(_BLOCK):
+            file.write(block)
+            copied += len(block)
+            bar.update(len(block))
+    return copied
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _first_line(error: object) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

@@ -1,0 +1,14 @@
+"""SoftCPT: contexts generated from task names, for all tasks at once (arXiv 2208.13474); softcpt/prompters/softcpt.py."""
+
+from __future__ import annotations
+
+from dassl.engine import TRAINER_REGISTRY
+
+from softcpt.trainer import PromptTrainer
+
+
+@TRAINER_REGISTRY.register()
+class SoftCPT(PromptTrainer):
+    """w_c = text(S_t, name of c) with S_t = W text(U, name of task t); trained are U and W."""
+
+    method = "SoftCPT"

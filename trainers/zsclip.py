@@ -1,0 +1,19 @@
+"""Zero-shot CLIP: hand-written prompts, nothing trained; softcpt/prompters/zeroshot.py."""
+
+from __future__ import annotations
+
+from dassl.engine import TRAINER_REGISTRY
+
+from softcpt.trainer import PromptTrainer
+
+
+@TRAINER_REGISTRY.register()
+class ZeroshotCLIP(PromptTrainer):
+    """w_c = text("a photo of a {name of c}."), the task's template."""
+
+    method = "ZeroShot"
+
+    def train(self) -> None:
+        """There is nothing to train: test."""
+        self.test()
+        self.report()
