@@ -106,7 +106,7 @@ class Clip(nn.Module):
             return self.text(layout, contexts, **chosen)
 
     def autocast(self) -> AbstractContextManager:
-        """The context in which this model computes: autocast for ``amp`` (fp16 on CUDA, bf16 elsewhere), else nothing."""
+        """Where this model computes: under autocast for ``amp`` (fp16 on CUDA, bf16 elsewhere), else as it is."""
         if self.precision != "amp":
             return nullcontext()
         dtype = torch.float16 if self.device.type == "cuda" else torch.bfloat16
@@ -124,7 +124,7 @@ class Clip(nn.Module):
             return self.model.encode_image(images).float()
 
     def preprocess(self, train: bool = False) -> transforms.Compose:
-        """The transform from a PIL image to a tensor (3, H, W): CLIP's own, or with ``train`` CoOp's random crop and flip."""
+        """PIL image -> tensor (3, H, W): CLIP's transform, or with ``train`` CoOp's random crop and flip."""
         size, mode = self.image_size, transforms.InterpolationMode(self.interpolation)
         if train:
             crop = [transforms.RandomResizedCrop(size, interpolation=mode), transforms.RandomHorizontalFlip()]
@@ -151,7 +151,7 @@ def load_clip(
             * OpenAI's names (``"RN50"`` ... ``"ViT-L/14@336px"``): found in ``cache_dir``, ``$SOFTCPT_WEIGHTS`` or
               ``~/.cache/clip``, else downloaded;
             * a file with OpenAI's tensor names: JIT archive, state dict, safetensors, npz. It is taken for a model with
-              OpenAI's QuickGELU; a file that open_clip trained is ``"<model>/<path>"``, as in ``"ViT-B-32/run/last.pt"``;
+              OpenAI's QuickGELU; one that open_clip trained is ``"<model>/<path>"``: ``"ViT-B-32/run/last.pt"``;
             * an open_clip pair ``"<model>/<pretrained>"``, ``"hf-hub:<repository>"`` or ``"local-dir:<folder>"``;
             * a mapping from OpenAI's tensor names to tensors or arrays.
         precision: ``fp32``; ``fp16`` or ``bf16`` (matrices in that type, normalisations and embeddings in fp32, as

@@ -142,8 +142,8 @@ class FeatureBank:
         described = repr(transform)
         if " at 0x" in described:
             raise UserError(
-                f"transform {described}: its description changes from run to run, so its features would never be "
-                "found again; give its parts a __repr__ that names their settings"
+                f"transform {' '.join(described.split())}: its description changes from run to run, so its features "
+                "would never be found again; give its parts a __repr__ that names their settings"
             )
         drawn = {} if view is None else {"seed": self.seed, "view": view}
         return {
@@ -173,10 +173,10 @@ class FeatureBank:
         dataset = ViewDataset(files, transform, self.seed, view, on_error="return")
         batches = [rows for block in entry.pending for rows in _split(entry.rows(block), self.batch_size)]
         label = self.clip.name + ("" if view is None else f", view {view}")
-        with self._bar(entry, f"features of {label} ({entry.nbytes / 1e6:.1f} MB)") as bar:
-            with closing(self._load(dataset, batches)) as loaded:
-                for block in entry.pending:
-                    self._encode_block(entry, block, loaded, bar)
+        label = f"features of {label} ({entry.nbytes / 1e6:.1f} MB)"
+        with self._bar(entry, label) as bar, closing(self._load(dataset, batches)) as loaded:
+            for block in entry.pending:
+                self._encode_block(entry, block, loaded, bar)
         versions = {"torch": torch.__version__, "pillow": PIL.__version__}
         entry.finish({"built": datetime.now(timezone.utc).isoformat(timespec="seconds"), "versions": versions})
 
@@ -233,7 +233,7 @@ class FeatureBank:
         self.folder.mkdir(parents=True, exist_ok=True)
         lock = entry_lock(entry.folder)
         try:
-            lock.acquire(blocking=False)
+            lock.acquire(timeout=0)
         except Timeout:
             _log.warning("features %s: another process is building them; waiting for it", entry.folder)
             self._wait(lock, entry)

@@ -68,7 +68,7 @@ def _find(entries: list[BlockFile], key: str, folder: Path) -> BlockFile:
 
 def _remove(entry: BlockFile) -> None:
     try:
-        with entry_lock(entry.folder).acquire(blocking=False):
+        with entry_lock(entry.folder).acquire(timeout=0):
             shutil.rmtree(entry.folder)
     except Timeout:
         raise UserError(f"features {entry.folder.name}: being built by a process; stop that first") from None

@@ -119,8 +119,8 @@ def read_state_dict(path: str | os.PathLike) -> dict[str, Tensor]:
         content = _read(path)
     except (RuntimeError, OSError, EOFError, ValueError, SafetensorError, pickle.UnpicklingError) as error:
         raise UserError(
-            f"{path}: {_what_is_wrong(path, error)}; get the file anew, or give a JIT archive, a state dict of tensors, or "
-            "safetensors"
+            f"{path}: {_what_is_wrong(path, error)}; get the file anew, or give a JIT archive, a state dict of tensors "
+            "or safetensors"
         ) from error
     return as_state_dict(content, str(path), consume=True)
 

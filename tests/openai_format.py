@@ -42,7 +42,7 @@ def random_openai_state_dict(
     """A random CLIP state dict in OpenAI's format, the same for the same arguments; the global generators are not used.
 
     Args:
-        kind: ``"vit"`` (default 32x32 images, width 64, 2 layers) or ``"resnet"`` (64x64 images, width 8, 1-1-1-1 blocks).
+        kind: ``"vit"`` (by default 32x32 images, width 64, 2 layers) or ``"resnet"`` (64x64, width 8, 1-1-1-1 blocks).
         embed_dim: D, width of the joint space.
         image_size: a multiple of ``patch_size``, or of 32 for a ResNet.
         patch_size: of the ViT.

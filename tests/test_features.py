@@ -184,7 +184,7 @@ def start(*args):
 
 
 def wait_for(condition):
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -298,7 +298,7 @@ def test_features_that_are_not_finite_are_refused(tmp_path, clip, images, names)
 
 
 def test_a_transform_without_a_lasting_description_is_refused(tmp_path, clip, images, names):
-    with pytest.raises(UserError, match="__repr__"):
+    with pytest.raises(UserError, match=r"^[^\n]*__repr__"):
         make_bank(tmp_path, clip).features(names, transforms.Compose([lambda image: image]), root=images)
 
 

@@ -11,8 +11,8 @@ from torchvision.transforms import InterpolationMode
 
 NAMES = [
     "random_flip", "random_resized_crop", "normalize", "instance_norm", "random_crop", "random_translation",
-    "center_crop", "cutout", "imagenet_policy", "cifar10_policy", "svhn_policy", "randaugment", "randaugment_fixmatch", "randaugment2",
-    "gaussian_noise", "colorjitter", "randomgrayscale", "gaussian_blur",
+    "center_crop", "cutout", "imagenet_policy", "cifar10_policy", "svhn_policy", "randaugment", "randaugment_fixmatch",
+    "randaugment2", "gaussian_noise", "colorjitter", "randomgrayscale", "gaussian_blur",
 ]  # fmt: skip
 
 
