@@ -31,6 +31,12 @@ from softcpt.files import atomic_write
 
 INDEX = Path(__file__).with_name("emoji.json")
 CACHE = Path("~/.cache/softcpt/npm").expanduser()
+# Two icons of fxemoji lost something on the way into its package: one its place in the view box, one its colours,
+# given here as those of its siblings tram and railwaycar.
+MENDED = {
+    "heartblue": {"left": 240, "top": -240, "width": 512, "height": 512},
+    "tramcar": {"style": ".st0{fill:#575A5B}.st1{fill:#132028}.st2{fill:#132028}.st3{fill:#FF473E}.st4{fill:#F9F9F7}"},
+}
 FONT_FILE = "package/400Regular/NotoEmoji_400Regular.ttf"
 
 
@@ -68,7 +74,8 @@ def _download(package: str, archive: Path) -> None:
     if shutil.which("npm") is None:
         raise UserError(f"{package}: the command npm is missing; install Node.js, or put the package at {archive}")
     with tempfile.TemporaryDirectory() as folder:
-        done = subprocess.run(["npm", "pack", "--silent", package], cwd=folder, capture_output=True, text=True)
+        command = ["npm", "pack", "--silent", package]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
         packed = list(Path(folder).glob("*.tgz"))
         if done.returncode or not packed:
             raise UserError(f"{package}: npm pack failed ({done.stderr.strip()[:200]}); check the network and run again")
@@ -97,12 +104,13 @@ def _draw_iconify(package: tarfile.TarFile, icons: dict[str, str], size: int) ->
 
     data = json.load(package.extractfile("package/icons.json"))
     for code_point, name in icons.items():
-        icon = data["icons"][name]
+        icon = data["icons"][name] | (MENDED.get(name, {}) if data["prefix"] == "fxemoji" else {})
         # Iconify's icons default to the set's width and height, a few have their own (watermelon in twemoji).
         width, height = icon.get("width", data["width"]), icon.get("height", data["height"])
         svg = (
             '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" color="black" '
-            f'width="{size}" height="{size}" viewBox="0 0 {width} {height}">{icon["body"]}</svg>'
+            f'width="{size}" height="{size}" viewBox="{icon.get("left", 0)} {icon.get("top", 0)} {width} {height}">'
+            f'<style>{icon.get("style", "")}</style>{icon["body"]}</svg>'
         )
         png = resvg_py.svg_to_bytes(svg_string=svg, background="#ffffff", skip_system_fonts=True)
         yield code_point, Image.open(io.BytesIO(png)).convert("RGB")

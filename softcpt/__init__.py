@@ -26,7 +26,10 @@ _PUBLIC = {
     "engine": "dassl",
     "UserError": "errors",
 }
-__all__ = [*_PUBLIC, "__version__"]
+__all__ = [
+    "Clip", "Prompter", "Task", "TaskSet", "UserError", "__version__", "build_prompter", "engine", "few_shot_indices",
+    "list_prompters", "load_clip",
+]
 
 if TYPE_CHECKING:
     from softcpt.backbone import Clip, load_clip

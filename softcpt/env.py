@@ -24,7 +24,7 @@ def main(args: argparse.Namespace) -> int:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     checkout = plugins.checkout()
     facts = {
-        "softcpt": f"{__version__}, {'checkout ' + str(checkout) if checkout else 'installed in ' + str(Path(__file__).parent)}",
+        "softcpt": f"{__version__}, " + (f"checkout {checkout}" if checkout else f"installed in {Path(__file__).parent}"),
         "engine": f"{dassl.engine()} ({dassl.engine_reason()})",
         "versions": ", ".join(f"{name} {version}" for name, version in versions().items()),
         "device": f"{device_name(device)}, {torch.get_num_threads()} thread(s) on {os.cpu_count()} processors",
@@ -49,4 +49,5 @@ def cpu_features() -> str:
     if cpuinfo.is_file():
         words = set(cpuinfo.read_text(encoding="utf-8").split())
         flags = [name for name in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if name in words]
-    return f"torch uses {torch.backends.cpu.get_cpu_capability()}" + (f"; the processor has {', '.join(flags)}" if flags else "")
+    has = f"; the processor has {', '.join(flags)}" if flags else ""
+    return f"torch uses {torch.backends.cpu.get_cpu_capability()}{has}"

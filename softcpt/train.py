@@ -24,7 +24,7 @@ def parser() -> argparse.ArgumentParser:
     add = flags.add_argument
     add("--trainer", default="SoftCPT", help="method: SoftCPT, CoOp, ZeroshotCLIP or a file of yours in trainers/")
     add("--root", default="", help="folder of all data sets")
-    add("--output-dir", default="", help="folder of this run (default: output/<data set>/<trainer>/<config>_<K>shots/seed<s>)")
+    add("--output-dir", default="", help="folder of this run (default: output/<data>/<trainer>/<config>_<K>shots/seed<s>)")
     add("--resume", default="", help="continue the run in this folder (a run started again in its own folder always does)")
     add("--seed", type=int, help="seed of everything that is drawn (default 1; negative: a random one)")
     add("--source-domains", nargs="+", help="source domains, for data sets that have them")

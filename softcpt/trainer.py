@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -267,8 +268,10 @@ class PromptTrainer(TrainerX):
             raise UserError(f"{directory}: it holds a run with other settings ({'; '.join(changed[:3])}); choose another "
                             "--output-dir, or delete the folder")
         checkpoint.load_run(directory, self.prompter, self.optim)
-        for _ in range(header["epoch"]):
-            self.sched.step()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Detected call of `lr_scheduler.step", UserWarning)
+            for _ in range(header["epoch"]):  # a schedule is a function of the epoch: replayed, not stored
+                self.sched.step()
         self.watch, self.curve = Stopwatch(header["seconds"]), header["curve"]
         if header["best"] is not None:
             self.best_result = header["best"]

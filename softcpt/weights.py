@@ -117,7 +117,8 @@ def read_state_dict(path: str | os.PathLike) -> dict[str, Tensor]:
         raise UserError(f"{path}: there is no such weights file; check the path")
     try:
         content = _read(path)
-    except (RuntimeError, OSError, EOFError, ValueError, SafetensorError, pickle.UnpicklingError) as error:
+    except (RuntimeError, OSError, EOFError, ValueError, SafetensorError, pickle.UnpicklingError,
+            zipfile.BadZipFile) as error:
         raise UserError(
             f"{path}: {_what_is_wrong(path, error)}; get the file anew, or give a JIT archive, a state dict of tensors "
             "or safetensors"

@@ -10,6 +10,7 @@ import contextlib
 import importlib
 import importlib.util
 import logging
+import math
 import os
 import sys
 import types
@@ -40,7 +41,7 @@ def import_and_mend(folder: Path) -> tuple[str, list[str]]:
         logging.disable(previous)
     import torch
 
-    mended = [mend.__doc__.split(":")[0] for mend in MENDS if mend(torch)]
+    mended = [name for name, mend in MENDS.items() if mend(torch)]
     return getattr(dassl, "__version__", "(version unknown)"), mended
 
 
@@ -82,7 +83,7 @@ def _optional_wilds() -> Iterator[None]:
 
 
 def mend_warmup_signature(torch: Any) -> bool:
-    """warm-up schedules: they pass ``verbose`` on to torch's scheduler, which no longer takes it."""
+    """They pass ``verbose`` on to torch's scheduler, which no longer takes it."""
     from dassl.optim import lr_scheduler
 
     broken = getattr(lr_scheduler, "_BaseWarmupScheduler", None)
@@ -105,7 +106,7 @@ def mend_warmup_signature(torch: Any) -> bool:
 
 
 def mend_warmup_state(torch: Any) -> bool:
-    """resuming: the inner schedule was saved as an object, so that a resumed run stepped a copy of the optimiser."""
+    """The inner schedule was saved as an object, so that a resumed run stepped a copy of the optimiser."""
     from dassl.optim import lr_scheduler
 
     from softcpt.dassl.warmup_state import load_nested_state, nested_state
@@ -119,7 +120,7 @@ def mend_warmup_state(torch: Any) -> bool:
 
 
 def mend_loading(torch: Any) -> bool:
-    """checkpoint loading: torch refuses the scheduler objects in Dassl's checkpoints; just these are admitted."""
+    """Torch refuses the scheduler objects in Dassl's checkpoints; just these are admitted."""
     import dassl.engine.trainer
     import dassl.utils
     from dassl.utils import torchtools
@@ -134,7 +135,11 @@ def mend_loading(torch: Any) -> bool:
             raise ValueError("load_checkpoint: the path is None; pass the path of a checkpoint")
         if not os.path.exists(fpath):
             raise FileNotFoundError(f"{fpath}: no such checkpoint; check the folder and the epoch")
-        return load_safely(fpath, map_location=None if torch.cuda.is_available() else "cpu")
+        checkpoint = load_safely(fpath, map_location=None if torch.cuda.is_available() else "cpu")
+        if isinstance(checkpoint, dict) and checkpoint.get("val_result", 0.0) is None:
+            # A last epoch has no validation result, and Dassl's load_model formats it as a number.
+            checkpoint["val_result"] = math.nan
+        return checkpoint
 
     for module in (torchtools, dassl.utils, dassl.engine.trainer):
         module.load_checkpoint = load_checkpoint
@@ -147,7 +152,7 @@ def _passes_keyword(function: types.FunctionType, keyword: str) -> bool:
 
 
 def mend_numpy_int(_: Any) -> bool:
-    """AutoAugment and RandAugment: they use ``numpy.int``, which numpy no longer has."""
+    """They use ``numpy.int``, which numpy no longer has."""
     import numpy as np
     from dassl.data.transforms import autoaugment, randaugment
     from PIL import Image
@@ -175,4 +180,9 @@ def _raises(kind: type[Exception], probe: Callable[[], Any]) -> bool:
     return False
 
 
-MENDS: tuple[Callable[[Any], bool], ...] = (mend_warmup_signature, mend_warmup_state, mend_loading, mend_numpy_int)
+MENDS: dict[str, Callable[[Any], bool]] = {
+    "warm-up schedules": mend_warmup_signature,
+    "resuming": mend_warmup_state,
+    "checkpoint loading": mend_loading,
+    "AutoAugment and RandAugment": mend_numpy_int,
+}

@@ -6,7 +6,7 @@ one per class (CoOp-CS, here ``csc``), one for all tasks (CoOp-MT).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch

@@ -43,7 +43,7 @@ def draw_images(folder: Path, split: str, per_class: int) -> list[Datum]:
 class Colours(DatasetBase):
     """Three classes in two domains."""
 
-    domains = ["even", "odd"]
+    domains = ("even", "odd")
 
     def __init__(self, cfg):
         folder = Path(cfg.DATASET.ROOT)

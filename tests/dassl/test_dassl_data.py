@@ -1,6 +1,10 @@
 """Images, data sets, few-shot draws, loaders."""
 
+import os
 import random
+import shutil
+import tarfile
+import zipfile
 
 import numpy as np
 import pytest
@@ -9,6 +13,10 @@ from dassl.data import DataManager, DatasetWrapper
 from dassl.data.data_manager import build_data_loader
 from dassl.data.datasets import DatasetBase, Datum, build_dataset
 from PIL import Image
+
+from softcpt.dassl import engine
+
+builtin_only = pytest.mark.skipif(engine() != "built-in", reason="an improvement of the built-in engine over Dassl")
 
 
 @pytest.fixture
@@ -143,6 +151,39 @@ def test_several_transforms_and_views_are_named(cfg):
 def test_without_a_transform_the_image_comes_as_it_is(cfg):
     source = build_dataset(cfg).test
     assert DatasetWrapper(cfg, source)[0]["img"].size == (12, 12)
+
+
+def archive(path, name):
+    """An archive of one file."""
+    if path.endswith(".zip"):
+        with zipfile.ZipFile(path, "w") as file:
+            file.writestr(name, "x")
+    else:
+        with tarfile.open(path, "w:gz") as file:
+            file.addfile(tarfile.TarInfo(name))
+
+
+@pytest.mark.parametrize("ending", [".zip", ".tar.gz"])
+def test_downloads_are_unpacked_beside_themselves(cfg, tmp_path, monkeypatch, ending):
+    def download(url, output, **_):
+        archive(str(tmp_path / f"served{ending}"), "inside/a.txt")
+        shutil.move(tmp_path / f"served{ending}", output)
+
+    monkeypatch.setattr("gdown.download", download)
+    build_dataset(cfg).download_data("https://example.org/x", str(tmp_path / "new" / f"x{ending}"))
+    assert sorted(os.listdir(tmp_path / "new")) == ["inside", f"x{ending}"]
+    assert (tmp_path / "new" / "inside" / "a.txt").exists()
+
+
+@builtin_only
+def test_an_archive_cannot_write_outside_its_folder(cfg, tmp_path, monkeypatch):
+    folder = tmp_path / "a" / "b"
+    folder.mkdir(parents=True)
+    archive(str(folder / "served.tar.gz"), "../evil.txt")
+    monkeypatch.setattr("gdown.download", lambda url, output, **_: shutil.move(folder / "served.tar.gz", output))
+    with pytest.raises(tarfile.TarError):
+        build_dataset(cfg).download_data("https://example.org/x", str(folder / "x.tar.gz"))
+    assert not (tmp_path / "a" / "evil.txt").exists()
 
 
 def test_no_images_are_refused(cfg):

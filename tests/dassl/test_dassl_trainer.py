@@ -161,7 +161,6 @@ def test_resume_wants_a_folder_for_every_model(cfg, capsys):
     assert "No checkpoint found" in capsys.readouterr().out
 
 
-@builtin_only
 def test_a_chosen_epoch_is_loaded_although_it_has_no_validation_result(cfg):
     trainer = trained(cfg)
     fresh = build_trainer(cfg)

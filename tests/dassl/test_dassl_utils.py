@@ -199,6 +199,12 @@ def test_numbers_of_numpy_are_saved_as_plain_ones(tmp_path):
     assert type(saved["val_result"]) is float
 
 
+def test_checkpoints_with_numbers_of_numpy_are_read(tmp_path):
+    path = str(tmp_path / "c.pth")
+    torch.save({"val_result": np.float64(12.5)}, path)
+    assert utils.load_checkpoint(path) == {"val_result": 12.5}
+
+
 def test_weights_that_fit_are_copied_and_the_others_reported(tmp_path, capsys):
     given = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 3))
     own = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 4))

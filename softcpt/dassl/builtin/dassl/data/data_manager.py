@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from dassl.utils import read_image
 from tabulate import tabulate
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 from yacs.config import CfgNode
 
-from dassl.utils import read_image
 from softcpt.errors import UserError
 
 from .datasets import Datum, build_dataset

@@ -13,9 +13,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from dassl.utils import UnavailableError, check_availability
 from torch.utils.data import RandomSampler, Sampler, SequentialSampler
 
-from dassl.utils import UnavailableError, check_availability
 from softcpt.errors import UserError
 
 from .remaining import Remaining

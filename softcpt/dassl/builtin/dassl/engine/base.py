@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import nn
-
 from dassl.utils import (
     MissingFileError,
     load_checkpoint,
@@ -17,6 +15,8 @@ from dassl.utils import (
     save_checkpoint,
     tolist_if_not,
 )
+from torch import nn
+
 from softcpt.errors import UserError
 
 

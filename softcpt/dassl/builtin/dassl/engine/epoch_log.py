@@ -7,9 +7,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from tqdm import tqdm
-
 from dassl.utils import AverageMeter, MetricMeter
+from tqdm import tqdm
 
 
 class EpochLog:

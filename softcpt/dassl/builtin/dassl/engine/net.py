@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from dassl.modeling import build_backbone, build_head
 from torch import nn
 from yacs.config import CfgNode
-
-from dassl.modeling import build_backbone, build_head
 
 
 class SimpleNet(nn.Module):

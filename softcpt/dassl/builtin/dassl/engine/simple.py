@@ -10,13 +10,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import nn
-from yacs.config import CfgNode
-
 from dassl.data import DataManager
 from dassl.evaluation import build_evaluator
 from dassl.optim import build_lr_scheduler, build_optimizer
 from dassl.utils import count_num_param, load_checkpoint, load_pretrained_weights
+from torch import nn
+from yacs.config import CfgNode
 
 from .base import TrainerBase
 from .net import SimpleNet

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader
-
 from dassl.utils import check_availability
+from torch.utils.data import DataLoader
 
 from .base import TrainerBase
 from .epoch_log import EpochLog

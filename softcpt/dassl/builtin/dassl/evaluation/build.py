@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from yacs.config import CfgNode
-
 from dassl.utils import Registry, check_availability
+from yacs.config import CfgNode
 
 EVALUATOR_REGISTRY = Registry("EVALUATOR")
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import nn
-
 from dassl.utils import Registry
+from torch import nn
 
 from .build import build_from
 

@@ -7,10 +7,9 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
+from dassl.utils import check_availability
 from torch import nn, optim
 from yacs.config import CfgNode
-
-from dassl.utils import check_availability
 
 
 def _constructors(cfg: CfgNode) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from dassl.utils import MissingImageError, UnavailableError, download_url
+
 from softcpt.files import atomic_write
 
 

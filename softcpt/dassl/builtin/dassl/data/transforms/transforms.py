@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from dassl.utils import check_availability
 from torchvision.transforms import (
     CenterCrop,
     ColorJitter,
@@ -21,8 +22,6 @@ from torchvision.transforms import (
     ToTensor,
 )
 from yacs.config import CfgNode
-
-from dassl.utils import check_availability
 
 from .augment import auto_augment, rand_augment, rand_augment_any_magnitude
 from .pixels import Cutout, GaussianNoise, InstanceNormalization, Random2DTranslation
