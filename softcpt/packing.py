@@ -41,6 +41,7 @@ class Chunks:
         slots: (n, S) row of the context vector, counted over all groups' contexts laid end to end; -1 elsewhere.
         positions: (n, S) position of each token in its prompt.
         visible: (n, S, S) bool, [i, j]: token i attends to token j of its chunk (itself or an ancestor).
+        lengths: (n,) tokens in use; what is behind them is padding.
         group: (n,) the group whose prefix the chunk's tokens attend to.
         ends: (N,) index into the n * S tokens of each prompt's EOS.
     """
@@ -49,6 +50,7 @@ class Chunks:
     slots: Tensor
     positions: Tensor
     visible: Tensor
+    lengths: Tensor
     group: Tensor
     ends: Tensor
 
@@ -68,8 +70,8 @@ class Chunks:
         """Only the chunks that hold an end of ``prompts`` (N',), and which chunks they are (n',)."""
         ends = self.ends[prompts]
         kept, rank = torch.unique(ends // self.size, return_inverse=True)
-        return Chunks(self.tokens[kept], self.slots[kept], self.positions[kept], self.visible[kept], self.group[kept],
-                      rank * self.size + ends % self.size), kept
+        return Chunks(self.tokens[kept], self.slots[kept], self.positions[kept], self.visible[kept], self.lengths[kept],
+                      self.group[kept], rank * self.size + ends % self.size), kept
 
     def renumber(self, rank: Tensor, n_ctx: int, shared: bool) -> Chunks:
         """The same for contexts given only for some groups: group g becomes ``rank[g]``."""
@@ -87,6 +89,7 @@ class Chunks:
             slots=torch.where(slots >= 0, slots + copy[:, None] * (num_groups * n_ctx), -1),
             positions=self.positions.repeat(copies, 1),
             visible=self.visible.repeat(copies, 1, 1),
+            lengths=self.lengths.repeat(copies),
             group=self.group.repeat(copies) + (copy * num_groups if shared else 0),
             ends=ends.flatten(),
         )
@@ -128,9 +131,9 @@ class Layout:
 
     @property
     def num_tokens(self) -> int:
-        """Tokens that one encoding of all prompts computes, prefixes and padding included."""
+        """Tokens that one encoding of all prompts computes, prefixes included."""
         prefixes = self.num_groups * len(self.prefix) if self.shared else 0
-        return prefixes + len(self.chunks) * self.size
+        return prefixes + int(self.chunks.lengths.sum())
 
     @cached_property
     def chunks(self) -> Chunks:
@@ -146,6 +149,7 @@ class Layout:
             np.where(symbols < 0, -1 - symbols, -1),
             np.concatenate([packed.positions for _, packed in self._packed]),
             np.concatenate([packed.visible for _, packed in self._packed]),
+            np.concatenate([packed.lengths for _, packed in self._packed]),
             np.repeat(np.arange(len(self._packed)), counts),
             ends,
         )
@@ -183,6 +187,7 @@ class _Packed:
     symbols: np.ndarray
     positions: np.ndarray
     visible: np.ndarray
+    lengths: np.ndarray
     ends: np.ndarray
 
 
@@ -197,14 +202,16 @@ def _shared_lengths(ordered: Sequence[tuple[int, ...]]) -> list[int]:
     return shared
 
 
-def _count_chunks(lengths: Sequence[int], shared: Sequence[int], size: int) -> int:
-    chunks, used = 1, 0
+def _count(lengths: Sequence[int], shared: Sequence[int], size: int) -> tuple[int, int]:
+    """Chunks, and tokens in them, that greedy packing makes."""
+    chunks, used, tokens = 1, 0, 0
     for length, common in zip(lengths, shared):
         new = length - (common if used else 0)
         if used + new > size:
             chunks, used, new = chunks + 1, 0, length
         used += new
-    return chunks
+        tokens += new
+    return chunks, tokens
 
 
 def _best_chunk_size(groups: Sequence[Sequence[tuple[int, ...]]], prefix: int, width: int) -> tuple[int, float]:
@@ -216,9 +223,9 @@ def _best_chunk_size(groups: Sequence[Sequence[tuple[int, ...]]], prefix: int, w
     longest = max(max(lengths) for lengths, _ in prepared)
     best = None
     for size in sorted({max(size, longest) for size in CHUNK_SIZES}):
-        tokens = size * sum(_count_chunks(lengths, shared, size) for lengths, shared in prepared)
-        # Small batched products of attention run at about a third of the rate of the linear layers.
-        cost = tokens * (24 * width**2 + 3 * 4 * width * (prefix + size))
+        chunks, tokens = map(sum, zip(*(_count(lengths, shared, size) for lengths, shared in prepared)))
+        # Linear layers see the tokens, attention the padded chunks; its small products run at about a third of the rate.
+        cost = tokens * 24 * width**2 + chunks * size * 3 * 4 * width * (prefix + size)
         if best is None or cost < best[1]:
             best = (size, cost)
     return best
@@ -228,9 +235,10 @@ def _pack(suffixes: Sequence[tuple[int, ...]], first_position: int, size: int) -
     """Pack one group's suffixes depth first; ``ends`` is in the order given."""
     order = sorted(range(len(suffixes)), key=lambda i: suffixes[i])
     ordered = [suffixes[i] for i in order]
-    n = _count_chunks([len(s) for s in ordered], _shared_lengths(ordered), size)
+    n, _ = _count([len(s) for s in ordered], _shared_lengths(ordered), size)
     symbols = np.zeros((n, size), dtype=np.int64)
     positions = np.full((n, size), first_position, dtype=np.int64)
+    lengths = np.zeros(n, dtype=np.int64)
     visible = np.zeros((n, size, size), dtype=bool)
     visible[:, np.arange(size), np.arange(size)] = True  # a padding token sees itself: no empty softmax
     ends = np.empty(len(suffixes), dtype=np.int64)
@@ -246,5 +254,6 @@ def _pack(suffixes: Sequence[tuple[int, ...]], first_position: int, size: int) -
             visible[chunk, used, path] = True
             path.append(used)
             used += 1
+        lengths[chunk] = used
         ends[index] = chunk * size + path[-1]
-    return _Packed(symbols, positions, visible, ends)
+    return _Packed(symbols, positions, visible, lengths, ends)

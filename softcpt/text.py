@@ -88,7 +88,7 @@ class TextEncoder(nn.Module):
         groups = contexts.flatten(0, 1)[:, :slots] if layout.shared else contexts.new_zeros(1, 0, tower.width)
         start = tower.tokens[layout.prefix[0]].expand(len(groups), 1, tower.width)
         x = torch.cat([start, groups], dim=1) + tower.positions[: 1 + slots]
-        causal = torch.full((1 + slots, 1 + slots), -torch.inf, dtype=x.dtype, device=x.device).triu(1)
+        causal = torch.full((1 + slots, 1 + slots), -torch.inf, dtype=x.dtype, device=x.device).triu(1)[None]
         cache = []
         for index, block in enumerate(tower.blocks):
             if deep is not None and index > 0 and slots:
@@ -115,21 +115,20 @@ class TextEncoder(nn.Module):
     def _run_blocks(self, part: Part, prefixes: PrefixCache, rows: Tensor, deep: Tensor | None) -> Tensor:
         tower, last = self.tower, len(self.tower.blocks) - 1
         x = part.embed(rows)
-        visible = part.bias(prefixes[0][0].shape[2], x.dtype)
         for index, (block, cached) in enumerate(zip(tower.blocks, prefixes)):
             if deep is not None and index > 0:
                 x = part.replace_slots(x, deep[index - 1])
-            past_key, past_value = (tensor[part.group] for tensor in cached)
+            past = [tensor.index_select(0, part.group) for tensor in cached]
             if index == last:
-                key, value = _heads(block.keys_values(x), 2, block.heads)
-                x = x.flatten(0, 1)[part.ends]
-                query = _heads(part.pad_ends(block.queries(x)), 1, block.heads)[0]
-                visible = part.ends_bias(visible)
+                own = _heads(part.to_grid(block.keys_values(x)), 2, block.heads)
+                x = part.at_ends(x)
+                query = _heads(part.ends_to_grid(block.queries(x)), 1, block.heads)[0]
+                attended = part.ends_from_grid(_attend(query, *_join(past, own), part.ends_bias))
             else:
-                query, key, value = _heads(part.first_qkv() if index == 0 and part.constant else block.qkv(x),
-                                           3, block.heads)
-            attended = _attend(query, torch.cat([past_key, key], 2), torch.cat([past_value, value], 2), visible)
-            x = block.finish(x, part.unpad_ends(attended) if index == last else attended)
+                qkv = part.first_qkv() if index == 0 and part.constant else block.qkv(x)
+                query, *own = _heads(part.to_grid(qkv), 3, block.heads)
+                attended = part.from_grid(_attend(query, *_join(past, own), part.bias))
+            x = block.finish(x, attended)
         return tower.project(x)
 
 
@@ -138,10 +137,17 @@ def _heads(x: Tensor, parts: int, heads: int) -> Tensor:
     return x.view(*x.shape[:2], parts, heads, -1).permute(2, 0, 3, 1, 4)
 
 
+def _join(past: Sequence[Tensor], own: Sequence[Tensor]) -> list[Tensor]:
+    """Keys and values (n, heads, P, w) of the prefix before those (n, heads, S, w) of the chunk."""
+    return [torch.cat(pair, dim=2) for pair in zip(past, own)]
+
+
 def _attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
     """Attention with scaled queries (n, h, Q, w) over keys (n, h, K, w) -> (n, Q, h * w).
 
-    Plain products: on CPUs the fused kernel's backward is several times slower in bfloat16.
+    ``bias`` (n or 1, Q, S) is added for the last S keys; all queries see the keys before them. Plain products: on CPUs
+    the fused kernel's backward is several times slower in bfloat16.
     """
-    weights = torch.softmax(query @ key.transpose(-1, -2) + bias, dim=-1)
-    return (weights @ value).transpose(1, 2).flatten(2)
+    scores = query @ key.transpose(-1, -2)
+    scores[..., scores.shape[-1] - bias.shape[-1]:] += bias[:, None]
+    return (torch.softmax(scores, dim=-1) @ value).transpose(1, 2).flatten(2)

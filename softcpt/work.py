@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -76,14 +77,19 @@ class Work:
 
     def _part(self, start: int, stop: int) -> Part:
         chunks, size = self.chunks, self.chunks.size
+        lengths = chunks.lengths[start:stop]
+        cells = torch.nonzero((torch.arange(size, device=lengths.device) < lengths[:, None]).flatten()).flatten()
         first, last = torch.searchsorted(self.ends, torch.tensor([start * size, stop * size]).to(self.ends)).tolist()
+        ends = self.ends[first:last] - start * size
         return Part(
-            index=self.index[start:stop],
-            slots=chunks.slots[start:stop],
-            places=chunks.positions[start:stop],
+            index=self.index[start:stop].flatten()[cells],
+            slots=chunks.slots[start:stop].flatten()[cells],
+            places=chunks.positions[start:stop].flatten()[cells],
+            cells=cells,
             visible=chunks.visible[start:stop],
             group=chunks.group[start:stop],
-            ends=self.ends[first:last] - start * size,
+            ends=torch.searchsorted(cells, ends),
+            end_cells=ends,
             tables=self.tables,
             positions=self.positions,
             alone=stop - start == len(chunks),
@@ -92,22 +98,28 @@ class Work:
 
 @dataclass(frozen=True)
 class Part:
-    """n chunks of S tokens with E ends, computed together. ``alone``: there is no other part."""
+    """T tokens of n chunks with E ends, computed together.
+
+    Linear layers see the T tokens packed, attention sees them in the cells of an (n, S) grid. ``alone``: there is no
+    other part.
+    """
 
     index: Tensor
     slots: Tensor
     places: Tensor
+    cells: Tensor
     visible: Tensor
     group: Tensor
     ends: Tensor
+    end_cells: Tensor
     tables: Tables
     positions: Tensor
     alone: bool
 
     @cached_property
     def slot_tokens(self) -> Tensor:
-        """(M,) which of the n * S tokens are context vectors."""
-        return torch.nonzero(self.slots.flatten() >= 0).flatten()
+        """(M,) which of the T tokens are context vectors."""
+        return torch.nonzero(self.slots >= 0).flatten()
 
     @property
     def constant(self) -> bool:
@@ -115,52 +127,87 @@ class Part:
         return len(self.slot_tokens) == 0
 
     def embed(self, contexts: Tensor) -> Tensor:
-        """(n, S, d) input of the first block; ``contexts`` (K * L, d)."""
+        """(T, d) input of the first block; ``contexts`` (K * L, d)."""
         x = self.tables.inputs[self.index]
         if self.constant:
             return x
-        places = self.positions[self.places.flatten()[self.slot_tokens]]
-        return self._put(x, self._context_rows(contexts) + places)
+        places = self.positions[self.places[self.slot_tokens]]
+        return x.index_copy(0, self.slot_tokens, contexts[self.slots[self.slot_tokens]] + places)
 
     def first_qkv(self) -> Tensor:
-        """(n, S, 3 d) the first block's projections of a constant input."""
+        """(T, 3 d) the first block's projections of a constant input."""
         return self.tables.first_qkv[self.index]
 
     def replace_slots(self, x: Tensor, contexts: Tensor) -> Tensor:
-        """``x`` (n, S, d) with the rows at the slots replaced by ``contexts`` (K * L, d)."""
-        return x if self.constant else self._put(x, self._context_rows(contexts))
+        """``x`` (T, d) with the rows at the slots replaced by ``contexts`` (K * L, d)."""
+        return x if self.constant else x.index_copy(0, self.slot_tokens, contexts[self.slots[self.slot_tokens]])
 
-    def bias(self, prefix: int, dtype: torch.dtype) -> Tensor:
-        """(n, 1, S, prefix + S) additive mask: every token sees the whole prefix and its ancestors."""
-        bias = torch.zeros(self.visible.shape, dtype=dtype, device=self.visible.device)
-        bias.masked_fill_(~self.visible, -torch.inf)
-        return torch.nn.functional.pad(bias, (prefix, 0))[:, None]
+    def to_grid(self, x: Tensor) -> Tensor:
+        """(T, f) -> (n, S, f), zeros in the padding."""
+        n, size = self.visible.shape[:2]
+        return Scatter.apply(x, self.cells, n * size).view(n, size, -1)
+
+    def from_grid(self, x: Tensor) -> Tensor:
+        """(n, S, f) -> (T, f)."""
+        return Gather.apply(x.flatten(0, 1), self.cells)
 
     @cached_property
-    def _end_places(self) -> tuple[Tensor, int]:
-        """For each end its place in a (n, width) grid with one row per chunk, and that width."""
-        chunk = self.ends // self.slots.shape[1]
-        counts = torch.bincount(chunk, minlength=len(self.slots))
+    def bias(self) -> Tensor:
+        """(n, S, S) additive mask inside the chunks: every token sees itself and its ancestors."""
+        bias = torch.zeros(self.visible.shape, dtype=self.positions.dtype, device=self.visible.device)
+        return bias.masked_fill_(~self.visible, -torch.inf)
+
+    @cached_property
+    def _end_grid(self) -> tuple[Tensor, int]:
+        """For each end its cell in an (n, width) grid with one row per chunk, and that width."""
+        n, size = self.visible.shape[:2]
+        chunk = self.end_cells // size
+        counts = torch.bincount(chunk, minlength=n)
         width = int(counts.max())
         rank = torch.arange(len(chunk), device=chunk.device) - (counts.cumsum(0) - counts)[chunk]
         return chunk * width + rank, width
 
-    def pad_ends(self, x: Tensor) -> Tensor:
-        """(E, f) rows of the ends -> (n, width, f), zeros where a chunk has fewer ends than another."""
-        places, width = self._end_places
-        grid = x.new_zeros(len(self.slots) * width, x.shape[1]).index_copy(0, places, x)
-        return grid.view(len(self.slots), width, -1)
+    def at_ends(self, x: Tensor) -> Tensor:
+        """(T, f) -> (E, f): the rows at the ends."""
+        return Gather.apply(x, self.ends)
 
-    def unpad_ends(self, x: Tensor) -> Tensor:
-        """(n, width, f) -> (E, f): the inverse of ``pad_ends``."""
-        return x.flatten(0, 1)[self._end_places[0]]
+    def ends_to_grid(self, x: Tensor) -> Tensor:
+        """(E, f) -> (n, width, f), zeros where a chunk has fewer ends than another."""
+        cells, width = self._end_grid
+        return Scatter.apply(x, cells, len(self.visible) * width).view(len(self.visible), width, -1)
 
-    def ends_bias(self, bias: Tensor) -> Tensor:
-        """The rows of the additive mask at the ends: (n, 1, width, prefix + S)."""
-        return self.pad_ends(bias[:, 0].flatten(0, 1)[self.ends])[:, None]
+    def ends_from_grid(self, x: Tensor) -> Tensor:
+        """(n, width, f) -> (E, f)."""
+        return Gather.apply(x.flatten(0, 1), self._end_grid[0])
 
-    def _context_rows(self, contexts: Tensor) -> Tensor:
-        return contexts[self.slots.flatten()[self.slot_tokens]]
+    @cached_property
+    def ends_bias(self) -> Tensor:
+        """(n, width, S): the additive mask's rows at the ends."""
+        return self.ends_to_grid(self.bias.flatten(0, 1)[self.end_cells])
 
-    def _put(self, x: Tensor, rows: Tensor) -> Tensor:
-        return x.flatten(0, 1).index_copy(0, self.slot_tokens, rows).view(x.shape)
+
+class Gather(torch.autograd.Function):
+    """``x[index]`` for an index without repetitions: its gradient is a copy, not a sum."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, index: Tensor) -> Tensor:
+        ctx.save_for_backward(index)
+        ctx.rows = len(x)
+        return x.index_select(0, index)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return Scatter.apply(gradient, ctx.saved_tensors[0], ctx.rows), None
+
+
+class Scatter(torch.autograd.Function):
+    """Rows of ``x`` at ``index`` of ``rows`` rows, zeros elsewhere; the inverse of :class:`Gather`."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, index: Tensor, rows: int) -> Tensor:
+        ctx.save_for_backward(index)
+        return x.new_zeros(rows, *x.shape[1:]).index_copy_(0, index, x)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        return Gather.apply(gradient, ctx.saved_tensors[0]), None, None
