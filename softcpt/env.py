@@ -26,7 +26,7 @@ def main(args: argparse.Namespace) -> int:
     facts = {
         "softcpt": f"{__version__}, " + (f"checkout {checkout}" if checkout else f"installed in {Path(__file__).parent}"),
         "engine": f"{dassl.engine()} ({dassl.engine_reason()})",
-        "versions": ", ".join(f"{name} {version}" for name, version in versions().items()),
+        "versions": ", ".join(f"{name} {version}" for name, version in versions().items() if name != "engine"),
         "device": f"{device_name(device)}, {torch.get_num_threads()} thread(s) on {os.cpu_count()} processors",
         "cpu": f"{platform.machine()}, {cpu_features()}",
         "trainers": str(plugins.folder("trainers")),

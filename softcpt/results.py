@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from tabulate import tabulate
 
+from softcpt import dassl
 from softcpt.files import write_json
 from softcpt.metrics import TaskResult, overall
 
@@ -83,6 +84,7 @@ def shared_settings(trainer: Any) -> dict[str, Any]:
         "shots": cfg.DATASET.NUM_SHOTS,
         "seed": cfg.SEED,
         "classes": cfg.DATASET.SUBSAMPLE_CLASSES,
+        "split": cfg.TEST.SPLIT,
         "backbone": trainer.clip.name,
         "weights": trainer.clip.fingerprint,
         "precision": trainer.clip.precision,
@@ -99,7 +101,7 @@ def shared_settings(trainer: Any) -> dict[str, Any]:
 def versions() -> dict[str, str]:
     """Versions of what numbers depend on."""
     names = ("torch", "torchvision", "open_clip_torch", "timm", "numpy", "pillow")
-    return {"python": platform.python_version(), **{name: metadata.version(name) for name in names}}
+    return {"python": platform.python_version(), "engine": dassl.engine(), **{name: metadata.version(name) for name in names}}
 
 
 def device_name(device: torch.device) -> str:

@@ -197,20 +197,23 @@ class PromptTrainer(TrainerX):
     def test(self, split: str | None = None) -> float:
         """Test on ``split`` (default TEST.SPLIT; "val" without validation images: test); returns the overall metric."""
         self.set_model_mode("eval")
-        split = split or self.cfg.TEST.SPLIT
-        loader = self.val_loader if split == "val" and self.val_loader else self.test_loader
-        print(f"Evaluate on the *{'test' if loader is self.test_loader else 'val'}* set")
+        split, loader = self._split(split or self.cfg.TEST.SPLIT)
+        print(f"testing on {split}")
         if self.cfg.TEST.EVALUATOR in ("Classification", "ClassificationMT"):
             self.evaluator = ClassificationMT(self.cfg, tasks=self.tasks)
         self.evaluator.reset()
         for logits, labels in self._classify(self.prompter, loader):
             self.evaluator.process(logits, labels)
         results = self.evaluator.evaluate()
-        if loader is self.test_loader and isinstance(self.evaluator, ClassificationMT):
+        if isinstance(self.evaluator, ClassificationMT):
             self.results[self.method] = self.evaluator.results
         for name, value in results.items():
             self.write_scalar(f"{split}/{name}", value, self.epoch)
         return next(iter(results.values()))
+
+    def _split(self, name: str) -> tuple[str, Batches]:
+        use_val = name == "val" and self.val_loader is not None
+        return ("val", self.val_loader) if use_val else ("test", self.test_loader)
 
     def _classify(self, prompter: Prompter, loader: Batches) -> Iterator[tuple[Tensor, Tensor]]:
         """Logits (B, C) and labels (B,) of every batch; classes are encoded once."""
@@ -221,8 +224,8 @@ class PromptTrainer(TrainerX):
 
     @torch.no_grad()
     def _zero_shot(self) -> list[TaskResult]:
-        """What the frozen model reaches on the test set with hand-written prompts."""
-        pairs = self._classify(build_prompter("ZeroShot", self.clip, self.tasks), self.test_loader)
+        """What the frozen model reaches with hand-written prompts."""
+        pairs = self._classify(build_prompter("ZeroShot", self.clip, self.tasks), self._split(self.cfg.TEST.SPLIT)[1])
         predicted, labels = zip(*((self.tasks.predict(logits, truth).cpu(), truth.cpu()) for logits, truth in pairs))
         return task_results(self.tasks, torch.cat(predicted), torch.cat(labels))
 
@@ -236,7 +239,7 @@ class PromptTrainer(TrainerX):
         header = {"method": self.method, "backbone": self.clip.name, "fingerprint": self.clip.fingerprint,
                   "tasks": list(self.tasks.names), "epoch": epoch + 1, "val_result": val_result}
         checkpoint.save_tensors(path, self.prompter.reference_state(), header)
-        print(f"Checkpoint saved to {path}")
+        print(f"saved {path}")
 
     def load_model(self, directory: str, epoch: int | None = None) -> None:
         """Load the prompt of ``epoch`` (1-based); None: the best on validation if there is one, else the last.
@@ -252,7 +255,7 @@ class PromptTrainer(TrainerX):
             raise UserError(f"checkpoint {path}: trained on {header['backbone']}, and this is {self.clip.name} "
                             "(or other weights of that name); use its config file and weights")
         self.prompter.load_reference_state(state)
-        print(f"Load {path} (epoch={header['epoch']}, val_result={header['val_result']})")
+        print(f"loaded {path} (epoch={header['epoch']}, val_result={header['val_result']})")
 
     def resume_model_if_exist(self, directory: str) -> int:
         """Continue a run that was stopped; returns the epochs done. Settings must be those of that run."""
@@ -275,7 +278,7 @@ class PromptTrainer(TrainerX):
         self.watch, self.curve = Stopwatch(header["seconds"]), header["curve"]
         if header["best"] is not None:
             self.best_result = header["best"]
-        print(f"Found a run in {directory}: continuing after epoch {header['epoch']}")
+        print(f"resuming from {directory} after epoch {header['epoch']}")
         return header["epoch"]
 
 

@@ -72,7 +72,7 @@ def test_eval_only_repeats_the_accuracy_of_the_run(tmp_path, trainer):
 def test_best_on_validation_is_kept_and_tested(tmp_path):
     run(tmp_path, "CoOp", "TEST.FINAL_MODEL", "best_val")
     assert (tmp_path / "out" / "prompt" / "best.safetensors").is_file()
-    assert "Evaluate on the *val* set" in (tmp_path / "out" / "log.txt").read_text()
+    assert "testing on val" in (tmp_path / "out" / "log.txt").read_text()
 
 
 def test_online_images_and_the_feature_bank_train_the_same_prompt(tmp_path):
