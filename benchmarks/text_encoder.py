@@ -16,7 +16,7 @@ import json
 import resource
 
 import torch
-from workloads import NAMES, best_times, encode_naively, matmul_rate, prompts_of, text_model
+from workloads import NAMES, best_times, encode_naively, matmul_rate, prompts_of, text_model  # also finds the checkout
 
 from softcpt.packing import Layout
 from softcpt.text import TextEncoder

@@ -12,12 +12,11 @@ import torch
 from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
 from open_clip.tokenizer import SimpleTokenizer
 
-from softcpt.packing import Layout
-from softcpt.prompts import prompt_symbols
-
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+sys.path[:0] = [str(Path(__file__).resolve().parent.parent / folder) for folder in (".", "tests")]
 from oracle import encode_naively  # noqa: E402, F401 (the tests' naive path is the benchmarks' other side)
+
+from softcpt.packing import Layout  # noqa: E402
+from softcpt.prompts import prompt_symbols  # noqa: E402
 
 NAMES: dict[str, dict[str, list[str]]] = json.loads((Path(__file__).parent / "classnames.json").read_text("utf-8"))
 

@@ -19,10 +19,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from torch import nn
-
-from softcpt.errors import UserError
-from softcpt.files import atomic_write
 from tiny import evaluate, export
 from tiny.batches import Tokens
 from tiny.captions import Captions, build_captions
@@ -31,6 +27,10 @@ from tiny.sentences import embed
 from tiny.sources import unpack
 from tiny.towers import RANK, TextTraining, build, load_trunk, principal_axes, token_strings
 from tiny.training import Pairs, Recipe, Words, start, train_pairs, train_words
+from torch import nn
+
+from softcpt.errors import UserError
+from softcpt.files import atomic_write
 
 ASSETS = Path(__file__).parents[1] / "softcpt" / "assets"
 CACHE = Path("~/.cache/softcpt/tiny").expanduser()

@@ -42,6 +42,11 @@ def default_config() -> CfgNode:
     cfg = get_cfg_default()
     cfg.DATASET.SUBSAMPLE_CLASSES = "all"  # all, base or new (CoCoOp's base-to-new protocol)
     cfg.DATASET.SUBSAMPLE_TASKS = "all"  # all, base, new or task<i>
+    cfg.DATASET.TASKS = ()  # data sets that MultiTask merges, or in place of those of General10, Plant6 and RS8
+    cfg.DATASET.TASK_NAME = ""  # in place of the task's own name
+    cfg.DATASET.TEMPLATE = ""  # in place of the data set's prompt for zero-shot, with {} for the class name
+    cfg.DATASET.DRAW_SPLIT = False  # --draw-split: divide a data set whose split file is missing
+    cfg.DATASET.ON_MISSING = "stop"  # an image of the split that is not on disk: stop, or skip it
     cfg.TEST.PER_TASK_RESULT = True
     cfg.FEATURES = CfgNode()
     cfg.FEATURES.MODE = "bank"  # bank: each image is encoded once per view; online: at every step, as published

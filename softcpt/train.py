@@ -32,6 +32,7 @@ def parser() -> argparse.ArgumentParser:
     add("--transforms", nargs="+", help="image transforms for training")
     add("--config-file", default="", help="settings of the method (default: configs/trainers/<trainer>/tiny.yaml)")
     add("--dataset-config-file", default="", help="the data set (default: configs/datasets/emoji44.yaml)")
+    add("--draw-split", action="store_true", help="divide a data set whose split file is missing, with a fixed seed")
     add("--backbone", default="", help="tiny, RN50, RN101, ViT-B/32, ViT-B/16, ViT-L/14, a file, or open_clip's model/tag")
     add("--head", default="", help="name of a head, for trainers that have one")
     add("--eval-only", action="store_true", help="test the prompt in --model-dir")
@@ -62,13 +63,14 @@ def setup_config(args: argparse.Namespace) -> Any:
     for key, value in flags.items():
         if value:
             config.set_key(cfg, key, value, "command line")
+    cfg.DATASET.DRAW_SPLIT = cfg.DATASET.DRAW_SPLIT or args.draw_split
     cfg.SEED = 1 if args.seed is None and cfg.SEED < 0 else cfg.SEED if args.seed is None else args.seed
     config.merge_pairs(cfg, args.opts)
     if cfg.SEED < 0:
         cfg.SEED = secrets.randbelow(2**31)  # unseeded, but written down: the run can be continued and repeated
     if cfg.DATASET.ROOT:
         cfg.DATASET.ROOT = str(Path(cfg.DATASET.ROOT).expanduser().absolute())
-        if not Path(cfg.DATASET.ROOT).is_dir():
+        if not Path(cfg.DATASET.ROOT).exists():
             raise UserError(f"--root {cfg.DATASET.ROOT}: no such folder; give the folder that holds the data sets")
     cfg.OUTPUT_DIR = args.output_dir or str(_output_folder(cfg, chosen, args.opts))
     cfg.freeze()

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-import http.client
 import os
 import pickle
-import urllib.error
-import urllib.request
 import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import torch
-from filelock import FileLock
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
-from tqdm import tqdm
 
+from softcpt.download import download, file_digest
 from softcpt.errors import UserError
 
 # OpenAI's name -> (file name, sha256), as in the table of github.com/openai/CLIP.
@@ -40,8 +35,6 @@ OPENAI_URL = "https://openaipublic.azureedge.net/clip/models"
 
 # Settings that OpenAI's archives keep among the tensors; a state dict's shapes say the same.
 _NOT_WEIGHTS = {"input_resolution", "context_length", "vocab_size"}
-_ATTEMPTS = 5
-_BLOCK = 1 << 20
 
 
 def weights_locations(cache_dir: str | os.PathLike | None = None) -> list[Path]:
@@ -64,43 +57,13 @@ def openai_weights(name: str, cache_dir: str | os.PathLike | None = None) -> Pat
     for folder in locations:
         path = folder / file_name
         if path.is_file():
-            if _sha256(path) != sha256:
+            if file_digest(path, sha256) != sha256:
                 raise UserError(
                     f"{name}: {path} is not OpenAI's file (its sha256 is not {sha256[:12]}...); delete it to have it "
                     "downloaded again, or load weights of your own by their path"
                 )
             return path
     return download(f"{OPENAI_URL}/{sha256}/{file_name}", locations[0] / file_name, sha256)
-
-
-def download(url: str, path: Path, sha256: str) -> Path:
-    """Download ``url`` to ``path``, which appears only when whole and with the right checksum.
-
-    An interrupted download continues where it stopped, in the same call or in a later one. Of several processes
-    one downloads and the others wait for it.
-
-    Raises:
-        UserError: if the server cannot be reached, or the bytes have another checksum.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"{path.parent}: cannot be made ({error.strerror}); set SOFTCPT_WEIGHTS to a folder that can"
-        ) from error
-    partial = path.with_name(f".{path.name}.{sha256[:8]}.part")
-    with FileLock(f"{partial}.lock"):
-        if path.is_file():
-            return path
-        _fetch(url, path, partial)
-        if _sha256(partial) != sha256:
-            partial.unlink()
-            raise UserError(
-                f"{path.name}: the bytes from {url} have the wrong sha256 and were thrown away; try again, or put the "
-                f"right file at {path}"
-            )
-        os.replace(partial, path)
-    return path
 
 
 def read_state_dict(path: str | os.PathLike) -> dict[str, Tensor]:
@@ -186,61 +149,6 @@ def _what_is_wrong(path: Path, error: Exception) -> str:
     if isinstance(error, pickle.UnpicklingError):
         return "not a weights file, or one with objects that are not tensors, which are not unpickled for safety"
     return f"not a weights file ({_first_line(error)})"
-
-
-def _fetch(url: str, path: Path, partial: Path) -> None:
-    """Append to ``partial`` until it is whole; a dropped connection is taken up again where it stopped."""
-    reason = "the connection was dropped again and again"
-    for _ in range(_ATTEMPTS):
-        try:
-            if _fetch_once(url, path.name, partial):
-                return
-        except urllib.error.HTTPError as error:
-            reason = f"HTTP {error.code} {error.reason}"
-            if error.code != 416:  # 416: our partial file is longer than theirs
-                break
-            partial.unlink(missing_ok=True)
-        except urllib.error.URLError as error:
-            reason = _first_line(error.reason)
-            break
-        except (OSError, http.client.HTTPException) as error:
-            reason = _first_line(error)
-    raise UserError(
-        f"{path.name}: not in {path.parent} and not to be had from {url} ({reason}); download it elsewhere and put it "
-        f"at {path}"
-    )
-
-
-def _fetch_once(url: str, name: str, partial: Path) -> bool:
-    """One request for what is missing. True when the server's whole length has arrived."""
-    have = partial.stat().st_size if partial.is_file() else 0
-    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
-    with urllib.request.urlopen(request, timeout=30) as response:
-        if response.status != 206:
-            have = 0
-        length = response.headers.get("Content-Length")
-        total = have + int(length) if length else None
-        with open(partial, "ab" if have else "wb") as file:
-            have += _copy(response, file, name, have, total)
-    return total is None or have >= total
-
-
-def _copy(response: BinaryIO, file: BinaryIO, name: str, have: int, total: int | None) -> int:
-    copied = 0
-    with tqdm(total=total, initial=have, unit="B", unit_scale=True, desc=name) as bar:
-        while block := response.read(_BLOCK):
-            file.write(block)
-            copied += len(block)
-            bar.update(len(block))
-    return copied
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _first_line(error: object) -> str:

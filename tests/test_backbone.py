@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 from pathlib import Path
@@ -286,7 +287,7 @@ def test_open_clip_pairs_use_the_activation_they_were_trained_with(monkeypatch):
 
 def test_openais_names_are_loaded_from_the_weights_folder(state, clip, monkeypatch, tmp_path):
     path = jit_archive(state, tmp_path / "ViT-B-32.pt")
-    monkeypatch.setitem(weights.OPENAI_WEIGHTS, "ViT-B/32", (path.name, weights._sha256(path)))
+    monkeypatch.setitem(weights.OPENAI_WEIGHTS, "ViT-B/32", (path.name, hashlib.sha256(path.read_bytes()).hexdigest()))
     loaded = load_clip("ViT-B/32", cache_dir=tmp_path)
     assert loaded.name == "ViT-B/32" and loaded.fingerprint == clip.fingerprint
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 import warnings
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +14,11 @@ import torch
 from openai_format import random_openai_state_dict
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from web import Server, serving
 
 from softcpt import weights
 from softcpt.errors import UserError
-from softcpt.weights import OPENAI_WEIGHTS, as_state_dict, download, openai_weights, read_state_dict, weights_locations
+from softcpt.weights import OPENAI_WEIGHTS, as_state_dict, openai_weights, read_state_dict, weights_locations
 
 
 @pytest.fixture(scope="module")
@@ -157,93 +156,10 @@ PAYLOAD = bytes(torch.randint(256, (300_000,), dtype=torch.uint8, generator=torc
 SHA256 = hashlib.sha256(PAYLOAD).hexdigest()
 
 
-class Server(ThreadingHTTPServer):
-    """Serves ``payload`` under any path, with Range; ``drops`` answers break off half-way."""
-
-    def __init__(self, payload: bytes):
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.payload, self.drops, self.ranges = payload, 0, []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        server = self.server
-        server.ranges.append(self.headers.get("Range"))
-        start = int((self.headers.get("Range") or "bytes=0-").removeprefix("bytes=").removesuffix("-"))
-        body = server.payload[start:]
-        if not body:
-            return self.send_error(416)
-        self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        if server.drops:
-            server.drops -= 1
-            body = body[: len(body) // 2]
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 @pytest.fixture
 def server(monkeypatch) -> Iterator[Server]:
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    with Server(PAYLOAD) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with serving(PAYLOAD, monkeypatch) as server:
         yield server
-        server.shutdown()
-        thread.join()
-
-
-def files(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir() if path.suffix != ".lock"}
-
-
-def test_a_dropped_download_continues_where_it_stopped(server, tmp_path):
-    server.drops = 1
-    path = download(f"{server.url}/RN50.pt", tmp_path / "RN50.pt", SHA256)
-    assert path.read_bytes() == PAYLOAD
-    assert server.ranges == [None, "bytes=150000-"]
-    assert files(tmp_path) == {"RN50.pt"}
-
-
-def test_a_download_given_up_continues_in_the_next_run(server, tmp_path):
-    server.drops = 5
-    with pytest.raises(UserError, match="dropped again and again"):
-        download(f"{server.url}/RN50.pt", tmp_path / "RN50.pt", SHA256)
-    assert "RN50.pt" not in files(tmp_path)
-    server.ranges.clear()
-    assert download(f"{server.url}/RN50.pt", tmp_path / "RN50.pt", SHA256).read_bytes() == PAYLOAD
-    assert server.ranges == ["bytes=290625-"]
-
-
-def test_wrong_bytes_are_thrown_away(server, tmp_path):
-    with pytest.raises(UserError, match="wrong sha256"):
-        download(f"{server.url}/RN50.pt", tmp_path / "RN50.pt", "0" * 64)
-    assert files(tmp_path) == set()
-
-
-def test_a_partial_file_longer_than_the_servers_is_started_again(server, tmp_path):
-    (tmp_path / f".RN50.pt.{SHA256[:8]}.part").write_bytes(PAYLOAD + PAYLOAD)
-    assert download(f"{server.url}/RN50.pt", tmp_path / "RN50.pt", SHA256).read_bytes() == PAYLOAD
-
-
-def test_two_downloads_at_once_fetch_once(server, tmp_path):
-    threads = [
-        threading.Thread(target=download, args=(f"{server.url}/RN50.pt", tmp_path / "RN50.pt", SHA256))
-        for _ in range(3)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert (tmp_path / "RN50.pt").read_bytes() == PAYLOAD
-    assert server.ranges == [None]
 
 
 def test_without_a_network_the_error_says_what_to_put_where(monkeypatch, tmp_path):

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 
 import torch
 from open_clip.tokenizer import SimpleTokenizer
-from torch import Tensor
-
 from tiny.captions import TEMPLATES
+from torch import Tensor
 
 LONGEST = 24  # tokens of a text without its template; definitions are cut there
 

@@ -9,10 +9,9 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from open_clip import IMAGENET_CLASSNAMES
-from torch import Tensor
-
 from tiny.nouns import ancestors, imagenet_offsets, picturable, read_synsets
 from tiny.sentences import embed
+from torch import Tensor
 
 NEAREST, TEMPERATURE = 30, 0.06
 

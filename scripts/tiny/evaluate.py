@@ -13,12 +13,12 @@ import torch
 import torch.nn.functional as F
 from open_clip.tokenizer import SimpleTokenizer
 from PIL import Image
+from tiny.pictures import to_input
+from tiny.towers import IMAGE_SIZE
 from torch import Tensor, nn
 from torchvision.transforms import v2
 
 from softcpt.errors import UserError
-from tiny.pictures import to_input
-from tiny.towers import IMAGE_SIZE
 
 TEMPLATES = ("an emoji of a {}.", "a photo of a {}.")
 
@@ -93,7 +93,9 @@ def accuracy(model: nn.Module, split: Split, template: str) -> float:
 def best_scale(model: nn.Module, splits: list[Split], template: str) -> float:
     """The logit scale of the highest likelihood, averaged over tasks, among 5, 6, ..., 60."""
     pairs = [pair for split in splits for pair in task_logits(model, split, template)]
-    losses = {scale: sum(F.cross_entropy(scale * cosines, right).item() for cosines, right in pairs) for scale in range(5, 61)}
+    losses = {
+        scale: sum(F.cross_entropy(scale * cosines, right).item() for cosines, right in pairs) for scale in range(5, 61)
+    }
     return float(min(losses, key=losses.get))
 
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import torch
 from safetensors.torch import save_file
-from torch import Tensor
-
-from softcpt.files import atomic_write, write_json
 from tiny.pictures import DESIGNS
 from tiny.sources import SOURCES
 from tiny.towers import IMAGE_MEAN, IMAGE_SIZE, IMAGE_STD, MODEL_CFG, TextTraining
+from torch import Tensor
+
+from softcpt.files import atomic_write, write_json
 
 TEXT_NORM = 10.0  # of raw text features, as CLIP's: generators of contexts take them as inputs
 TABLE = "token_embedding.weight"
@@ -71,6 +71,7 @@ def write(folder: Path, state: dict[str, Tensor], facts: dict[str, Any]) -> None
     """Write ``tiny.safetensors``, ``tiny.json``, ``README.md`` and ``LICENSES/`` into ``folder``."""
     with atomic_write(folder / "tiny.safetensors") as temporary:
         save_file(state, temporary)
+        temporary.chmod(0o644)  # safetensors writes files that only their owner may read
     write_json(folder / "tiny.json", facts)
     with atomic_write(folder / "README.md") as temporary:
         table = "\n".join(f"| {what} | {value:.1f} |" for what, value in rows(facts["zero_shot"]))
@@ -85,7 +86,7 @@ def write(folder: Path, state: dict[str, Tensor], facts: dict[str, Any]) -> None
 def rows(measured: dict[str, Any]) -> list[tuple[str, float]]:
     """Measured accuracies as rows of the card's table."""
     result = [
-        (f"Emoji-44, {part}, design `{design}`, \"{template}\"", value)
+        (f'Emoji-44, {part}, design `{design}`, "{template}"', value)
         for part, templates in measured["emoji44"].items()
         for template, designs in templates.items()
         for design, value in designs.items()

@@ -11,10 +11,9 @@ import emoji_art
 import numpy as np
 import torch
 import torch.nn.functional as F
+from tiny.towers import IMAGE_SIZE
 from torch import Tensor, nn
 from tqdm import tqdm
-
-from tiny.towers import IMAGE_SIZE
 
 # Every other design belongs to the Emoji-44 benchmark (few-shot training, validation or test): none may be added here.
 DESIGNS = ("fluent-emoji", "fluent-emoji-flat", "fluent-3d", "fluent-emoji-high-contrast")
@@ -93,11 +92,12 @@ def _warp(x: Tensor, may_flip: Tensor, generator: torch.Generator) -> Tensor:
     scale_x, scale_y = _uniform((2, count), 0.85, 1.3, generator)
     shift = _uniform((count, 2), -0.12, 0.12, generator)
     cos, sin = angle.cos(), angle.sin()
-    rows = [torch.stack([cos * scale_x * flip, -sin * scale_y], 1), torch.stack([sin * scale_x * flip, cos * scale_y], 1)]
+    rows = [
+        torch.stack([cos * scale_x * flip, -sin * scale_y], 1),
+        torch.stack([sin * scale_x * flip, cos * scale_y], 1),
+    ]
     grid = F.affine_grid(torch.cat([torch.stack(rows, 1), shift[:, :, None]], 2), list(x.shape), align_corners=False)
-    bend = F.interpolate(
-        0.08 * torch.randn(count, 2, 4, 4, generator=generator), size=x.shape[-2:], mode="bicubic"
-    )
+    bend = F.interpolate(0.08 * torch.randn(count, 2, 4, 4, generator=generator), size=x.shape[-2:], mode="bicubic")
     # Sampled around the white background's value, so that what comes in from outside is white.
     return F.grid_sample(x - 1, grid + bend.permute(0, 2, 3, 1), align_corners=False) + 1
 

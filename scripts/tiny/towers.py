@@ -75,7 +75,8 @@ class TextTraining(nn.Module):
         super().__init__()
         self.clip = clip
         self.left = nn.Parameter(tokens.clone())
-        self.right = nn.Parameter(torch.nn.init.orthogonal_(torch.empty(RANK, clip.token_embedding.embedding_dim)))
+        right = torch.empty(RANK, clip.token_embedding.embedding_dim)
+        self.right = nn.Parameter(nn.init.orthogonal_(right, generator=torch.Generator().manual_seed(0)))
         # The rows of an orthogonal (64, 256) matrix give entries of std 1/2 from unit columns.
         self.scale = 2 * TABLE_STD
 

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 import emoji_art
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
-from tqdm import trange
-
 from tiny.batches import Tokens, draw_template, emoji_batches, text_batches
 from tiny.captions import Captions
 from tiny.pictures import Views, tail
 from tiny.towers import EMBED_DIM, TABLE_STD, TextTraining, mean_feature, principal_axes
+from torch import Tensor, nn
+from tqdm import trange
 
 SCALE = 20.0  # of cosines, while training
 
@@ -96,7 +95,9 @@ class Pairs:
         contrast = (F.cross_entropy(logits, right) + F.cross_entropy(logits.T, right)) / 2
         weight, bias = self.classifier
         kept = F.kl_div(
-            F.linear(pooled, weight, bias).log_softmax(1), F.linear(before, weight, bias).softmax(1), reduction="batchmean"
+            F.linear(pooled, weight, bias).log_softmax(1),
+            F.linear(before, weight, bias).softmax(1),
+            reduction="batchmean",
         )
         return self.recipe.emoji_weight * contrast + self.recipe.keep_weight * kept
 
@@ -154,7 +155,12 @@ def train_pairs(text: TextTraining, words: Words, pairs: Pairs, recipe: Recipe) 
 
 def _text_groups(text: TextTraining, rate: float, table_factor: float) -> list[dict]:
     clip = text.clip
-    inner = [*clip.transformer.parameters(), *clip.ln_final.parameters(), clip.positional_embedding, clip.text_projection]
+    inner = [
+        *clip.transformer.parameters(),
+        *clip.ln_final.parameters(),
+        clip.positional_embedding,
+        clip.text_projection,
+    ]
     return [
         {"params": [p for p in inner if p.ndim > 1], "lr": rate, "weight_decay": 0.05},
         {"params": [text.right, *(p for p in inner if p.ndim < 2)], "lr": rate, "weight_decay": 0.0},

@@ -11,45 +11,62 @@ import torch
 
 ROOT = Path(__file__).parents[2]
 
-# The parts of Dassl 0.6.3 that break, in miniature.
-BROKEN = {
-    "__init__.py": '__version__ = "0.6.3"\n',
-    "data/__init__.py": "import wilds\n",
-    "data/transforms/__init__.py": "",
-    "data/transforms/autoaugment.py": (
-        "import numpy as np\n\ndef ImageNetPolicy():\n    return np.round(np.linspace(8, 4, 10), 0).astype(np.int)\n"
-    ),
-    "data/transforms/randaugment.py": (
-        "import numpy as np\n\ndef SolarizeAdd(image):\n    return np.array(image).astype(np.int)\n"
-    ),
-    "engine/__init__.py": "from .trainer import load_checkpoint\n",
-    "engine/trainer.py": "from dassl.utils import load_checkpoint\n",
-    "optim/__init__.py": "",
-    "optim/lr_scheduler.py": """
-from torch.optim.lr_scheduler import LRScheduler
+# An installed Dassl reduced to what fails on today's libraries: warm-ups that hand torch's schedulers the `verbose` they
+# no longer take and that are saved as objects, checkpoints read with torch's defaults, `numpy.int`, and `wilds` imported
+# whether used or not.
+WARM_UP = """
+from torch.optim import lr_scheduler
 
-class _BaseWarmupScheduler(LRScheduler):
-    def __init__(self, optimizer, successor, warmup_epoch, last_epoch=-1, verbose=False):
-        self.successor, self.warmup_epoch = successor, warmup_epoch
-        super().__init__(optimizer, last_epoch, verbose)
+class _BaseWarmupScheduler(lr_scheduler.LRScheduler):
+    def __init__(self, optimizer, inner, length, *for_torch):
+        vars(self).update(successor=inner, warmup_epoch=length)
+        super().__init__(optimizer, *for_torch)
+
+    def is_over(self):
+        return self.last_epoch == self.warmup_epoch
 
     def get_lr(self):
-        warm = self.last_epoch >= self.warmup_epoch
-        return self.successor.get_last_lr() if warm else [self.cons_lr for _ in self.base_lrs]
+        return self.successor.get_last_lr() if self.is_over() else [self.rate] * len(self.base_lrs)
 
-    def step(self, epoch=None):
-        if self.last_epoch < self.warmup_epoch:
-            return super().step(epoch)
-        self.successor.step(epoch)
-        self._last_lr = self.successor.get_last_lr()
+    def step(self):
+        (self.successor if self.is_over() else super()).step()
 
 class ConstantWarmupScheduler(_BaseWarmupScheduler):
-    def __init__(self, optimizer, successor, warmup_epoch, cons_lr, last_epoch=-1, verbose=False):
-        self.cons_lr = cons_lr
-        super().__init__(optimizer, successor, warmup_epoch, last_epoch, verbose)
-""",
-    "utils/__init__.py": "from .torchtools import *\n",
-    "utils/torchtools.py": "import torch\n\ndef load_checkpoint(fpath):\n    return torch.load(fpath)\n",
+    def __init__(self, optimizer, successor, warmup_epoch, cons_lr):
+        self.rate = cons_lr
+        super().__init__(optimizer, successor, warmup_epoch, -1, False)
+"""
+AUTO_AUGMENT = """
+import numpy as np
+
+class ImageNetPolicy:
+    def __init__(self):
+        self.levels = (np.arange(17, 7, -1) / 2).astype(np.int)
+"""
+RAND_AUGMENT = """
+import numpy as np
+
+def SolarizeAdd(pixels):
+    return np.asarray(pixels).astype(np.int)
+"""
+LOADING = """
+import torch
+
+def load_checkpoint(path):
+    return torch.load(path)
+"""
+BROKEN = {
+    "__init__.py": "__version__ = '0.6.3'",
+    "data/__init__.py": "import wilds",
+    "data/transforms/__init__.py": "",
+    "data/transforms/autoaugment.py": AUTO_AUGMENT,
+    "data/transforms/randaugment.py": RAND_AUGMENT,
+    "engine/__init__.py": "import dassl.engine.trainer",
+    "engine/trainer.py": "from dassl.utils.torchtools import load_checkpoint",
+    "optim/__init__.py": "",
+    "optim/lr_scheduler.py": WARM_UP,
+    "utils/__init__.py": "from dassl.utils.torchtools import load_checkpoint",
+    "utils/torchtools.py": LOADING,
 }
 
 # One interpreter answers everything about the mended package, as importing torch is what takes the time.
@@ -104,7 +121,7 @@ print(json.dumps({
     "resumed": resumed("new.pth", pickled=False),
     "resumed from a pickled schedule": resumed("old.pth", pickled=True),
     "refusal": refusal,
-    "levels": autoaugment.ImageNetPolicy().tolist(),
+    "levels": autoaugment.ImageNetPolicy().levels.tolist(),
     "solarized": randaugment.SolarizeAdd([1.5, 2.0]).tolist(),
     "numpy has int": hasattr(np, "int"),
     "modules": [name for name in ("wilds", "dassl.data") if name in sys.modules],
@@ -206,16 +223,12 @@ def test_the_stand_in_for_wilds_is_gone_after_the_import(mended):
 
 
 def test_what_is_not_broken_is_not_mended(tmp_path):
+    cures = {", -1, False)": ", -1)", "torch.load(path)": "torch.load(path, weights_only=True)", "np.int)": "int)"}
     texts = dict(BROKEN)
-    texts["optim/lr_scheduler.py"] = (
-        texts["optim/lr_scheduler.py"].replace(
-            "__init__(optimizer, last_epoch, verbose)", "__init__(optimizer, last_epoch)"
-        )
-        + "\n_BaseWarmupScheduler.state_dict = lambda self: {}\n"
-    )
-    texts["utils/torchtools.py"] = texts["utils/torchtools.py"].replace("(fpath)\n", "(fpath, weights_only=True)\n")
-    for name in ("autoaugment", "randaugment"):
-        texts[f"data/transforms/{name}.py"] = texts[f"data/transforms/{name}.py"].replace("np.int)", "int)")
+    for broken, whole in cures.items():
+        assert any(broken in text for text in texts.values())
+        texts = {name: text.replace(broken, whole) for name, text in texts.items()}
+    texts["optim/lr_scheduler.py"] += "\n_BaseWarmupScheduler.state_dict = lambda self: {}\n"
     code = "import softcpt.dassl as d; print(d.engine()); print(d.engine_reason())"
     name, reason = ask(code, install(tmp_path, texts)).splitlines()
     assert name == "dassl 0.6.3"

@@ -55,9 +55,8 @@ def test_best_val_keeps_the_first_of_the_best_models_and_tests_it(cfg, capsys):
     best = torch.load(Path(cfg.OUTPUT_DIR) / "linear" / "model-best.pth.tar", weights_only=True)
     assert best["val_result"] == trainer.best_result
     printed = capsys.readouterr().out
-    measured = [
-        float(v) for v in re.findall(r"\*val\* set[^*]*\* total[^*]*\* correct[^*]*\* accuracy: ([\d.]+)%", printed)
-    ]
+    block = r"\bon\b.*\bval\b.*\n=> result\n\* total.*\n\* correct.*\n\* accuracy: ([\d.]+)%"
+    measured = [float(accuracy) for accuracy in re.findall(block, printed)]
     assert len(measured) == 4
     assert best["epoch"] == measured.index(max(measured)) + 1
     assert torch.equal(weights(trainer), best["state_dict"]["weight"])
@@ -75,7 +74,7 @@ def test_the_log_has_the_lines_that_parsers_read(cfg, capsys):
     assert [line[:2] for line in lines] == [(e, b) for e in "1234" for b in "24"]
     assert [line[2] for line in lines[:3]] == ["1.0000e-05", "2.0000e-03", "2.0000e-03"]
     assert captured.out.index("Finish training") < captured.out.index("=> result")
-    assert "Elapsed: 0:00:0" in captured.out
+    assert re.search(r"\b0:00:0\d$", captured.out.split("=> result")[1], flags=re.MULTILINE), "the time it took"
 
 
 @builtin_only
@@ -158,7 +157,7 @@ def test_resume_wants_a_folder_for_every_model(cfg, capsys):
     trainer = trained(cfg)
     trainer.register_model("other", torch.nn.Linear(1, 1))
     assert trainer.resume_model_if_exist(cfg.OUTPUT_DIR) == 0
-    assert "No checkpoint found" in capsys.readouterr().out
+    assert "no checkpoint" in capsys.readouterr().out.lower()
 
 
 def test_a_chosen_epoch_is_loaded_although_it_has_no_validation_result(cfg):

@@ -9,11 +9,16 @@ from dassl.data.transforms import INTERPOLATION_MODES, build_transform
 from PIL import Image
 from torchvision.transforms import InterpolationMode
 
+from softcpt.dassl import engine
+
 NAMES = [
     "random_flip", "random_resized_crop", "normalize", "instance_norm", "random_crop", "random_translation",
     "center_crop", "cutout", "imagenet_policy", "cifar10_policy", "svhn_policy", "randaugment", "randaugment_fixmatch",
     "randaugment2", "gaussian_noise", "colorjitter", "randomgrayscale", "gaussian_blur",
 ]  # fmt: skip
+POLICIES = ["imagenet_policy", "cifar10_policy", "svhn_policy", "randaugment", "randaugment_fixmatch", "randaugment2"]
+
+builtin_only = pytest.mark.skipif(engine() != "built-in", reason="the built-in engine's own line")
 
 
 @pytest.fixture
@@ -21,32 +26,41 @@ def image():
     return Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8))
 
 
-def printed(capsys, cfg, **options):
-    capsys.readouterr()
-    build_transform(cfg, **options)
-    return [line.removeprefix("+ ").split(" (")[0] for line in capsys.readouterr().out.splitlines()[1:]]
+def kinds(cfg, **options):
+    return [type(step).__name__ for step in build_transform(cfg, **options).transforms]
 
 
-def test_training_transforms_have_one_order_whatever_the_lists(cfg, capsys):
-    order = printed(capsys, cfg, choices=NAMES)
-    assert order == [
-        "random translation", "random crop", "random resized crop", "random flip", "imagenet policy", "cifar10 policy",
-        "svhn policy", "randaugment", "randaugment_fixmatch", "randaugment2", "color jitter", "random gray scale",
-        "gaussian blur", "to torch tensor of range [0, 1]", "cutout", "normalization", "gaussian noise",
-        "instance normalization",
+def test_training_transforms_have_one_order_whatever_the_lists(cfg):
+    order = kinds(cfg, choices=NAMES)
+    assert order[:4] == ["Random2DTranslation", "RandomCrop", "RandomResizedCrop", "RandomHorizontalFlip"]
+    assert order[4 + len(POLICIES) :] == [
+        "ColorJitter", "RandomGrayscale", "RandomApply", "ToTensor", "Cutout", "Normalize", "GaussianNoise",
+        "InstanceNormalization",
     ]  # fmt: skip
-    assert printed(capsys, cfg, choices=NAMES[::-1]) == order
+    assert kinds(cfg, choices=NAMES[::-1]) == order
 
 
-def test_without_a_crop_training_images_are_resized(cfg, capsys):
-    assert printed(capsys, cfg, choices=["random_flip"])[0] == "resize to 8x8"
-
-
-def test_test_images_are_resized_cropped_and_normalised(cfg, capsys):
-    assert printed(capsys, cfg, is_train=False, choices=NAMES) == [
-        "resize the smaller edge to 8", "8x8 center crop", "to torch tensor of range [0, 1]", "normalization",
-        "instance normalization",
+@builtin_only
+def test_the_transforms_taken_are_printed_in_their_order(cfg, capsys):
+    build_transform(cfg, choices=NAMES[::-1])
+    assert capsys.readouterr().out.removeprefix("training transform: ").strip().split(", ") == [
+        "random_translation", "random_crop", "random_resized_crop", "random_flip", *POLICIES, "colorjitter",
+        "randomgrayscale", "gaussian_blur", "to_tensor", "cutout", "normalize", "gaussian_noise", "instance_norm",
     ]  # fmt: skip
+
+
+def test_without_a_crop_training_images_are_resized(cfg):
+    first = build_transform(cfg, choices=["random_flip"]).transforms[0]
+    assert (type(first).__name__, tuple(first.size)) == ("Resize", (8, 8))
+
+
+def test_test_images_are_resized_cropped_and_normalised(cfg):
+    cfg.INPUT.SIZE = (6, 8)
+    assert kinds(cfg, is_train=False, choices=NAMES) == [
+        "Resize", "CenterCrop", "ToTensor", "Normalize", "InstanceNormalization",
+    ]  # fmt: skip
+    resize, crop = build_transform(cfg, is_train=False).transforms[:2]
+    assert (resize.size, tuple(crop.size)) == (8, (6, 8))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -33,16 +34,16 @@ def build_data_loader(
     """Batches of ``data_source``. When training, an incomplete batch is left out unless it is the only one."""
     if not data_source:
         raise UserError("data loader: there are no images; check DATASET.ROOT, DATASET.NAME and its split")
-    wrapper = dataset_wrapper or DatasetWrapper
+    order = build_sampler(sampler_type, cfg, data_source, batch_size, n_domain, n_ins)
+    images = (dataset_wrapper or DatasetWrapper)(cfg, data_source, transform=tfm, is_train=is_train)
+    fills_a_batch, workers = batch_size <= len(data_source), cfg.DATALOADER.NUM_WORKERS
     loader = DataLoader(
-        wrapper(cfg, data_source, transform=tfm, is_train=is_train),
-        batch_size=batch_size,
-        sampler=build_sampler(
-            sampler_type, cfg=cfg, data_source=data_source, batch_size=batch_size, n_domain=n_domain, n_ins=n_ins
-        ),
-        num_workers=cfg.DATALOADER.NUM_WORKERS,
-        drop_last=is_train and len(data_source) >= batch_size,
-        pin_memory=torch.cuda.is_available() and cfg.USE_CUDA,
+        images,
+        batch_size,
+        sampler=order,
+        num_workers=workers,
+        pin_memory=cfg.USE_CUDA and torch.cuda.is_available(),
+        drop_last=is_train and fills_a_batch,
     )
     if len(loader) == 0:
         raise AssertionError(f"data loader: {sampler_type} gives no batch of {batch_size}; lower the batch size")
@@ -63,33 +64,24 @@ class DataManager:
         custom_tfm_test: Any = None,
         dataset_wrapper: Callable[..., Dataset] | None = None,
     ) -> None:
-        self.dataset = build_dataset(cfg)
+        self.dataset = data = build_dataset(cfg)
         self._cfg, self._wrapper = cfg, dataset_wrapper
-        tfm_train = _transform(cfg, custom_tfm_train, is_train=True)
-        tfm_test = _transform(cfg, custom_tfm_test, is_train=False)
-        loaders = cfg.DATALOADER
-        unlabelled = loaders.TRAIN_X if loaders.TRAIN_U.SAME_AS_X else loaders.TRAIN_U
-        self.train_loader_x = self._loader(self.dataset.train_x, loaders.TRAIN_X, tfm_train, is_train=True)
-        self.train_loader_u = (
-            self._loader(self.dataset.train_u, unlabelled, tfm_train, is_train=True) if self.dataset.train_u else None
-        )
-        self.val_loader = self._loader(self.dataset.val, loaders.TEST, tfm_test) if self.dataset.val else None
-        self.test_loader = self._loader(self.dataset.test, loaders.TEST, tfm_test)
+        train = _transform(cfg, custom_tfm_train, is_train=True)
+        test = _transform(cfg, custom_tfm_test, is_train=False)
+        nodes = cfg.DATALOADER
+        unlabelled = nodes.TRAIN_X if nodes.TRAIN_U.SAME_AS_X else nodes.TRAIN_U
+        self.train_loader_x = self._loader(data.train_x, nodes.TRAIN_X, train, is_train=True)
+        self.train_loader_u = self._loader(data.train_u, unlabelled, train, is_train=True) if data.train_u else None
+        self.val_loader = self._loader(data.val, nodes.TEST, test) if data.val else None
+        self.test_loader = self._loader(data.test, nodes.TEST, test)
         if cfg.VERBOSE:
-            self.show_dataset_summary(cfg)
+            self.show_dataset_summary(cfg=cfg)
 
-    def _loader(self, source: Sequence[Datum], settings: CfgNode, tfm: Any, is_train: bool = False) -> DataLoader:
+    def _loader(self, source: Sequence[Datum], node: CfgNode, tfm: Any, is_train: bool = False) -> DataLoader:
         """Batches of ``source`` by one node of DATALOADER."""
+        sampling = {key.lower(): node[key] for key in ("BATCH_SIZE", "N_DOMAIN", "N_INS") if key in node}
         return build_data_loader(
-            self._cfg,
-            sampler_type=settings.SAMPLER,
-            data_source=source,
-            batch_size=settings.BATCH_SIZE,
-            n_domain=settings.get("N_DOMAIN", 0),
-            n_ins=settings.get("N_INS", 2),
-            tfm=tfm,
-            is_train=is_train,
-            dataset_wrapper=self._wrapper,
+            self._cfg, node.SAMPLER, source, tfm=tfm, is_train=is_train, dataset_wrapper=self._wrapper, **sampling
         )
 
     @property
@@ -109,22 +101,32 @@ class DataManager:
 
     def show_dataset_summary(self, cfg: CfgNode) -> None:
         """Print a table of names and sizes."""
-        rows = [("Dataset", cfg.DATASET.NAME)]
-        rows += [("Source", cfg.DATASET.SOURCE_DOMAINS)] if cfg.DATASET.SOURCE_DOMAINS else []
-        rows += [("Target", cfg.DATASET.TARGET_DOMAINS)] if cfg.DATASET.TARGET_DOMAINS else []
-        rows += [("# classes", f"{self.num_classes:,}"), ("# train_x", f"{len(self.dataset.train_x):,}")]
-        rows += [("# train_u", f"{len(self.dataset.train_u):,}")] if self.dataset.train_u else []
-        rows += [("# val", f"{len(self.dataset.val):,}")] if self.dataset.val else []
-        rows += [("# test", f"{len(self.dataset.test):,}")]
-        print(tabulate(rows))
+        splits = {name: getattr(self.dataset, name) for name in ("train_x", "train_u", "val", "test")}
+        facts = {
+            "data set": cfg.DATASET.NAME,
+            "source domains": ", ".join(map(str, cfg.DATASET.SOURCE_DOMAINS)),
+            "target domains": ", ".join(map(str, cfg.DATASET.TARGET_DOMAINS)),
+            "classes": f"{self.num_classes:,}",
+            **{name: f"{len(items):,}" for name, items in splits.items() if items},
+        }
+        print(tabulate([fact for fact in facts.items() if fact[1]]))
 
 
 def _transform(cfg: CfgNode, custom: Any, is_train: bool) -> Any:
     """The caller's transform, or the configuration's."""
     if custom is None:
         return build_transform(cfg, is_train=is_train)
-    print(f"* Using custom transform for {'training' if is_train else 'testing'}")
+    print(f"{'training' if is_train else 'test'} transform: the caller's own")
     return custom
+
+
+def _plain_transform(cfg: CfgNode) -> transforms.Compose:
+    """Image -> tensor of INPUT.SIZE, normalised if the configuration does so, and nothing drawn."""
+    settings = cfg.INPUT
+    steps = [transforms.Resize(settings.SIZE, INTERPOLATION_MODES[settings.INTERPOLATION]), transforms.ToTensor()]
+    if "normalize" in settings.TRANSFORMS:
+        steps.append(transforms.Normalize(settings.PIXEL_MEAN, settings.PIXEL_STD))
+    return transforms.Compose(steps)
 
 
 class DatasetWrapper(Dataset):
@@ -137,41 +139,45 @@ class DatasetWrapper(Dataset):
     def __init__(
         self, cfg: CfgNode, data_source: Sequence[Datum], transform: Any = None, is_train: bool = False
     ) -> None:
-        self.cfg = cfg
-        self.data_source = data_source
-        self.transform = transform
-        self.is_train = is_train
-        self.k_tfm = cfg.DATALOADER.K_TRANSFORMS if is_train else 1
-        self.return_img0 = cfg.DATALOADER.RETURN_IMG0
-        if self.k_tfm > 1 and transform is None:
+        self.cfg, self.data_source, self.transform, self.is_train = cfg, data_source, transform, is_train
+        if transform is None and self.k_tfm > 1:
             raise ValueError(f"DATALOADER.K_TRANSFORMS {self.k_tfm}: there is no transform to apply more than once")
-        plain = [
-            transforms.Resize(cfg.INPUT.SIZE, interpolation=INTERPOLATION_MODES[cfg.INPUT.INTERPOLATION]),
-            transforms.ToTensor(),
-        ]
-        if "normalize" in cfg.INPUT.TRANSFORMS:
-            plain.append(transforms.Normalize(cfg.INPUT.PIXEL_MEAN, cfg.INPUT.PIXEL_STD))
-        self.to_tensor = transforms.Compose(plain)
+
+    # Cached rather than plain properties, so that a subclass can set them.
+
+    @cached_property
+    def k_tfm(self) -> int:
+        """Views of each image and transform."""
+        return self.cfg.DATALOADER.K_TRANSFORMS if self.is_train else 1
+
+    @cached_property
+    def return_img0(self) -> bool:
+        """Whether items have ``img0``."""
+        return self.cfg.DATALOADER.RETURN_IMG0
+
+    @cached_property
+    def to_tensor(self) -> Callable[[Any], torch.Tensor]:
+        """The transform to ``img0``."""
+        return _plain_transform(self.cfg)
 
     def __len__(self) -> int:
         return len(self.data_source)
 
     def __getitem__(self, idx: int) -> dict[str, Any]:
-        item = self.data_source[idx]
-        image = read_image(item.impath)
-        output = {"label": item.label, "domain": item.domain, "impath": item.impath, "index": idx}
+        datum = self.data_source[idx]
+        image = read_image(datum.impath)
+        facts = {name: getattr(datum, name) for name in ("label", "domain", "impath")}
+        plain = {"img0": self.to_tensor(image)} if self.return_img0 else {}
+        return facts | {"index": idx} | self._images(image) | plain
+
+    def _images(self, image: Any) -> dict[str, Any]:
+        """``img``, ``img2``, ... by the transforms; the image itself when there is none."""
         if self.transform is None:
-            output["img"] = image
-        elif isinstance(self.transform, (list, tuple)):
-            for number, tfm in enumerate(self.transform, start=1):
-                output["img" if number == 1 else f"img{number}"] = self._transform_image(tfm, image)
-        else:
-            output["img"] = self._transform_image(self.transform, image)
-        if self.return_img0:
-            output["img0"] = self.to_tensor(image)
-        return output
+            return {"img": image}
+        tfms = self.transform if isinstance(self.transform, (list, tuple)) else [self.transform]
+        keys = ["img", *(f"img{number}" for number in range(2, len(tfms) + 1))]
+        return {key: self._transform_image(tfm, image) for key, tfm in zip(keys, tfms)}
 
     def _transform_image(self, tfm: Callable[[Any], Any], image: Any) -> Any:
         """One view, or a list of ``k_tfm``."""
-        views = [tfm(image) for _ in range(self.k_tfm)]
-        return views[0] if len(views) == 1 else views
+        return tfm(image) if self.k_tfm == 1 else [tfm(image) for _ in range(self.k_tfm)]

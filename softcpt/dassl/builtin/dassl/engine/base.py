@@ -37,19 +37,22 @@ class TrainerBase:
             raise AttributeError(f"register_model({name!r}): call super().__init__() first")
         if name in self._models:
             raise AssertionError(f"register_model({name!r}): this name is taken; choose another")
-        self._models[name] = model
-        self._optims[name] = optim
-        self._scheds[name] = sched
+        for table, part in ((self._models, model), (self._optims, optim), (self._scheds, sched)):
+            table[name] = part
 
     def get_model_names(self, names: str | list[str] | None = None) -> list[str]:
         """All names, or ``names`` as a list after checking that they are registered."""
         if names is None:
             return list(self._models)
-        names = tolist_if_not(names)
-        unknown = [name for name in names if name not in self._models]
+        wanted = tolist_if_not(names)
+        unknown = [name for name in wanted if name not in self._models]
         if unknown:
             raise AssertionError(f"models {unknown}: not registered; registered are {list(self._models)}")
-        return names
+        return wanted
+
+    def _parts(self, table: Mapping[str, Any], names: str | list[str] | None) -> list[Any]:
+        """The optimisers or schedules in ``table`` of these models; those that have none are left out."""
+        return [table[name] for name in self.get_model_names(names) if table[name] is not None]
 
     def save_model(
         self, epoch: int, directory: str, is_best: bool = False, val_result: float | None = None, model_name: str = ""
@@ -73,9 +76,9 @@ class TrainerBase:
         """
         folders = {name: os.path.join(directory, name) for name in self.get_model_names()}
         if not folders or not all(os.path.exists(folder) for folder in folders.values()):
-            print("No checkpoint found, train from scratch")
+            print(f"no checkpoint in {directory}: starting at epoch 1")
             return 0
-        print(f"Found checkpoint at {directory} (will resume training)")
+        print(f"resuming from {directory}")
         epochs = {
             name: resume_from_checkpoint(folder, self._models[name], self._optims[name], self._scheds[name])
             for name, folder in folders.items()
@@ -104,11 +107,11 @@ class TrainerBase:
 
     def _load_one(self, name: str, path: str) -> None:
         """Load one model, strictly, and say from what."""
-        checkpoint = load_checkpoint(path)
-        result = checkpoint.get("val_result")
-        shown = "none" if result is None else f"{result:.1f}"
-        print(f"Load {path} to {name} (epoch={checkpoint['epoch']}, val_result={shown})")
-        self._models[name].load_state_dict(checkpoint["state_dict"])
+        saved = load_checkpoint(path)
+        result = saved.get("val_result")
+        validated = "not validated" if result is None else f"{result:.2f} on validation"
+        print(f"{name}: weights of epoch {saved['epoch']} ({validated}) from {path}")
+        self._models[name].load_state_dict(saved["state_dict"])
 
     def set_model_mode(self, mode: str = "train", names: str | list[str] | None = None) -> None:
         """Switch to "train", or to "test" or "eval", which are the same. Raises KeyError on other modes."""
@@ -118,41 +121,39 @@ class TrainerBase:
 
     def update_lr(self, names: str | list[str] | None = None) -> None:
         """Step the schedules. Trainers call it on the last batch of an epoch."""
-        for name in self.get_model_names(names):
-            if self._scheds[name] is not None:
-                self._scheds[name].step()
+        for schedule in self._parts(self._scheds, names):
+            schedule.step()
 
     def detect_anomaly(self, loss: torch.Tensor) -> None:
         """Raise FloatingPointError unless ``loss`` is finite."""
-        if not torch.isfinite(loss).all():
+        if not loss.isfinite().all():
             raise FloatingPointError(f"loss is {loss.detach()}: training diverged; lower OPTIM.LR or use fp32")
 
     def init_writer(self, log_dir: str) -> None:
         """Open a tensorboard writer, or say that tensorboard is not installed."""
-        if self._writer is not None:
+        if self._writer:
             return
         try:
-            from torch.utils.tensorboard import SummaryWriter
+            from torch.utils import tensorboard
         except ImportError:
             print("tensorboard is not installed, so no event files are written (pip install tensorboard)")
             return
-        print(f"Initialize tensorboard (log_dir={log_dir})")
-        self._writer = SummaryWriter(log_dir=log_dir)
+        print(f"curves for tensorboard: {log_dir}")
+        self._writer = tensorboard.SummaryWriter(log_dir)
 
     def close_writer(self) -> None:
         """Close the writer, if there is one."""
-        if self._writer is not None:
+        if self._writer:
             self._writer.close()
 
     def write_scalar(self, tag: str, scalar_value: float, global_step: int | None = None) -> None:
         """Write a number to tensorboard, if there is a writer."""
-        if self._writer is not None:
-            self._writer.add_scalar(tag, scalar_value, global_step)
+        if self._writer:
+            self._writer.add_scalar(tag, scalar_value, global_step=global_step)
 
     def train(self, start_epoch: int, max_epoch: int) -> None:
         """Run the epochs from ``start_epoch`` (0-based, ``before_train`` may change it) up to ``max_epoch``."""
-        self.start_epoch = start_epoch
-        self.max_epoch = max_epoch
+        self.start_epoch, self.max_epoch = start_epoch, max_epoch
         self.before_train()
         for epoch in range(self.start_epoch, self.max_epoch):
             self.epoch = epoch
@@ -199,9 +200,8 @@ class TrainerBase:
 
     def model_zero_grad(self, names: str | list[str] | None = None) -> None:
         """Clear the gradients."""
-        for name in self.get_model_names(names):
-            if self._optims[name] is not None:
-                self._optims[name].zero_grad()
+        for optimizer in self._parts(self._optims, names):
+            optimizer.zero_grad()
 
     def model_backward(self, loss: torch.Tensor) -> None:
         """Compute the gradients of a finite loss."""
@@ -210,9 +210,8 @@ class TrainerBase:
 
     def model_update(self, names: str | list[str] | None = None) -> None:
         """Step the optimisers."""
-        for name in self.get_model_names(names):
-            if self._optims[name] is not None:
-                self._optims[name].step()
+        for optimizer in self._parts(self._optims, names):
+            optimizer.step()
 
     def model_backward_and_update(self, loss: torch.Tensor, names: str | list[str] | None = None) -> None:
         """One optimisation step."""

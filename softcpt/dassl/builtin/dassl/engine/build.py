@@ -15,5 +15,5 @@ def build_trainer(cfg: CfgNode) -> Any:
     name = cfg.TRAINER.NAME
     check_availability(name, TRAINER_REGISTRY.registered_names())
     if cfg.VERBOSE:
-        print(f"Loading trainer: {name}")
+        print(f"trainer: {name}")
     return TRAINER_REGISTRY.get(name)(cfg)

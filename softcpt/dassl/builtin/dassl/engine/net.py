@@ -42,10 +42,8 @@ class SimpleNet(nn.Module):
         self, x: torch.Tensor, return_feature: bool = False
     ) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
         """Logits; with ``return_feature`` also the features; only these when there is no classifier."""
-        features = self.backbone(x)
-        if self.head is not None:
-            features = self.head(features)
-        if self.classifier is None:
-            return features
-        logits = self.classifier(features)
-        return (logits, features) if return_feature else logits
+        features = self.backbone(x) if self.head is None else self.head(self.backbone(x))
+        logits = None if self.classifier is None else self.classifier(features)
+        if return_feature and logits is not None:
+            return logits, features
+        return features if logits is None else logits

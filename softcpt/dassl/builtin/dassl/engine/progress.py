@@ -8,7 +8,10 @@ from collections.abc import Iterable
 from tqdm import tqdm
 
 
-def progress(iterable: Iterable, description: str) -> tqdm:
-    """``iterable`` with a bar on stderr that leaves when it is done; in a file it is redrawn seldom."""
+def progress(iterable: Iterable, description: str, total: int | None = None) -> tqdm:
+    """``iterable`` with a bar on stderr that leaves when it is done; in a file it is redrawn seldom.
+
+    ``total`` is its length, where it does not know it itself.
+    """
     interval = 0.1 if sys.stderr.isatty() else 10.0
-    return tqdm(iterable, desc=description, leave=False, mininterval=interval, file=sys.stderr)
+    return tqdm(iterable, desc=description, total=total, leave=False, mininterval=interval, file=sys.stderr)

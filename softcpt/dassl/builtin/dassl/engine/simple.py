@@ -14,6 +14,7 @@ from dassl.data import DataManager
 from dassl.evaluation import build_evaluator
 from dassl.optim import build_lr_scheduler, build_optimizer
 from dassl.utils import count_num_param, load_checkpoint, load_pretrained_weights
+from dassl.utils.torchtools import BEST
 from torch import nn
 from yacs.config import CfgNode
 
@@ -21,22 +22,26 @@ from .base import TrainerBase
 from .net import SimpleNet
 from .progress import progress
 
+# What a data manager knows and trainers look up in themselves.
+_OF_THE_DATA = (
+    "train_loader_x", "train_loader_u", "val_loader", "test_loader", "num_classes", "num_source_domains", "lab2cname",
+)  # fmt: skip
+
 
 class SimpleTrainer(TrainerBase):
     """Builds data, model and evaluator from a configuration, saves and tests as the configuration says."""
 
+    epoch = start_epoch = 0
+    best_result = -math.inf
+
     def __init__(self, cfg: CfgNode) -> None:
         super().__init__()
         self.check_cfg(cfg)
+        self.cfg, self.output_dir, self.max_epoch = cfg, cfg.OUTPUT_DIR, cfg.OPTIM.MAX_EPOCH
         self.device = torch.device("cuda" if cfg.USE_CUDA and torch.cuda.is_available() else "cpu")
-        self.start_epoch = self.epoch = 0
-        self.max_epoch = cfg.OPTIM.MAX_EPOCH
-        self.output_dir = cfg.OUTPUT_DIR
-        self.cfg = cfg
         self.build_data_loader()
         self.build_model()
         self.evaluator = build_evaluator(cfg, lab2cname=self.lab2cname)
-        self.best_result = -math.inf
 
     def check_cfg(self, cfg: CfgNode) -> None:
         """Hook: refuse settings that the trainer cannot work with."""
@@ -44,29 +49,23 @@ class SimpleTrainer(TrainerBase):
     def build_data_loader(self) -> None:
         """Set the loaders and what is known of the classes. An override sets the same, ``dm`` apart."""
         self.dm = DataManager(self.cfg)
-        self.train_loader_x = self.dm.train_loader_x
-        self.train_loader_u = self.dm.train_loader_u
-        self.val_loader = self.dm.val_loader
-        self.test_loader = self.dm.test_loader
-        self.num_classes = self.dm.num_classes
-        self.num_source_domains = self.dm.num_source_domains
-        self.lab2cname = self.dm.lab2cname
+        for name in _OF_THE_DATA:
+            setattr(self, name, getattr(self.dm, name))
 
     def build_model(self) -> None:
         """Build and register the model. The default is a SimpleNet under the name "model"."""
-        cfg = self.cfg
-        print("Building model")
-        self.model = SimpleNet(cfg, cfg.MODEL, self.num_classes)
-        if cfg.MODEL.INIT_WEIGHTS:
-            load_pretrained_weights(self.model, cfg.MODEL.INIT_WEIGHTS)
-        self.model.to(self.device)
-        print(f"# params: {count_num_param(self.model):,}")
-        self.optim = build_optimizer(self.model, cfg.OPTIM)
-        self.sched = build_lr_scheduler(self.optim, cfg.OPTIM)
-        self.register_model("model", self.model, self.optim, self.sched)
-        if self.device.type == "cuda" and torch.cuda.device_count() > 1:
-            print(f"Detected {torch.cuda.device_count()} GPUs (use nn.DataParallel)")
-            self.model = nn.DataParallel(self.model)
+        settings = self.cfg.MODEL
+        net = SimpleNet(self.cfg, settings, self.num_classes)
+        if settings.INIT_WEIGHTS:
+            load_pretrained_weights(net, settings.INIT_WEIGHTS)
+        net.to(self.device)
+        self.optim = build_optimizer(net, self.cfg.OPTIM)
+        self.sched = build_lr_scheduler(self.optim, self.cfg.OPTIM)
+        self.register_model(model=net, optim=self.optim, sched=self.sched)
+        gpus = torch.cuda.device_count() if self.device.type == "cuda" else 0
+        print(f"model of {count_num_param(net):,} parameters on {gpus or 'no'} GPU{'' if gpus == 1 else 's'}")
+        # What is registered, and so saved, is the network itself.
+        self.model = nn.DataParallel(net) if gpus > 1 else net
 
     def train(self) -> None:
         """Train from the start, or from the last checkpoint, to the last epoch."""
@@ -74,43 +73,47 @@ class SimpleTrainer(TrainerBase):
 
     def before_train(self) -> None:
         """Continue from RESUME or OUTPUT_DIR if there is something, open the writer, start the clock."""
-        directory = self.cfg.RESUME or self.cfg.OUTPUT_DIR
-        self.start_epoch = self.resume_model_if_exist(directory)
-        if self.start_epoch > 0:
-            self._recall_best(directory)
+        folder = self.cfg.RESUME or self.cfg.OUTPUT_DIR
+        self.start_epoch = self.resume_model_if_exist(folder)
+        if self.start_epoch > 0 and self._validates:
+            self._recall_best(folder)
         self.init_writer(os.path.join(self.output_dir, "tensorboard"))
         self.time_start = time.time()
 
-    def _recall_best(self, directory: str) -> None:
+    @property
+    def _validates(self) -> bool:
+        """Whether the model that counts is the best on validation, not the last."""
+        return self.cfg.TEST.FINAL_MODEL == "best_val" and not self.cfg.TEST.NO_TEST
+
+    def _recall_best(self, folder: str) -> None:
         """A resumed run must not replace the best model by a worse one."""
-        best = os.path.join(directory, self.get_model_names()[0], "model-best.pth.tar")
-        if self.cfg.TEST.FINAL_MODEL == "best_val" and os.path.exists(best):
-            result = load_checkpoint(best).get("val_result")
+        path = os.path.join(folder, self.get_model_names()[0], BEST)
+        if os.path.exists(path):
+            result = load_checkpoint(path).get("val_result")
             self.best_result = -math.inf if result is None else result
 
     def after_epoch(self) -> None:
         """Validate and save as TEST.FINAL_MODEL and TRAIN.CHECKPOINT_FREQ say; the last epoch is always saved."""
-        number = self.epoch + 1
-        if not self.cfg.TEST.NO_TEST and self.cfg.TEST.FINAL_MODEL == "best_val":
-            result = self.test(split="val")
-            if result > self.best_result:
-                self.best_result = result
-                self.save_model(self.epoch, self.output_dir, val_result=result, model_name="model-best.pth.tar")
-        frequency = self.cfg.TRAIN.CHECKPOINT_FREQ
-        if number == self.max_epoch or (frequency > 0 and number % frequency == 0):
-            self.save_model(self.epoch, self.output_dir)
+        if self._validates:
+            self._keep_if_best(self.test(split="val"))
+        done, every = self.epoch + 1, self.cfg.TRAIN.CHECKPOINT_FREQ
+        if done == self.max_epoch or (every > 0 and done % every == 0):
+            self.save_model(self.epoch, directory=self.output_dir)
+
+    def _keep_if_best(self, result: float) -> None:
+        """Save the model when it beats all before it; of equals the first stays."""
+        if result > self.best_result:
+            self.best_result = result
+            self.save_model(self.epoch, self.output_dir, val_result=result, model_name=BEST)
 
     def after_train(self) -> None:
         """Test the last or the best model. Result parsers wait for the line "Finish training"."""
         print("Finish training")
+        if self._validates:
+            self.load_model(directory=self.output_dir)
         if not self.cfg.TEST.NO_TEST:
-            if self.cfg.TEST.FINAL_MODEL == "best_val":
-                print("Deploy the model with the best val performance")
-                self.load_model(self.output_dir)
-            else:
-                print("Deploy the last-epoch model")
             self.test()
-        print(f"Elapsed: {datetime.timedelta(seconds=round(time.time() - self.time_start))}")
+        print(f"took {datetime.timedelta(seconds=round(time.time() - self.time_start))}")
         self.close_writer()
 
     @torch.no_grad()
@@ -119,18 +122,18 @@ class SimpleTrainer(TrainerBase):
 
         "val" without validation images means the test set.
         """
-        self.set_model_mode("eval")
+        on_val = (split or self.cfg.TEST.SPLIT) == "val" and self.val_loader is not None
+        name, loader = ("val", self.val_loader) if on_val else ("test", self.test_loader)
+        print(f"testing on {name}")
+        self.set_model_mode(mode="eval")
         self.evaluator.reset()
-        use_val = (split or self.cfg.TEST.SPLIT) == "val" and self.val_loader is not None
-        split, loader = ("val", self.val_loader) if use_val else ("test", self.test_loader)
-        print(f"Evaluate on the *{split}* set")
-        for batch in progress(loader, f"{split}"):
-            input, label = self.parse_batch_test(batch)
-            self.evaluator.process(self.model_inference(input), label)
-        results = self.evaluator.evaluate()
-        for name, value in results.items():
-            self.write_scalar(f"{split}/{name}", value, self.epoch)
-        return next(iter(results.values()))
+        for batch in progress(loader, name):
+            images, labels = self.parse_batch_test(batch)
+            self.evaluator.process(self.model_inference(images), labels)
+        measured = self.evaluator.evaluate()
+        for metric, value in measured.items():
+            self.write_scalar(f"{name}/{metric}", value, self.epoch)
+        return next(iter(measured.values()))
 
     def model_inference(self, input: torch.Tensor) -> torch.Tensor:
         """Logits (B, C) of ``self.model``."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 import torch
@@ -18,26 +19,37 @@ from .simple import SimpleTrainer
 __all__ = ["SimpleNet", "SimpleTrainer", "TrainerBase", "TrainerX", "TrainerXU"]
 
 
+def _run_steps(trainer: SimpleTrainer, batches: Iterable[tuple], count: int) -> None:
+    """Train on ``count`` batches; each is what ``forward_backward`` takes."""
+    trainer.set_model_mode(mode="train")
+    trainer.num_batches = count
+    log = EpochLog(trainer)
+    bar = progress(batches, f"epoch {trainer.epoch + 1}/{trainer.max_epoch}", count)
+    for index, batch in enumerate(bar):
+        trainer.batch_idx = index
+        log.data_ready()
+        log.step_done(trainer.forward_backward(*batch))
+
+
+def _alone(loader: DataLoader) -> Iterator[tuple]:
+    """Each batch as a tuple of one. The loader is opened with the first."""
+    for batch in loader:
+        yield (batch,)
+
+
 class TrainerX(SimpleTrainer):
     """Trains on labelled images; a subclass gives ``forward_backward(batch)``."""
 
     def run_epoch(self) -> None:
         """One pass over the training images."""
-        self.set_model_mode("train")
-        self.num_batches = len(self.train_loader_x)
-        log = EpochLog(self)
-        bar = progress(self.train_loader_x, f"epoch {self.epoch + 1}/{self.max_epoch}")
-        for index, batch in enumerate(bar):
-            self.batch_idx = index
-            log.data_ready()
-            log.step_done(self.forward_backward(batch))
+        _run_steps(self, _alone(self.train_loader_x), len(self.train_loader_x))
 
     def parse_batch_train(self, batch: Mapping[str, Any]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Images, classes and domains on the device."""
         return batch["img"].to(self.device), batch["label"].to(self.device), batch["domain"].to(self.device)
 
 
-class _Endless:
+class _Endless(Iterator):
     """The batches of ``loader`` again and again. Opening the first pass draws from torch's generator."""
 
     def __init__(self, loader: DataLoader) -> None:
@@ -57,18 +69,12 @@ class TrainerXU(SimpleTrainer):
 
     def run_epoch(self) -> None:
         """As many steps as TRAIN.COUNT_ITER says; the shorter loader starts again when it is exhausted."""
-        self.set_model_mode("train")
         labelled, unlabelled = len(self.train_loader_x), len(self.train_loader_u)
         lengths = {"train_x": labelled, "train_u": unlabelled, "smaller_one": min(labelled, unlabelled)}
         check_availability(self.cfg.TRAIN.COUNT_ITER, list(lengths))
-        self.num_batches = lengths[self.cfg.TRAIN.COUNT_ITER]
-        log = EpochLog(self)
-        batches_x, batches_u = _Endless(self.train_loader_x), _Endless(self.train_loader_u)
-        for index in progress(range(self.num_batches), f"epoch {self.epoch + 1}/{self.max_epoch}"):
-            self.batch_idx = index
-            batch_x, batch_u = next(batches_x), next(batches_u)
-            log.data_ready()
-            log.step_done(self.forward_backward(batch_x, batch_u))
+        count = lengths[self.cfg.TRAIN.COUNT_ITER]
+        pairs = zip(_Endless(self.train_loader_x), _Endless(self.train_loader_u))
+        _run_steps(self, islice(pairs, count), count)
 
     def parse_batch_train(
         self, batch_x: Mapping[str, Any], batch_u: Mapping[str, Any]

@@ -15,5 +15,5 @@ def build_evaluator(cfg: CfgNode, **kwargs: Any) -> Any:
     name = cfg.TEST.EVALUATOR
     check_availability(name, EVALUATOR_REGISTRY.registered_names())
     if cfg.VERBOSE:
-        print(f"Loading evaluator: {name}")
+        print(f"evaluator: {name}")
     return EVALUATOR_REGISTRY.get(name)(cfg, **kwargs)

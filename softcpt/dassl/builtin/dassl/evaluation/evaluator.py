@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
@@ -46,63 +45,52 @@ class Classification(EvaluatorBase):
 
     def __init__(self, cfg: CfgNode, lab2cname: Mapping[int, str] | None = None, **_: Any) -> None:
         super().__init__(cfg)
-        if cfg.TEST.PER_CLASS_RESULT and lab2cname is None:
+        if lab2cname is None and cfg.TEST.PER_CLASS_RESULT:
             raise AssertionError("TEST.PER_CLASS_RESULT: class names are needed; pass lab2cname")
-        self._lab2cname = lab2cname
+        self._names = lab2cname
         self.reset()
 
     def reset(self) -> None:
         """Forget all batches."""
-        self._y_true: list[int] = []
-        self._y_pred: list[int] = []
+        self._batches: list[tuple[torch.Tensor, torch.Tensor]] = []
 
     def process(self, mo: torch.Tensor, gt: torch.Tensor) -> None:
         """Add a batch: logits (B, C) and true classes (B,)."""
-        self._y_true.extend(gt.tolist())
-        self._y_pred.extend(mo.argmax(dim=1).tolist())
+        self._batches.append((gt.cpu(), mo.argmax(dim=1).cpu()))
 
-    def evaluate(self) -> OrderedDict[str, float]:
+    def evaluate(self) -> dict[str, float]:
         """accuracy, error_rate, macro_f1 (over the classes present), perclass_accuracy if asked for; in percent."""
-        if not self._y_true:
+        if not self._batches:
             raise UserError("Classification: no image was evaluated; is the test set empty?")
-        true, predicted = np.array(self._y_true), np.array(self._y_pred)
-        correct = int((true == predicted).sum())
+        true, predicted = (torch.cat(parts).numpy() for parts in zip(*self._batches))
+        right = true == predicted
+        correct = int(right.sum())
         accuracy = 100.0 * correct / len(true)
-        macro_f1 = 100.0 * float(f1_score(true, predicted, average="macro", labels=np.unique(true)))
-        results = OrderedDict(accuracy=accuracy, error_rate=100.0 - accuracy, macro_f1=macro_f1)
-        print(
-            "=> result\n"
-            f"* total: {len(true):,}\n"
-            f"* correct: {correct:,}\n"
-            f"* accuracy: {accuracy:.2f}%\n"
-            f"* error: {100.0 - accuracy:.2f}%\n"
-            f"* macro_f1: {macro_f1:.2f}%"
-        )
+        f1 = 100.0 * float(f1_score(true, predicted, average="macro", labels=np.unique(true)))
+        results = {"accuracy": accuracy, "error_rate": 100.0 - accuracy, "macro_f1": f1}
+        print(f"=> result\n* total: {len(true):,}\n* correct: {correct:,}")
+        for name, value in zip(("accuracy", "error", "macro_f1"), results.values()):
+            print(f"* {name}: {value:.2f}%")
         if self.cfg.TEST.PER_CLASS_RESULT:
-            results["perclass_accuracy"] = self._per_class(true, predicted)
+            results["perclass_accuracy"] = self._per_class(true, right)
         if self.cfg.TEST.COMPUTE_CMAT:
             self._save_confusion_matrix(true, predicted)
         return results
 
-    def _per_class(self, true: np.ndarray, predicted: np.ndarray) -> float:
-        """Print each class's accuracy and return their mean."""
+    def _per_class(self, true: np.ndarray, right: np.ndarray) -> float:
+        """Print the accuracy of each class present and return their mean."""
+        of_class = {label: right[true == label] for label in np.unique(true).tolist()}
         print("=> per-class result")
-        accuracies = []
-        for label in np.unique(true).tolist():
-            hits = predicted[true == label] == label
-            accuracies.append(100.0 * float(hits.mean()))
-            print(
-                f"* class: {label} ({self._lab2cname[label]})\ttotal: {len(hits):,}\t"
-                f"correct: {int(hits.sum()):,}\tacc: {accuracies[-1]:.2f}%"
-            )
-        mean = float(np.mean(accuracies))
+        for label, hits in of_class.items():
+            counts = f"total: {len(hits):,}\tcorrect: {int(hits.sum()):,}\tacc: {100.0 * hits.mean():.2f}%"
+            print(f"* class: {label} ({self._names[label]})\t{counts}")
+        mean = 100.0 * float(np.mean([hits.mean() for hits in of_class.values()]))
         print(f"* average: {mean:.2f}%")
         return mean
 
     def _save_confusion_matrix(self, true: np.ndarray, predicted: np.ndarray) -> None:
         """Write the row-normalised matrix as a tensor (C, C), rows true classes."""
-        matrix = torch.from_numpy(confusion_matrix(true, predicted, normalize="true"))
         path = os.path.join(self.cfg.OUTPUT_DIR, "cmat.pt")
         with atomic_write(path) as temporary:
-            torch.save(matrix, temporary)
-        print(f"Confusion matrix is saved to {path}")
+            torch.save(torch.from_numpy(confusion_matrix(true, predicted, normalize="true")), temporary)
+        print(f"confusion matrix: {path}")

@@ -23,4 +23,4 @@ class Backbone(nn.Module):
 
 def build_backbone(name: str, verbose: bool = True, **kwargs: Any) -> Any:
     """The backbone ``name``. Raises ValueError on an unknown name."""
-    return build_from(BACKBONE_REGISTRY, "Backbone", name, verbose, **kwargs)
+    return build_from(BACKBONE_REGISTRY, "backbone", name, verbose, **kwargs)

@@ -13,4 +13,4 @@ HEAD_REGISTRY = Registry("HEAD")
 
 def build_head(name: str, verbose: bool = True, **kwargs: Any) -> Any:
     """The head ``name``. Raises ValueError on an unknown name."""
-    return build_from(HEAD_REGISTRY, "Head", name, verbose, **kwargs)
+    return build_from(HEAD_REGISTRY, "head", name, verbose, **kwargs)

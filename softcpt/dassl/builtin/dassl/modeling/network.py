@@ -13,4 +13,4 @@ NETWORK_REGISTRY = Registry("NETWORK")
 
 def build_network(name: str, verbose: bool = True, **kwargs: Any) -> Any:
     """The network ``name``. Raises ValueError on an unknown name."""
-    return build_from(NETWORK_REGISTRY, "Network", name, verbose, **kwargs)
+    return build_from(NETWORK_REGISTRY, "network", name, verbose, **kwargs)

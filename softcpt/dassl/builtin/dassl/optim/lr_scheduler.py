@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from dassl.utils import check_availability
@@ -14,31 +14,39 @@ from softcpt.dassl.warmup_state import load_nested_state, nested_state
 
 
 class WarmupScheduler(LRScheduler):
-    """Warm-up rates for ``warmup_epoch`` epochs, then ``successor``, which starts at its own first epoch.
+    """``ramp(base rate, epoch)`` for ``warmup_epoch`` epochs counted from 0, then ``successor`` from its own start.
 
     The successor is not shortened: a cosine over E epochs after one warm-up epoch ends one step before 0.
     """
 
-    def __init__(self, optimizer: Optimizer, successor: LRScheduler, warmup_epoch: int, last_epoch: int = -1) -> None:
+    def __init__(
+        self, optimizer: Optimizer, successor: LRScheduler, warmup_epoch: int, ramp: Callable[[float, int], float]
+    ) -> None:
         self.successor = successor
-        self.warmup_epoch = warmup_epoch
-        super().__init__(optimizer, last_epoch)
+        # A table of plain numbers, because a function in a checkpoint would be code.
+        self.rates = [[ramp(base, epoch) for base in successor.base_lrs] for epoch in range(warmup_epoch)]
+        super().__init__(optimizer)
 
-    def warmup_lr(self) -> list[float]:
-        """Rates of the parameter groups in epoch ``self.last_epoch`` (0-based) of the warm-up."""
-        raise NotImplementedError
+    @property
+    def warmup_epoch(self) -> int:
+        """Number of epochs before the successor's first."""
+        return len(self.rates)
+
+    @property
+    def _warming(self) -> bool:
+        return self.last_epoch < len(self.rates)
 
     def get_lr(self) -> list[float]:
         """Rates of the parameter groups in the current epoch."""
-        return self.warmup_lr() if self.last_epoch < self.warmup_epoch else self.successor.get_last_lr()
+        return list(self.rates[self.last_epoch]) if self._warming else self.successor.get_last_lr()
+
+    def get_last_lr(self) -> list[float]:
+        """The same as ``get_lr``."""
+        return self.get_lr()
 
     def step(self, epoch: int | None = None) -> None:
-        """Go to the next epoch."""
-        if self.last_epoch < self.warmup_epoch:
-            super().step(epoch)
-            return
-        self.successor.step(epoch)
-        self._last_lr = self.successor.get_last_lr()
+        """Go to the next epoch: of the warm-up until it is over, then of the successor."""
+        (super() if self._warming else self.successor).step(epoch)
 
     def state_dict(self) -> dict[str, Any]:
         """Plain numbers only, the successor's under ``successor``."""
@@ -53,56 +61,57 @@ class ConstantWarmupScheduler(WarmupScheduler):
     """The rate ``cons_lr`` while warming up."""
 
     def __init__(self, optimizer: Optimizer, successor: LRScheduler, warmup_epoch: int, cons_lr: float) -> None:
-        self.cons_lr = cons_lr
-        super().__init__(optimizer, successor, warmup_epoch)
-
-    def warmup_lr(self) -> list[float]:
-        """``cons_lr`` for every group."""
-        return [self.cons_lr] * len(self.base_lrs)
+        super().__init__(optimizer, successor, warmup_epoch, lambda base, epoch: cons_lr)
 
 
 class LinearWarmupScheduler(WarmupScheduler):
     """``min_lr`` in the first epoch, then the base rate times epoch / ``warmup_epoch``."""
 
     def __init__(self, optimizer: Optimizer, successor: LRScheduler, warmup_epoch: int, min_lr: float) -> None:
-        self.min_lr = min_lr
-        super().__init__(optimizer, successor, warmup_epoch)
+        def ramp(base: float, epoch: int) -> float:
+            return base * epoch / warmup_epoch if epoch else min_lr
 
-    def warmup_lr(self) -> list[float]:
-        """The ramp's value for every group."""
-        if self.last_epoch == 0:
-            return [self.min_lr] * len(self.base_lrs)
-        return [base * self.last_epoch / self.warmup_epoch for base in self.base_lrs]
+        super().__init__(optimizer, successor, warmup_epoch, ramp)
 
 
-def _step_length(cfg: CfgNode) -> int:
-    """Epochs between two drops: the last of STEPSIZE, or the whole training when that is not positive."""
-    step = cfg.STEPSIZE[-1] if isinstance(cfg.STEPSIZE, (list, tuple)) else cfg.STEPSIZE
-    if not isinstance(step, int):
-        raise TypeError(f"OPTIM.STEPSIZE: single_step needs an integer, not {type(step).__name__}")
-    return step if step > 0 else cfg.MAX_EPOCH
+def _single_step(optimizer: Optimizer, cfg: CfgNode) -> LRScheduler:
+    """A drop every STEPSIZE epochs (the last, if these are several), or never when that is not positive."""
+    length = cfg.STEPSIZE[-1] if isinstance(cfg.STEPSIZE, (list, tuple)) else cfg.STEPSIZE
+    if not isinstance(length, int):
+        raise TypeError(f"OPTIM.STEPSIZE: single_step needs an integer, not {type(length).__name__}")
+    return StepLR(optimizer, length if length > 0 else cfg.MAX_EPOCH, cfg.GAMMA)
 
 
-def _main_schedule(optimizer: Optimizer, cfg: CfgNode) -> LRScheduler:
-    """The schedule without its warm-up."""
-    check_availability(cfg.LR_SCHEDULER, ["single_step", "multi_step", "cosine"])
-    if cfg.LR_SCHEDULER == "single_step":
-        return StepLR(optimizer, step_size=_step_length(cfg), gamma=cfg.GAMMA)
-    if cfg.LR_SCHEDULER == "cosine":
-        return CosineAnnealingLR(optimizer, T_max=float(cfg.MAX_EPOCH))
+def _multi_step(optimizer: Optimizer, cfg: CfgNode) -> LRScheduler:
+    """A drop after each epoch in STEPSIZE."""
     if not isinstance(cfg.STEPSIZE, (list, tuple)):
         raise TypeError(f"OPTIM.STEPSIZE: multi_step needs a list, not {type(cfg.STEPSIZE).__name__}")
-    return MultiStepLR(optimizer, milestones=cfg.STEPSIZE, gamma=cfg.GAMMA)
+    return MultiStepLR(optimizer, cfg.STEPSIZE, cfg.GAMMA)
+
+
+def _cosine(optimizer: Optimizer, cfg: CfgNode) -> LRScheduler:
+    """From LR to 0 in MAX_EPOCH epochs."""
+    return CosineAnnealingLR(optimizer, T_max=float(cfg.MAX_EPOCH))
+
+
+_SCHEDULES = {"single_step": _single_step, "multi_step": _multi_step, "cosine": _cosine}
 
 
 def build_lr_scheduler(optimizer: Optimizer, optim_cfg: CfgNode) -> LRScheduler:
     """The schedule ``optim_cfg.LR_SCHEDULER``, warmed up for WARMUP_EPOCH epochs. ValueError on unknown names."""
-    scheduler = _main_schedule(optimizer, optim_cfg)
-    if optim_cfg.WARMUP_EPOCH < 1:
-        return scheduler
-    check_availability(optim_cfg.WARMUP_TYPE, ["constant", "linear"])
-    if not optim_cfg.WARMUP_RECOUNT:
-        scheduler.last_epoch = optim_cfg.WARMUP_EPOCH
-    if optim_cfg.WARMUP_TYPE == "constant":
-        return ConstantWarmupScheduler(optimizer, scheduler, optim_cfg.WARMUP_EPOCH, optim_cfg.WARMUP_CONS_LR)
-    return LinearWarmupScheduler(optimizer, scheduler, optim_cfg.WARMUP_EPOCH, optim_cfg.WARMUP_MIN_LR)
+    check_availability(optim_cfg.LR_SCHEDULER, list(_SCHEDULES))
+    schedule = _SCHEDULES[optim_cfg.LR_SCHEDULER](optimizer, optim_cfg)
+    return _warmed_up(schedule, optim_cfg) if optim_cfg.WARMUP_EPOCH > 0 else schedule
+
+
+def _warmed_up(schedule: LRScheduler, cfg: CfgNode) -> LRScheduler:
+    """``schedule`` after a warm-up; without WARMUP_RECOUNT it then starts as late as if it had run all along."""
+    kinds = {
+        "constant": (ConstantWarmupScheduler, cfg.WARMUP_CONS_LR),
+        "linear": (LinearWarmupScheduler, cfg.WARMUP_MIN_LR),
+    }
+    check_availability(cfg.WARMUP_TYPE, list(kinds))
+    kind, rate = kinds[cfg.WARMUP_TYPE]
+    if not cfg.WARMUP_RECOUNT:
+        schedule.last_epoch = cfg.WARMUP_EPOCH
+    return kind(schedule.optimizer, schedule, cfg.WARMUP_EPOCH, rate)

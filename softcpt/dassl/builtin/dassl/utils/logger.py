@@ -63,8 +63,8 @@ def setup_logger(output: str | None = None) -> None:
     """
     if output is None:
         return
-    fpath = output if output.endswith((".txt", ".log")) else os.path.join(output, "log.txt")
+    path = output if output.endswith((".txt", ".log")) else os.path.join(output, "log.txt")
     if isinstance(sys.stdout, Logger):
         sys.stdout.close()
         sys.stdout = sys.stdout.console
-    sys.stdout = Logger(fpath)
+    sys.stdout = Logger(path)

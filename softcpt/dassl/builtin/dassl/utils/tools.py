@@ -66,17 +66,15 @@ def download_url(url: str, dst: str) -> None:
 
 def set_random_seed(seed: int) -> None:
     """Seed python, numpy and torch on every device."""
-    random.seed(seed)
-    np.random.seed(seed)
-    torch.manual_seed(seed)
-    torch.cuda.manual_seed_all(seed)
+    for seed_generator in (random.seed, np.random.seed, torch.manual_seed):
+        seed_generator(seed)
 
 
 def collect_env_info() -> str:
     """Versions and devices, for the head of a log."""
-    from torch.utils.collect_env import get_pretty_env_info
+    from torch.utils import collect_env
 
-    return f"{get_pretty_env_info()}\nPillow: {PIL.__version__}"
+    return f"{collect_env.get_pretty_env_info()}\nPillow: {PIL.__version__}"
 
 
 def check_availability(requested: str, available: Sequence[str]) -> None:

@@ -45,14 +45,14 @@ def save_checkpoint(
     fpath = os.path.join(save_dir, name)
     with atomic_write(fpath) as temporary:
         torch.save(state, temporary)
-    print(f"Checkpoint saved to {fpath}")
+    print(f"saved {fpath}")
     with atomic_write(os.path.join(save_dir, POINTER)) as temporary:
         temporary.write_text(f"{name}\n", encoding="utf-8")
     if is_best:
         best = os.path.join(save_dir, BEST)
         with atomic_write(best) as temporary:
             shutil.copy(fpath, temporary)
-        print(f'Best checkpoint saved to "{best}"')
+        print(f"saved {best}, the best so far")
 
 
 def load_checkpoint(fpath: str) -> dict[str, Any]:
@@ -77,32 +77,29 @@ def resume_from_checkpoint(fdir: str, model: nn.Module, optimizer: Any = None, s
         )
     with open(pointer, encoding="utf-8") as file:
         fpath = os.path.join(fdir, file.readline().strip())
-    print(f'Loading checkpoint from "{fpath}"')
-    checkpoint = load_checkpoint(fpath)
-    model.load_state_dict(checkpoint["state_dict"])
-    print("Loaded model weights")
-    for name, target in (("optimizer", optimizer), ("scheduler", scheduler)):
-        if target is not None and checkpoint.get(name) is not None:
-            target.load_state_dict(checkpoint[name])
-            print(f"Loaded {name}")
-    print(f"Previous epoch: {checkpoint['epoch']}")
-    return checkpoint["epoch"]
+    saved = load_checkpoint(fpath)
+    model.load_state_dict(saved["state_dict"])
+    for key, target in (("optimizer", optimizer), ("scheduler", scheduler)):
+        if target is not None and saved.get(key) is not None:
+            target.load_state_dict(saved[key])
+    print(f"{fpath}: continuing after epoch {saved['epoch']}")
+    return saved["epoch"]
 
 
 def load_pretrained_weights(model: nn.Module, weight_path: str) -> None:
     """Copy into ``model`` every tensor of a checkpoint whose name and shape match; report the others."""
-    checkpoint = load_checkpoint(weight_path)
+    saved = load_checkpoint(weight_path)
     own = model.state_dict()
-    given = _without_module(checkpoint.get("state_dict", checkpoint))
+    given = _without_module(saved.get("state_dict", saved))
     matched = {key: value for key, value in given.items() if key in own and own[key].shape == value.shape}
     discarded = [key for key in given if key not in matched]
     model.load_state_dict(own | matched)
     if not matched:
         warnings.warn(f"{weight_path}: no tensor fits the model by name and shape; check its keys", stacklevel=2)
         return
-    print(f"Successfully loaded pretrained weights from {weight_path}")
+    print(f"{len(matched)} tensors taken from {weight_path}")
     if discarded:
-        print(f"Layers discarded due to unmatched keys or size: {discarded}")
+        print(f"left out, as the model has none of that name and shape: {discarded}")
 
 
 def open_all_layers(model: nn.Module) -> None:

@@ -23,10 +23,7 @@ class Datum:
     def __init__(self, impath: str = "", label: int = 0, domain: int = 0, classname: str = "") -> None:
         if not isinstance(impath, str) or not os.path.isfile(impath):
             raise MissingImageError(f"image {impath!r}: no such file; is the data set complete?")
-        self._impath = impath
-        self._label = label
-        self._domain = domain
-        self._classname = classname
+        self._impath, self._label, self._domain, self._classname = impath, label, domain, classname
 
     @property
     def impath(self) -> str:
@@ -65,12 +62,9 @@ class DatasetBase:
         val: list[Datum] | None = None,
         test: list[Datum] | None = None,
     ) -> None:
-        self._train_x = train_x
-        self._train_u = train_u
-        self._val = val
-        self._test = test
-        self._num_classes = self.get_num_classes(train_x)
-        self._lab2cname, self._classnames = self.get_lab2cname(train_x)
+        self._train_x, self._train_u, self._val, self._test = train_x, train_u, val, test
+        by_label, names = self.get_lab2cname(train_x)
+        self._lab2cname, self._classnames, self._num_classes = by_label, names, self.get_num_classes(train_x)
 
     @property
     def train_x(self) -> list[Datum]:
@@ -127,9 +121,9 @@ class DatasetBase:
 
     def is_input_domain_valid(self, input_domains: Sequence[str]) -> None:
         """Raise ValueError on a domain that this data set does not have."""
-        for domain in input_domains:
-            if domain not in self.domains:
-                raise UnavailableError(f"domain [{domain}]: not among {list(self.domains)}")
+        unknown = [domain for domain in input_domains if domain not in self.domains]
+        if unknown:
+            raise UnavailableError(f"domains {unknown}: not among {list(self.domains)}")
 
     def download_data(self, url: str, dst: str, from_gdrive: bool = True) -> None:
         """Download an archive to ``dst`` and unpack it beside itself."""
@@ -140,12 +134,10 @@ class DatasetBase:
                 gdown.download(url, str(temporary), quiet=False)
         else:
             download_url(url, dst)
-        print("Extracting file ...")
+        print(f"unpacking {dst}")
         # Zip archives cannot leave the folder; tar archives can unless they are filtered.
         options = {} if dst.endswith(".zip") else {"filter": "data"}
-        folder = os.path.dirname(dst)
-        shutil.unpack_archive(dst, folder, **options)
-        print(f"File extracted to {folder}")
+        shutil.unpack_archive(dst, os.path.dirname(dst), **options)
 
     def generate_fewshot_dataset(self, *data_sources: list[Datum], num_shots: int = -1, repeat: bool = False) -> Any:
         """Draw ``num_shots`` images per class from each list, with python's global generator.
@@ -155,7 +147,7 @@ class DatasetBase:
         """
         if num_shots < 1:
             return data_sources[0] if len(data_sources) == 1 else data_sources
-        print(f"Creating a {num_shots}-shot dataset")
+        print(f"drawing {num_shots} images per class")
         drawn = [self._draw(source, num_shots, repeat) for source in data_sources]
         return drawn[0] if len(drawn) == 1 else drawn
 
@@ -163,22 +155,24 @@ class DatasetBase:
         """The few-shot subset of one list."""
         chosen: list[Datum] = []
         for items in self.split_dataset_by_label(source).values():
-            if len(items) >= num_shots:
-                chosen += random.sample(items, num_shots)
-            else:
+            if num_shots > len(items):
                 chosen += random.choices(items, k=num_shots) if repeat else items
+            else:
+                chosen += random.sample(items, num_shots)
         return chosen
 
     def split_dataset_by_label(self, data_source: Iterable[Datum]) -> dict[int, list[Datum]]:
         """Label -> its images, labels in the order of their first image."""
-        groups: dict[int, list[Datum]] = defaultdict(list)
-        for item in data_source:
-            groups[item.label].append(item)
-        return groups
+        return _grouped(data_source, by="label")
 
     def split_dataset_by_domain(self, data_source: Iterable[Datum]) -> dict[int, list[Datum]]:
         """Domain -> its images, domains in the order of their first image."""
-        groups: dict[int, list[Datum]] = defaultdict(list)
-        for item in data_source:
-            groups[item.domain].append(item)
-        return groups
+        return _grouped(data_source, by="domain")
+
+
+def _grouped(items: Iterable[Datum], by: str) -> dict[int, list[Datum]]:
+    """Value of the property ``by`` -> the items that have it, in first-seen order."""
+    groups: dict[int, list[Datum]] = defaultdict(list)
+    for item in items:
+        groups[getattr(item, by)].append(item)
+    return groups

@@ -15,5 +15,5 @@ def build_dataset(cfg: CfgNode) -> Any:
     name = cfg.DATASET.NAME
     check_availability(name, DATASET_REGISTRY.registered_names())
     if cfg.VERBOSE:
-        print(f"Loading dataset: {name}")
+        print(f"data set: {name}")
     return DATASET_REGISTRY.get(name)(cfg)

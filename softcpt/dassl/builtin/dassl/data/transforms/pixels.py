@@ -20,7 +20,8 @@ class Random2DTranslation:
         self.height, self.width, self.p, self.interpolation = height, width, p, interpolation
 
     def __call__(self, img: Image.Image) -> Image.Image:
-        if random.uniform(0, 1) > self.p:
+        stays = random.random() > self.p
+        if stays:
             return resize(img, [self.height, self.width], self.interpolation)
         height, width = round(self.height * 1.125), round(self.width * 1.125)
         left = round(random.uniform(0, width - self.width))
@@ -60,6 +61,5 @@ class GaussianNoise:
         self.mean, self.std, self.p = mean, std, p
 
     def __call__(self, img: torch.Tensor) -> torch.Tensor:
-        if random.uniform(0, 1) > self.p:
-            return img
-        return img + torch.randn(img.shape) * self.std + self.mean
+        noisy = random.random() <= self.p
+        return img + torch.randn(img.shape) * self.std + self.mean if noisy else img

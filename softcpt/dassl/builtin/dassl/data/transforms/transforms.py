@@ -26,71 +26,46 @@ from yacs.config import CfgNode
 from .augment import auto_augment, rand_augment, rand_augment_any_magnitude
 from .pixels import Cutout, GaussianNoise, InstanceNormalization, Random2DTranslation
 
-INTERPOLATION_MODES = {
-    "bilinear": InterpolationMode.BILINEAR,
-    "bicubic": InterpolationMode.BICUBIC,
-    "nearest": InterpolationMode.NEAREST,
-}
+INTERPOLATION_MODES = {name: InterpolationMode(name) for name in ("bilinear", "bicubic", "nearest")}
 
-_Step = tuple[str, str, Callable[[], Any]]  # name in the configuration, line printed, constructor
+_Steps = dict[str, Callable[[], Any]]  # name in the configuration -> constructor, in the order of application
 
 
-def _train_steps(c: CfgNode) -> list[_Step]:
-    """Every training transform in the order of application. ``to_tensor`` is always taken."""
+def _train_steps(c: CfgNode) -> _Steps:
+    """Every training transform."""
     mode = INTERPOLATION_MODES[c.INTERPOLATION]
-    size, n, m = c.SIZE, c.RANDAUGMENT_N, c.RANDAUGMENT_M
-    jitter = (c.COLORJITTER_B, c.COLORJITTER_C, c.COLORJITTER_S, c.COLORJITTER_H)
-    return [
-        ("resize", f"resize to {size[0]}x{size[1]}", lambda: Resize(size, interpolation=mode)),
-        ("random_translation", "random translation", lambda: Random2DTranslation(*size)),
-        ("random_crop", f"random crop (padding = {c.CROP_PADDING})", lambda: RandomCrop(size, padding=c.CROP_PADDING)),
-        (
-            "random_resized_crop",
-            f"random resized crop (size={size}, scale={c.RRCROP_SCALE})",
-            lambda: RandomResizedCrop(size, scale=c.RRCROP_SCALE, interpolation=mode),
-        ),
-        ("random_flip", "random flip", RandomHorizontalFlip),
-        ("imagenet_policy", "imagenet policy", lambda: auto_augment("imagenet")),
-        ("cifar10_policy", "cifar10 policy", lambda: auto_augment("cifar10")),
-        ("svhn_policy", "svhn policy", lambda: auto_augment("svhn")),
-        ("randaugment", f"randaugment (n={n}, m={m})", lambda: rand_augment(n, m)),
-        ("randaugment_fixmatch", f"randaugment_fixmatch (n={n})", lambda: rand_augment_any_magnitude(n)),
-        ("randaugment2", f"randaugment2 (n={n})", lambda: rand_augment_any_magnitude(n, probability=0.6)),
-        ("colorjitter", "color jitter (b={}, c={}, s={}, h={})".format(*jitter), lambda: ColorJitter(*jitter)),
-        ("randomgrayscale", "random gray scale", lambda: RandomGrayscale(p=c.RGS_P)),
-        ("gaussian_blur", f"gaussian blur (kernel={c.GB_K})", lambda: RandomApply([GaussianBlur(c.GB_K)], p=c.GB_P)),
-        ("to_tensor", "to torch tensor of range [0, 1]", ToTensor),
-        (
-            "cutout",
-            f"cutout (n_holes={c.CUTOUT_N}, length={c.CUTOUT_LEN})",
-            lambda: Cutout(c.CUTOUT_N, c.CUTOUT_LEN),
-        ),
-        *_normalization(c),
-        (
-            "gaussian_noise",
-            f"gaussian noise (mean={c.GN_MEAN}, std={c.GN_STD})",
-            lambda: GaussianNoise(c.GN_MEAN, c.GN_STD),
-        ),
-        ("instance_norm", "instance normalization", InstanceNormalization),
-    ]
+    return {
+        "resize": lambda: Resize(c.SIZE, mode),
+        "random_translation": lambda: Random2DTranslation(*c.SIZE),
+        "random_crop": lambda: RandomCrop(c.SIZE, c.CROP_PADDING),
+        "random_resized_crop": lambda: RandomResizedCrop(c.SIZE, c.RRCROP_SCALE, interpolation=mode),
+        "random_flip": RandomHorizontalFlip,
+        "imagenet_policy": lambda: auto_augment("imagenet"),
+        "cifar10_policy": lambda: auto_augment("cifar10"),
+        "svhn_policy": lambda: auto_augment("svhn"),
+        "randaugment": lambda: rand_augment(c.RANDAUGMENT_N, c.RANDAUGMENT_M),
+        "randaugment_fixmatch": lambda: rand_augment_any_magnitude(c.RANDAUGMENT_N),
+        "randaugment2": lambda: rand_augment_any_magnitude(c.RANDAUGMENT_N, probability=0.6),
+        "colorjitter": lambda: ColorJitter(c.COLORJITTER_B, c.COLORJITTER_C, c.COLORJITTER_S, c.COLORJITTER_H),
+        "randomgrayscale": lambda: RandomGrayscale(c.RGS_P),
+        "gaussian_blur": lambda: RandomApply([GaussianBlur(c.GB_K)], c.GB_P),
+        "to_tensor": ToTensor,
+        "cutout": lambda: Cutout(c.CUTOUT_N, c.CUTOUT_LEN),
+        "normalize": lambda: Normalize(c.PIXEL_MEAN, c.PIXEL_STD),
+        "gaussian_noise": lambda: GaussianNoise(c.GN_MEAN, c.GN_STD),
+        "instance_norm": InstanceNormalization,
+    }
 
 
-def _test_steps(c: CfgNode) -> list[_Step]:
-    """Every test transform in the order of application."""
-    mode = INTERPOLATION_MODES[c.INTERPOLATION]
-    edge = max(c.SIZE)
-    return [
-        ("resize", f"resize the smaller edge to {edge}", lambda: Resize(edge, interpolation=mode)),
-        ("center_crop", f"{c.SIZE[0]}x{c.SIZE[1]} center crop", lambda: CenterCrop(c.SIZE)),
-        ("to_tensor", "to torch tensor of range [0, 1]", ToTensor),
-        *_normalization(c),
-        ("instance_norm", "instance normalization", InstanceNormalization),
-    ]
-
-
-def _normalization(c: CfgNode) -> list[_Step]:
-    line = f"normalization (mean={c.PIXEL_MEAN}, std={c.PIXEL_STD})"
-    return [("normalize", line, lambda: Normalize(mean=c.PIXEL_MEAN, std=c.PIXEL_STD))]
+def _test_steps(c: CfgNode) -> _Steps:
+    """Every test transform."""
+    return {
+        "resize": lambda: Resize(max(c.SIZE), INTERPOLATION_MODES[c.INTERPOLATION]),  # the smaller edge
+        "center_crop": lambda: CenterCrop(c.SIZE),
+        "to_tensor": ToTensor,
+        "normalize": lambda: Normalize(c.PIXEL_MEAN, c.PIXEL_STD),
+        "instance_norm": InstanceNormalization,
+    }
 
 
 def build_transform(cfg: CfgNode, is_train: bool = True, choices: Sequence[str] | None = None) -> Compose | None:
@@ -99,23 +74,19 @@ def build_transform(cfg: CfgNode, is_train: bool = True, choices: Sequence[str] 
     ``choices`` replaces INPUT.TRANSFORMS. With INPUT.NO_TRANSFORM the result is None. Raises ValueError on an unknown
     name.
     """
-    if cfg.INPUT.NO_TRANSFORM:
-        print("Note: no transform is applied!")
+    settings = cfg.INPUT
+    if settings.NO_TRANSFORM:
+        print("INPUT.NO_TRANSFORM: images stay as they are")
         return None
-    chosen = set(cfg.INPUT.TRANSFORMS if choices is None else choices)
-    names = [name for name, _, _ in _train_steps(cfg.INPUT) if name not in ("resize", "to_tensor")]
+    steps, chosen = _train_steps(settings), set(settings.TRANSFORMS if choices is None else choices)
     for name in sorted(chosen):
-        check_availability(name, [*names, "center_crop"])
-    if is_train:
-        steps, always = _train_steps(cfg.INPUT), {"to_tensor"}
-        # A crop already has the right size.
-        always |= set() if chosen & {"random_crop", "random_resized_crop"} else {"resize"}
-    else:
-        steps, always = _test_steps(cfg.INPUT), {"resize", "center_crop", "to_tensor"}
-    print(f"Building transform_{'train' if is_train else 'test'}")
-    taken = []
-    for name, line, build in steps:
-        if name in chosen | always:
-            print(f"+ {line}")
-            taken.append(build())
-    return Compose(taken)
+        check_availability(name, [*(known for known in steps if known not in ("resize", "to_tensor")), "center_crop"])
+    chosen.add("to_tensor")
+    if not is_train:
+        steps = _test_steps(settings)
+        chosen |= {"resize", "center_crop"}
+    elif not chosen & {"random_crop", "random_resized_crop"}:  # a crop already has the right size
+        chosen.add("resize")
+    taken = {name: build() for name, build in steps.items() if name in chosen}
+    print(f"{'training' if is_train else 'test'} transform: {', '.join(taken)}")
+    return Compose(list(taken.values()))
