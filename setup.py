@@ -27,6 +27,7 @@ REQUIREMENTS = [
 ]
 EXTRAS = {
     "tensorboard": ["tensorboard>=2.12"],  # event files beside log.txt
+    "build": ["resvg-py>=0.3", "transformers>=4.40"],  # scripts/build_emoji44.py and build_tiny.py: SVG, MiniLM
     "test": ["pytest>=7.4", "pytest-xdist>=3.3", "hypothesis>=6.80"],
 }
 

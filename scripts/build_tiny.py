@@ -1,12 +1,13 @@
 """Build the embedded model ``tiny`` from openly licensed parts: ``python scripts/build_tiny.py``.
 
 Needs the package itself with ``resvg-py`` and ``transformers``, the command ``npm``, and about half an hour of two CPU
-cores. Four stages; the first three leave their result in the cache folder, so that a stopped build continues behind the
+cores. All stages but the last leave their result in the cache folder, so that a stopped build continues behind the
 last finished one. Delete a stage's file, or give another folder, to do it again.
 
     captions   WordNet nouns and their definitions, each placed among ImageNet's 1,000 classes by a sentence encoder
     views      distorted drawings of the fluent emoji family, through the frozen part of the image tower
-    towers     text tower trained on the captions, then both towers on captions and drawings
+    words      text tower trained on the captions, its token table started from the sentence encoder (``tokens``)
+    pairs      both towers trained on captions and drawings
     files      weights, json, model card and licences, with the zero-shot accuracy measured on Emoji-44
 """
 
