@@ -15,18 +15,19 @@ REQUIREMENTS = [
     "timm>=1.0",  # image towers of open_clip's configurations, the embedded model's among them
     "safetensors>=0.4.1",  # checkpoints and embedded weights
     "numpy>=1.24",  # numpy.random.Generator with torch's array interface
-    "pillow>=9.1",  # Image.Transform, has_transparency_data's fallback, Resampling names
+    "pillow>=10.1",  # has_transparency_data, and a scalable built-in font for contact sheets
     "yacs>=0.1.8",  # config nodes as Dassl has them
     "PyYAML>=6.0",  # reads config files; 6.0 builds on Python 3.10
     "scikit-learn>=1.2",  # macro F1, linear probe
     "scipy>=1.9",  # wheels for Python 3.10 and 3.11
     "tabulate>=0.9",  # tables
     "tqdm>=4.64",  # progress bars with a delay
-    "filelock>=3.8",  # one builder per feature-bank entry
+    "filelock>=3.8",  # one builder per feature-bank entry, one download per file
     "gdown>=5.0",  # Google Drive downloads; older releases fail on today's pages
 ]
 EXTRAS = {
     "tensorboard": ["tensorboard>=2.12"],  # event files beside log.txt
+    "kaggle": ["kagglehub>=0.3"],  # data sets on Kaggle, with the user's credentials
     "build": ["resvg-py>=0.3", "transformers>=4.40"],  # scripts/build_emoji44.py and build_tiny.py: SVG, MiniLM
     "test": ["pytest>=7.4", "pytest-xdist>=3.3", "hypothesis>=6.80"],
 }

@@ -14,6 +14,7 @@ from typing import Any
 from dassl.data.datasets import DATASET_REGISTRY, DatasetBase, Datum
 
 import softcpt
+from softcpt.data.subsample import subsample
 from softcpt.errors import UserError
 from softcpt.fewshot import few_shot_indices
 from softcpt.tasks import Task, TaskSet
@@ -40,6 +41,8 @@ class Emoji44(DatasetBase):
         UserError: the archive cannot be unpacked, or what was unpacked is incomplete.
     """
 
+    licence = "Apache-2.0, CC BY 4.0, OFL-1.1 (ATTRIBUTION.md)"
+
     def __init__(self, cfg: Any) -> None:
         folder = unpack(ARCHIVE)
         index = json.loads((folder / "emoji44.json").read_text(encoding="utf-8"))
@@ -47,8 +50,10 @@ class Emoji44(DatasetBase):
         self.tasks = TaskSet([Task(task["name"], task["classes"], template=TEMPLATE) for task in index["tasks"]])
         images = index["images"]
         drawn = few_shot_indices(images, cfg.DATASET.NUM_SHOTS, cfg.SEED)
-        train, val = ([images[part][position] for position in drawn[part]] for part in ("train", "val"))
-        super().__init__(train_x=self._read(train), val=self._read(val), test=self._read(images["test"]))
+        chosen = {part: [images[part][position] for position in drawn[part]] for part in ("train", "val")}
+        parts = {part: self._read(rows) for part, rows in {**chosen, "test": images["test"]}.items()}
+        self.tasks, parts = subsample(self.tasks, parts, cfg.DATASET.SUBSAMPLE_CLASSES, cfg.DATASET.SUBSAMPLE_TASKS)
+        super().__init__(train_x=parts["train"], val=parts["val"], test=parts["test"])
 
     def _read(self, images: list[list[Any]]) -> list[Datum]:
         return [

@@ -1,4 +1,4 @@
-"""The command ``softcpt``: train, env, features. Each sub-command imports only what it needs."""
+"""The command ``softcpt``: train, data, env, features. Each sub-command imports only what it needs."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from softcpt.terminal import run_command
 
 # Sub-command -> (module with add_arguments(parser) and main(args) -> exit status, what it does).
 COMMANDS = {
+    "data": ("softcpt.data.cli", "list, get, check and preview data sets, and see what is on disk"),
     "env": ("softcpt.env", "which engine, torch, device and weights are in use"),
     "features": ("softcpt.features_cli", "list, delete or verify kept image features"),
 }

@@ -122,7 +122,7 @@ def _fetch(url: str, path: Path, partial: Path, resumable: bool) -> None:
                 break
         except (OSError, http.client.HTTPException) as error:
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise UserError(f"{path.parent}: the disk is full; make room, the download continues from here") from error
+                raise UserError(f"{path.parent}: the disk is full; make room, the download continues") from error
             reason = _first_line(error)
         failures = 0 if _size(partial) - before >= _BLOCK else failures + 1
     raise UserError(

@@ -101,7 +101,8 @@ def shared_settings(trainer: Any) -> dict[str, Any]:
 def versions() -> dict[str, str]:
     """Versions of what numbers depend on."""
     names = ("torch", "torchvision", "open_clip_torch", "timm", "numpy", "pillow")
-    return {"python": platform.python_version(), "engine": dassl.engine(), **{name: metadata.version(name) for name in names}}
+    found = {name: metadata.version(name) for name in names}
+    return {"python": platform.python_version(), "engine": dassl.engine(), **found}
 
 
 def device_name(device: torch.device) -> str:

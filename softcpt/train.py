@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import hashlib
 import secrets
 import sys
@@ -54,6 +55,9 @@ def setup_config(args: argparse.Namespace) -> Any:
     for module in trainers.values():  # a dropped-in trainer brings its own keys
         if hasattr(module, "extend_cfg"):
             module.extend_cfg(cfg)
+    _require_trainer(args.trainer)
+    if args.eval_only and not args.model_dir:
+        raise UserError("--eval-only: it needs --model-dir with the folder of a training run")
     chosen = _config_file(args, plugins.folder("configs"))
     config.merge_file(cfg, args.dataset_config_file or plugins.folder("configs") / DEFAULT_DATASET_CONFIG)
     config.merge_file(cfg, chosen)
@@ -75,6 +79,16 @@ def setup_config(args: argparse.Namespace) -> Any:
     cfg.OUTPUT_DIR = args.output_dir or str(_output_folder(cfg, chosen, args.opts))
     cfg.freeze()
     return cfg
+
+
+def _require_trainer(name: str) -> None:
+    from dassl.engine import TRAINER_REGISTRY
+
+    known = TRAINER_REGISTRY.registered_names()
+    if name not in known:
+        near = difflib.get_close_matches(name, known, 1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise UserError(f"--trainer {name}: no such trainer; {hint}There are {', '.join(known)}")
 
 
 def _config_file(args: argparse.Namespace, configs: Path) -> Path:

@@ -10,6 +10,7 @@ methods of a comparison see the same batches of the same views.
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -175,7 +176,8 @@ class PromptTrainer(TrainerX):
         start = time.monotonic()
         if self.epoch + 1 == self.max_epoch or start - saved >= 20 * duration:
             header = {"epoch": self.epoch + 1, "seconds": self.watch.seconds(), "curve": self.curve,
-                      "best": self.best_result if self.best_result > float("-inf") else None, "config": self.cfg.dump()}
+                      "best": self.best_result if self.best_result > float("-inf") else None, "config": self.cfg.dump(),
+                      "data": self._data_digest()}
             checkpoint.save_run(self.output_dir, self.prompter, self.optim, header)
             self._last_save = (time.monotonic(), time.monotonic() - start)
 
@@ -257,6 +259,13 @@ class PromptTrainer(TrainerX):
         self.prompter.load_reference_state(state)
         print(f"loaded {path} (epoch={header['epoch']}, val_result={header['val_result']})")
 
+    def _data_digest(self) -> str:
+        """A hash of classes and training images (paths below the root): a run continues on the data it began with."""
+        root = self.cfg.DATASET.ROOT or getattr(self.dataset, "dataset_dir", "") or "/"
+        images = [(os.path.relpath(item.impath, root), item.label) for item in self.dataset.train_x]
+        tasks = [(task.name, task.class_names) for task in self.tasks]
+        return hashlib.sha256(repr((tasks, images)).encode()).hexdigest()
+
     def resume_model_if_exist(self, directory: str) -> int:
         """Continue a run that was stopped; returns the epochs done. Settings must be those of that run."""
         path = f"{directory}/{checkpoint.RESUME_FILE}"
@@ -270,6 +279,9 @@ class PromptTrainer(TrainerX):
         if changed:
             raise UserError(f"{directory}: it holds a run with other settings ({'; '.join(changed[:3])}); choose another "
                             "--output-dir, or delete the folder")
+        if header["data"] != self._data_digest():
+            raise UserError(f"{directory}: it holds a run on other images or classes; choose another --output-dir, or "
+                            "delete the folder")
         checkpoint.load_run(directory, self.prompter, self.optim)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Detected call of `lr_scheduler.step", UserWarning)
@@ -286,6 +298,6 @@ def _settings(cfg: Any) -> dict[str, Any]:
     """What a run's numbers depend on: where files lie and how the run was started is left out."""
     free = {"OUTPUT_DIR", "RESUME", "VERBOSE"}
     settings = {key: value for key, value in cfg.items() if key not in free}
-    settings["DATASET"] = {key: value for key, value in cfg.DATASET.items() if key != "ROOT"}
+    settings["DATASET"] = {key: value for key, value in cfg.DATASET.items() if key not in ("ROOT", "DRAW_SPLIT")}
     settings["FEATURES"] = {key: value for key, value in cfg.FEATURES.items() if key != "FOLDER"}
     return settings

@@ -12,7 +12,8 @@ def encode_naively(model: nn.Module, prompts: Sequence[Sequence[int]], contexts:
                    deep: Tensor | None = None, length: int | None = None) -> Tensor:
     """(N, D) text features of ``prompts`` (symbols; slots are negative) with contexts (N, L, d), one per prompt.
 
-    ``length`` cuts all prompts after that many positions (truncation); ``deep`` (blocks - 1, N, L, d) replaces the context's positions before every block but the first.
+    ``length`` cuts all prompts after that many positions (truncation); ``deep`` (blocks - 1, N, L, d) replaces the
+    context's positions before every block but the first.
     """
     tower = getattr(model, "text", model)
     length = length or tower.positional_embedding.shape[0]

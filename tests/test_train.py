@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
 import subprocess
@@ -100,14 +101,17 @@ def test_a_run_stopped_between_epochs_continues_bit_for_bit(tmp_path, monkeypatc
     assert same(prompt(tmp_path / "whole"), prompt(tmp_path / "stopped"))
 
 
-def test_a_run_killed_at_random_points_ends_with_the_same_weights(tmp_path):
-    more = ("OPTIM.MAX_EPOCH", "40")
-    run(tmp_path, "SoftCPT", *more, out="whole")
-    command = [sys.executable, str(TOY), *arguments(tmp_path, "SoftCPT", "--output-dir", str(tmp_path / "killed"), *more)]
-    chance = random.Random(0)
-    kills = 0
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_a_run_killed_at_random_points_ends_with_the_same_weights(tmp_path, threads):
+    def command(out: str) -> list[str]:
+        return [sys.executable, str(TOY),
+                *arguments(tmp_path, "SoftCPT", "--output-dir", str(tmp_path / out), "OPTIM.MAX_EPOCH", "40")]
+
+    environment = os.environ | {"OMP_NUM_THREADS": threads}
+    subprocess.run(command("whole"), check=True, capture_output=True, env=environment)
+    chance, kills = random.Random(0), 0
     for _ in range(3):
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(command("killed"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
         while process.poll() is None and not (tmp_path / "killed" / "resume.safetensors").exists():
             time.sleep(0.01)
         time.sleep(chance.uniform(0, 0.2))
@@ -115,7 +119,7 @@ def test_a_run_killed_at_random_points_ends_with_the_same_weights(tmp_path):
         process.kill()
         process.wait()
     assert kills > 0
-    subprocess.run(command, check=True, capture_output=True)
+    subprocess.run(command("killed"), check=True, capture_output=True, env=environment)
     assert same(prompt(tmp_path / "whole", 40), prompt(tmp_path / "killed", 40))
 
 
@@ -145,6 +149,20 @@ def test_a_mistake_ends_with_one_line(tmp_path, capsys, mistake):
     assert end.value.code == 2
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert error.startswith("error: ") and message in error
+
+
+def test_an_unknown_trainer_names_the_nearest(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        train.main(arguments(tmp_path, "SoftCTP"))
+    assert "did you mean SoftCPT?" in capsys.readouterr().err
+
+
+def test_a_misspelt_key_in_a_yaml_names_file_and_key(tmp_path, capsys):
+    given = arguments(tmp_path, "CoOp")
+    (tmp_path / "toy.yaml").write_text("OPTIM: {LRR: 0.1}")
+    with pytest.raises(SystemExit):
+        train.main(given)
+    assert f"{tmp_path / 'toy.yaml'}: unknown key 'OPTIM.LRR'; did you mean 'OPTIM.LR'?" in capsys.readouterr().err
 
 
 def test_a_data_root_that_does_not_exist_is_named(tmp_path, capsys):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -65,9 +64,6 @@ def arguments(folder: Path, trainer: str, *more: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    import torch
-
     from softcpt.train import main
 
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     main(sys.argv[1:])

@@ -1,0 +1,34 @@
+"""Food-101."""
+
+from dassl.data.datasets import DATASET_REGISTRY
+
+from softcpt.data.base import TaskDataset
+from softcpt.data.source import Source
+
+
+@DATASET_REGISTRY.register()
+class Food101(TaskDataset):
+    """Dishes: 101 classes of 1,000 pictures. ``food-101/images/<class>/1005649.jpg``; ``meta`` is not used."""
+
+    dataset_dir = "food-101"
+    image_dir = "images"
+    split_files = ("split_zhou_Food101.json", "split_dk_Food101.json")
+    task_name = "food image classification"
+    template = "a photo of {}, a type of food."
+    num_classes = 101
+    sizes = (50500, 20200, 30300)
+    sources = (
+        Source(
+            "http://data.vision.ee.ethz.ch/cvl/food-101.tar.gz",
+            "food-101.tar.gz",
+            md5="85eeb15f3717b99a5da872d97d918f87",
+            unpack_to="..",
+            gives="images",
+        ),
+        Source("1QK0tGi096I0Ba6kggatX1ee6dJFIcEJl", "split_zhou_Food101.json", "gdrive"),
+    )
+    licence = "the photographers'; scientific fair use"
+    citation = (
+        "Bossard, Guillaumin, Van Gool: Food-101 - mining discriminative components with random forests. ECCV 2014"
+    )
+    homepage = "https://data.vision.ee.ethz.ch/cvl/datasets_extra/food-101/"

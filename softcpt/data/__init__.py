@@ -1,0 +1,1 @@
+"""Data sets on disk: where their files come from, how folders become tasks, how tasks merge."""

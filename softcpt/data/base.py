@@ -1,0 +1,377 @@
+"""The base of all image folders that are tasks: a data set is a subclass of facts; what repeats is here."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from softcpt.data.datum import Datum, ImageDatum
+from softcpt.data.draws import Drawn, few_shot
+from softcpt.data.listing import class_folders, find_images, unnested
+from softcpt.data.names import words
+from softcpt.data.side import side_file
+from softcpt.data.source import Source
+from softcpt.data.split import DRAW_SEED, Item, Split, divide_ratio, divide_trainval, read_split, write_drawn
+from softcpt.data.subsample import subsample
+from softcpt.data.tasked import TaskedDataset
+from softcpt.errors import UserError
+from softcpt.tasks import Task, TaskSet
+
+Row = tuple[str, int, str]  # path below the image folder, label, class name
+
+
+class Pool(NamedTuple):
+    """Images that a publisher keeps together: ``part`` is "train", "val" or "test" where that is settled, "trainval" is
+    divided 80/20 per class, "all" 50/20/30 per class."""
+
+    part: str
+    rows: list[Row]
+
+
+class TaskDataset(TaskedDataset):
+    """A classification task (or several) in a folder below ``DATASET.ROOT``. Subclasses state facts and register.
+
+    Facts that a data set states as class attributes:
+
+    Attributes:
+        dataset_dir: its folder below the root; in an instance, the whole path.
+        aliases: other names that folder goes by. Case, blanks, ``-`` and ``_`` make no difference.
+        image_dir: folder below it that the paths of its split are relative to.
+        split_files: split files that are looked for, first choice first.
+        rule: how a split is made without one: "ratio" (50/20/30 of every class), "trainval" (80/20 of the official
+            training list, official test list), "official" (the lists are the split; there are no split files).
+        draws_folder: folder of few-shot draws in the data set's folder; with a ``split_dk_*.json`` "split_fewshot_mt".
+        divided_apart: folders in ``image_dir`` with class folders, each divided by itself, as SoftCPT does with the
+            three folders of its Kaggle sets.
+        ignored: class folders that are none.
+        leaves: classes are the innermost folders; False: those directly in ``image_dir``.
+        renamed: class names by folder name; others stay as they are. Override :meth:`class_name` for a rule.
+        test_only: all images are test images; ``train_x`` is the same list, since Dassl needs one.
+        val_is_test: validation images are the test images, as CoOp has it for ImageNet; no few-shot draw of them.
+        task_name, metric, template: of :class:`softcpt.tasks.Task`. ``DATASET.TASK_NAME``, then a ``task_name.txt`` in
+            the folder (SoftCPT's) come before ``task_name``; ``DATASET.TEMPLATE`` before ``template``.
+        num_classes: classes as published; 0: unknown. In an instance, those of the tasks at hand.
+        sizes: images for training, validation and test of the published split.
+        images: images altogether; 0: the sum of ``sizes``, or unknown.
+        sources, licence, citation, homepage: where it is from, and on what terms.
+
+    Raises:
+        UserError: the folder, its split or images of it are missing; the message says what helps.
+    """
+
+    dataset_dir: str = ""
+    aliases: tuple[str, ...] = ()
+    image_dir: str = ""
+    split_files: tuple[str, ...] = ()
+    rule: str = "ratio"
+    draws_folder: str = "split_fewshot"
+    divided_apart: tuple[str, ...] = ("",)
+    ignored: tuple[str, ...] = ()
+    leaves: bool = False
+    renamed: Mapping[str, str] = {}
+    test_only: bool = False
+    val_is_test: bool = False
+    task_name: str = ""
+    metric: str = "accuracy"
+    template: str = "a photo of a {}."
+    sizes: tuple[int, int, int] | None = None
+    images: int = 0
+    sources: tuple[Source, ...] = ()
+    licence: str = "not stated"
+    citation: str = ""
+    homepage: str = ""
+
+    def __init__(self, cfg: Any) -> None:
+        self.cfg = cfg
+        self.folder = self.find_folder(cfg.DATASET.ROOT)
+        self.dataset_dir = str(self.folder)
+        try:
+            tasks, parts, source = self._load()
+        except OSError as error:
+            where = f"{error.filename} cannot be read ({error.strerror})"
+            raise UserError(f"data set {self.name()}: {where}; give yourself access, or copy it") from error
+        counts = ", ".join(f"{part} {len(items):,}" for part, items in parts.items())
+        if not parts["train"] or not parts["test"]:
+            raise UserError(f"data set {self.name()}: {counts} images of {source} are there; {self.advice}")
+        if cfg.VERBOSE:
+            print(f"{self.name()}: {tasks.num_classes} classes; {counts} images; split: {source}")
+            if self.test_only:
+                print(f"{self.name()}: its test images stand in for training images, it is meant for --eval-only")
+        super().__init__(tasks, parts)
+
+    def _load(self) -> tuple[TaskSet, dict[str, list[Datum]], str]:
+        """Tasks, images by part, and where the split and the draw are from."""
+        split = self.read_or_draw(self.folder)
+        drawn, draw = self.few_shot(split)
+        tasks = self.make_tasks(split)
+        datums = self.datums(drawn, tasks, split.source)
+        chosen = subsample(tasks, datums, self.option("SUBSAMPLE_CLASSES", "all"), self.chosen_tasks())
+        return *chosen, f"{split.source}, few-shot draw {draw}" if draw else split.source
+
+    @classmethod
+    def name(cls) -> str:
+        """The data set's name: that of its class."""
+        return cls.__name__
+
+    def chosen_tasks(self) -> str:
+        """Which of its tasks: ``DATASET.SUBSAMPLE_TASKS``."""
+        return self.option("SUBSAMPLE_TASKS", "all")
+
+    @property
+    def advice(self) -> str:
+        """What helps when images are missing."""
+        return f"`python -m softcpt data get {self.name()} --root {self.cfg.DATASET.ROOT}` completes it"
+
+    def option(self, key: str, default: Any) -> Any:
+        """``DATASET.<key>``; ``default`` where a configuration made for other code does not have it."""
+        return self.cfg.DATASET.get(key, default)
+
+    # -- folders ------------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def find_folder(cls, root: str) -> Path:
+        """The data set's folder below ``root``.
+
+        Raises:
+            UserError: there is none.
+        """
+        help_text = f"`python -m softcpt data get {cls.name()} --root {root or 'FOLDER'}` tells or does what is needed"
+        if not root:
+            raise UserError(
+                f"data set {cls.name()}: no --root; give the folder that holds {cls.dataset_dir}/, {help_text}"
+            )
+        base = Path(os.path.abspath(os.path.expanduser(root)))
+        folder = base / cls.dataset_dir
+        if not folder.is_dir() and base.is_dir():
+            known = {_plain(name) for name in (cls.dataset_dir, *cls.aliases)}
+            alike = (entry for entry in sorted(base.iterdir()) if _plain(entry.name) in known and entry.is_dir())
+            folder = next(alike, folder)
+        if not folder.is_dir():
+            raise UserError(f"data set {cls.name()}: no folder {folder}; {help_text}, or --root names another place")
+        return folder
+
+    @classmethod
+    def image_folder(cls, folder: Path) -> Path:
+        """The folder of the images in the data set's ``folder``; one more folder around it or in it is seen through."""
+        images = folder / cls.image_dir
+        if not images.is_dir():
+            inner = [entry for entry in sorted(folder.iterdir()) if (entry / cls.image_dir).is_dir()]
+            images = inner[0] / cls.image_dir if len(inner) == 1 else images
+        return unnested(images)
+
+    @classmethod
+    def find_split(cls, folder: Path) -> Path | None:
+        """The split file in the data set's ``folder``: a published one, else one that was drawn here; None: neither."""
+        images = cls.image_folder(folder)
+        inner = images.parent if cls.image_dir else images
+        candidates = [place / name for name in cls.split_files for place in (folder, inner)]
+        candidates.append(side_file(folder, cls.drawn_file()))
+        return next((path for path in candidates if path.is_file()), None)
+
+    @classmethod
+    def drawn_file(cls) -> str:
+        """Name of a split that is drawn here."""
+        return f"split_drawn_{cls.name()}.json"
+
+    # -- the split ----------------------------------------------------------------------------------------------------
+
+    def read_or_draw(self, folder: Path) -> Split:
+        """The split: the official lists, or the split file, or with ``DATASET.DRAW_SPLIT`` a new one.
+
+        Raises:
+            UserError: there is no split file and none is to be drawn.
+        """
+        if self.rule == "official":
+            return self.make_split(folder)
+        path = self.find_split(folder)
+        if path is None:
+            if not self.option("DRAW_SPLIT", False):
+                raise UserError(self.no_split(folder))
+            path = self.draw_split(folder)
+        return read_split(path).renamed(self.class_name)
+
+    def no_split(self, folder: Path) -> str:
+        """What is wrong without a split file, and what helps."""
+        links = [f"{source.file} from {source.address}" for source in self.sources if source.file in self.split_files]
+        get = f"get {links[0]}" if links else "none is published"
+        how = {"ratio": "50/20/30 of every class", "trainval": "80/20 of the official training list"}[self.rule]
+        return (
+            f"data set {self.name()}: no split file {' or '.join(self.split_files) or self.drawn_file()} in {folder}; "
+            f"{get}, or --draw-split makes one ({how}, seed {DRAW_SEED})"
+        )
+
+    def draw_split(self, folder: Path) -> Path:
+        """Divide the images with a fixed seed in sorted order, and write the split file."""
+        split = self.make_split(folder)
+        path = side_file(folder, self.drawn_file())
+        write_drawn(path, split, self.rule)
+        print(f"{self.name()}: no published split at hand, {path} drawn ({self.rule}, seed {DRAW_SEED})")
+        return path
+
+    def make_split(self, folder: Path) -> Split:
+        """The split that the files on disk give, divided where nobody did."""
+        pools = self.checked(self._read_pools(folder), folder)
+        names = {label: name for pool in pools for _, label, name in pool.rows}
+        labels = {label: index for index, label in enumerate(sorted(names))}
+        parts = self.divide(
+            [(pool.part, [Item(path, 0, labels[label]) for path, label, _ in pool.rows]) for pool in pools]
+        )
+        return Split(*parts, [[names[label] for label in sorted(names)]])
+
+    def _read_pools(self, folder: Path) -> list[Pool]:
+        try:
+            return list(self.pools(folder, self.image_folder(folder)))
+        except (UserError, OSError):
+            raise
+        except Exception as error:  # half a list or half a MATLAB file makes its reader raise nearly anything
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            message = f"data set {self.name()}: the lists in {folder} cannot be used ({reason}); {self.advice}"
+            raise UserError(message) from error
+
+    def divide(self, pools: Iterable[tuple[str, list[Item]]]) -> tuple[list[Item], list[Item], list[Item]]:
+        """Training, validation and test images of pools of images (:class:`Pool`), from one generator in order."""
+        generator = random.Random(DRAW_SEED)
+        parts: dict[str, list[Item]] = {"train": [], "val": [], "test": []}
+        for part, items in pools:
+            if part == "all":
+                divided = divide_ratio(items, generator, self.group, f"data set {self.name()}")
+                for kept, more in zip(parts.values(), divided):
+                    kept += more
+            elif part == "trainval":
+                train, val = divide_trainval(items, generator)
+                parts["train"] += train
+                parts["val"] += val
+            else:
+                parts[part] += items
+        return parts["train"], parts["val"], parts["test"]
+
+    @staticmethod
+    def group(item: Item) -> Any:
+        """What is divided 50/20/30 together: a class."""
+        return item.task, item.label
+
+    def checked(self, pools: list[Pool], folder: Path) -> list[Pool]:
+        """``pools``, if they have the classes that the data set has."""
+        found = len({label for pool in pools for _, label, _ in pool.rows})
+        if not found or self.num_classes not in (0, found):
+            raise UserError(
+                f"data set {self.name()}: {found} of {self.num_classes or 'its'} classes have images in "
+                f"{self.image_folder(folder)}; {self.advice}"
+            )
+        return pools
+
+    # -- what a data set may override ---------------------------------------------------------------------------------
+
+    def pools(self, folder: Path, images: Path) -> Iterable[Pool]:
+        """The images on disk with labels and names: here, a class per folder in ``images``, labels in sorted order."""
+        listed = {inner: self.by_class(images / inner) for inner in self.divided_apart}
+        names = sorted(set().union(*listed.values()))
+        for inner, classes in listed.items():
+            prefix = f"{inner}/" if inner else ""
+            yield Pool(
+                "all",
+                [
+                    (prefix + path, label, self.class_name(name))
+                    for label, name in enumerate(names)
+                    for path in classes.get(name, ())
+                ],
+            )
+
+    def by_class(self, images: Path) -> dict[str, list[str]]:
+        """Name of the class folder -> its images, without the ignored ones."""
+        classes: dict[str, list[str]] = {}
+        for folder, paths in (class_folders(images, self.leaves) if images.is_dir() else {}).items():
+            name = folder.rpartition("/")[2]
+            if name not in self.ignored:
+                classes.setdefault(name, []).extend(paths)
+        return classes
+
+    def class_name(self, name: str) -> str:
+        """The class name for a folder's or a split file's. A name that was made here must come back as it is."""
+        return self.renamed.get(name, name)
+
+    def lines(self, path: Path) -> list[str]:
+        """The lines of a list that the publisher provides, without empty ones.
+
+        Raises:
+            UserError: the file is missing.
+        """
+        return [line.strip() for line in self.needed(path).read_text(encoding="utf-8").splitlines() if line.strip()]
+
+    def needed(self, path: Path) -> Path:
+        """``path``, if there is such a file."""
+        if not path.is_file():
+            raise UserError(f"data set {self.name()}: no file {path}; {self.advice}")
+        return path
+
+    def make_tasks(self, split: Split) -> TaskSet:
+        """The tasks with all their classes."""
+        name = self.option("TASK_NAME", "") or self._task_name_file() or "".join(split.task_names[:1])
+        template = self.option("TEMPLATE", "") or self.template
+        return TaskSet([Task(name or self.default_task_name, split.class_names[0], self.metric, template)])
+
+    @property
+    def default_task_name(self) -> str:
+        """The task's name where nobody gave another."""
+        return self.task_name or words(self.name())
+
+    def _task_name_file(self) -> str:
+        path = self.folder / "task_name.txt"
+        return path.read_text(encoding="utf-8").strip() if path.is_file() else ""
+
+    # -- images -------------------------------------------------------------------------------------------------------
+
+    def few_shot(self, split: Split) -> tuple[Drawn, str]:
+        """The images of each part, and the file that their draw is from."""
+        if self.test_only:
+            return {"train": split.test, "val": [], "test": split.test}, ""
+        kept = "split_fewshot_mt" if split.source.startswith("split_dk") else self.draws_folder
+        drawn, source = few_shot(
+            split, self.cfg.DATASET.NUM_SHOTS, self.cfg.SEED, self.folder, kept, not self.val_is_test
+        )
+        return {**drawn, "val": split.test if self.val_is_test else drawn["val"], "test": split.test}, source
+
+    def datums(self, parts: Drawn, tasks: TaskSet, source: str) -> dict[str, list[ImageDatum]]:
+        """Dassl's records of the images.
+
+        Raises:
+            UserError: some are not there, and ``DATASET.ON_MISSING`` is not "skip".
+        """
+        paths = self.find_images({item.path for items in parts.values() for item in items}, source)
+        return {
+            part: [
+                ImageDatum(
+                    paths[item.path],
+                    tasks.to_global(item.task, item.label),
+                    item.task,
+                    tasks[item.task].class_names[item.label],
+                )
+                for item in items
+                if item.path in paths
+            ]
+            for part, items in parts.items()
+        }
+
+    def find_images(self, wanted: Iterable[str], source: str) -> dict[str, str]:
+        """Path on disk of each of the ``wanted`` paths that is there."""
+        wanted, root = sorted(wanted), self.image_folder(self.folder)
+        found = {path: place for path, place in zip(wanted, find_images(root, wanted)) if place is not None}
+        if len(found) < len(wanted):
+            first = next(path for path in wanted if path not in found)
+            message = (
+                f"{len(wanted) - len(found):,} of {len(wanted):,} images of {source} are not in {root}, the first "
+                f"is {first}"
+            )
+            if self.option("ON_MISSING", "stop") != "skip":
+                raise UserError(
+                    f"data set {self.name()}: {message}; {self.advice}, DATASET.ON_MISSING skip leaves them out"
+                )
+            print(f"{self.name()}: {message}; left out")
+        return found
+
+
+def _plain(name: str) -> str:
+    return "".join(character for character in name.lower() if character.isalnum())

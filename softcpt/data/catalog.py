@@ -1,0 +1,91 @@
+"""Which data sets there are, by name."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from softcpt import plugins
+from softcpt.data.base import TaskDataset
+from softcpt.data.multitask import MultiTaskDataset
+from softcpt.data.own import OwnDataset
+from softcpt.errors import UserError
+
+
+class Entry(NamedTuple):
+    """A data set that is asked for.
+
+    Attributes:
+        name: its registered name; with ":folder" for one that lies in a folder of its own ("ImageFolder:my_flowers").
+        kind: its class.
+        root: the folder that it is looked for in; "" where none was given.
+    """
+
+    name: str
+    kind: type
+    root: str
+
+    @property
+    def embedded(self) -> bool:
+        """Whether it comes with the project and lies nowhere below a root."""
+        return not issubclass(self.kind, TaskDataset) and not self.kind.dataset_dir
+
+
+def catalogue() -> dict[str, type]:
+    """Every registered data set by name, the files of ``datasets/`` loaded."""
+    plugins.load("datasets")
+    from dassl.data.datasets import DATASET_REGISTRY
+
+    return {name: DATASET_REGISTRY.get(name) for name in sorted(DATASET_REGISTRY.registered_names(), key=str.lower)}
+
+
+def is_published(kind: type) -> bool:
+    """Whether ``kind`` is a data set, not a way to read or to merge some."""
+    return not issubclass(kind, OwnDataset) and not (issubclass(kind, MultiTaskDataset) and not kind.members)
+
+
+def entries(names: Sequence[str], root: str) -> list[Entry]:
+    """The data sets called ``names`` (capitals make no difference), merged ones as their members; none: all there are.
+
+    Raises:
+        UserError: there is no such data set, no folder ``root``, or none was given where one is needed.
+    """
+    known = catalogue()
+    if names:
+        found = [entry for name in names for entry in expand(name, root, known)]
+    else:
+        kinds = {name: kind for name, kind in known.items() if is_published(kind)}
+        found = [Entry(name, kind, root) for name, kind in kinds.items() if not issubclass(kind, MultiTaskDataset)]
+    outside = [entry.name for entry in found if not entry.embedded]
+    if outside and not root:
+        raise UserError(f"--root: not given, and {outside[0]} lies there; give the folder that holds the data sets")
+    return list(dict.fromkeys(found))
+
+
+def expand(name: str, root: str, known: dict[str, type]) -> list[Entry]:
+    """The data set called ``name``, or the members of the one that merges some.
+
+    Raises:
+        UserError: there is none among those ``known``.
+    """
+    word, _, place = name.partition(":")
+    by_lower = {registered.lower(): registered for registered in known}
+    if word.lower() not in by_lower:
+        near = difflib.get_close_matches(word.lower(), by_lower, 1)
+        hint = f"did you mean '{by_lower[near[0]]}'?" if near else "`python -m softcpt data list` names all"
+        raise UserError(f"data set '{word}': there is none of this name; {hint}")
+    registered = by_lower[word.lower()]
+    kind = known[registered]
+    if not issubclass(kind, MultiTaskDataset):
+        where = str(Path(root, place)) if place else root
+        return [Entry(f"{registered}:{place}" if place else registered, kind, where)]
+    if not kind.members:
+        raise UserError(f"data set {registered}: has no members of its own; name the data sets that it is to merge")
+    return [entry for member in kind.members for entry in expand(member, root, known)]
+
+
+def expected_images(kind: type[TaskDataset]) -> int | None:
+    """How many images the publisher's data set has; None: not stated."""
+    return kind.images or sum(kind.sizes or ()) or None

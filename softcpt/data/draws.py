@@ -1,0 +1,107 @@
+"""Few-shot draws on disk: published ones are used as they are, others are drawn as CoOp draws and written down."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from softcpt.data.foreign import Paths, read_index, read_lines, read_pickle
+from softcpt.data.side import side_file
+from softcpt.data.split import Item, Split
+from softcpt.errors import UserError
+from softcpt.fewshot import few_shot_indices
+from softcpt.files import write_json
+
+Drawn = dict[str, list[Item]]
+
+
+def few_shot(split: Split, shots: int, seed: int, folder: Path, kept: str, draw_val: bool = True) -> tuple[Drawn, str]:
+    """``shots`` training and min(shots, 4) validation images of each class of ``split``, and where they are from.
+
+    A draw of this seed that ``folder/kept`` holds is used: CoOp's pickle, 2SFS's pair of ``.jsonl``, the index file of
+    cross-modal adaptation, or ours; ours only while the split is the one it was drawn from. Otherwise it is drawn and
+    written there (:func:`softcpt.data.side.side_file`), with relative paths and the split's digest.
+
+    Args:
+        split: the whole split.
+        shots: images per class; below 1: all.
+        seed: of the draw.
+        folder: the data set's folder.
+        kept: name of the folder with draws, "split_fewshot".
+        draw_val: False: validation images are left as they are (ImageNet).
+
+    Raises:
+        UserError: a file is unreadable, or lists images that are not in this split.
+    """
+    if shots < 1:
+        return {"train": split.train, "val": split.val}, ""
+    name = f"{kept}/shot_{shots}-seed_{seed}"
+    found, source = _published(folder, name), folder / f"{name}.json"
+    if found:
+        paths, source = found
+    else:
+        paths, source = _own(split, shots, seed, side_file(folder, f"{name}.json"))
+    val = _match(paths.get("val", []), split.val, source) if draw_val else split.val
+    return {"train": _match(paths["train"], split.train, source), "val": val}, source.name
+
+
+def _published(folder: Path, name: str) -> tuple[Paths, Path] | None:
+    """The draw that another program left."""
+    for ending, read in ((".pkl", read_pickle), ("_train.jsonl", read_lines)):
+        path = folder / f"{name}{ending}"
+        if path.is_file():
+            return read(path), path
+    return None
+
+
+def _own(split: Split, shots: int, seed: int, path: Path) -> tuple[Paths, Path]:
+    """Our draw, or an index file of the same name; drawn and written if it is not there or of another split."""
+    digest = split.digest()
+    if path.is_file():
+        content = _read_json(path)
+        if "split_sha256" not in content:
+            return read_index(content, path), path
+        if content["split_sha256"] == digest and {"train", "val"} <= content.keys():
+            return {part: content[part] for part in ("train", "val")}, path
+    rows = {part: [(item.path, (item.task, item.label)) for item in getattr(split, part)] for part in ("train", "val")}
+    drawn = few_shot_indices(rows, shots, seed)
+    paths = {part: [rows[part][index][0] for index in indices] for part, indices in drawn.items()}
+    try:
+        write_json(path, {"split": split.source, "split_sha256": digest, "shots": shots, "seed": seed, **paths})
+    except OSError as error:
+        raise UserError(
+            f"few-shot file {path}: cannot be written ({error.strerror}); make room, or set SOFTCPT_CACHE to "
+            "a folder that can be written"
+        ) from error
+    return paths, path
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(content, dict):
+            return content
+        reason = "a mapping is needed"
+    except ValueError as error:
+        reason = str(error)
+    raise UserError(f"few-shot file {path}: not a list of images ({reason}); delete it, and it is drawn again")
+
+
+def _match(paths: Sequence[str], items: Sequence[Item], source: Path) -> list[Item]:
+    """The items with these paths. A path may begin with folders of the machine it was written on."""
+    known = {item.path: item for item in items}
+    matched = []
+    for path in paths:
+        parts = path.replace("\\", "/").split("/")
+        item = next(
+            (known[end] for end in ("/".join(parts[start:]) for start in range(len(parts))) if end in known), None
+        )
+        if item is None:
+            raise UserError(
+                f"few-shot file {source}: its image {path} is not in that part of this data set's split; "
+                "delete the file to draw anew, or restore the split file it belongs to"
+            )
+        matched.append(item)
+    return matched

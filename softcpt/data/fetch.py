@@ -1,0 +1,250 @@
+"""Getting a data set: what a program may fetch is fetched, the rest is told step by step."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock
+
+from softcpt.data.base import TaskDataset
+from softcpt.data.catalog import Entry
+from softcpt.data.source import Source
+from softcpt.data.unpack import BadArchive, merge_folders, unpack
+from softcpt.download import digest_name, download, file_digest, make_folder
+from softcpt.errors import UserError
+
+
+class ByHand(UserError):
+    """A file that a person has to fetch; ``steps`` are what is to be done, in order."""
+
+    def __init__(self, message: str, steps: list[str]) -> None:
+        super().__init__(message)
+        self.steps = steps
+
+
+def get(entry: Entry, keep: bool = False, again: bool = False) -> list[UserError]:
+    """Fetch and unpack the files of a data set that are not there yet; returns what kept single ones from arriving.
+
+    A file that is in place stays, and so does an archive that was put there by hand. Where several sources give the
+    same, the later ones are tried when the earlier ones fail. A process that was killed continues where it was.
+
+    Args:
+        entry: the data set.
+        keep: keep archives that were downloaded and unpacked.
+        again: fetch what is in place once more.
+
+    Raises:
+        UserError: the data set's folder cannot be made.
+    """
+    kind: type[TaskDataset] = entry.kind
+    folder = folder_of(entry)
+    make_folder(folder)
+    failures: dict[str, UserError] = {}
+    fetched: set[str] = set()
+    with FileLock(folder / ".get.lock"):
+        for source in kind.sources:
+            gives = source.gives or source.file
+            if gives in fetched or (_in_place(kind, folder, source) and not again):
+                failures.pop(gives, None)
+                continue
+            try:
+                with _set_aside(folder / source.file, again and source.kind in ("http", "gdrive")):
+                    _obtain(source, folder, keep)
+                fetched.add(gives)
+                failures.pop(gives, None)
+            except UserError as error:
+                failures.setdefault(gives, error)
+    return list(failures.values())
+
+
+def folder_of(entry: Entry) -> Path:
+    """The data set's folder, whether it is there or not."""
+    try:
+        return entry.kind.find_folder(entry.root)
+    except UserError:
+        return Path(entry.root).expanduser().absolute() / entry.kind.dataset_dir
+
+
+def _in_place(kind: type[TaskDataset], folder: Path, source: Source) -> bool:
+    """Whether what ``source`` gives is there, maybe in one more folder that an archive wrapped around it."""
+    if _marker(folder / source.file).exists():
+        return False
+    places = (folder, kind.image_folder(folder).parent) if kind.image_dir else (folder,)
+    return any((place / (source.gives or source.file)).exists() for place in places)
+
+
+def _obtain(source: Source, folder: Path, keep: bool) -> None:
+    """Fetch one file, unpack it, and clear away what is not needed any more."""
+    archive = folder / source.file
+    make_folder(archive.parent)
+    if archive.exists():
+        _check(source, archive)
+        found = "put here"
+    else:
+        found = "downloaded"
+        _FETCHERS[source.kind](source, archive)
+    if source.unpack_to is not None:
+        marker = _marker(archive)
+        if not marker.exists():
+            marker.write_text(found)
+        _unpack(source, archive, folder)
+        if marker.read_text() == "downloaded" and not keep:
+            archive.unlink(missing_ok=True)
+        marker.unlink()
+    if source.gives and not (folder / source.gives).exists():
+        raise UserError(f"{archive}: another archive than expected, it holds no {source.gives}; get {source.address}")
+
+
+def _unpack(source: Source, archive: Path, folder: Path) -> None:
+    marker = _marker(archive)
+    try:
+        if archive.exists():  # Kaggle's client leaves no archive
+            unpack(archive, folder / source.unpack_to)
+    except BadArchive:
+        if marker.read_text() == "downloaded":
+            archive.unlink()
+        marker.unlink()
+        raise
+    for old, new in source.rename:
+        _rename(folder / old, folder / new)
+
+
+@contextmanager
+def _set_aside(path: Path, wanted: bool) -> Iterator[None]:
+    """Move the file ``path`` out of the way; it comes back if no new one arrives."""
+    old = path.with_name(f".{path.name}.old")
+    if wanted and path.is_file():
+        os.replace(path, old)
+    try:
+        yield
+    finally:
+        if old.exists():
+            old.unlink() if path.exists() else os.replace(old, path)
+
+
+def _marker(archive: Path) -> Path:
+    """A file that is there while an archive is being unpacked; it says who brought the archive."""
+    return archive.with_name(f".{archive.name}.unfinished")
+
+
+def _rename(old: Path, new: Path) -> None:
+    if old.is_dir():
+        merge_folders(old, new)
+        shutil.rmtree(old, ignore_errors=True)
+    elif old.exists():
+        make_folder(new.parent)
+        os.replace(old, new)
+
+
+def _check(source: Source, archive: Path) -> None:
+    checksum = source.sha256 or source.md5
+    if checksum and file_digest(archive, checksum) != checksum:
+        raise UserError(f"{archive}: not the published file (its {digest_name(checksum)} is not {checksum[:12]}...); "
+                        f"delete it and run this command again, or get it from {source.address}")
+
+
+def _from_web(source: Source, archive: Path) -> None:
+    try:
+        download(source.url, archive, source.sha256 or source.md5)
+    except UserError as error:
+        raise ByHand(str(error), _steps(source, archive)) from error
+
+
+def _from_drive(source: Source, archive: Path) -> None:
+    """Google Drive, whose pages between the link and the file are gdown's affair."""
+    import gdown
+
+    partial = archive.with_name(f".{archive.name}.gdrive")
+    try:
+        done = gdown.download(id=source.url, output=str(partial), quiet=False, resume=True)
+    except Exception as error:  # gdown's own, requests', and what a changed page makes of them
+        done, reason = None, " ".join(str(error).split())[:200] or type(error).__name__
+    else:
+        reason = "the drive refuses, perhaps for today only"
+    if done is None or not partial.is_file():
+        message = f"{archive.name}: not to be had from Google Drive ({reason}); fetch it by hand"
+        raise ByHand(message, _steps(source, archive))
+    checksum = source.sha256 or source.md5
+    if checksum and file_digest(partial, checksum) != checksum:
+        partial.unlink()
+        raise ByHand(f"{archive.name}: the bytes from {source.address} have the wrong {digest_name(checksum)} and were "
+                     "thrown away; fetch it by hand", _steps(source, archive))
+    os.replace(partial, archive)
+
+
+def _from_kaggle(source: Source, archive: Path) -> None:
+    """Kaggle, through its own client, which unpacks what it fetches."""
+    client = _kaggle_client()
+    if client is None:
+        steps = _steps(source, archive)
+        steps.append("or `pip install kagglehub` and give Kaggle's token (KAGGLE_API_TOKEN, or KAGGLE_USERNAME and "
+                     "KAGGLE_KEY, or ~/.kaggle/kaggle.json): then this command does it all")
+        raise ByHand(f"{source.file}: Kaggle asks for an account; fetch it by hand", steps)
+    cache = archive.parent / ".kaggle"  # on the same disk, so that files are moved, not copied
+    try:
+        with _environment({"KAGGLEHUB_CACHE": str(cache)}):
+            fetched = Path(client.dataset_download(source.url))
+    except Exception as error:  # its own, requests', and those of its parts
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        message = f"{source.file}: not to be had from Kaggle ({reason}); fetch it by hand"
+        raise ByHand(message, _steps(source, archive)) from error
+    link = next((path for path in fetched.rglob("*") if path.is_symlink()), None)
+    if link is not None:
+        raise UserError(f"{link}: a link in a data set of strangers; delete {cache} and fetch {source.file} by hand")
+    if source.unpack_to is not None:
+        _marker(archive).write_text("downloaded")
+    merge_folders(fetched, archive.parent / (source.unpack_to or "."))
+    shutil.rmtree(cache, ignore_errors=True)
+
+
+def _kaggle_client():  # noqa: ANN202 (a module)
+    """The module ``kagglehub`` if it is installed and has credentials."""
+    try:
+        import kagglehub
+        from kagglehub.config import get_kaggle_credentials
+
+        return kagglehub if get_kaggle_credentials() else None
+    except (ImportError, ValueError):  # ValueError: a credentials file that is not one
+        return None
+
+
+@contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _by_hand(source: Source, archive: Path) -> None:
+    raise ByHand(f"{source.file}: no program may fetch it; fetch it by hand", _steps(source, archive))
+
+
+_FETCHERS = {"http": _from_web, "gdrive": _from_drive, "kaggle": _from_kaggle, "manual": _by_hand}
+
+
+def _steps(source: Source, archive: Path) -> list[str]:
+    """What a person does to bring one file."""
+    checksum = source.sha256 or source.md5
+    proof = f" ({digest_name(checksum)} {checksum})" if checksum else ""
+    steps = [f"open {source.address} and download {source.file}{proof}"]
+    if source.note:
+        steps.append(f"note: {source.note}")
+    folder = archive.parent
+    if source.unpack_to is None and source.gives:
+        steps.append(f"make {folder / source.gives} from it")
+    else:
+        steps.append(f"put it at {archive}")
+    if source.unpack_to is not None:
+        steps.append("run this command again, it unpacks the file")
+    return steps

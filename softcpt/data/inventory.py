@@ -1,0 +1,198 @@
+"""What is on disk of a data set, found out without drawing or writing anything."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from softcpt import config
+from softcpt.data.base import TaskDataset
+from softcpt.data.catalog import Entry, expected_images
+from softcpt.data.listing import find_images, scan
+from softcpt.data.own import OwnDataset
+from softcpt.data.split import Item, Split
+from softcpt.errors import UserError
+from softcpt.tasks import Task, TaskSet
+
+# Share of the images that may be missing where no published split names them: such data sets change a little over time.
+TOLERANCE = 0.05
+
+
+class Image(NamedTuple):
+    """An image on disk: its file, task and class inside the task."""
+
+    path: str
+    task: int
+    label: int
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """What there is of a data set.
+
+    Attributes:
+        name: the data set's.
+        folder: its folder; None: there is none.
+        images: those of its split that are on disk; without a split, all image files, as task 0 and class 0.
+        expected: how many there should be; None: not known.
+        split: where the split is from, or what there is in its place.
+        problem: what is wrong and what helps, in one line; "": nothing.
+        tasks: its tasks; None: not known without a split.
+        wanted: images of the split by task.
+    """
+
+    name: str
+    folder: Path | None = None
+    images: list[Image] = field(default_factory=list)
+    expected: int | None = None
+    split: str = "-"
+    problem: str = ""
+    tasks: TaskSet | None = None
+    wanted: Counter[int] = field(default_factory=Counter)
+
+    @property
+    def state(self) -> str:
+        """"found", "incomplete" or "missing"."""
+        if not self.images:
+            return "missing"
+        return "incomplete" if self.problem else "found"
+
+
+def take(entry: Entry) -> Inventory:
+    """Look at the disk for the data set of ``entry``.
+
+    Raises:
+        UserError: a folder of it cannot be listed.
+    """
+    try:
+        return _of_folder(entry) if issubclass(entry.kind, TaskDataset) else _of_records(entry)
+    except OSError as error:
+        where = f"{error.filename} cannot be listed ({error.strerror})"
+        raise UserError(f"data set {entry.name}: {where}; mend that") from error
+
+
+def settings(entry: Entry) -> Any:
+    """A configuration that asks for all images of ``entry`` and for nothing to be written or printed."""
+    cfg = config.default_config()
+    cfg.VERBOSE = False
+    cfg.DATASET.NAME, cfg.DATASET.ROOT, cfg.DATASET.NUM_SHOTS = entry.name.partition(":")[0], entry.root, -1
+    cfg.freeze()
+    return cfg
+
+
+def image_files(folder: Path) -> list[str]:
+    """Paths of all image files at any depth of ``folder``, sorted folder by folder."""
+    folders, images = scan(folder) if folder.is_dir() else ([], [])
+    found = [os.path.join(folder, name) for name in images]
+    for name in folders:
+        found += image_files(folder / name)
+    return found
+
+
+def _of_folder(entry: Entry) -> Inventory:
+    kind: type[TaskDataset] = entry.kind
+    expected = expected_images(kind)
+    try:
+        folder = kind.find_folder(entry.root)
+    except UserError as error:
+        return Inventory(entry.name, expected=expected, problem=str(error))
+    dataset = kind.__new__(kind)  # its constructor would draw, write, and stop at the first image that is not there
+    dataset.cfg, dataset.folder = settings(entry), folder
+    split, source, problem = _read_split(dataset)
+    root = kind.image_folder(folder)
+    try:
+        tasks, items = _chosen(dataset, split) if split else (None, [])
+    except UserError as error:  # its names do not fit the split
+        split, source, problem = None, "unreadable", str(error)
+    if split is None:
+        images = [Image(path, 0, 0) for path in image_files(root)]
+        problem += _besides(len(images), expected)
+        return Inventory(entry.name, folder, images, expected, source, problem)
+    places = find_images(root, [item.path for item in items])
+    images = [Image(place, item.task, item.label) for item, place in zip(items, places) if place is not None]
+    listed = source == split.source  # rather than what happens to lie there
+    if listed and not (kind.rule == "official" and expected) or issubclass(kind, OwnDataset):
+        expected = len(items)
+    if problem:
+        problem += _besides(len(images), expected)
+    elif len(images) < (expected or 0) * (1 if listed else 1 - TOLERANCE):
+        problem = _missing(dataset, items, places, expected)
+    wanted = Counter(item.task for item in items)
+    return Inventory(entry.name, folder, images, expected, source, problem, tasks, wanted)
+
+
+def _chosen(dataset: TaskDataset, split: Split) -> tuple[TaskSet, list[Item]]:
+    """The tasks of a data set and their images, each once; of one that is a task of a larger set, that task's."""
+    tasks = dataset.make_tasks(split)
+    items = list({item.path: item for item in (*split.train, *split.val, *split.test)}.values())
+    which = dataset.chosen_tasks()
+    if which == "all":
+        return tasks, items
+    index = int(which.removeprefix("task"))
+    return TaskSet([tasks[index]]), [item._replace(task=0) for item in items if item.task == index]
+
+
+def _besides(found: int, expected: int | None) -> str:
+    """An addition to what is wrong: that images are missing, too."""
+    return f"; besides, {found:,} of {expected:,} images are there" if found < (expected or 0) * (1 - TOLERANCE) else ""
+
+
+def _missing(dataset: TaskDataset, items: list[Item], places: list[str | None], expected: int) -> str:
+    first = next((item.path for item, place in zip(items, places) if place is None), "")
+    lacking = expected - sum(place is not None for place in places)
+    which = f", the first is {first}" if first else ""
+    return (f"data set {dataset.name()}: {lacking:,} of {expected:,} images are not in "
+            f"{dataset.image_folder(dataset.folder)}{which}; {dataset.advice}")
+
+
+def _read_split(dataset: TaskDataset) -> tuple[Split | None, str, str]:
+    """The split, where it is from, and what is wrong with it; without a split file, the images as they lie there."""
+    try:
+        if isinstance(dataset, OwnDataset):
+            rows = [("train", *row[1:]) for row in dataset.labelled(dataset.folder)]  # "train": not to be divided
+            return dataset._split(rows), "as on disk", ""
+        split = dataset.read_or_draw(dataset.folder)
+        return split, split.source, ""
+    except Exception as error:  # half a data set can make its rules raise nearly anything
+        problem = _one_line(dataset, error)
+    if dataset.rule == "official" or isinstance(dataset, OwnDataset):
+        return None, "unreadable", problem
+    if dataset.find_split(dataset.folder):
+        return None, "unreadable", problem
+    published = any(source.file in dataset.split_files for source in dataset.sources)
+    try:
+        split = dataset.make_split(dataset.folder)
+    except Exception as error:
+        return None, "none", problem if published else _one_line(dataset, error)
+    return split, "none" if published else "none yet: --draw-split", problem if published else ""
+
+
+def _one_line(dataset: TaskDataset, error: Exception) -> str:
+    text = " ".join(str(error).split())
+    if isinstance(error, UserError):
+        return text
+    reason = f"{dataset.folder} cannot be read ({type(error).__name__}: {text})"
+    return f"data set {dataset.name()}: {reason}; {dataset.advice}"
+
+
+def _of_records(entry: Entry) -> Inventory:
+    """Of a data set that any Dassl class reads."""
+    kind: Any = entry.kind
+    name = f"data set {entry.name}"
+    folder = None if entry.embedded else Path(entry.root, kind.dataset_dir)
+    if folder and not folder.is_dir():
+        return Inventory(entry.name, problem=f"{name}: no folder {folder}; {kind.__module__} may say where it is from")
+    try:
+        dataset = kind(settings(entry))
+    except Exception as error:  # whatever a class of strangers raises
+        text = " ".join(str(error).split()) or type(error).__name__
+        problem = text if isinstance(error, UserError) else f"{name}: {text}; {kind.__module__} may say what it needs"
+        return Inventory(entry.name, folder, problem=problem)
+    tasks = getattr(dataset, "tasks", None) or TaskSet([Task(entry.name, dataset.classnames)])
+    records = {item.impath: item for part in (dataset.train_x, dataset.val, dataset.test) for item in part or ()}
+    images = [Image(path, *tasks.to_local(item.label)) for path, item in records.items()]
+    wanted = Counter(image.task for image in images)
+    return Inventory(entry.name, Path(dataset.dataset_dir), images, len(images), "its own", "", tasks, wanted)

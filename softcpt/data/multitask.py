@@ -1,0 +1,96 @@
+"""Any data sets as one multi-task data set."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from softcpt import dassl
+
+dassl.activate()
+from dassl.data.datasets import DATASET_REGISTRY, DatasetBase  # noqa: E402 (an engine must be there first)
+
+from softcpt.data.datum import Datum, ImageDatum  # noqa: E402
+from softcpt.data.subsample import subsample  # noqa: E402
+from softcpt.data.tasked import TaskedDataset  # noqa: E402
+from softcpt.errors import UserError  # noqa: E402
+from softcpt.tasks import Task, TaskSet  # noqa: E402
+
+
+class MultiTaskDataset(TaskedDataset):
+    """Registered data sets merged: tasks in the order of ``members``, classes counted through.
+
+    ``DATASET.TASKS`` takes the place of ``members``. An entry is a registered name, or ``Name:folder`` for one that
+    lies in ``folder`` (absolute, or below ``DATASET.ROOT``): "ImageFolder:my_flowers". A member may have several tasks
+    of its own. Each is drawn from the same seed by itself, so its images are those of a single-task run.
+
+    Attributes:
+        members: names of the data sets.
+
+    Raises:
+        UserError: no members, one that is not registered, or two tasks of the same name.
+    """
+
+    members: tuple[str, ...] = ()
+
+    def __init__(self, cfg: Any) -> None:
+        names = tuple(cfg.DATASET.get("TASKS", ())) or self.members
+        if not names:
+            raise UserError(
+                "DATASET.TASKS: empty; give names of data sets, as \"['OxfordPets', 'DescribableTextures']\""
+            )
+        if cfg.DATASET.get("TASK_NAME", ""):
+            raise UserError("DATASET.TASK_NAME: there are several tasks; put a task_name.txt into each one's folder")
+        self.dataset_dir = cfg.DATASET.ROOT
+        tasks, parts = merge([build_member(name, cfg) for name in names])
+        super().__init__(*subsample(tasks, parts, which_tasks=cfg.DATASET.get("SUBSAMPLE_TASKS", "all")))
+
+
+def build_member(name: str, cfg: Any) -> DatasetBase:
+    """The data set of an entry of ``DATASET.TASKS``, with all its tasks.
+
+    Raises:
+        UserError: no data set of that name is registered.
+    """
+    registered, _, place = name.partition(":")
+    known = DATASET_REGISTRY.registered_names()
+    if registered not in known:
+        near = difflib.get_close_matches(registered, known, 1)
+        raise UserError(
+            f"DATASET.TASKS: no data set '{registered}'"
+            + (f"; did you mean '{near[0]}'?" if near else "; `python -m softcpt data list` names all")
+        )
+    member = cfg.clone()
+    member.defrost()
+    member.DATASET.NAME = registered
+    member.DATASET.update({"TASKS": (), "TASK_NAME": "", "SUBSAMPLE_TASKS": "all"})
+    if place:
+        member.DATASET.ROOT = str(Path(cfg.DATASET.ROOT, place).expanduser().absolute())
+    member.freeze()
+    return DATASET_REGISTRY.get(registered)(member)
+
+
+def merge(datasets: Sequence[DatasetBase]) -> tuple[TaskSet, dict[str, list[Datum]]]:
+    """The tasks of all ``datasets`` and their images by part, labels and domains counted through.
+
+    A data set without ``tasks``, as written for CoOp's code, is one task named after its class.
+    """
+    own = [_tasks(dataset) for dataset in datasets]
+    tasks = TaskSet([task for group in own for task in group])
+    parts: dict[str, list[Datum]] = {"train": [], "val": [], "test": []}
+    first = 0  # index of the data set's first task
+    for dataset, group in zip(datasets, own):
+        places = [group.to_local(label) for label in range(group.num_classes)]
+        for part, items in zip(parts.values(), (dataset.train_x, dataset.val or [], dataset.test)):
+            for item in items:
+                task, label = places[item.label]
+                part.append(ImageDatum(item.impath, tasks.to_global(first + task, label), first + task, item.classname))
+        first += len(group)
+    return tasks, parts
+
+
+def _tasks(dataset: DatasetBase) -> TaskSet:
+    tasks = getattr(dataset, "tasks", None)
+    return tasks or TaskSet([Task(type(dataset).__name__, dataset.classnames)])

@@ -1,0 +1,98 @@
+"""Contact sheets: what the classes of a task look like, at a glance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+from tqdm import tqdm
+
+from softcpt.data.inventory import Inventory
+from softcpt.files import atomic_write
+from softcpt.images import ImageError, read_image
+
+ROWS = 60  # classes that stand under each other; more go beside them
+_GAP = 4  # pixels between pictures
+_NAME = 180  # pixels for a class's name
+
+
+def sheets(inventory: Inventory, output: Path, per_class: int, side: int) -> list[Path]:
+    """Write a contact sheet for each task of ``inventory``, a row per class; returns the files.
+
+    Args:
+        inventory: of a data set whose tasks are known.
+        output: the PNG file; with several tasks the name of each is put into the file's name.
+        per_class: pictures in a row, spread evenly over the class's images.
+        side: of a picture, in pixels.
+    """
+    written = []
+    tasks = [(task, _groups(inventory, index)) for index, task in enumerate(inventory.tasks)]
+    total = sum(min(per_class, len(group)) for _, groups in tasks for group in groups)
+    with tqdm(total=total, unit="image", desc="preview", delay=1) as bar:
+        for index, (task, groups) in enumerate(tasks):
+            path = output
+            if len(inventory.tasks) > 1:
+                word = "".join(letter if letter.isalnum() else "_" for letter in task.name)
+                path = output.with_name(f"{output.stem}-{index:02}-{word}{output.suffix}")
+            title = f"{inventory.name}: {task.name}"
+            rows = [(name, len(group), _spread(group, per_class)) for name, group in zip(task.class_names, groups)]
+            sheet = _sheet(title, rows, per_class, side, bar)
+            with atomic_write(path) as temporary:
+                sheet.save(temporary, format="PNG")
+            written.append(path)
+    return written
+
+
+def _groups(inventory: Inventory, task: int) -> list[list[str]]:
+    """Images of each class of a task."""
+    groups: list[list[str]] = [[] for _ in inventory.tasks[task].class_names]
+    for image in inventory.images:
+        if image.task == task:
+            groups[image.label].append(image.path)
+    return groups
+
+
+def _sheet(title: str, rows: Sequence[tuple[str, int, list[str]]], per_class: int, side: int, bar: tqdm) -> Image.Image:
+    font = ImageFont.load_default(size=13)
+    height = side + _GAP
+    width = _NAME + per_class * (side + _GAP) + 4 * _GAP
+    columns = -(-len(rows) // ROWS)
+    sheet = Image.new("RGB", (columns * width + _GAP, min(len(rows), ROWS) * height + height // 2), "white")
+    draw = ImageDraw.Draw(sheet)
+    draw.text((_GAP, _GAP), title, "black", font)
+    for index, (name, count, paths) in enumerate(rows):
+        left = index // ROWS * width + _GAP
+        top = index % ROWS * height + height // 2
+        draw.text((left, top + side // 2 - 14), _fitted(name, font), "black", font)
+        draw.text((left, top + side // 2 + 2), f"{count:,} images", "gray", font)
+        for place, path in enumerate(paths):
+            _paste(sheet, path, left + _NAME + place * (side + _GAP), top, side)
+            bar.update()
+    return sheet
+
+
+def _fitted(name: str, font: ImageFont.FreeTypeFont) -> str:
+    """``name``, or as much of its beginning as there is room for."""
+    if font.getlength(name) <= _NAME - 2 * _GAP:
+        return name
+    while font.getlength(name + "...") > _NAME - 2 * _GAP:
+        name = name[:-1]
+    return name + "..."
+
+
+def _spread(group: list[str], count: int) -> list[str]:
+    count = min(count, len(group))
+    return [group[index * len(group) // count] for index in range(count)]
+
+
+def _paste(sheet: Image.Image, path: str, left: int, top: int, side: int) -> None:
+    """The whole picture in a square; a crossed box where it cannot be read."""
+    try:
+        picture = ImageOps.contain(read_image(path), (side, side))
+        sheet.paste(picture, (left + (side - picture.width) // 2, top + (side - picture.height) // 2))
+    except ImageError:
+        draw = ImageDraw.Draw(sheet)
+        draw.rectangle((left, top, left + side - 1, top + side - 1), outline="red")
+        draw.line((left, top, left + side - 1, top + side - 1), "red")
+        draw.line((left, top + side - 1, left + side - 1, top), "red")

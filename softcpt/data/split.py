@@ -1,0 +1,189 @@
+"""Which images are for training, validation and test: published split files, and splits that are drawn once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from softcpt import __version__
+from softcpt.errors import UserError
+from softcpt.files import atomic_write
+
+DRAW_SEED = 1  # of every split that is drawn here
+
+
+class Item(NamedTuple):
+    """An image of a split: path below the image folder with ``/``, task, class inside the task."""
+
+    path: str
+    task: int
+    label: int
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images of a data set by part, and its classes.
+
+    Attributes:
+        train, val, test: the images; ``val`` may be empty.
+        class_names: class names of each task in label order.
+        task_names: name of each task where the split file states it, else "".
+        source: where it is from, for messages: a file's name, or "official lists".
+    """
+
+    train: list[Item]
+    val: list[Item]
+    test: list[Item]
+    class_names: list[list[str]]
+    task_names: list[str] = field(default_factory=list)
+    source: str = "official lists"
+
+    def digest(self) -> str:
+        """SHA-256 of what a few-shot draw depends on: the order of the training and validation images and labels."""
+        hashed = hashlib.sha256()
+        for part in (self.train, self.val):
+            hashed.update("".join(f"{path}\t{task}\t{label}\n" for path, task, label in part).encode() + b"\0")
+        return hashed.hexdigest()
+
+    def renamed(self, rule: Callable[[str], str]) -> Split:
+        """The same split with ``rule`` applied to every class name."""
+        return replace(self, class_names=[[rule(name) for name in names] for names in self.class_names])
+
+
+def single_task(parts: dict[str, Sequence[tuple[str, int, str]]], source: str) -> Split:
+    """A split of one task from (path, label, class name) rows by part; labels are renumbered without gaps."""
+    names = {int(label): name for rows in parts.values() for _, label, name in rows}
+    labels = {label: index for index, label in enumerate(sorted(names))}
+    items = {part: [Item(path, 0, labels[int(label)]) for path, label, _ in rows] for part, rows in parts.items()}
+    return Split(
+        items.get("train", []),
+        items.get("val", []),
+        items.get("test", []),
+        [[names[label] for label in sorted(names)]],
+        source=source,
+    )
+
+
+def read_split(path: Path, inside: bool = True) -> Split:
+    """Read CoOp's ``split_zhou_*.json`` or SoftCPT's ``split_dk_*.json``.
+
+    CoOp's rows are path, label, class name; SoftCPT's path, [label], [task], and "meta" has the names.
+
+    Args:
+        path: the file.
+        inside: refuse paths that lead out of the data set's folder.
+
+    Raises:
+        UserError: the file is cut short or of another form, or a path in it leads out of the data set.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        parts = {part: content[part] for part in ("train", "val", "test")}
+        split = _with_meta(parts, content["meta"], path) if "meta" in content else single_task(parts, path.name)
+        outside = (
+            [item.path for item in (*split.train, *split.val, *split.test) if _outside(item.path)] if inside else []
+        )
+    except OSError as error:
+        raise UserError(f"split file {path}: cannot be read ({error.strerror}); check its permissions") from error
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+        raise UserError(f"split file {path}: not a split ({type(error).__name__}: {error}); fetch it again") from error
+    if outside:
+        raise UserError(f"split file {path}: path '{outside[0]}' leads out of the data set; fetch the file again")
+    return split
+
+
+def _outside(path: str) -> bool:
+    return path.startswith(("/", "\\")) or ".." in path.split("/")
+
+
+def _with_meta(parts: dict[str, list], meta: dict[str, Any], path: Path) -> Split:
+    def item(image: str, labels: list[int] | int, tasks: list[int] | int) -> Item:
+        [label], [task] = ([value] if isinstance(value, int) else value for value in (labels, tasks))
+        return Item(image, int(task), int(label))
+
+    names = meta["taskid2cname"]
+    items = {part: [item(*row) for row in rows] for part, rows in parts.items()}
+    for part in items.values():
+        for row in part:
+            names[row.task][row.label]  # noqa: B018 (an IndexError is what the caller reports)
+    return Split(**items, class_names=names, task_names=meta.get("taskid2tname", []), source=path.name)
+
+
+def write_drawn(path: Path, split: Split, rule: str) -> None:
+    """Write a drawn split, whole or not at all: in CoOp's form for one task, else in SoftCPT's, with "drawn_by"."""
+    parts: dict[str, Any]
+    if len(split.class_names) == 1:
+        names = split.class_names[0]
+        parts = {part: [[path, label, names[label]] for path, _, label in items] for part, items in _parts(split)}
+    else:
+        parts = {part: [[path, [label], [task]] for path, task, label in items] for part, items in _parts(split)}
+        parts["meta"] = {"taskid2cname": split.class_names, "taskid2tname": split.task_names}
+    drawn_by = {"program": f"softcpt {__version__}", "seed": DRAW_SEED, "rule": rule, "order": "sorted file names"}
+    try:
+        with atomic_write(path) as temporary:
+            temporary.write_text(json.dumps({"drawn_by": drawn_by, **parts}, ensure_ascii=False), encoding="utf-8")
+    except OSError as error:
+        raise UserError(
+            f"split file {path}: cannot be written ({error.strerror}); make room, or set SOFTCPT_CACHE to a "
+            "folder that can be written"
+        ) from error
+
+
+def _parts(split: Split) -> Iterable[tuple[str, list[Item]]]:
+    return (("train", split.train), ("val", split.val), ("test", split.test))
+
+
+def divide_ratio(
+    items: Iterable[Item],
+    generator: random.Random,
+    key: Callable[[Item], Hashable],
+    place: str,
+    shares: tuple[float, float] = (0.5, 0.2),
+) -> tuple[list[Item], list[Item], list[Item]]:
+    """``shares`` for training and validation, the rest for test, of each group that ``key`` makes, as CoOp divides.
+
+    Raises:
+        UserError: a group is too small to have an image in each part; ``place`` is named.
+    """
+    train: list[Item] = []
+    val: list[Item] = []
+    test: list[Item] = []
+    for group in _grouped(items, key):
+        generator.shuffle(group)
+        first = round(shares[0] * len(group))
+        second = first + round(shares[1] * len(group))
+        if not 0 < first < second < len(group):
+            raise UserError(
+                f"{place}: {len(group)} image(s) like {group[0].path} cannot be divided into training, "
+                "validation and test; add images (4 suffice for 50/20/30), or give a split of your own"
+            )
+        train += group[:first]
+        val += group[first:second]
+        test += group[second:]
+    return train, val, test
+
+
+def divide_trainval(
+    items: Iterable[Item], generator: random.Random, share: float = 0.2
+) -> tuple[list[Item], list[Item]]:
+    """The ``share`` of each class for validation, the rest for training, as CoOp divides."""
+    train: list[Item] = []
+    val: list[Item] = []
+    for group in _grouped(items, lambda item: (item.task, item.label)):
+        generator.shuffle(group)
+        count = round(share * len(group))
+        val += group[:count]
+        train += group[count:]
+    return train, val
+
+
+def _grouped(items: Iterable[Item], key: Callable[[Item], Hashable]) -> list[list[Item]]:
+    groups: dict[Hashable, list[Item]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return list(groups.values())

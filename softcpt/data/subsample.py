@@ -1,0 +1,75 @@
+"""Parts of a set of tasks: its base or new classes, its base or new tasks, or one task."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+from softcpt.data.datum import Datum, ImageDatum
+from softcpt.errors import UserError
+from softcpt.tasks import TaskSet
+
+Parts = dict[str, list[Datum]]
+
+
+def subsample(
+    tasks: TaskSet, parts: Parts, which_classes: str = "all", which_tasks: str = "all"
+) -> tuple[TaskSet, Parts]:
+    """``DATASET.SUBSAMPLE_TASKS`` and ``DATASET.SUBSAMPLE_CLASSES`` of all images, renumbered.
+
+    Args:
+        tasks: the tasks that the images' labels count.
+        parts: images by part; ``label`` is a global class index.
+        which_classes: "all"; "base": the first half of each task's classes, larger if odd (CoCoOp); "new": the rest.
+        which_tasks: "all"; "base"/"new": the same of the tasks (SoftCPT); "task<i>": one task, counted from 0.
+
+    Raises:
+        UserError: another word, a task that is not there, or nothing left.
+    """
+    if which_classes == which_tasks == "all":
+        return tasks, parts
+    chosen = _chosen_tasks(len(tasks), which_tasks)
+    kept = [
+        _half(range(tasks.sizes[task]), which_classes, f"DATASET.SUBSAMPLE_CLASSES of task '{tasks[task].name}'")
+        for task in chosen
+    ]
+    reduced = TaskSet(
+        [
+            replace(tasks[task], class_names=[tasks[task].class_names[label] for label in labels])
+            for task, labels in zip(chosen, kept)
+        ]
+    )
+    renumbered = {
+        tasks.to_global(task, label): (index, reduced.to_global(index, new))
+        for index, (task, labels) in enumerate(zip(chosen, kept))
+        for new, label in enumerate(labels)
+    }
+    return reduced, {
+        part: [
+            ImageDatum(item.impath, renumbered[item.label][1], renumbered[item.label][0], item.classname)
+            for item in items
+            if item.label in renumbered
+        ]
+        for part, items in parts.items()
+    }
+
+
+def _chosen_tasks(count: int, which: str) -> Sequence[int]:
+    if which.startswith("task") and which[4:].isdecimal():
+        if int(which[4:]) < count:
+            return [int(which[4:])]
+        raise UserError(
+            f"DATASET.SUBSAMPLE_TASKS {which}: there are {count} tasks; task0 to task{count - 1} can be given"
+        )
+    return _half(range(count), which, "DATASET.SUBSAMPLE_TASKS", "task<i>")
+
+
+def _half(numbers: range, which: str, key: str, *more: str) -> Sequence[int]:
+    middle = math.ceil(len(numbers) / 2)
+    halves = {"all": numbers, "base": numbers[:middle], "new": numbers[middle:]}
+    if which not in halves:
+        raise UserError(f"{key}: unknown choice '{which}'; give {', '.join([*halves, *more])}")
+    if not halves[which]:
+        raise UserError(f"{key}: '{which}' leaves nothing of {len(numbers)}; give all or base")
+    return halves[which]
