@@ -150,6 +150,7 @@ def single_task(index: int) -> type[Fashion20]:
     name, kind = TASKS[index]
     facts = {
         "task_index": index,
+        "num_tasks": 1,
         "num_classes": 0,
         "images": 0,
         "task_name": name.replace("_", " "),
