@@ -1,10 +1,9 @@
 """The text tower's forward and backward pass: this engine against the naive 77-token path and against truncation alone.
 
-    python benchmarks/text_encoder.py --benchmark General-10 --dtype fp32 [--n-ctx 16] [--naive-classes 48] [--without NAME]
+    python benchmarks/text_encoder.py --benchmark General-10 --dtype fp32 [--n-ctx 16] [--naive-classes 48]
 
 Prints one JSON line. All sides are timed in this process, in alternating blocks of warm runs; the best counts. The naive
 sides run in fp32 on a subset of the classes (the whole does not fit in memory) and are scaled by the class count.
-``--without`` switches a saving off: stems, prefix, last-block, first-block.
 ``share_of_matmul_rate``: the engine's arithmetic (2 FLOP a multiplication; linear layers of all tokens it computes, and
 attention) over its time, over the measured rate of a large product of that type.
 """
