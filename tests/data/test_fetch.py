@@ -173,7 +173,7 @@ def test_wrong_bytes_are_refused_and_nothing_is_left(server, tmp_path):
     assert files(tmp_path / "colours") == {}
 
 
-@pytest.mark.parametrize("body", [ARCHIVE[: len(ARCHIVE) // 2], b"\x1f\x8bnoise"])
+@pytest.mark.parametrize("body", [ARCHIVE[: len(ARCHIVE) // 2], b"\x1f\x8bnoise"], ids=["half", "noise"])
 def test_a_damaged_archive_without_a_checksum_is_fetched_anew_the_next_time(server, tmp_path, body):
     server.content["images.zip"] = body
     entry = data_set(tmp_path, images(server, md5=None))
