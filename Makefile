@@ -1,17 +1,21 @@
 # make run    set up .venv and tune on the embedded benchmark: zero-shot, CoOp, SoftCPT, a table at the end
 # make test   set up .venv with the test extra and run all tests
+# make gpu-check   does the GPU compute what the CPU computes, and how fast (without a GPU: the CPU half)
 # make emoji44, make tiny   build the shipped benchmark and model again
 VENV   := .venv
 PYTHON := $(VENV)/bin/python
 HOST   ?= python3
 
-.PHONY: run test tiny emoji44 clean
+.PHONY: run test gpu-check tiny emoji44 clean
 
 run: $(VENV)/.installed
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" scripts/compare.sh
 
 test: $(VENV)/.test-installed
 	$(PYTHON) -m pytest -q -n 2 -m "not slow" tests
+
+gpu-check: $(VENV)/.installed
+	$(PYTHON) benchmarks/gpu_check.py
 
 $(VENV)/.installed: setup.py
 	$(HOST) -m venv $(VENV)

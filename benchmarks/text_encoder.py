@@ -1,27 +1,35 @@
 """The text tower's forward and backward pass: this engine against the naive 77-token path and against truncation alone.
 
-    python benchmarks/text_encoder.py --benchmark General-10 --dtype fp32 [--n-ctx 16] [--naive-classes 48]
+    python benchmarks/text_encoder.py --benchmark General-10 --dtype bf16 [--n-ctx 16] [--naive-classes 48]
+    python benchmarks/text_encoder.py --benchmark Plant-6 --without prefix stems last-block first-block fused-activation
 
 Prints one JSON line. All sides are timed in this process, in alternating blocks of warm runs; the best counts. The naive
 sides run in fp32 on a subset of the classes (the whole does not fit in memory) and are scaled by the class count.
 ``share_of_matmul_rate``: the engine's arithmetic (2 FLOP a multiplication; linear layers of all tokens it computes, and
-attention) over its time, over the measured rate of a large product of that type.
+attention) over its time, over the measured rate of a large product of that type. ``slower_without``: the time of the
+engine with one saving left out, over that of the whole engine.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import resource
-
 import torch
-from workloads import NAMES, best_times, encode_naively, matmul_rate, prompts_of, text_model  # also finds the checkout
+from savings import SAVINGS, without  # beside this file
+from workloads import (
+    DTYPES,
+    NAMES,
+    arguments,
+    best_times,
+    encode_naively,
+    matmul_rate,
+    memory_gb,
+    prompts_of,
+    report,
+    text_model,
+)
 
 from softcpt.packing import Layout
 from softcpt.text import TextEncoder
 from softcpt.tower import TextTower
-
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 def engine_flops(layout: Layout, width: int, blocks: int) -> float:
@@ -37,25 +45,25 @@ def engine_flops(layout: Layout, width: int, blocks: int) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = arguments(__doc__)
     parser.add_argument("--benchmark", choices=NAMES, default="Plant-6")
-    parser.add_argument("--dtype", choices=DTYPES, default="fp32")
     parser.add_argument("--n-ctx", type=int, default=16)
     parser.add_argument("--naive-classes", type=int, default=48)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--max-tokens", type=int, default=0)
+    parser.add_argument("--max-tokens", type=int, default=0, help="MAX_TEXT_TOKENS, the memory bound")
+    parser.add_argument("--without", nargs="*", choices=SAVINGS, default=[], help="savings whose share is measured")
     args = parser.parse_args()
 
-    model, dtype = text_model(), DTYPES[args.dtype]
+    start = memory_gb(args.device)
+    model, dtype = text_model().to(args.device), DTYPES[args.dtype]
     prompts, tasks = prompts_of(args.benchmark, args.n_ctx)
     layout = Layout(prompts, tasks, args.n_ctx, 512)
     encoder = TextEncoder(TextTower(model, dtype), args.max_tokens or None)
-    contexts = (0.02 * torch.randn(layout.num_groups, args.n_ctx, 512)).requires_grad_()
-    step = len(prompts) / args.naive_classes
-    subset = [int(i * step) for i in range(args.naive_classes)]
+    contexts = (0.02 * torch.randn(layout.num_groups, args.n_ctx, 512)).to(args.device).requires_grad_()
+    scale = len(prompts) / args.naive_classes
+    subset = [int(i * scale) for i in range(args.naive_classes)]
     some, owner = [prompts[i] for i in subset], torch.tensor([tasks[i] for i in subset])
 
-    def engine() -> None:
+    def pass_through(encoder: TextEncoder, layout: Layout) -> None:
         contexts.grad = None
         encoder(layout, contexts).float().square().sum().backward()
 
@@ -63,25 +71,28 @@ def main() -> None:
         contexts.grad = None
         encode_naively(model, some, contexts[owner], length=length).square().sum().backward()
 
-    engine()
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    def ablated(saving: str):
+        pair = without(saving, encoder, lambda **options: Layout(prompts, tasks, args.n_ctx, 512, **options))
+        return lambda: pass_through(*pair)
+
+    loaded = memory_gb(args.device)
+    pass_through(encoder, layout)
+    memory = memory_gb(args.device)
     longest = max(map(len, prompts))
-    seconds = best_times({"engine": engine, "naive": lambda: naive(77), "truncated": lambda: naive(longest)},
-                         blocks=args.rounds, runs=2)
-    flops = engine_flops(layout, 512, 12)
-    print(json.dumps({
-        "benchmark": args.benchmark, "dtype": args.dtype, "n_ctx": args.n_ctx, "classes": len(prompts),
-        "threads": torch.get_num_threads(), "tokens": layout.num_tokens, "tokens_naive": 77 * len(prompts),
-        "seconds": round(seconds["engine"], 4),
-        "naive_seconds_scaled": round(seconds["naive"] * step, 3),
-        "truncated_seconds_scaled": round(seconds["truncated"] * step, 3),
-        "naive_measured_on_classes": args.naive_classes,
-        "over_naive_fp32": round(seconds["naive"] * step / seconds["engine"], 2),
-        "over_truncated_fp32": round(seconds["truncated"] * step / seconds["engine"], 2),
-        "gflop": round(flops / 1e9, 1),
-        "share_of_matmul_rate": round(flops / seconds["engine"] / matmul_rate(dtype), 3),
-        "peak_memory_gb_of_the_engine_process": round(memory / 1e6, 2),
-    }))
+    sides = {"engine": lambda: pass_through(encoder, layout), "naive": lambda: naive(77), "cut": lambda: naive(longest)}
+    sides |= {saving: ablated(saving) for saving in args.without}
+    seconds = best_times(sides, blocks=args.rounds, runs=2)
+    engine, flops = seconds["engine"], engine_flops(layout, 512, 12)
+    report(
+        benchmark=args.benchmark, dtype=args.dtype, device=args.device, n_ctx=args.n_ctx, classes=len(prompts),
+        threads=torch.get_num_threads(), tokens=layout.num_tokens, tokens_naive=77 * len(prompts), seconds=engine,
+        naive_seconds_scaled=seconds["naive"] * scale, truncated_seconds_scaled=seconds["cut"] * scale,
+        naive_measured_on_classes=args.naive_classes, over_naive_fp32=seconds["naive"] * scale / engine,
+        over_truncated_fp32=seconds["cut"] * scale / engine, gflop=flops / 1e9,
+        share_of_matmul_rate=flops / engine / matmul_rate(dtype, args.device),
+        peak_memory_gb=memory, of_it_libraries_gb=start, of_it_step_gb=memory - loaded,
+        slower_without={saving: seconds[saving] / engine for saving in args.without},
+    )
 
 
 if __name__ == "__main__":

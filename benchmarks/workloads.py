@@ -1,8 +1,10 @@
-"""What the benchmarks share: real class names, CLIP's text tower at full size with random weights, fair timing."""
+"""What the benchmarks share: real class names, CLIP's towers at full size with random weights, fair timing."""
 
 from __future__ import annotations
 
+import argparse
 import json
+import resource
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -15,10 +17,22 @@ from open_clip.tokenizer import SimpleTokenizer
 sys.path[:0] = [str(Path(__file__).resolve().parent.parent / folder) for folder in (".", "tests")]
 from oracle import encode_naively  # noqa: E402, F401 (the tests' naive path is the benchmarks' other side)
 
+import softcpt  # noqa: E402
+from softcpt.backbone import load_clip  # noqa: E402
 from softcpt.packing import Layout  # noqa: E402
 from softcpt.prompts import prompt_symbols  # noqa: E402
 
 NAMES: dict[str, dict[str, list[str]]] = json.loads((Path(__file__).parent / "classnames.json").read_text("utf-8"))
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def arguments(doc: str) -> argparse.ArgumentParser:
+    """A parser with the options that all benchmarks have."""
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
+    parser.add_argument("--dtype", choices=DTYPES, default="fp32", help="the engine's precision")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or mps")
+    parser.add_argument("--rounds", type=int, default=3, help="alternating blocks")
+    return parser
 
 
 def text_model(seed: int = 0, width: int = 512, layers: int = 12, embed_dim: int = 1024) -> CLIP:
@@ -29,11 +43,29 @@ def text_model(seed: int = 0, width: int = 512, layers: int = 12, embed_dim: int
     return CLIP(embed_dim, vision, text, quick_gelu=True).eval().requires_grad_(False)
 
 
+def rn50(precision: str, device: str = "cpu") -> softcpt.Clip:
+    """RN50 with random weights, through the loader that reads OpenAI's format."""
+    torch.manual_seed(0)
+    vision = CLIPVisionCfg(layers=(3, 4, 6, 3), width=64, image_size=224)
+    model = CLIP(1024, vision, CLIPTextCfg(width=512, heads=8, layers=12), quick_gelu=True)
+    return load_clip(model.state_dict(), precision, device)
+
+
+def task_set(benchmark: str) -> softcpt.TaskSet:
+    """A benchmark's tasks with their real class names."""
+    return softcpt.TaskSet([softcpt.Task(name, classes) for name, classes in NAMES[benchmark].items()])
+
+
 def prompts_of(benchmark: str, n_ctx: int, position: str = "end") -> tuple[list[list[int]], list[int]]:
     """Symbols of all prompts of a benchmark, and the task of each."""
-    tokenizer = SimpleTokenizer()
     names = [(task, name) for task, classes in enumerate(NAMES[benchmark].values()) for name in classes]
-    return [prompt_symbols(tokenizer, name, n_ctx, position) for _, name in names], [task for task, _ in names]
+    return symbols([name for _, name in names], n_ctx, position), [task for task, _ in names]
+
+
+def symbols(names: list[str], n_ctx: int, position: str = "end") -> list[list[int]]:
+    """Symbols of the prompt of each class name."""
+    tokenizer = SimpleTokenizer()
+    return [prompt_symbols(tokenizer, name, n_ctx, position) for name in names]
 
 
 def layout_of(benchmark: str, n_ctx: int) -> Layout:
@@ -50,18 +82,53 @@ def best_times(sides: Mapping[str, Callable[[], object]], blocks: int = 3, runs:
     for _ in range(blocks):
         for name, side in sides.items():
             for _ in range(runs):
+                synchronise()
                 start = time.perf_counter()
                 side()
+                synchronise()
                 best[name] = min(best[name], time.perf_counter() - start)
     return best
 
 
-def matmul_rate(dtype: torch.dtype, rows: int = 4096, width: int = 512, seconds: float = 1.0) -> float:
+def synchronise() -> None:
+    """Wait for the GPU, if there is one: its work is queued."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    elif torch.backends.mps.is_available():
+        torch.mps.synchronize()
+
+
+def matmul_rate(dtype: torch.dtype, device: str = "cpu", rows: int = 4096, width: int = 512,
+                seconds: float = 1.0) -> float:
     """FLOP/s of the tower's largest product, (rows, d) x (d, 4 d): the best of many."""
-    a, b = torch.randn(rows, width, dtype=dtype), torch.randn(4 * width, width, dtype=dtype)
+    a = torch.randn(rows, width, dtype=dtype, device=device)
+    b = torch.randn(4 * width, width, dtype=dtype, device=device)
     best, end = float("inf"), time.perf_counter() + seconds
     while time.perf_counter() < end:
+        synchronise()
         start = time.perf_counter()
         torch.nn.functional.linear(a, b)
+        synchronise()
         best = min(best, time.perf_counter() - start)
     return 2 * rows * width * 4 * width / best
+
+
+def memory_gb(device: str = "cpu") -> float:
+    """Most memory in use so far: on the GPU, else resident in this process (libraries included)."""
+    if device.startswith("cuda"):
+        return torch.cuda.max_memory_allocated() / 1e9
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return (peak if sys.platform == "darwin" else peak * 1024) / 1e9
+
+
+def report(**figures: object) -> None:
+    """Print one JSON line; floats are rounded to four digits."""
+    print(json.dumps(_rounded(figures)))
+
+
+def _rounded(value: object) -> object:
+    if isinstance(value, dict):
+        return {str(key): _rounded(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_rounded(entry) for entry in value]
+    return float(f"{value:.4g}") if isinstance(value, float) else value

@@ -41,12 +41,14 @@ def default_config() -> CfgNode:
 
     cfg = get_cfg_default()
     cfg.DATASET.SUBSAMPLE_CLASSES = "all"  # all, base or new (CoCoOp's base-to-new protocol)
-    cfg.DATASET.SUBSAMPLE_TASKS = "all"  # all, base, new or task<i>
+    cfg.DATASET.SUBSAMPLE_TASKS = "all"  # all, base, new, task<i> or all-but-task<i>
     cfg.DATASET.TASKS = ()  # data sets that MultiTask merges, or in place of those of General10, Plant6 and RS8
     cfg.DATASET.TASK_NAME = ""  # in place of the task's own name
+    cfg.DATASET.TASK_DESCRIPTION = ""  # of a single task, for TRAINER.SOFTCPT.TASK_TEXT; else its task_desc.txt
     cfg.DATASET.TEMPLATE = ""  # in place of the data set's prompt for zero-shot, with {} for the class name
     cfg.DATASET.DRAW_SPLIT = False  # --draw-split: divide a data set whose split file is missing
     cfg.DATASET.ON_MISSING = "stop"  # an image of the split that is not on disk: stop, or skip it
+    cfg.OPTIM.REFERENCE_SCHEDULE = False  # SoftCPT's published code: 3 or 4 optimiser and schedule steps in place of 1
     cfg.TEST.PER_TASK_RESULT = True
     cfg.FEATURES = CfgNode()
     cfg.FEATURES.MODE = "bank"  # bank: each image is encoded once per view; online: at every step, as published
@@ -60,7 +62,6 @@ def default_config() -> CfgNode:
             node[key] = default if default is not MISSING else None
         node.PREC = "fp16"  # fp32, fp16, bf16 or amp; fp16 on a CPU becomes fp32, as in OpenAI's loader
         cfg.TRAINER[node_name(method)] = node
-    cfg.TRAINER.COCOOP = CfgNode({"N_CTX": 16, "CTX_INIT": "", "PREC": "fp16"})
     return cfg
 
 
@@ -71,13 +72,16 @@ def method_options(cfg: CfgNode, method: str) -> dict[str, Any]:
     return {name: node[key] for key, name in option_keys(prompter.Options).items() if name not in fixed}
 
 
-def merge_file(cfg: CfgNode, path: str | Path) -> None:
-    """Merge a yaml file into ``cfg``.
+def merge_file(cfg: CfgNode, path: str | Path, above: tuple[Path, ...] = ()) -> None:
+    """Merge a yaml file into ``cfg``; the file that its key ``_BASE_`` names (relative to it) comes before it.
 
     Raises:
-        UserError: the file is missing or no mapping; a key is unknown; a value has another type than the default.
+        UserError: the file is missing or no mapping, or is its own base; a key is unknown; a value has another type than
+            the default.
     """
-    path = Path(path)
+    path = Path(path).resolve()
+    if path in above:
+        raise UserError(f"config file {path}: its _BASE_ leads back to itself; mend that key")
     if not path.is_file():
         raise UserError(f"config file {path}: no such file; configs/ holds those of this project")
     try:
@@ -86,8 +90,11 @@ def merge_file(cfg: CfgNode, path: str | Path) -> None:
         raise UserError(f"config file {path}: not valid yaml ({' '.join(str(error).split())}); mend the file") from error
     if not isinstance(tree, Mapping):
         raise UserError(f"config file {path}: a mapping of keys is needed, as in {{OPTIM: {{LR: 0.002}}}}")
+    if "_BASE_" in tree:
+        merge_file(cfg, path.parent / str(tree["_BASE_"]), (*above, path))
     for key, value in _leaves(tree):
-        set_key(cfg, key, value, str(path))
+        if key != "_BASE_":
+            set_key(cfg, key, value, str(path))
 
 
 def merge_pairs(cfg: CfgNode, pairs: Sequence[str]) -> None:

@@ -15,7 +15,7 @@ Shared prefixes with gradients are known from language-model training (Prefix Gr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
@@ -105,11 +105,13 @@ class Layout:
         width: d of the tower, for the cost model.
         share_prefix: True / False forces the prefix to be computed once per group or with the tree; None lets the
             cheaper one win (contexts of single classes are cheaper inside the tree).
+        share_stems: False gives every prompt a stem of its own: for measuring what the tree saves.
     """
 
     def __init__(self, prompts: Sequence[Sequence[int]], groups: Sequence[int] | None = None, n_ctx: int = 0,
-                 width: int = 512, share_prefix: bool | None = None):
+                 width: int = 512, share_prefix: bool | None = None, share_stems: bool = True):
         self.n_ctx = n_ctx
+        self._shared_lengths = _shared_lengths if share_stems else _nothing_shared
         self.prompts = [tuple(prompt) for prompt in prompts]
         self.groups = np.zeros(len(self.prompts), dtype=np.int64) if groups is None else np.asarray(groups)
         self.num_groups = int(self.groups.max()) + 1
@@ -118,7 +120,9 @@ class Layout:
             prefix = self._common_prefix() if shared else self.prompts[0][:1]
             suffixes = self._suffixes(len(prefix))
             members = self._members(shared)
-            size, cost = _best_chunk_size([[suffixes[i] for i in m] for m in members], len(prefix), width)
+            sorted_groups = [sorted(suffixes[i] for i in m) for m in members]
+            lengths = [([len(suffix) for suffix in group], self._shared_lengths(group)) for group in sorted_groups]
+            size, cost = _best_chunk_size(lengths, len(prefix), width)
             cost += (self.num_groups if shared else 0) * len(prefix) * 24 * width**2
             candidates.append((cost, shared, prefix, suffixes, members, size))
         _, self.shared, self.prefix, self._rest, members, self.size = min(candidates, key=lambda item: item[0])
@@ -172,7 +176,7 @@ class Layout:
         return self.prompts[0][:length]
 
     def _pack(self, members: np.ndarray) -> _Packed:
-        return _pack([self._rest[i] for i in members], len(self.prefix), self.size)
+        return _pack([self._rest[i] for i in members], len(self.prefix), self.size, self._shared_lengths)
 
     def _suffixes(self, prefix: int) -> list[tuple[int, ...]]:
         """What stands behind the prefix, with slots numbered over all groups' contexts."""
@@ -202,6 +206,10 @@ def _shared_lengths(ordered: Sequence[tuple[int, ...]]) -> list[int]:
     return shared
 
 
+def _nothing_shared(ordered: Sequence[tuple[int, ...]]) -> list[int]:
+    return [0] * len(ordered)
+
+
 def _count(lengths: Sequence[int], shared: Sequence[int], size: int) -> tuple[int, int]:
     """Chunks, and tokens in them, that greedy packing makes."""
     chunks, used, tokens = 1, 0, 0
@@ -214,16 +222,16 @@ def _count(lengths: Sequence[int], shared: Sequence[int], size: int) -> tuple[in
     return chunks, tokens
 
 
-def _best_chunk_size(groups: Sequence[Sequence[tuple[int, ...]]], prefix: int, width: int) -> tuple[int, float]:
-    """The chunk length of least arithmetic, and that arithmetic per layer (linear layers and attention)."""
-    prepared = []
-    for suffixes in groups:
-        ordered = sorted(suffixes)
-        prepared.append(([len(s) for s in ordered], _shared_lengths(ordered)))
-    longest = max(max(lengths) for lengths, _ in prepared)
+def _best_chunk_size(groups: Sequence[tuple[Sequence[int], Sequence[int]]], prefix: int,
+                     width: int) -> tuple[int, float]:
+    """The chunk length of least arithmetic, and that arithmetic per layer (linear layers and attention).
+
+    ``groups``: of each group, the lengths of its sorted suffixes and how much each shares with the one before it.
+    """
+    longest = max(max(lengths) for lengths, _ in groups)
     best = None
     for size in sorted({max(size, longest) for size in CHUNK_SIZES}):
-        chunks, tokens = map(sum, zip(*(_count(lengths, shared, size) for lengths, shared in prepared)))
+        chunks, tokens = map(sum, zip(*(_count(lengths, shared, size) for lengths, shared in groups)))
         # Linear layers see the tokens, attention the padded chunks; its small products run at about a third of the rate.
         cost = tokens * 24 * width**2 + chunks * size * 3 * 4 * width * (prefix + size)
         if best is None or cost < best[1]:
@@ -231,11 +239,13 @@ def _best_chunk_size(groups: Sequence[Sequence[tuple[int, ...]]], prefix: int, w
     return best
 
 
-def _pack(suffixes: Sequence[tuple[int, ...]], first_position: int, size: int) -> _Packed:
+def _pack(suffixes: Sequence[tuple[int, ...]], first_position: int, size: int,
+          shared_lengths: Callable[[Sequence[tuple[int, ...]]], list[int]]) -> _Packed:
     """Pack one group's suffixes depth first; ``ends`` is in the order given."""
     order = sorted(range(len(suffixes)), key=lambda i: suffixes[i])
     ordered = [suffixes[i] for i in order]
-    n, _ = _count([len(s) for s in ordered], _shared_lengths(ordered), size)
+    common = shared_lengths(ordered)
+    n, _ = _count([len(s) for s in ordered], common, size)
     symbols = np.zeros((n, size), dtype=np.int64)
     positions = np.full((n, size), first_position, dtype=np.int64)
     lengths = np.zeros(n, dtype=np.int64)
@@ -243,7 +253,7 @@ def _pack(suffixes: Sequence[tuple[int, ...]], first_position: int, size: int) -
     visible[:, np.arange(size), np.arange(size)] = True  # a padding token sees itself: no empty softmax
     ends = np.empty(len(suffixes), dtype=np.int64)
     chunk, used, path = 0, 0, []
-    for index, shared, suffix in zip(order, _shared_lengths(ordered), ordered):
+    for index, shared, suffix in zip(order, common, ordered):
         shared = shared if used else 0
         if used + len(suffix) - shared > size:
             chunk, used, shared = chunk + 1, 0, 0

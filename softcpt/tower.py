@@ -1,6 +1,6 @@
 """A frozen causal CLIP text tower, rewritten once so that every later step does less arithmetic.
 
-All foldings are exact (they are done in float64):
+All foldings are exact (they are done in float64, on the CPU: not every device has that type):
 
 * a LayerNorm's affine part moves into the linear layer behind it;
 * the attention scale 1/sqrt(head width) moves into the query weights, LayerScale into the output layers;
@@ -32,7 +32,8 @@ class TextBlock(nn.Module):
         self.eps = (block.ln_1.eps, block.ln_2.eps)
         quick = isinstance(mlp.gelu, QuickGELU)
         self.activation = F.silu if quick else mlp.gelu
-        scale = torch.ones(3 * width, dtype=torch.float64, device=attention.in_proj_weight.device)
+        device = attention.in_proj_weight.device
+        scale = torch.ones(3 * width, dtype=torch.float64)
         scale[:width] = 1 / math.sqrt(width // self.heads)
         qkv = _after_norm(block.ln_1, attention.in_proj_weight, attention.in_proj_bias)
         fc = _after_norm(block.ln_2, mlp.c_fc.weight, mlp.c_fc.bias)
@@ -44,8 +45,8 @@ class TextBlock(nn.Module):
             "proj": _scaled(mlp.c_proj, _layer_scale(block.ls_2), weight_factor=1 / constant),
         }
         for name, (weight, bias) in layers.items():
-            self.register_buffer(f"{name}_weight", weight.to(dtype).contiguous(), persistent=False)
-            self.register_buffer(f"{name}_bias", bias.to(dtype), persistent=False)
+            self.register_buffer(f"{name}_weight", weight.to(device, dtype).contiguous(), persistent=False)
+            self.register_buffer(f"{name}_bias", bias.to(device, dtype), persistent=False)
 
     def normalise(self, x: Tensor, which: int = 0) -> Tensor:
         """LayerNorm without its affine part (which: 0 before attention, 1 before the MLP)."""
@@ -93,8 +94,8 @@ class TextTower(nn.Module):
             self.blocks = nn.ModuleList(TextBlock(block, dtype) for block in tower.transformer.resblocks)
             weight, bias = _projection(tower)
         self.final_eps = tower.ln_final.eps
-        self.register_buffer("projection_weight", weight.to(dtype).contiguous(), persistent=False)
-        self.register_buffer("projection_bias", bias.to(dtype), persistent=False)
+        self.register_buffer("projection_weight", weight.to(self.tokens.device, dtype).contiguous(), persistent=False)
+        self.register_buffer("projection_bias", bias.to(self.tokens.device, dtype), persistent=False)
 
     @property
     def width(self) -> int:
@@ -112,27 +113,29 @@ class TextTower(nn.Module):
         return F.linear(x, self.projection_weight, self.projection_bias)
 
 
+def _exact(tensor: Tensor) -> Tensor:
+    return tensor.detach().cpu().double()
+
+
 def _after_norm(norm: nn.LayerNorm, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Weight and bias (float64) of ``linear(norm(x))`` seen as a linear layer of the bare normalisation."""
-    weight = weight.double()
-    shift = weight @ norm.bias.double()
-    return weight * norm.weight.double(), shift if bias is None else bias.double() + shift
+    """Weight and bias of ``linear(norm(x))`` seen as a linear layer of the bare normalisation."""
+    weight, shift = _exact(weight), _exact(weight) @ _exact(norm.bias)
+    return weight * _exact(norm.weight), shift if bias is None else _exact(bias) + shift
 
 
 def _layer_scale(module: nn.Module) -> Tensor | None:
-    return module.gamma.double() if isinstance(module, LayerScale) else None
+    return _exact(module.gamma) if isinstance(module, LayerScale) else None
 
 
 def _scaled(linear: nn.Linear, gamma: Tensor | None, weight_factor: float = 1.0) -> tuple[Tensor, Tensor]:
-    weight, bias = linear.weight.double() * weight_factor, linear.bias.double()
+    weight, bias = _exact(linear.weight) * weight_factor, _exact(linear.bias)
     return (weight, bias) if gamma is None else (weight * gamma[:, None], bias * gamma)
 
 
 def _projection(tower: nn.Module) -> tuple[Tensor, Tensor]:
     projection = tower.text_projection
     if projection is None:
-        weight = torch.eye(tower.ln_final.weight.numel(), device=tower.ln_final.weight.device)
-        return _after_norm(tower.ln_final, weight, None)
+        return _after_norm(tower.ln_final, torch.eye(tower.ln_final.weight.numel()), None)
     if isinstance(projection, nn.Linear):
         return _after_norm(tower.ln_final, projection.weight, projection.bias)
     return _after_norm(tower.ln_final, projection.t(), None)

@@ -1,0 +1,133 @@
+"""Does this GPU compute what the CPU computes, at which precisions, and how fast? A table for docs/performance.md.
+
+    make gpu-check          (which is: python benchmarks/gpu_check.py)
+
+1. Every method on a small random CLIP: logits and gradients on the GPU against the CPU, both fp32.
+2. Five training steps in fp16, bf16 and amp: is the loss finite, and how far is it from fp32's?
+3. The benchmarks text_encoder.py and train_step.py on the GPU, fp32 and its fastest type.
+
+Without a GPU it says so and runs what a CPU can: bf16 and amp against fp32, and the benchmarks on the CPU. The exit status
+is 1 if something disagreed or was not finite.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+import workloads  # noqa: F401 (finds the checkout and the tests' folder)
+from openai_format import random_openai_state_dict
+from tabulate import tabulate
+from torch import Tensor
+from tqdm import tqdm
+
+import softcpt
+from softcpt.backbone import load_clip
+
+AGREE = 1e-3  # relative; GPUs add in another order
+NEAR = {"fp16": 0.05, "bf16": 0.15, "amp": 0.15}  # of the loss, relative to fp32
+TASKS = softcpt.TaskSet([
+    softcpt.Task("flowers", ["rose", "tulip", "oxeye daisy"]),
+    softcpt.Task("plant diseases", ["apple scab", "tomato leaf with rust", "tomato leaf with mold", "healthy leaf"]),
+])
+LABELS = torch.tensor([0, 1, 2, 3, 4, 5, 6, 0])
+
+
+def device_name() -> str:
+    """cuda, mps, or cpu if there is no GPU."""
+    return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def five_steps(method: str, precision: str, device: str) -> tuple[Tensor, list[Tensor], list[float]]:
+    """Logits and gradients of the start, and the losses of five steps, all on the CPU."""
+    clip = load_clip(random_openai_state_dict("resnet", seed=1), precision, device)
+    torch.manual_seed(0)
+    prompter = softcpt.build_prompter(method, clip, TASKS)
+    generator = torch.Generator().manual_seed(2)
+    for parameter in prompter.parameters():  # drawn on the CPU: every device starts alike
+        parameter.data = (0.02 * torch.randn(parameter.shape, generator=generator)).to(parameter)
+    images = torch.randn(len(LABELS), 3, clip.image_size, clip.image_size, generator=generator)
+    features, labels = prompter.encode_image(images.to(device)), LABELS.to(device)
+    logits = prompter.logits(features).detach().float().cpu()
+    optimiser = torch.optim.SGD(prompter.parameters(), lr=0.002, momentum=0.9)
+    losses, first = [], []
+    for _ in range(5):
+        loss, _ = prompter.loss(features, labels)
+        optimiser.zero_grad()
+        loss.backward()
+        first = first or [p.grad.float().cpu() for p in prompter.parameters() if p.grad is not None]
+        optimiser.step()
+        losses.append(loss.item())
+    return logits, first, losses
+
+
+def difference(ours: Tensor, theirs: Tensor) -> float:
+    """Largest difference, relative to the largest value."""
+    return float((ours - theirs).abs().max() / theirs.abs().max().clamp(min=1e-12))
+
+
+def check_method(method: str, device: str) -> tuple[list[str], list[str]]:
+    """A row of the table, and what is wrong."""
+    logits, gradients, losses = five_steps(method, "fp32", "cpu")
+    row, wrong = [method], []
+    if device == "cpu":
+        row += ["", ""]
+    else:
+        there = five_steps(method, "fp32", device)
+        apart = [difference(there[0], logits), max(map(difference, there[1], gradients))]
+        row += [f"{value:.1e}" for value in apart]
+        if not max(apart) < AGREE:
+            wrong.append(f"{method}: {device} and cpu differ by {max(apart):.1e} (bound {AGREE})")
+    for precision, bound in NEAR.items():
+        if precision == "fp16" and device == "cpu":
+            row.append("needs a GPU")
+            continue
+        found = five_steps(method, precision, device)[2]
+        apart = max(abs(a - b) / abs(b) for a, b in zip(found, losses))
+        row.append(f"{apart:.1e}")
+        if not apart < bound:  # also where a loss is not finite
+            wrong.append(f"{method}: five losses in {precision} are {found}, in fp32 {losses}")
+    return row, wrong
+
+
+def trained_methods() -> list[str]:
+    """Methods trained by gradient descent."""
+    clip = load_clip(random_openai_state_dict("resnet", seed=1))
+    built = {name: softcpt.build_prompter(name, clip, TASKS) for name in softcpt.list_prompters()}
+    return [name for name, prompter in built.items() if any(p.requires_grad for p in prompter.parameters())]
+
+
+def run_benchmarks(device: str) -> list[list[object]]:
+    """Rows of the benchmarks' figures."""
+    rows = []
+    for script, options in (("text_encoder.py", ["--benchmark", "Plant-6"]), ("train_step.py", [])):
+        for dtype in ("fp32", "bf16"):
+            command = [sys.executable, Path(__file__).parent / script, *options, "--dtype", dtype, "--device", device,
+                       "--rounds", "1"]
+            out = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+            ratio = out.get("over_naive_fp32", out.get("over_published"))
+            rows.append([f"{script} Plant-6 {dtype}", f"{out['seconds']:.4f}", f"{ratio:.1f}x", out["peak_memory_gb"]])
+    return rows
+
+
+def main() -> int:
+    device = device_name()
+    if device == "cpu":
+        print("There is no GPU here: this is the CPU half.")
+    else:
+        print(f"GPU: {torch.cuda.get_device_name() if device == 'cuda' else 'Apple (mps)'}, torch {torch.__version__}")
+    checked = [check_method(method, device) for method in tqdm(trained_methods(), desc="methods", file=sys.stderr)]
+    head = ["method", "logits vs CPU", "gradients vs CPU", *(f"loss {precision} vs fp32" for precision in NEAR)]
+    print(tabulate([row for row, _ in checked], head, tablefmt="github"))
+    benchmarks = run_benchmarks(device)
+    print("\n" + tabulate(benchmarks, ["benchmark", "seconds", "over naive fp32", "peak GB"], tablefmt="github"))
+    wrong = [message for _, messages in checked for message in messages]
+    print("\n" + ("\n".join(f"WRONG {message}" for message in wrong) if wrong else "All agree, all losses are finite."))
+    return bool(wrong)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
