@@ -122,8 +122,8 @@ def memory_gb(device: str = "cpu") -> float:
 
 
 def report(**figures: object) -> None:
-    """Print one JSON line; floats are rounded to four digits."""
-    print(json.dumps(_rounded(figures)))
+    """Print one JSON line with the script's name; floats are rounded to four digits."""
+    print(json.dumps({"script": Path(sys.argv[0]).stem, **_rounded(figures)}), flush=True)
 
 
 def _rounded(value: object) -> object:

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Every figure of docs/performance.md, on a quiet machine (about 40 minutes on two cores):
+#     benchmarks/run_all.sh [DEVICE] > docs/performance.jsonl && python benchmarks/plot.py
+set -euo pipefail
+cd "$(dirname "$0")"
+unset OPENBLAS_CORETYPE
+device=(--device "${1:-cpu}")
+for dtype in fp32 bf16; do
+    for benchmark in Plant-6 General-10 ImageNet; do
+        python text_encoder.py --benchmark $benchmark --dtype $dtype --naive-classes 24 --rounds 2 "${device[@]}"
+    done
+    python text_encoder.py --benchmark Plant-6 --n-ctx 4 --dtype $dtype --naive-classes 24 --rounds 2 "${device[@]}"
+    python text_encoder.py --benchmark General-10 --n-ctx 4 --dtype $dtype --naive-classes 24 --rounds 2 "${device[@]}"
+    python train_step.py --dtype $dtype --rounds 2 "${device[@]}"
+done
+for benchmark in Plant-6 General-10; do
+    python text_encoder.py --benchmark $benchmark --naive-classes 8 --rounds 1 "${device[@]}" \
+        --without prefix stems last-block first-block fused-activation plain-attention
+done
+python text_encoder.py --benchmark Plant-6 --dtype bf16 --naive-classes 8 --rounds 2 "${device[@]}" --without plain-attention fused-activation
+python evaluation.py --rounds 2 "${device[@]}"
+python scaling.py --rounds 1 "${device[@]}"
+python comparison.py --rounds 1 "${device[@]}"
+python decode.py
