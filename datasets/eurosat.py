@@ -14,6 +14,7 @@ class EuroSAT(TaskDataset):
 
     dataset_dir = "eurosat"
     image_dir = "2750"
+    image_aliases = ("EuroSAT_RGB",)  # in Zenodo's archive
     split_files = ("split_zhou_EuroSAT.json", "split_dk_EuroSAT.json")
     renamed = {
         "AnnualCrop": "Annual Crop Land",

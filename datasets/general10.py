@@ -9,6 +9,7 @@ from softcpt.data.multitask import MultiTaskDataset
 class General10(MultiTaskDataset):
     """Ten data sets of CoOp in SoftCPT's order: 10 tasks, 1,191 classes."""
 
+    dataset_dir = "general10"
     members = (
         "Caltech101",
         "DescribableTextures",

@@ -15,6 +15,7 @@ class KaggleVegetable(TaskDataset):
 
     dataset_dir = "kaggle_vegetable"
     image_dir = "images"
+    image_aliases = ("Vegetable Images",)  # as Kaggle's archive has it
     split_files = ("split_dk_KaggleVegetable.json", "split_zhou_KaggleVegetable.json")
     divided_apart = ("train", "test", "validation")
     task_name = "vegetable image classification"

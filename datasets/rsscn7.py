@@ -20,6 +20,10 @@ class RSSCN7(SceneDataset):
         "eForest": "forest",
         "fResident": "residential area",
         "gParking": "parking lot",
+        # Kaggle's copy leaves the leading letters away.
+        "RiverLake": "river or lake",
+        "Resident": "residential area",
+        "Parking": "parking lot",
     }
     task_name = "land cover image classification"
     num_classes = 7

@@ -34,6 +34,13 @@ class UCF101(TaskDataset):
             unpack_to=".",
             gives="UCF-101-midframes",
         ),
+        Source(
+            "https://www.crcv.ucf.edu/data/UCF101/UCF101TrainTestSplits-RecognitionTask.zip",
+            "UCF101TrainTestSplits-RecognitionTask.zip",
+            unpack_to=".",
+            gives="ucfTrainTestlist",
+            note="only needed to draw a split",
+        ),
         Source("1I0S0q91hJfsV9Gf4xDIjgDq4AqBNJb1y", "split_zhou_UCF101.json", "gdrive"),
     )
     citation = (

@@ -148,20 +148,20 @@ def test_the_domain_is_the_task_and_the_label_the_global_class():
 def test_several_processes_may_unpack_at_once(tmp_path, monkeypatch):
     monkeypatch.setenv("SOFTCPT_CACHE", str(tmp_path))
     with ThreadPoolExecutor(4) as pool:
-        folders = set(pool.map(emoji44.unpack, [emoji44.ARCHIVE] * 4))
+        folders = set(pool.map(emoji44.unpacked, [emoji44.ARCHIVE] * 4))
     assert [folder.name for folder in folders] == [entry.name for entry in tmp_path.iterdir()]
 
 
 def test_a_damaged_cache_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv("SOFTCPT_CACHE", str(tmp_path))
-    folder = emoji44.unpack(emoji44.ARCHIVE)
+    folder = emoji44.unpacked(emoji44.ARCHIVE)
     (folder / "twemoji/1f600.png").unlink()
     with pytest.raises(UserError, match="delete the folder"):
-        emoji44.unpack(emoji44.ARCHIVE)
+        emoji44.unpacked(emoji44.ARCHIVE)
 
 
 def test_a_cache_that_cannot_be_written_is_named(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("SOFTCPT_CACHE", str(tmp_path / "file"))
     with pytest.raises(UserError, match="SOFTCPT_CACHE"):
-        emoji44.unpack(emoji44.ARCHIVE)
+        emoji44.unpacked(emoji44.ARCHIVE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -10,7 +9,8 @@ from typing import Any, NamedTuple
 
 from softcpt.data.datum import Datum, ImageDatum
 from softcpt.data.draws import Drawn, few_shot
-from softcpt.data.listing import class_folders, find_images, unnested
+from softcpt.data.layout import Layout
+from softcpt.data.listing import class_folders, find_images
 from softcpt.data.names import words
 from softcpt.data.side import side_file
 from softcpt.data.source import Source
@@ -31,19 +31,16 @@ class Pool(NamedTuple):
     rows: list[Row]
 
 
-class TaskDataset(TaskedDataset):
+class TaskDataset(Layout, TaskedDataset):
     """A classification task (or several) in a folder below ``DATASET.ROOT``. Subclasses state facts and register.
 
-    Facts that a data set states as class attributes:
+    Facts that a data set states as class attributes, besides those of its :class:`softcpt.data.layout.Layout`:
 
     Attributes:
-        dataset_dir: its folder below the root; in an instance, the whole path.
-        aliases: other names that folder goes by. Case, blanks, ``-`` and ``_`` make no difference.
-        image_dir: folder below it that the paths of its split are relative to.
-        split_files: split files that are looked for, first choice first.
         rule: how a split is made without one: "ratio" (50/20/30 of every class), "trainval" (80/20 of the official
             training list, official test list), "official" (the lists are the split; there are no split files).
-        draws_folder: folder of few-shot draws in the data set's folder; with a ``split_dk_*.json`` "split_fewshot_mt".
+        draws_folder: folder of few-shot draws in the data set's folder; with a ``split_dk_*.json`` it is
+            "split_fewshot_mt", and where the lists are the split that one's draws are used too.
         divided_apart: folders in ``image_dir`` with class folders, each divided by itself, as SoftCPT does with the
             three folders of its Kaggle sets.
         ignored: class folders that are none.
@@ -52,20 +49,21 @@ class TaskDataset(TaskedDataset):
         test_only: all images are test images; ``train_x`` is the same list, since Dassl needs one.
         val_is_test: validation images are the test images, as CoOp has it for ImageNet; no few-shot draw of them.
         task_name, metric, template: of :class:`softcpt.tasks.Task`. ``DATASET.TASK_NAME``, then a ``task_name.txt`` in
-            the folder (SoftCPT's) come before ``task_name``; ``DATASET.TEMPLATE`` before ``template``.
+            the folder (SoftCPT's) come before ``task_name``; ``DATASET.TEMPLATE`` before ``template``. The task's
+            description is in a ``task_desc.txt`` in the folder.
         num_classes: classes as published; 0: unknown. In an instance, those of the tasks at hand.
         sizes: images for training, validation and test of the published split.
         images: images altogether; 0: the sum of ``sizes``, or unknown.
         sources, licence, citation, homepage: where it is from, and on what terms.
 
+    Args:
+        cfg: the configuration.
+        given: its images by part, already drawn, in place of its own split and draw.
+
     Raises:
         UserError: the folder, its split or images of it are missing; the message says what helps.
     """
 
-    dataset_dir: str = ""
-    aliases: tuple[str, ...] = ()
-    image_dir: str = ""
-    split_files: tuple[str, ...] = ()
     rule: str = "ratio"
     draws_folder: str = "split_fewshot"
     divided_apart: tuple[str, ...] = ("",)
@@ -84,12 +82,10 @@ class TaskDataset(TaskedDataset):
     citation: str = ""
     homepage: str = ""
 
-    def __init__(self, cfg: Any) -> None:
-        self.cfg = cfg
-        self.folder = self.find_folder(cfg.DATASET.ROOT)
-        self.dataset_dir = str(self.folder)
+    def __init__(self, cfg: Any, given: Split | None = None) -> None:
+        self._place(cfg, self.find_folder(cfg.DATASET.ROOT))
         try:
-            tasks, parts, source = self._load()
+            tasks, parts, source = self._load(given)
         except OSError as error:
             where = f"{error.filename} cannot be read ({error.strerror})"
             raise UserError(f"data set {self.name()}: {where}; give yourself access, or copy it") from error
@@ -100,21 +96,33 @@ class TaskDataset(TaskedDataset):
             print(f"{self.name()}: {tasks.num_classes} classes; {counts} images; split: {source}")
             if self.test_only:
                 print(f"{self.name()}: its test images stand in for training images, it is meant for --eval-only")
+            for part in ("train", "test"):
+                if bare := tasks.num_classes - len({item.label for item in parts[part]}):
+                    print(f"{self.name()}: {bare} of {tasks.num_classes} classes have no {part} image")
         super().__init__(tasks, parts)
 
-    def _load(self) -> tuple[TaskSet, dict[str, list[Datum]], str]:
+    @classmethod
+    def unread(cls, cfg: Any, folder: Path) -> TaskDataset:
+        """The data set in ``folder`` with nothing read yet: to look at it without drawing or writing anything."""
+        dataset = cls.__new__(cls)
+        dataset._place(cfg, folder)
+        return dataset
+
+    def _place(self, cfg: Any, folder: Path) -> None:
+        self.cfg, self.folder, self.dataset_dir = cfg, folder, str(folder)
+
+    def _load(self, given: Split | None) -> tuple[TaskSet, dict[str, list[Datum]], str]:
         """Tasks, images by part, and where the split and the draw are from."""
-        split = self.read_or_draw(self.folder)
-        drawn, draw = self.few_shot(split)
+        if given is None:
+            split = self.read_or_draw(self.folder)
+            drawn, draw = self.few_shot(split)
+        else:
+            split = given.renamed(self.class_name)
+            drawn, draw = {"train": split.train, "val": split.val, "test": split.test}, ""
         tasks = self.make_tasks(split)
         datums = self.datums(drawn, tasks, split.source)
         chosen = subsample(tasks, datums, self.option("SUBSAMPLE_CLASSES", "all"), self.chosen_tasks())
         return *chosen, f"{split.source}, few-shot draw {draw}" if draw else split.source
-
-    @classmethod
-    def name(cls) -> str:
-        """The data set's name: that of its class."""
-        return cls.__name__
 
     def chosen_tasks(self) -> str:
         """Which of its tasks: ``DATASET.SUBSAMPLE_TASKS``."""
@@ -128,53 +136,6 @@ class TaskDataset(TaskedDataset):
     def option(self, key: str, default: Any) -> Any:
         """``DATASET.<key>``; ``default`` where a configuration made for other code does not have it."""
         return self.cfg.DATASET.get(key, default)
-
-    # -- folders ------------------------------------------------------------------------------------------------------
-
-    @classmethod
-    def find_folder(cls, root: str) -> Path:
-        """The data set's folder below ``root``.
-
-        Raises:
-            UserError: there is none.
-        """
-        help_text = f"`python -m softcpt data get {cls.name()} --root {root or 'FOLDER'}` tells or does what is needed"
-        if not root:
-            raise UserError(
-                f"data set {cls.name()}: no --root; give the folder that holds {cls.dataset_dir}/, {help_text}"
-            )
-        base = Path(os.path.abspath(os.path.expanduser(root)))
-        folder = base / cls.dataset_dir
-        if not folder.is_dir() and base.is_dir():
-            known = {_plain(name) for name in (cls.dataset_dir, *cls.aliases)}
-            alike = (entry for entry in sorted(base.iterdir()) if _plain(entry.name) in known and entry.is_dir())
-            folder = next(alike, folder)
-        if not folder.is_dir():
-            raise UserError(f"data set {cls.name()}: no folder {folder}; {help_text}, or --root names another place")
-        return folder
-
-    @classmethod
-    def image_folder(cls, folder: Path) -> Path:
-        """The folder of the images in the data set's ``folder``; one more folder around it or in it is seen through."""
-        images = folder / cls.image_dir
-        if not images.is_dir():
-            inner = [entry for entry in sorted(folder.iterdir()) if (entry / cls.image_dir).is_dir()]
-            images = inner[0] / cls.image_dir if len(inner) == 1 else images
-        return unnested(images)
-
-    @classmethod
-    def find_split(cls, folder: Path) -> Path | None:
-        """The split file in the data set's ``folder``: a published one, else one that was drawn here; None: neither."""
-        images = cls.image_folder(folder)
-        inner = images.parent if cls.image_dir else images
-        candidates = [place / name for name in cls.split_files for place in (folder, inner)]
-        candidates.append(side_file(folder, cls.drawn_file()))
-        return next((path for path in candidates if path.is_file()), None)
-
-    @classmethod
-    def drawn_file(cls) -> str:
-        """Name of a split that is drawn here."""
-        return f"split_drawn_{cls.name()}.json"
 
     # -- the split ----------------------------------------------------------------------------------------------------
 
@@ -196,11 +157,11 @@ class TaskDataset(TaskedDataset):
     def no_split(self, folder: Path) -> str:
         """What is wrong without a split file, and what helps."""
         links = [f"{source.file} from {source.address}" for source in self.sources if source.file in self.split_files]
-        get = f"get {links[0]}" if links else "none is published"
+        get = f"get {links[0]}, or" if links else "none is published,"
         how = {"ratio": "50/20/30 of every class", "trainval": "80/20 of the official training list"}[self.rule]
         return (
             f"data set {self.name()}: no split file {' or '.join(self.split_files) or self.drawn_file()} in {folder}; "
-            f"{get}, or --draw-split makes one ({how}, seed {DRAW_SEED})"
+            f"{get} --draw-split makes one ({how}, seed {DRAW_SEED})"
         )
 
     def draw_split(self, folder: Path) -> Path:
@@ -224,9 +185,11 @@ class TaskDataset(TaskedDataset):
     def _read_pools(self, folder: Path) -> list[Pool]:
         try:
             return list(self.pools(folder, self.image_folder(folder)))
-        except (UserError, OSError):
+        except UserError:
             raise
         except Exception as error:  # half a list or half a MATLAB file makes its reader raise nearly anything
+            if isinstance(error, OSError) and error.filename is not None:
+                raise
             reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
             message = f"data set {self.name()}: the lists in {folder} cannot be used ({reason}); {self.advice}"
             raise UserError(message) from error
@@ -309,17 +272,18 @@ class TaskDataset(TaskedDataset):
 
     def make_tasks(self, split: Split) -> TaskSet:
         """The tasks with all their classes."""
-        name = self.option("TASK_NAME", "") or self._task_name_file() or "".join(split.task_names[:1])
+        name = self.option("TASK_NAME", "") or self._text_file("task_name.txt") or "".join(split.task_names[:1])
         template = self.option("TEMPLATE", "") or self.template
-        return TaskSet([Task(name or self.default_task_name, split.class_names[0], self.metric, template)])
+        about = self._text_file("task_desc.txt")
+        return TaskSet([Task(name or self.default_task_name, split.class_names[0], self.metric, template, about)])
 
     @property
     def default_task_name(self) -> str:
         """The task's name where nobody gave another."""
         return self.task_name or words(self.name())
 
-    def _task_name_file(self) -> str:
-        path = self.folder / "task_name.txt"
+    def _text_file(self, name: str) -> str:
+        path = self.folder / name
         return path.read_text(encoding="utf-8").strip() if path.is_file() else ""
 
     # -- images -------------------------------------------------------------------------------------------------------
@@ -328,7 +292,11 @@ class TaskDataset(TaskedDataset):
         """The images of each part, and the file that their draw is from."""
         if self.test_only:
             return {"train": split.test, "val": [], "test": split.test}, ""
-        kept = "split_fewshot_mt" if split.source.startswith("split_dk") else self.draws_folder
+        kept = (self.draws_folder, "split_fewshot_mt")  # CoOp's, SoftCPT's
+        if split.source.startswith("split_dk"):
+            kept = kept[1:]
+        elif self.rule != "official":  # else it is the same split to both
+            kept = kept[:1]
         drawn, source = few_shot(
             split, self.cfg.DATASET.NUM_SHOTS, self.cfg.SEED, self.folder, kept, not self.val_is_test
         )
@@ -362,8 +330,8 @@ class TaskDataset(TaskedDataset):
         if len(found) < len(wanted):
             first = next(path for path in wanted if path not in found)
             message = (
-                f"{len(wanted) - len(found):,} of {len(wanted):,} images of {source} are not in {root}, the first "
-                f"is {first}"
+                f"{len(wanted) - len(found):,} of {len(wanted):,} images of {source} are not in {root}"
+                f"{'' if root.is_dir() else ' (there is no such folder)'}, the first is {first}"
             )
             if self.option("ON_MISSING", "stop") != "skip":
                 raise UserError(
@@ -371,7 +339,3 @@ class TaskDataset(TaskedDataset):
                 )
             print(f"{self.name()}: {message}; left out")
         return found
-
-
-def _plain(name: str) -> str:
-    return "".join(character for character in name.lower() if character.isalnum())

@@ -103,17 +103,32 @@ def _get(args: argparse.Namespace) -> int:
 
 
 def _get_one(entry: Entry, keep: bool, again: bool) -> int:
-    if again or take(entry).state != "found":
-        for failure in get(entry, keep, again):
-            print(f"{entry.name}: {failure}", file=sys.stderr)
-            for number, step in enumerate(failure.steps if isinstance(failure, ByHand) else (), 1):
-                print(f"  {number}. {step}", file=sys.stderr)
-    inventory = take(entry)
+    failures, inventory = _fetch(entry, keep, again)
+    for failure in failures:
+        print(f"{entry.name}: {failure}", file=sys.stderr)
+        for number, step in enumerate(failure.steps if isinstance(failure, ByHand) else (), 1):
+            print(f"  {number}. {step}", file=sys.stderr)
     if inventory.state == "found":
         print(f"{entry.name}: {len(inventory.images):,} images in {inventory.folder}, split: {inventory.split}")
         return 0
-    print(f"{entry.name}: {inventory.state} in {folder_of(entry)}, {inventory.problem}")
+    problem = inventory.problem
+    if failures:  # what helps is told already, and it is not this command
+        problem = problem.partition("; `python -m softcpt data get")[0]
+    print(f"{entry.name}: {inventory.state} in {folder_of(entry)}, {problem}")
     return 1
+
+
+def _fetch(entry: Entry, keep: bool, again: bool) -> tuple[list[UserError], Inventory]:
+    """Get what is missing, then archives of which only a part is in place; what failed, and what there is now."""
+    before = take(entry)
+    if before.state == "found" and not again:
+        return [], before
+    failures = get(entry, keep, again)
+    after = take(entry)
+    if after.in_part and len(after.images) == len(before.images) and not (again or failures):  # nothing was unpacked
+        failures = get(entry, keep, refill=True)
+        after = take(entry)
+    return failures, after
 
 
 def _check(args: argparse.Namespace) -> int:
@@ -124,7 +139,7 @@ def _check(args: argparse.Namespace) -> int:
         for problem in unreadable([image.path for image in inventory.images], args.workers):
             bad += 1
             print(problem, flush=True)
-        print(f"{entry.name}: {len(inventory.images):,} images decoded, {bad:,} of them cannot be read")
+        print(f"{entry.name}: {len(inventory.images):,} images checked, {bad:,} of them cannot be read")
         if inventory.problem:
             print(inventory.problem)
         status |= int(bad > 0 or inventory.state != "found")

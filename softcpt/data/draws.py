@@ -17,19 +17,22 @@ from softcpt.files import write_json
 Drawn = dict[str, list[Item]]
 
 
-def few_shot(split: Split, shots: int, seed: int, folder: Path, kept: str, draw_val: bool = True) -> tuple[Drawn, str]:
+def few_shot(
+    split: Split, shots: int, seed: int, folder: Path, kept: Sequence[str], draw_val: bool = True
+) -> tuple[Drawn, str]:
     """``shots`` training and min(shots, 4) validation images of each class of ``split``, and where they are from.
 
-    A draw of this seed that ``folder/kept`` holds is used: CoOp's pickle, 2SFS's pair of ``.jsonl``, the index file of
-    cross-modal adaptation, or ours; ours only while the split is the one it was drawn from. Otherwise it is drawn and
-    written there (:func:`softcpt.data.side.side_file`), with relative paths and the split's digest.
+    A draw of this seed that one of ``kept`` in ``folder`` holds is used: CoOp's pickle, 2SFS's pair of ``.jsonl``, the
+    index file of cross-modal adaptation, or ours; ours only while the split is the one it was drawn from. Otherwise it
+    is drawn and written into the first (:func:`softcpt.data.side.side_file`), with relative paths and the split's
+    digest.
 
     Args:
         split: the whole split.
         shots: images per class; below 1: all.
         seed: of the draw.
         folder: the data set's folder.
-        kept: name of the folder with draws, "split_fewshot".
+        kept: names of the folders with draws, "split_fewshot"; the first that has another program's counts.
         draw_val: False: validation images are left as they are (ImageNet).
 
     Raises:
@@ -37,12 +40,9 @@ def few_shot(split: Split, shots: int, seed: int, folder: Path, kept: str, draw_
     """
     if shots < 1:
         return {"train": split.train, "val": split.val}, ""
-    name = f"{kept}/shot_{shots}-seed_{seed}"
-    found, source = _published(folder, name), folder / f"{name}.json"
-    if found:
-        paths, source = found
-    else:
-        paths, source = _own(split, shots, seed, side_file(folder, f"{name}.json"))
+    names = [f"{place}/shot_{shots}-seed_{seed}" for place in kept]
+    found = next(filter(None, (_published(folder, name) for name in names)), None)
+    paths, source = found or _own(split, shots, seed, side_file(folder, f"{names[0]}.json"))
     val = _match(paths.get("val", []), split.val, source) if draw_val else split.val
     return {"train": _match(paths["train"], split.train, source), "val": val}, source.name
 

@@ -13,6 +13,7 @@ from filelock import FileLock
 from softcpt.data.base import TaskDataset
 from softcpt.data.catalog import Entry
 from softcpt.data.source import Source
+from softcpt.data.split import read_split
 from softcpt.data.unpack import BadArchive, merge_folders, unpack
 from softcpt.download import digest_name, download, file_digest, make_folder
 from softcpt.errors import UserError
@@ -26,16 +27,18 @@ class ByHand(UserError):
         self.steps = steps
 
 
-def get(entry: Entry, keep: bool = False, again: bool = False) -> list[UserError]:
+def get(entry: Entry, keep: bool = False, again: bool = False, refill: bool = False) -> list[UserError]:
     """Fetch and unpack the files of a data set that are not there yet; returns what kept single ones from arriving.
 
-    A file that is in place stays, and so does an archive that was put there by hand. Where several sources give the
-    same, the later ones are tried when the earlier ones fail. A process that was killed continues where it was.
+    A file that is in place stays, but for a split file that is damaged, and so does an archive that was put there by
+    hand. Where several sources give the same, the later ones are tried when the earlier ones fail. A process that was
+    killed continues where it was.
 
     Args:
         entry: the data set.
         keep: keep archives that were downloaded and unpacked.
         again: fetch what is in place once more.
+        refill: unpack archives once more: what they give is in place, but only a part of it.
 
     Raises:
         UserError: the data set's folder cannot be made.
@@ -48,11 +51,13 @@ def get(entry: Entry, keep: bool = False, again: bool = False) -> list[UserError
     with FileLock(folder / ".get.lock"):
         for source in kind.sources:
             gives = source.gives or source.file
-            if gives in fetched or (_in_place(kind, folder, source) and not again):
+            renew = again or _is_damaged_split(kind, folder / source.file)
+            wanted = renew or refill and source.unpack_to is not None or not _in_place(kind, folder, source)
+            if gives in fetched or not wanted:
                 failures.pop(gives, None)
                 continue
             try:
-                with _set_aside(folder / source.file, again and source.kind in ("http", "gdrive")):
+                with _set_aside(folder / source.file, renew and source.kind in ("http", "gdrive")):
                     _obtain(source, folder, keep)
                 fetched.add(gives)
                 failures.pop(gives, None)
@@ -73,8 +78,21 @@ def _in_place(kind: type[TaskDataset], folder: Path, source: Source) -> bool:
     """Whether what ``source`` gives is there, maybe in one more folder that an archive wrapped around it."""
     if _marker(folder / source.file).exists():
         return False
+    gives = source.gives or source.file
+    if gives == kind.image_dir and kind.image_folder(folder).is_dir():
+        return True
     places = (folder, kind.image_folder(folder).parent) if kind.image_dir else (folder,)
-    return any((place / (source.gives or source.file)).exists() for place in places)
+    return any((place / gives).exists() for place in places)
+
+
+def _is_damaged_split(kind: type[TaskDataset], path: Path) -> bool:
+    if path.name not in kind.split_files or not path.is_file():
+        return False
+    try:
+        read_split(path)
+    except UserError:
+        return True
+    return False
 
 
 def _obtain(source: Source, folder: Path, keep: bool) -> None:
@@ -104,11 +122,14 @@ def _unpack(source: Source, archive: Path, folder: Path) -> None:
     try:
         if archive.exists():  # Kaggle's client leaves no archive
             unpack(archive, folder / source.unpack_to)
-    except BadArchive:
-        if marker.read_text() == "downloaded":
-            archive.unlink()
+    except BadArchive as error:
+        downloaded = marker.read_text() == "downloaded"
         marker.unlink()
-        raise
+        if not downloaded:
+            raise
+        archive.unlink()
+        message = f"{archive.name}: what came from {source.address} was thrown away, {error.fault}; try again"
+        raise ByHand(message, _steps(source, archive)) from error
     for old, new in source.rename:
         _rename(folder / old, folder / new)
 

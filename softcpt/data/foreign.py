@@ -7,6 +7,7 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+from softcpt.data.split import Item, Split
 from softcpt.errors import UserError
 
 Paths = dict[str, list[str]]
@@ -21,11 +22,51 @@ def read_pickle(path: Path) -> Paths:
         UserError: the file asks for something else, is cut short, or has another form.
     """
     try:
-        with open(path, "rb") as file:
-            content = _RecordsOnly(file).load()
-        return {part: [record.__dict__["_impath"] for record in content[part]] for part in _parts(content)}
+        content = _load(path)
+        return {part: [_path(record) for record in content[part]] for part in _parts(content)}
     except Exception as error:  # damaged bytes make the unpickler raise nearly any type
         raise _unreadable(path, error) from error
+
+
+def read_merged(path: Path) -> Split:
+    """The file of all tasks that SoftCPT writes for General-10 and Plant-6, paths as they stand there.
+
+    {"train": [DatumMT, ...], "val": ..., "test": ..., "taskid2cname": class names of each task, "taskid2tname": the
+    tasks' names, ...}; the labels of a record count inside its task.
+
+    Raises:
+        UserError: as :func:`read_pickle`.
+    """
+    try:
+        content = _load(path)
+        names, tasks = [_words(group) for group in content["taskid2cname"]], _words(content["taskid2tname"])
+        parts = [[_item(record, names) for record in content[part]] for part in ("train", "val", "test")]
+        return Split(*parts, names, tasks)
+    except Exception as error:
+        raise _unreadable(path, error) from error
+
+
+def _item(record: _Record, names: list[list[str]]) -> Item:
+    [label], [task] = record.__dict__["_label"], record.__dict__["_task"]
+    if task not in range(len(names)) or label not in range(len(names[task])):
+        raise ValueError(f"it has no class {label} of task {task}")
+    return Item(_path(record), task, label)
+
+
+def _path(record: _Record) -> str:
+    [path] = _words([record.__dict__["_impath"]])
+    return path
+
+
+def _words(values: Any) -> list[str]:
+    if not all(isinstance(value, str) for value in values):
+        raise ValueError("a name in it is no text")
+    return list(values)
+
+
+def _load(path: Path) -> Any:
+    with open(path, "rb") as file:
+        return _RecordsOnly(file).load()
 
 
 class _Record:

@@ -42,6 +42,7 @@ class Inventory:
         problem: what is wrong and what helps, in one line; "": nothing.
         tasks: its tasks; None: not known without a split.
         wanted: images of the split by task.
+        in_part: whether images are missing, or lists that come with them.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Inventory:
     problem: str = ""
     tasks: TaskSet | None = None
     wanted: Counter[int] = field(default_factory=Counter)
+    in_part: bool = False
 
     @property
     def state(self) -> str:
@@ -99,8 +101,7 @@ def _of_folder(entry: Entry) -> Inventory:
         folder = kind.find_folder(entry.root)
     except UserError as error:
         return Inventory(entry.name, expected=expected, problem=str(error))
-    dataset = kind.__new__(kind)  # its constructor would draw, write, and stop at the first image that is not there
-    dataset.cfg, dataset.folder = settings(entry), folder
+    dataset = kind.unread(settings(entry), folder)
     split, source, problem = _read_split(dataset)
     root = kind.image_folder(folder)
     try:
@@ -109,19 +110,21 @@ def _of_folder(entry: Entry) -> Inventory:
         split, source, problem = None, "unreadable", str(error)
     if split is None:
         images = [Image(path, 0, 0) for path in image_files(root)]
-        problem += _besides(len(images), expected)
-        return Inventory(entry.name, folder, images, expected, source, problem)
+        besides = _besides(len(images), expected)
+        in_part = bool(besides) or kind.rule == "official" or source == "none"  # no split could be made
+        return Inventory(entry.name, folder, images, expected, source, problem + besides, in_part=in_part)
     places = find_images(root, [item.path for item in items])
     images = [Image(place, item.task, item.label) for item, place in zip(items, places) if place is not None]
     listed = source == split.source  # rather than what happens to lie there
     if listed and not (kind.rule == "official" and expected) or issubclass(kind, OwnDataset):
         expected = len(items)
+    in_part = len(images) < (expected or 0) * (1 if listed else 1 - TOLERANCE)
     if problem:
         problem += _besides(len(images), expected)
-    elif len(images) < (expected or 0) * (1 if listed else 1 - TOLERANCE):
+    elif in_part:
         problem = _missing(dataset, items, places, expected)
     wanted = Counter(item.task for item in items)
-    return Inventory(entry.name, folder, images, expected, source, problem, tasks, wanted)
+    return Inventory(entry.name, folder, images, expected, source, problem, tasks, wanted, in_part)
 
 
 def _chosen(dataset: TaskDataset, split: Split) -> tuple[TaskSet, list[Item]]:
@@ -153,7 +156,7 @@ def _read_split(dataset: TaskDataset) -> tuple[Split | None, str, str]:
     try:
         if isinstance(dataset, OwnDataset):
             rows = [("train", *row[1:]) for row in dataset.labelled(dataset.folder)]  # "train": not to be divided
-            return dataset._split(rows), "as on disk", ""
+            return dataset.as_split(rows), "as on disk", ""
         split = dataset.read_or_draw(dataset.folder)
         return split, split.source, ""
     except Exception as error:  # half a data set can make its rules raise nearly anything

@@ -13,6 +13,8 @@ dassl.activate()
 from dassl.data.datasets import DATASET_REGISTRY, DatasetBase  # noqa: E402 (an engine must be there first)
 
 from softcpt.data.datum import Datum, ImageDatum  # noqa: E402
+from softcpt.data.merged import merged_draw  # noqa: E402
+from softcpt.data.split import Split  # noqa: E402
 from softcpt.data.subsample import subsample  # noqa: E402
 from softcpt.data.tasked import TaskedDataset  # noqa: E402
 from softcpt.errors import UserError  # noqa: E402
@@ -26,8 +28,12 @@ class MultiTaskDataset(TaskedDataset):
     lies in ``folder`` (absolute, or below ``DATASET.ROOT``): "ImageFolder:my_flowers". A member may have several tasks
     of its own. Each is drawn from the same seed by itself, so its images are those of a single-task run.
 
+    Where SoftCPT left a file with the images of all ``members``, ``dataset_dir/split_fewshot_mt/shot_K-seed_S.pkl``
+    below the root, these are the images.
+
     Attributes:
         members: names of the data sets.
+        dataset_dir: SoftCPT's folder of the whole ("general10"); "": it has none.
 
     Raises:
         UserError: no members, one that is not registered, or two tasks of the same name.
@@ -43,13 +49,20 @@ class MultiTaskDataset(TaskedDataset):
             )
         if cfg.DATASET.get("TASK_NAME", ""):
             raise UserError("DATASET.TASK_NAME: there are several tasks; put a task_name.txt into each one's folder")
+        drawn = self._merged_draw(names, cfg) or [None] * len(names)
         self.dataset_dir = cfg.DATASET.ROOT
-        tasks, parts = merge([build_member(name, cfg) for name in names])
+        tasks, parts = merge([build_member(name, cfg, given) for name, given in zip(names, drawn)])
         super().__init__(*subsample(tasks, parts, which_tasks=cfg.DATASET.get("SUBSAMPLE_TASKS", "all")))
 
+    def _merged_draw(self, names: tuple[str, ...], cfg: Any) -> list[Split] | None:
+        if not self.dataset_dir or names != self.members:
+            return None
+        folder = Path(cfg.DATASET.ROOT).expanduser().absolute() / self.dataset_dir
+        return merged_draw(folder, cfg.DATASET.NUM_SHOTS, cfg.SEED, [DATASET_REGISTRY.get(name) for name in names])
 
-def build_member(name: str, cfg: Any) -> DatasetBase:
-    """The data set of an entry of ``DATASET.TASKS``, with all its tasks.
+
+def build_member(name: str, cfg: Any, given: Split | None = None) -> DatasetBase:
+    """The data set of an entry of ``DATASET.TASKS``, with all its tasks; ``given`` its images by part, already drawn.
 
     Raises:
         UserError: no data set of that name is registered.
@@ -69,7 +82,8 @@ def build_member(name: str, cfg: Any) -> DatasetBase:
     if place:
         member.DATASET.ROOT = str(Path(cfg.DATASET.ROOT, place).expanduser().absolute())
     member.freeze()
-    return DATASET_REGISTRY.get(registered)(member)
+    kind = DATASET_REGISTRY.get(registered)
+    return kind(member) if given is None else kind(member, given)
 
 
 def merge(datasets: Sequence[DatasetBase]) -> tuple[TaskSet, dict[str, list[Datum]]]:

@@ -47,7 +47,7 @@ class OwnDataset(TaskDataset):
             raise UserError(f"data set {self.name()}: no images in {self.cfg.DATASET.ROOT}; {self.advice}")
         if any(part == "all" for part, *_ in rows):
             return self._kept(rows, folder)
-        split = self._split(rows)
+        split = self.as_split(rows)
         if not split.train:
             raise UserError(f"data set {self.name()}: no training images in {self.cfg.DATASET.ROOT}; {self.advice}")
         return (
@@ -60,7 +60,7 @@ class OwnDataset(TaskDataset):
         """(part, path, task, class) of every image; part "all" where not yet divided, task "" where it has no name."""
         raise NotImplementedError
 
-    def _split(self, rows: list[tuple[str, str, str, str]]) -> Split:
+    def as_split(self, rows: list[tuple[str, str, str, str]]) -> Split:
         """Tasks are numbered in order of appearance, classes in alphabetical order."""
         tasks = {task: index for index, task in enumerate(dict.fromkeys(task for _, _, task, _ in rows))}
         names = [sorted({label for _, _, task, label in rows if task == name}) for name in tasks]
@@ -73,7 +73,7 @@ class OwnDataset(TaskDataset):
     def _kept(self, rows: list[tuple[str, str, str, str]], folder: Path) -> Split:
         path = side_file(folder, self.drawn_name())
         if not path.is_file():
-            write_drawn(path, self._split(rows), "ratio")
+            write_drawn(path, self.as_split(rows), "ratio")
             print(
                 f"{self.name()}: 50/20/30 of every class for training, validation and test, written to {path} "
                 f"(seed {DRAW_SEED})"
@@ -81,10 +81,12 @@ class OwnDataset(TaskDataset):
         split = read_split(path, inside=False)  # a table may name images anywhere
         known = {item.path for part in (split.train, split.val, split.test) for item in part}
         here = {row[1] for row in rows}
-        if known != here:
+        new, gone = len(here - known), len(known - here)
+        if new or gone and self.option("ON_MISSING", "stop") != "skip":
+            without = "" if new else ", DATASET.ON_MISSING skip goes on without them"
             raise UserError(
-                f"{path}: images came or went since this split was drawn ({len(here - known)} new, "
-                f"{len(known - here)} gone); delete it to draw a new one"
+                f"{path}: images came or went since this split was drawn ({new} new, {gone} gone); delete it to draw a "
+                f"new one{without}"
             )
         return split
 

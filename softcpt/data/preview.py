@@ -12,7 +12,7 @@ from softcpt.data.inventory import Inventory
 from softcpt.files import atomic_write
 from softcpt.images import ImageError, read_image
 
-ROWS = 60  # classes that stand under each other; more go beside them
+ROWS = 60  # classes that stand under each other at most; more go beside them
 _GAP = 4  # pixels between pictures
 _NAME = 180  # pixels for a class's name
 
@@ -58,12 +58,13 @@ def _sheet(title: str, rows: Sequence[tuple[str, int, list[str]]], per_class: in
     height = side + _GAP
     width = _NAME + per_class * (side + _GAP) + 4 * _GAP
     columns = -(-len(rows) // ROWS)
-    sheet = Image.new("RGB", (columns * width + _GAP, min(len(rows), ROWS) * height + height // 2), "white")
+    lines = -(-len(rows) // columns)
+    sheet = Image.new("RGB", (columns * width + _GAP, lines * height + height // 2), "white")
     draw = ImageDraw.Draw(sheet)
     draw.text((_GAP, _GAP), title, "black", font)
     for index, (name, count, paths) in enumerate(rows):
-        left = index // ROWS * width + _GAP
-        top = index % ROWS * height + height // 2
+        left = index // lines * width + _GAP
+        top = index % lines * height + height // 2
         draw.text((left, top + side // 2 - 14), _fitted(name, font), "black", font)
         draw.text((left, top + side // 2 + 2), f"{count:,} images", "gray", font)
         for place, path in enumerate(paths):

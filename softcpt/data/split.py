@@ -85,20 +85,22 @@ def read_split(path: Path, inside: bool = True) -> Split:
         content = json.loads(path.read_text(encoding="utf-8"))
         parts = {part: content[part] for part in ("train", "val", "test")}
         split = _with_meta(parts, content["meta"], path) if "meta" in content else single_task(parts, path.name)
-        outside = (
-            [item.path for item in (*split.train, *split.val, *split.test) if _outside(item.path)] if inside else []
-        )
     except OSError as error:
         raise UserError(f"split file {path}: cannot be read ({error.strerror}); check its permissions") from error
     except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-        raise UserError(f"split file {path}: not a split ({type(error).__name__}: {error}); fetch it again") from error
-    if outside:
-        raise UserError(f"split file {path}: path '{outside[0]}' leads out of the data set; fetch the file again")
+        reason = f"{type(error).__name__}: {error}"
+        raise UserError(f"split file {path}: not a split ({reason}); delete it and fetch it again") from error
+    if inside:
+        refuse_outside((*split.train, *split.val, *split.test), f"split file {path}")
     return split
 
 
-def _outside(path: str) -> bool:
-    return path.startswith(("/", "\\")) or ".." in path.split("/")
+def refuse_outside(items: Iterable[Item], where: str) -> None:
+    """Raise UserError if a path among ``items`` leads out of the data set; ``where`` names their file."""
+    for item in items:
+        if item.path.startswith(("/", "\\")) or ".." in item.path.split("/"):
+            fault = f"path '{item.path}' leads out of the data set"
+            raise UserError(f"{where}: {fault}; delete the file and fetch it again")
 
 
 def _with_meta(parts: dict[str, list], meta: dict[str, Any], path: Path) -> Split:

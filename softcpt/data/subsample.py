@@ -1,8 +1,9 @@
-"""Parts of a set of tasks: its base or new classes, its base or new tasks, or one task."""
+"""Parts of a set of tasks: its base or new classes, its base or new tasks, one task, or all but one."""
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -22,7 +23,8 @@ def subsample(
         tasks: the tasks that the images' labels count.
         parts: images by part; ``label`` is a global class index.
         which_classes: "all"; "base": the first half of each task's classes, larger if odd (CoCoOp); "new": the rest.
-        which_tasks: "all"; "base"/"new": the same of the tasks (SoftCPT); "task<i>": one task, counted from 0.
+        which_tasks: "all"; "base"/"new": the same of the tasks (SoftCPT); "task<i>": one task, counted from 0;
+            "all-but-task<i>": the others.
 
     Raises:
         UserError: another word, a task that is not there, or nothing left.
@@ -56,13 +58,17 @@ def subsample(
 
 
 def _chosen_tasks(count: int, which: str) -> Sequence[int]:
-    if which.startswith("task") and which[4:].isdecimal():
-        if int(which[4:]) < count:
-            return [int(which[4:])]
-        raise UserError(
-            f"DATASET.SUBSAMPLE_TASKS {which}: there are {count} tasks; task0 to task{count - 1} can be given"
-        )
-    return _half(range(count), which, "DATASET.SUBSAMPLE_TASKS", "task<i>")
+    single = re.fullmatch(r"(all-but-)?task([0-9]+)", which)
+    if single is None:
+        return _half(range(count), which, "DATASET.SUBSAMPLE_TASKS", "task<i>", "all-but-task<i>")
+    prefix, number = single[1] or "", int(single[2])
+    if number >= count:
+        known = f"there are {count} tasks; {prefix}task0 to {prefix}task{count - 1} can be given"
+        raise UserError(f"DATASET.SUBSAMPLE_TASKS {which}: {known}")
+    chosen = [task for task in range(count) if task != number] if prefix else [number]
+    if not chosen:
+        raise UserError(f"DATASET.SUBSAMPLE_TASKS {which}: it leaves no task; give task0 or all")
+    return chosen
 
 
 def _half(numbers: range, which: str, key: str, *more: str) -> Sequence[int]:

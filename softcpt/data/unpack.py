@@ -33,7 +33,15 @@ _DAMAGE = (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, lzma.LZMA
 
 
 class BadArchive(UserError):
-    """An archive that is damaged, of another kind, or not to be trusted: it will not get better."""
+    """An archive that is damaged, of another kind, or not to be trusted: it will not get better.
+
+    Attributes:
+        fault: what is wrong, without the file and the remedy.
+    """
+
+    def __init__(self, archive: Path, fault: str, remedy: str) -> None:
+        super().__init__(f"{archive}: {fault}; {remedy}")
+        self.fault = fault
 
 
 class _Member(NamedTuple):
@@ -194,10 +202,10 @@ def _begins_with(archive: Path, *magic: bytes) -> bool:
 def _damaged(archive: Path, folder: Path, error: Exception) -> BadArchive:
     for magic, name in _FOREIGN.items():
         if _begins_with(archive, magic):
-            return BadArchive(f"{archive}: {name} archives are not read; unpack it with another program into {folder}")
+            return BadArchive(archive, f"{name} archives are not read", f"unpack it with another program into {folder}")
     reason = " ".join(str(error).split()) or type(error).__name__
-    return BadArchive(f"{archive}: damaged, or no zip or tar archive ({reason}); delete it and get it again")
+    return BadArchive(archive, f"damaged, or no zip or tar archive ({reason})", "delete it and get it again")
 
 
 def _refused(archive: Path, member: _Member, reason: str) -> BadArchive:
-    return BadArchive(f"{archive}: not unpacked, {member.name!r} {reason}; get the archive from another source")
+    return BadArchive(archive, f"not unpacked, {member.name!r} {reason}", "get the archive from another source")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -216,7 +217,7 @@ def test_check_decodes_every_image_and_names_the_bad_ones(tmp_path, capsys, monk
     monkeypatch.setattr(check_module, "_CHUNK", 4)
     folder = textures(tmp_path)
     assert run("check", "DescribableTextures", "--root", tmp_path, "--workers", workers) == 0
-    assert "10 images decoded, 0 of them cannot be read" in capsys.readouterr().out
+    assert "10 images checked, 0 of them cannot be read" in capsys.readouterr().out
     (folder / "images/banded/banded_2.jpg").write_bytes(picture("red", (200, 200))[:500])
     (folder / "images/dotted/dotted_0.jpg").write_bytes(b"<html>")
     assert run("check", "DescribableTextures", "--root", tmp_path, "--workers", workers) == 1
@@ -228,13 +229,13 @@ def test_check_fails_when_images_are_missing(tmp_path, capsys):
     (textures(tmp_path) / "images/dotted/dotted_3.jpg").unlink()
     assert run("check", "DescribableTextures", "--root", tmp_path) == 1
     text = capsys.readouterr().out
-    assert "9 images decoded, 0 of them" in text and "the first is dotted/dotted_3.jpg" in text
+    assert "9 images checked, 0 of them" in text and "the first is dotted/dotted_3.jpg" in text
 
 
 def test_check_without_a_split_decodes_what_is_there(tmp_path, capsys):
     (textures(tmp_path) / "split_zhou_DescribableTextures.json").write_text("")
     assert run("check", "DescribableTextures", "--root", tmp_path) == 1
-    assert "10 images decoded" in capsys.readouterr().out
+    assert "10 images checked" in capsys.readouterr().out
 
 
 def test_preview_draws_a_row_per_class(tmp_path, capsys):
@@ -261,7 +262,7 @@ def test_preview_writes_a_sheet_for_each_task_and_places_classes_beside_each_oth
     paths = capsys.readouterr().out.split("\n")[:-1]
     assert len(paths) == 20 and paths[0] == str(tmp_path / "f-00-task_0_kind.png")
     with Image.open(paths[0]) as four, Image.open(paths[19]) as three:
-        assert four.width > 1.5 * three.width and four.height == three.height
+        assert four.width > 1.5 * three.width and four.height < three.height, "two by two, and three"
 
 
 def archive() -> bytes:
@@ -282,12 +283,32 @@ def test_get_fetches_what_is_missing_and_says_what_there_is(tmp_path, capsys, mo
         assert run("get", "DescribableTextures", "--root", root) == 1
         captured = capsys.readouterr()
         assert "HTTP 404" in captured.err and f"  2. put it at {root / 'dtd/dtd.zip'}" in captured.err
-        assert "missing in" in captured.out
+        assert "missing in" in captured.out and "data get" not in captured.out
         assert run("get", "DescribableTextures", "--root", root) == 0
         assert f"10 images in {root / 'dtd'}, split: split_zhou" in capsys.readouterr().out
         server.ranges.clear()
         assert run("get", "DescribableTextures", "--root", root) == 0
         assert server.ranges == [], "all is there"
+
+
+def test_get_completes_what_is_there_in_part(tmp_path, capsys, monkeypatch):
+    folder = textures(tmp_path)
+    with serving({"dtd.zip": archive(), "split": json.dumps(SPLIT).encode()}, monkeypatch) as server:
+        sources = (Source(f"{server.url}/dtd.zip", "dtd.zip", unpack_to="..", gives="images"),
+                   Source(f"{server.url}/split", "split_zhou_DescribableTextures.json"))
+        monkeypatch.setattr(KINDS["DescribableTextures"], "sources", sources)
+        monkeypatch.setattr(KINDS["DescribableTextures"], "sizes", (5, 0, 5))
+        (folder / "images/dotted/dotted_3.jpg").unlink()
+        assert run("status", "DescribableTextures", "--root", tmp_path) == 1
+        assert run("get", "DescribableTextures", "--root", tmp_path) == 0
+        assert "10 images in" in capsys.readouterr().out and len(server.ranges) == 1, "the archive alone"
+        (folder / "split_zhou_DescribableTextures.json").write_text('{"train": [')
+        assert run("get", "DescribableTextures", "--root", tmp_path) == 0
+        assert "10 images in" in capsys.readouterr().out and len(server.ranges) == 2, "the split file alone"
+        (folder / "split_zhou_DescribableTextures.json").unlink()
+        shutil.rmtree(folder / "images/dotted")
+        assert run("get", "DescribableTextures", "--root", tmp_path) == 0
+        assert "10 images in" in capsys.readouterr().out and len(server.ranges) == 4, "both"
 
 
 def test_a_data_set_class_of_other_code_is_listed_built_and_counted(tmp_path, capsys, monkeypatch):

@@ -198,6 +198,41 @@ def test_one_folder_more_around_the_images_is_seen_through(tmp_path, nested):
     assert len(dataset("DescribableTextures", tmp_path, DRAW_SPLIT=True).test) == 47
 
 
+@pytest.mark.parametrize(
+    "name, image_dir, published", [("EuroSAT", "eurosat/2750", "EuroSAT_RGB"),
+                                   ("KaggleVegetable", "kaggle_vegetable/images", "Vegetable Images")]
+)
+def test_images_are_found_under_the_name_that_their_archive_gives_them(tmp_path, name, image_dir, published):
+    build(name, tmp_path)
+    (tmp_path / image_dir).rename((tmp_path / image_dir).with_name(published))
+    data = dataset(name, tmp_path, DRAW_SPLIT=True)
+    assert data.num_classes == DATASET_REGISTRY.get(name).num_classes
+    assert all(f"/{published}/" in path for path in paths(data.train_x + data.test))
+
+
+def test_a_copy_of_rsscn7_without_letters_before_the_names_has_the_same_classes(tmp_path):
+    build("RSSCN7", tmp_path)
+    for folder in list((tmp_path / "RSSCN7/RSSCN7-master").iterdir()):
+        if folder.name[:1] in "abcdefg" and folder.is_dir():
+            folder.rename(folder.with_name(folder.name[1:]))
+    data = dataset("RSSCN7", tmp_path, DRAW_SPLIT=True)
+    lettered = DATASET_REGISTRY.get("RSSCN7").renamed
+    assert set(data.tasks[0].class_names) == {name for folder, name in lettered.items() if folder[0].islower()}
+
+
+def test_classes_that_lack_images_are_counted(tmp_path, capsys):
+    snippet(tmp_path)
+    for name in ("beagle_1.jpg", "beagle_3.jpg", "american_bulldog_202.jpg"):
+        (tmp_path / "oxford_pets/images" / name).unlink()
+    cfg = config(tmp_path, ON_MISSING="skip")
+    cfg.defrost()
+    cfg.VERBOSE = True
+    data = DATASET_REGISTRY.get("OxfordPets")(cfg)
+    printed = capsys.readouterr().out
+    assert "1 of 3 classes have no train image" in printed and "2 of 3 classes have no test image" in printed
+    assert data.num_classes == 3
+
+
 def test_cars_nested_by_the_archive_are_found_with_the_published_paths(tmp_path):
     write(tmp_path / "stanford_cars/cars_train/cars_train", ["00001.jpg"])
     write(tmp_path / "stanford_cars/cars_test/cars_test", ["00001.jpg"])
@@ -228,6 +263,9 @@ def test_missing_folder_split_and_images_are_each_one_clear_line(tmp_path):
     ):
         dataset("OxfordPets", tmp_path)
     assert len(dataset("OxfordPets", tmp_path, ON_MISSING="skip").test) == 3
+    (tmp_path / "oxford_pets/images").rename(tmp_path / "oxford_pets/pictures")
+    with pytest.raises(UserError, match=r"10 of 10 images .*oxford_pets/images \(there is no such folder\)"):
+        dataset("OxfordPets", tmp_path)
     (tmp_path / "oxford_pets/split_zhou_OxfordPets.json").write_text('{"train": [["a.jpg", 0')
     with pytest.raises(UserError, match="split file .*not a split.*fetch it again"):
         dataset("OxfordPets", tmp_path)
@@ -261,6 +299,15 @@ def test_damaged_lists_are_one_clear_line(tmp_path, name):
     for path in lists:
         path.unlink()
     with pytest.raises(UserError, match=rf"data set {name}: no file .*data get {name}"):
+        dataset(name, tmp_path, DRAW_SPLIT=True)
+
+
+@pytest.mark.parametrize("name, file", [("StanfordCars", "devkit/cars_meta.mat"), ("OxfordFlowers", "imagelabels.mat")])
+def test_a_matlab_file_that_is_cut_short_is_one_clear_line(tmp_path, name, file):
+    build(name, tmp_path)
+    path = DATASET_REGISTRY.get(name).find_folder(str(tmp_path)) / file
+    path.write_bytes(path.read_bytes()[:150])
+    with pytest.raises(UserError, match=rf"data set {name}: the lists in .* cannot be used .*data get {name}"):
         dataset(name, tmp_path, DRAW_SPLIT=True)
 
 

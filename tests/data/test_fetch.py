@@ -99,6 +99,36 @@ def test_again_fetches_what_is_in_place(server, tmp_path):
     assert files(tmp_path / "colours") == {**IMAGES, "split.json": SPLIT}
 
 
+def test_refilling_unpacks_archives_alone_once_more(server, tmp_path):
+    entry = data_set(tmp_path, images(server), Source(f"{server.url}/split.json", "split.json"))
+    get(entry)
+    (tmp_path / "colours/images/red/1.jpg").unlink()
+    (tmp_path / "colours/split.json").write_bytes(b"mine")
+    assert get(entry, refill=True) == []
+    assert files(tmp_path / "colours") == {**IMAGES, "split.json": b"mine"}
+
+
+def test_refilling_takes_an_archive_that_is_still_there(server, tmp_path):
+    entry = data_set(tmp_path, images(server))
+    get(entry, keep=True)
+    (tmp_path / "colours/images/red/1.jpg").unlink()
+    server.ranges.clear()
+    assert get(entry, refill=True) == [] and server.ranges == []
+    assert files(tmp_path / "colours") == {**IMAGES, "images.zip": ARCHIVE}
+
+
+def test_a_damaged_split_file_is_fetched_anew_and_kept_if_none_arrives(server, tmp_path):
+    entry = data_set(tmp_path, Source(f"{server.url}/split.json", "split.json"))
+    entry.kind.split_files = ("split.json",)
+    (tmp_path / "colours").mkdir()
+    (tmp_path / "colours/split.json").write_bytes(SPLIT[:9])
+    server.errors = [404]
+    assert len(get(entry)) == 1
+    assert files(tmp_path / "colours") == {"split.json": SPLIT[:9]}
+    assert get(entry) == []
+    assert files(tmp_path / "colours") == {"split.json": SPLIT}
+
+
 def test_again_without_a_server_loses_nothing(server, tmp_path):
     entry = data_set(tmp_path, Source(f"{server.url}/split.json", "split.json"))
     get(entry)

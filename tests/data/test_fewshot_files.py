@@ -7,12 +7,11 @@ import json
 import os
 import pickle
 import random
-import sys
-import types
 from pathlib import Path
 
 import pytest
 from layouts import build, config
+from pickles import coop_pickle
 
 from softcpt import plugins
 from softcpt.data.foreign import read_pickle
@@ -94,29 +93,6 @@ def test_a_read_only_folder_has_its_draws_in_the_cache(root, monkeypatch):
     assert json.loads(kept.read_text())["train"] == below(root, data.train_x)
 
 
-def coop_pickle(path, images, cls="Datum", module="dassl.data.datasets.base_dataset"):
-    """What CoOp leaves: Dassl's records with absolute paths of some machine, pickled."""
-    kind = type(cls, (), {"__module__": module})
-    stand_in = types.ModuleType(module)
-    setattr(stand_in, cls, kind)
-
-    def record(image):
-        made = kind()
-        made.__dict__.update(_impath=f"/home/someone/data/RSSCN7/{image}", _label=0, _domain=0, _classname="x")
-        return made
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    kept = sys.modules.get(module)
-    sys.modules[module] = stand_in
-    try:
-        content = {part: [record(image) for image in names] for part, names in images.items()}
-        path.write_bytes(pickle.dumps(content, pickle.HIGHEST_PROTOCOL))
-    finally:
-        del sys.modules[module]
-        if kept is not None:
-            sys.modules[module] = kept
-
-
 @pytest.fixture
 def chosen(root):
     """Another draw than ours."""
@@ -130,6 +106,18 @@ def test_pickles_of_coop_are_used_as_they_are(root, chosen, cls):
     data = dataset(root, 1)
     assert below(root, data.train_x) == chosen["train"] and below(root, data.val) == chosen["val"]
     assert data.train_x[0].label == 6 and not (root / "RSSCN7/split_fewshot/shot_1-seed_1.json").exists()
+
+
+def test_softcpts_draws_of_official_lists_are_used(tmp_path):
+    build("FGVCAircraft", tmp_path)
+    images = [os.path.basename(item.impath) for item in dataset(tmp_path, name="FGVCAircraft").train_x]
+    chosen = {"train": images[::-4], "val": []}
+    path = tmp_path / "fgvc_aircraft/split_fewshot_mt/shot_1-seed_1.pkl"
+    coop_pickle(path, chosen, "DatumMT", folder="/home/someone/fgvc_aircraft/images")
+    data = dataset(tmp_path, 1, name="FGVCAircraft")
+    assert [os.path.basename(item.impath) for item in data.train_x] == chosen["train"] and not data.val
+    coop_pickle(tmp_path / "fgvc_aircraft/split_fewshot/shot_1-seed_1.pkl", {"train": images[:3], "val": []})
+    assert len(dataset(tmp_path, 1, name="FGVCAircraft").train_x) == 3, "CoOp's come first"
 
 
 def test_index_files_of_cross_modal_adaptation_are_used(root, chosen):

@@ -27,8 +27,14 @@ CLASSES = ("red rose", "Tulip", "daisy")
 RUN_ALL = """
 import json, runpy, sys
 sys.path.insert(0, "")
-for sys.argv in json.loads(sys.argv[1]):
-    runpy.run_path(sys.argv[0], run_name="__main__")
+for words in json.loads(sys.argv[1]):
+    module = words[0] == "-m"
+    sys.argv = words[module:]
+    try:
+        (runpy.run_module if module else runpy.run_path)(sys.argv[0], run_name="__main__")
+    except SystemExit as stop:
+        if stop.code:
+            raise
 """
 
 
@@ -64,6 +70,19 @@ def test_the_split_of_a_folder_is_written_and_kept(tmp_path, capsys):
     write(tmp_path, ["Tulip/new.png"])
     with pytest.raises(UserError, match=r"split_drawn.json: images came or went .*1 new, 0 gone.*delete it"):
         dataset("ImageFolder", tmp_path)
+
+
+def test_images_that_are_gone_can_be_left_out(tmp_path):
+    images(tmp_path)
+    first = dataset("ImageFolder", tmp_path)
+    Path(first.test[0].impath).unlink()
+    with pytest.raises(UserError, match=r"0 new, 1 gone.*ON_MISSING skip"):
+        dataset("ImageFolder", tmp_path)
+    again = dataset("ImageFolder", tmp_path, ON_MISSING="skip")
+    assert [item.impath for item in again.test] == [item.impath for item in first.test[1:]]
+    write(tmp_path, ["Tulip/new.png"])
+    with pytest.raises(UserError, match=r"1 new, 1 gone\); delete it to draw a new one$"):
+        dataset("ImageFolder", tmp_path, ON_MISSING="skip")
 
 
 @pytest.mark.parametrize(
@@ -161,12 +180,13 @@ def test_the_guide_works_as_it_is_written(tmp_path):
     commands = [
         line for block in commands for line in block.replace("\\\n", " ").splitlines() if line.startswith("python")
     ]
-    assert len(commands) >= 4
-    arguments = [[*shlex.split(command)[1:], "OPTIM.MAX_EPOCH", "1"] for command in commands]
+    assert len(commands) >= 5
+    arguments = [shlex.split(command)[1:] + ["OPTIM.MAX_EPOCH", "1"] * ("train.py" in command) for command in commands]
     done = subprocess.run(
         [sys.executable, "-c", RUN_ALL, json.dumps(arguments)], cwd=copy, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+    assert (copy / "preview-ImageFolder.png").is_file()
     results = [json.loads(path.read_text()) for path in copy.rglob("results.json")]
     assert {task["name"] for result in results for task in result["tasks"]["ZeroShot"]} >= {
         "flower image classification",
