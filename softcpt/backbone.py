@@ -18,7 +18,9 @@ from open_clip.transformer import LayerNorm, LayerNormFp32
 from torch import Tensor, nn
 from torchvision import transforms
 
+from softcpt import parallel
 from softcpt.errors import UserError
+from softcpt.local import with_local_embeddings
 from softcpt.packing import Layout
 from softcpt.sources import Source, read_source
 from softcpt.text import TextEncoder
@@ -103,7 +105,7 @@ class Clip(nn.Module):
     def encode_prompts(self, layout: Layout, contexts: Tensor | None = None, **chosen: Any) -> Tensor:
         """Text features (..., N, D) of prompts with contexts, not normalised; see :class:`softcpt.text.TextEncoder`."""
         with self.autocast():
-            return self.text(layout, contexts, **chosen)
+            return parallel.encode_prompts(self.text, layout, contexts, **chosen)
 
     def autocast(self) -> AbstractContextManager:
         """Where this model computes: under autocast for ``amp`` (fp16 on CUDA, bf16 elsewhere), else as it is."""
@@ -112,16 +114,28 @@ class Clip(nn.Module):
         dtype = torch.float16 if self.device.type == "cuda" else torch.bfloat16
         return torch.autocast(self.device.type, dtype=dtype)
 
-    def encode_image(self, images: Tensor, grad: bool = False) -> Tensor:
+    def encode_image(self, images: Tensor, grad: bool = False, spatial: bool = False) -> Tensor:
         """Pre-processed images (B, 3, H, W) -> image features (B, D), fp32, not normalised.
 
         Args:
             images: on any device, of any floating type.
             grad: keep the graph back to ``images``.
+            spatial: give (B, 1 + M, D): the pooled feature and those of M places of the image, all in the joint space.
+
+        Raises:
+            UserError: with ``spatial``, for a tower without such local features; see :mod:`softcpt.local`.
         """
         images = images.to(self.device, self.dtype)
         with nullcontext() if grad else torch.no_grad(), self.autocast():
+            if spatial:
+                return with_local_embeddings(self.model.visual, images).float()
             return self.model.encode_image(images).float()
+
+    @functools.cached_property
+    def places(self) -> int:
+        """M: places of an image with a feature of their own, see :meth:`encode_image`; found by encoding an image."""
+        image = torch.zeros(1, 3, self.image_size, self.image_size)
+        return self.encode_image(image, spatial=True).shape[1] - 1
 
     def preprocess(self, train: bool = False) -> transforms.Compose:
         """PIL image -> tensor (3, H, W): CLIP's transform, or with ``train`` CoOp's random crop and flip."""

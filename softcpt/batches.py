@@ -50,7 +50,7 @@ class Batches:
 
 
 class FeatureBatches(Batches):
-    """Batches of features (B, D), not normalised, that the bank keeps."""
+    """Batches of features (B, D), or (B, 1 + M, D) from a spatial bank, not normalised, that the bank keeps."""
 
     def __init__(self, *args: Any, bank: FeatureBank, transform: Callable, root: str = "", **kwargs: Any):
         super().__init__(*args, **kwargs)
@@ -58,7 +58,7 @@ class FeatureBatches(Batches):
         self._open: tuple[int | None, Tensor] | None = None
 
     def features(self) -> Tensor:
-        """(N, D) features of the present view; encoded now if the bank does not have them."""
+        """Features (N, ...) of the present view; encoded now if the bank does not have them."""
         if self._open is None or self._open[0] != self.view:
             self._open = (self.view, self.bank.features(self.paths, self.transform, self.view, self.root))
         return self._open[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import struct
 from collections.abc import Mapping
@@ -48,6 +49,15 @@ def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return tensors, json.loads(header)
 
 
+def digest(tensors: Mapping[str, Tensor]) -> str:
+    """sha256 (hex) of names and values."""
+    sha = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        sha.update(name.encode())
+        sha.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
+    return sha.hexdigest()
+
+
 def prompt_file(folder: str | Path, epoch: int | None) -> Path:
     """Where the prompt of an epoch (1-based) is kept; None: the best on validation."""
     return Path(folder) / PROMPT_FOLDER / ("best.safetensors" if epoch is None else f"epoch-{epoch}.safetensors")
@@ -62,11 +72,28 @@ def find_prompt(folder: str | Path, epoch: int | None = None) -> Path:
     wanted = prompt_file(folder, epoch)
     if wanted.is_file():
         return wanted
-    saved = sorted((Path(folder) / PROMPT_FOLDER).glob("epoch-*.safetensors"), key=_epoch_of)
+    saved = _epochs(folder)
     if epoch is None and saved:
         return saved[-1]
     there = f"; saved epochs there: {', '.join(str(_epoch_of(path)) for path in saved)}" if saved else ""
     raise UserError(f"checkpoint {wanted}: no such file{there or '; check --model-dir'}")
+
+
+def saved_prompts(folder: str | Path) -> list[Path]:
+    """All prompts of a run by epoch, and the best on validation behind them.
+
+    Raises:
+        UserError: there is none.
+    """
+    best = prompt_file(folder, None)
+    found = [*_epochs(folder), *([best] if best.is_file() else [])]
+    if not found:
+        raise UserError(f"{best.parent}: no prompts there; give the output folder of a training run")
+    return found
+
+
+def _epochs(folder: str | Path) -> list[Path]:
+    return sorted((Path(folder) / PROMPT_FOLDER).glob("epoch-*.safetensors"), key=_epoch_of)
 
 
 def _epoch_of(path: Path) -> int:
@@ -93,8 +120,8 @@ def restore_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> No
 
 
 def save_run(folder: str | Path, model: nn.Module, optimizer: Optimizer | None, header: Mapping[str, Any]) -> None:
-    """Everything that a run needs to go on exactly, in one file: parameters, optimiser state, header (epoch, ...)."""
-    tensors = {f"parameter.{name}": value for name, value in model.named_parameters()}
+    """Everything that a run needs to go on exactly, in one file: what was learned, optimiser state, header (epoch)."""
+    tensors = {f"parameter.{name}": value for name, value in model.state_dict().items()}
     if optimizer is not None:
         tensors |= {f"optimizer.{key}": value for key, value in optimizer_tensors(optimizer).items()}
     save_tensors(Path(folder) / RESUME_FILE, tensors, header)
@@ -104,8 +131,8 @@ def load_run(folder: str | Path, model: nn.Module, optimizer: Optimizer | None) 
     """Put back what :func:`save_run` kept; returns the header."""
     tensors, header = load_tensors(Path(folder) / RESUME_FILE)
     with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            parameter.copy_(tensors[f"parameter.{name}"])
+        for name, learned in model.state_dict().items():
+            learned.copy_(tensors[f"parameter.{name}"])
     if optimizer is not None:
         kept = {key.removeprefix("optimizer."): v for key, v in tensors.items() if key.startswith("optimizer.")}
         restore_optimizer(optimizer, kept)

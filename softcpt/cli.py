@@ -1,4 +1,4 @@
-"""The command ``softcpt``: train, data, env, features. Each sub-command imports only what it needs."""
+"""The command ``softcpt`` and its sub-commands, each of which imports only what it needs."""
 
 from __future__ import annotations
 
@@ -12,25 +12,32 @@ from softcpt.terminal import run_command
 
 # Sub-command -> (module with add_arguments(parser) and main(args) -> exit status, what it does).
 COMMANDS = {
+    "average": ("softcpt.average", "write the mean of the prompts of several runs, such as those of three seeds"),
     "data": ("softcpt.data.cli", "list, get, check and preview data sets, and see what is on disk"),
     "env": ("softcpt.env", "which engine, torch, device and weights are in use"),
+    "export": ("softcpt.export", "write a run's prompts as checkpoints that CoOp's and SoftCPT's published code load"),
     "features": ("softcpt.features_cli", "list, delete or verify kept image features"),
+    "report": ("softcpt.report.cli", "compare finished runs: tables, statistics, plots and a page to explore"),
+}
+# The same with main(argv), for commands that read their flags themselves.
+OWN_FLAGS = {
+    "grid": ("softcpt.grid.cli", "run methods x data x shots x seeds, here or on a cluster"),
+    "train": ("softcpt.train", "train or test a prompt (train.py)"),
 }
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point of the command."""
     argv = list(sys.argv[1:] if argv is None else argv)
-    if argv[:1] == ["train"]:  # train.py's own flags, untouched
-        from softcpt.train import main as train
-
-        train(argv[1:])
+    if argv[:1] and argv[0] in OWN_FLAGS:  # KEY VALUE pairs behind flags, which a sub-parser cannot read
+        importlib.import_module(OWN_FLAGS[argv[0]][0]).main(argv[1:])
         return
     parser = argparse.ArgumentParser("softcpt", description="Multi-task prompt tuning for CLIP-like models.")
     parser.add_argument("--version", action="version", version=f"softcpt {__version__}")
     parser.add_argument("--debug", action="store_true", help="show the traceback of errors")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    commands.add_parser("train", help="train or test a prompt (train.py)")
+    for name, (_, text) in OWN_FLAGS.items():
+        commands.add_parser(name, help=text)
     chosen = next((word for word in argv if word in COMMANDS), None)
     for name, (module, text) in COMMANDS.items():
         command = commands.add_parser(name, help=text, description=text)

@@ -15,13 +15,16 @@ from typing import Any
 import yaml
 from yacs.config import CfgNode
 
-from softcpt import dassl
+from softcpt import dassl, mvlpt
 from softcpt.errors import UserError
 from softcpt.prompters import METHODS
 from softcpt.prompters.base import PromptOptions
 
 # The reference implementations' nodes, read as ours (their key names are the options' aliases).
 NODE_ALIASES = {"MTCOOP": "SOFTCPT", "MTCOOPH": "COOP"}
+
+# Keys that the published command lines give and the published code reads nowhere.
+WITHOUT_EFFECT = ("TRAINER.MTCOOP.PG_RATIO",)
 
 
 def node_name(method: str) -> str:
@@ -62,6 +65,7 @@ def default_config() -> CfgNode:
             node[key] = default if default is not MISSING else None
         node.PREC = "fp16"  # fp32, fp16, bf16 or amp; fp16 on a CPU becomes fp32, as in OpenAI's loader
         cfg.TRAINER[node_name(method)] = node
+    mvlpt.add_keys(cfg)
     return cfg
 
 
@@ -92,13 +96,16 @@ def merge_file(cfg: CfgNode, path: str | Path, above: tuple[Path, ...] = ()) -> 
         raise UserError(f"config file {path}: a mapping of keys is needed, as in {{OPTIM: {{LR: 0.002}}}}")
     if "_BASE_" in tree:
         merge_file(cfg, path.parent / str(tree["_BASE_"]), (*above, path))
-    for key, value in _leaves(tree):
+    for key, value in leaves(tree):
         if key != "_BASE_":
             set_key(cfg, key, value, str(path))
 
 
 def merge_pairs(cfg: CfgNode, pairs: Sequence[str]) -> None:
     """Merge ``KEY VALUE`` pairs of the command line; a value is read as a Python literal where it is one."""
+    flag = next((text for text in pairs[::2] if text.startswith("--")), None)
+    if flag:
+        raise UserError(f"command line: '{flag}' stands behind KEY VALUE pairs; give flags before them")
     if len(pairs) % 2:
         raise UserError(f"command line: '{pairs[-1]}' has no value; options behind the flags are KEY VALUE pairs")
     for key, text in zip(pairs[::2], pairs[1::2]):
@@ -111,12 +118,15 @@ def merge_pairs(cfg: CfgNode, pairs: Sequence[str]) -> None:
 
 def set_key(cfg: CfgNode, key: str, value: Any, source: str) -> None:
     """Set one key of an existing leaf, with its type checked and aliases resolved."""
+    if key in WITHOUT_EFFECT:
+        print(f"{source}: {key} has no effect, in the published code either; it is left out")
+        return
     *nodes, leaf = resolve_alias(key).split(".")
     node = cfg
     for name in nodes:
         node = node.get(name) if isinstance(node, CfgNode) else None
     if not isinstance(node, CfgNode) or leaf not in node or isinstance(node[leaf], CfgNode):
-        known = [name for name, _ in _leaves(cfg)]
+        known = [name for name, _ in leaves(cfg)]
         near = difflib.get_close_matches(resolve_alias(key), known, 1, cutoff=0.6)
         raise UserError(f"{source}: unknown key '{key}'" + (f"; did you mean '{near[0]}'?" if near else
                         "; `python train.py --show-config` lists all keys"))
@@ -125,6 +135,7 @@ def set_key(cfg: CfgNode, key: str, value: Any, source: str) -> None:
 
 def resolve_alias(key: str) -> str:
     """The reference's ``TRAINER.MTCOOP.PG_TYPE`` is our ``TRAINER.SOFTCPT.GENERATOR``."""
+    key = mvlpt.KEY_ALIASES.get(key, key)
     parts = key.split(".")
     if len(parts) != 3 or parts[0] != "TRAINER":
         return key
@@ -155,19 +166,29 @@ def _coerce(value: Any, old: Any, place: str) -> Any:
                     f"give one like it")
 
 
-def _leaves(tree: Mapping, prefix: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(tree: Mapping, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """("OPTIM.LR", 0.002), ... of a tree of mappings."""
     for key, value in tree.items():
         if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{key}.")
+            yield from leaves(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
 
 
 def differences(ours: Mapping, theirs: Mapping) -> list[str]:
     """"KEY: a, not b" for every leaf in which two configurations differ."""
-    mine, others = ({key: list(v) if isinstance(v, tuple) else v for key, v in _leaves(tree)} for tree in (ours, theirs))
+    mine, others = ({key: list(v) if isinstance(v, tuple) else v for key, v in leaves(tree)} for tree in (ours, theirs))
     return [
         f"{key}: {mine.get(key)!r}, not {others.get(key)!r}"
         for key in sorted(mine.keys() | others.keys())
         if mine.get(key) != others.get(key)
     ]
+
+
+def run_settings(cfg: CfgNode) -> dict[str, Any]:
+    """What a run's numbers depend on: where files lie and how the run was started is left out."""
+    free = {"OUTPUT_DIR", "RESUME", "VERBOSE"}
+    settings = {key: value for key, value in cfg.items() if key not in free}
+    settings["DATASET"] = {key: value for key, value in cfg.DATASET.items() if key not in ("ROOT", "DRAW_SPLIT")}
+    settings["FEATURES"] = {key: value for key, value in cfg.FEATURES.items() if key != "FOLDER"}
+    return settings

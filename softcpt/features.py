@@ -39,10 +39,11 @@ class ImageEncoder(Protocol):
     fingerprint: str
     precision: str
     embed_dim: int
+    places: int  # M; asked for in a spatial bank only, as is ``spatial``
     device: torch.device
 
-    def encode_image(self, images: Tensor) -> Tensor:
-        """Map pre-processed images (B, 3, H, W) to features (B, D)."""
+    def encode_image(self, images: Tensor, *, spatial: bool = False) -> Tensor:
+        """Map pre-processed images (B, 3, H, W) to features (B, D), or with ``spatial`` (B, 1 + M, D)."""
 
 
 def default_folder() -> Path:
@@ -54,14 +55,15 @@ class FeatureBank:
     """Image features by content: encoded when first asked for, read from disk ever after.
 
     An entry is one folder: ``features.npy`` and a readable ``meta.json``. It is found by a hash of the weights, the
-    precision, the files (path below the root, size, modification time), the transform, the seed and the view, so a
-    changed image or model never meets old features. A build that was killed goes on from its last whole block; of two
-    processes that want the same entry one builds and the other waits; damaged blocks are found on opening and built
-    again.
+    precision, the kind, the files (path below the root, size, modification time), the transform, the seed and the view,
+    so a changed image or model never meets old features. A build that was killed goes on from its last whole block; of
+    two processes that want the same entry one builds and the other waits; damaged blocks are found on opening and
+    built again.
 
     Args:
         folder: of all entries; None for :func:`default_folder`.
         clip: the image tower.
+        kind: ``"global"``, one feature an image, or ``"spatial"``: with those of its M places behind it.
         seed: of the augmented views.
         batch_size: images encoded at once; None for 16 on a CPU, whose caches larger ones leave, and 128 elsewhere.
         workers: loader processes; None for :func:`softcpt.images.default_workers`, 0 to load in this process.
@@ -76,6 +78,7 @@ class FeatureBank:
         folder: str | os.PathLike | None,
         clip: ImageEncoder,
         *,
+        kind: str = "global",
         seed: int = 0,
         batch_size: int | None = None,
         workers: int | None = None,
@@ -83,12 +86,14 @@ class FeatureBank:
         dtype: torch.dtype = torch.float32,
         progress: bool = True,
     ) -> None:
+        if kind not in ("global", "spatial"):
+            raise UserError(f"feature bank: kind {kind!r} is neither 'global' nor 'spatial'; choose one of them")
         if on_error not in ("stop", "skip"):
             raise UserError(f"on_error: {on_error!r} is neither 'stop' nor 'skip'; choose one of them")
         if dtype not in (torch.float32, torch.float16):
             raise UserError(f"feature bank: dtype {dtype} is not kept on disk; use torch.float32 or torch.float16")
         self.folder = default_folder() if folder is None else Path(folder)
-        self.clip, self.seed, self.on_error, self.progress = clip, seed, on_error, progress
+        self.clip, self.kind, self.seed, self.on_error, self.progress = clip, kind, seed, on_error, progress
         self.batch_size = batch_size or (16 if torch.device(clip.device).type == "cpu" else 128)
         self.workers = default_workers() if workers is None else workers
         self.dtype = str(dtype).removeprefix("torch.")
@@ -96,9 +101,10 @@ class FeatureBank:
     def features(
         self, paths: Sequence[str], transform: Callable, view: int | None = None, root: str | os.PathLike = ""
     ) -> Tensor:
-        """Features (N, D), fp32, not normalised, in the order of ``paths``; memory-mapped where kept as fp32.
+        """Features (N, D) or of the spatial kind (N, 1 + M, D), fp32, not normalised, in the order of ``paths``.
 
-        What is written into the tensor stays in memory and never reaches the disk.
+        They are memory-mapped where kept as fp32. What is written into the tensor stays in memory and never reaches the
+        disk.
 
         Args:
             paths: image files, relative to ``root`` or absolute.
@@ -112,7 +118,7 @@ class FeatureBank:
             UserError: the transform has no lasting ``repr``, the features are not finite, or the disk is too small.
         """
         if not paths:
-            return torch.empty(0, self.clip.embed_dim)
+            return torch.empty(self._shape(0))
         return torch.from_numpy(self._entry(paths, transform, view, root).array()).float()
 
     def missing(
@@ -138,6 +144,10 @@ class FeatureBank:
             )
         return entry
 
+    def _shape(self, count: int) -> tuple[int, ...]:
+        places = (1 + self.clip.places,) if self.kind == "spatial" else ()
+        return (count, *places, self.clip.embed_dim)
+
     def _about(self, transform: Callable, view: int | None) -> dict[str, Any]:
         described = repr(transform)
         if " at 0x" in described:
@@ -148,7 +158,7 @@ class FeatureBank:
         drawn = {} if view is None else {"seed": self.seed, "view": view}
         return {
             "format": FORMAT,
-            "kind": "global",
+            "kind": self.kind,
             "fingerprint": self.clip.fingerprint,
             "precision": self.clip.precision,
             "dtype": self.dtype,
@@ -164,7 +174,7 @@ class FeatureBank:
                 _log.warning("features %s: meta.json is damaged, all is built again", entry.folder)
             about = {"name": self.clip.name, "count": len(files), **about}
             block = self.batch_size * max(1, BLOCK_ROWS // self.batch_size)
-            entry.create((len(files), self.clip.embed_dim), self.dtype, block, about)
+            entry.create(self._shape(len(files)), self.dtype, block, about)
         damaged = list(entry.corrupt())
         if damaged:
             _log.warning("features %s: %d damaged block(s) found, built again", entry.folder, len(damaged))
@@ -173,7 +183,8 @@ class FeatureBank:
         dataset = ViewDataset(files, transform, self.seed, view, on_error="return")
         batches = [rows for block in entry.pending for rows in _split(entry.rows(block), self.batch_size)]
         label = self.clip.name + ("" if view is None else f", view {view}")
-        label = f"features of {label} ({entry.nbytes / 1e6:.1f} MB)"
+        kind = "local features" if self.kind == "spatial" else "features"
+        label = f"{kind} of {label} ({entry.nbytes / 1e6:.1f} MB)"
         with self._bar(entry, label) as bar, closing(self._load(dataset, batches)) as loaded:
             for block in entry.pending:
                 self._encode_block(entry, block, loaded, bar)
@@ -213,8 +224,10 @@ class FeatureBank:
         entry.write(block, values, missing)
 
     def _encode(self, images: Tensor) -> np.ndarray:
+        options = {"spatial": True} if self.kind == "spatial" else {}
         with torch.no_grad():
-            return self.clip.encode_image(images.to(self.clip.device, non_blocking=True)).float().cpu().numpy()
+            features = self.clip.encode_image(images.to(self.clip.device, non_blocking=True), **options)
+        return features.float().cpu().numpy()
 
     def _bar(self, entry: BlockFile, label: str) -> tqdm:
         return tqdm(
@@ -289,5 +302,5 @@ def _check_space(entry: BlockFile) -> None:
     if not entry.rows_written and free < entry.nbytes:
         raise UserError(
             f"features {entry.folder}: {entry.nbytes / 1e6:.0f} MB needed, {free / 1e6:.0f} MB free; "
-            "make room there or set SOFTCPT_CACHE to a larger disk"
+            "make room there, set SOFTCPT_CACHE to a larger disk, or encode at every step (FEATURES.MODE online)"
         )

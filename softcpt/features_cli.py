@@ -39,7 +39,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _list(entries: list[BlockFile]) -> None:
-    rows = [("key", "model", "images", "view", "size", "built")]
+    rows = [("key", "model", "kind", "images", "view", "size", "built")]
     rows += [_describe(entry) for entry in entries]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
@@ -51,10 +51,10 @@ def _list(entries: list[BlockFile]) -> None:
 def _describe(entry: BlockFile) -> tuple[str, ...]:
     meta, key = entry.meta, entry.folder.name[:12]
     if not meta:
-        return key, "?", "?", "?", "?", "meta.json is damaged"
+        return key, "?", "?", "?", "?", "?", "meta.json is damaged"
     built = meta.get("built") if not entry.pending else f"{entry.rows_written / entry.count:.0%} of it"
-    view = str(meta.get("view", "-"))
-    return key, str(meta.get("name", "?")), str(entry.count), view, f"{entry.nbytes / 1e6:.1f} MB", str(built or "?")
+    model, kind, built = (str(value or "?") for value in (meta.get("name"), meta.get("kind"), built))
+    return key, model, kind, str(entry.count), str(meta.get("view", "-")), f"{entry.nbytes / 1e6:.1f} MB", built
 
 
 def _find(entries: list[BlockFile], key: str, folder: Path) -> BlockFile:

@@ -10,11 +10,13 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from softcpt.errors import UserError
+
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 
 
 class ImageError(UserError):
@@ -45,6 +47,11 @@ def read_image(path: str | os.PathLike) -> Image.Image:
             return _to_rgb(image)
     except FileNotFoundError:
         raise _unreadable(path, "no such file") from None
+    except UnidentifiedImageError as error:
+        with open(path, "rb") as file:
+            if file.read(len(LFS_POINTER)) == LFS_POINTER:
+                raise _unreadable(path, "is a Git LFS pointer, not the image (`git lfs pull` fetches it)") from error
+        raise _unreadable(path, "is no image that Pillow knows") from error
     except Exception as error:  # Pillow's plug-ins raise nearly any type on damaged bytes
         reason = " ".join(str(error).split()).replace(repr(path), "the file") or type(error).__name__
         raise _unreadable(path, f"cannot be read ({reason})") from error

@@ -56,7 +56,7 @@ def prompt_symbols(tokenizer: Tokenizer, name: str, n_ctx: int, position: Positi
     symbols = [tokenizer.sot_token_id, *slots[:before], *behind, tokenizer.eot_token_id]
     if len(symbols) > context_length:
         raise UserError(
-            f"class name '{name}': its prompt has {len(symbols)} tokens and the model takes {context_length}; "
+            f"name '{name}': its prompt has {len(symbols)} tokens and the model takes {context_length}; "
             "shorten the name or the context"
         )
     return symbols

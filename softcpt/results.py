@@ -16,6 +16,7 @@ import torch
 from tabulate import tabulate
 
 from softcpt import dassl
+from softcpt.errors import UserError
 from softcpt.files import write_json
 from softcpt.metrics import TaskResult, overall
 
@@ -30,7 +31,11 @@ class Run:
     Attributes:
         method, dataset, backbone: names.
         shared: the settings that runs must have in common to be compared (see :func:`shared_settings`).
-        results: per method name ("ZeroShot" and the trained one) the figures of every task.
+        results: per split, the one that counts last, and per method name ("ZeroShot" and the run's own) the figures of
+            every task.
+        trained: whether the run trained its method, or else only tested it.
+        loaded: the prompt that was loaded for the test, its file and epoch; None: what was trained last, or nothing is.
+        source: the same of the prompt that training started from, with a hash; None: from scratch.
         parameters: trainable ones.
         seconds: wall time by section: image, text, other.
         peak_memory: bytes; of the GPU if one was used, else of the process.
@@ -42,7 +47,10 @@ class Run:
     dataset: str
     backbone: str
     shared: dict[str, Any]
-    results: dict[str, list[TaskResult]]
+    results: dict[str, dict[str, list[TaskResult]]]
+    trained: bool
+    loaded: dict[str, Any] | None
+    source: dict[str, Any] | None
     parameters: int
     seconds: dict[str, float]
     peak_memory: int
@@ -50,22 +58,27 @@ class Run:
     config: str
 
     @classmethod
-    def of(cls, trainer: Any) -> Run:
+    def of(cls, trainer: Any, trained: bool) -> Run:
         """The run of a :class:`softcpt.trainer.PromptTrainer` that has been tested."""
-        return cls(trainer.method, trainer.cfg.DATASET.NAME, trainer.clip.name, shared_settings(trainer), trainer.results,
-                   sum(p.numel() for p in trainer.prompter.parameters()), trainer.watch.seconds(),
+        return cls(trainer.method, trainer.cfg.DATASET.NAME, trainer.clip.name, shared_settings(trainer),
+                   {split: trainer.results[split] for split in trainer.splits}, trained, trainer.loaded,
+                   trainer.source, sum(p.numel() for p in trainer.prompter.parameters()), trainer.watch.seconds(),
                    peak_memory(trainer.device), trainer.curve, trainer.cfg.dump())
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON; the schema is described in docs/results.md."""
+        *others, counted = self.results
         return {
             "schema": SCHEMA,
             "method": self.method,
             "dataset": self.dataset,
             "backbone": self.backbone,
             "shared": self.shared,
-            "overall": {method: overall(results) for method, results in self.results.items()},
-            "tasks": {method: [r.to_dict() for r in results] for method, results in self.results.items()},
+            **_figures(self.results[counted]),
+            "other_splits": {split: _figures(self.results[split]) for split in others},
+            "trained": self.trained,
+            "loaded": self.loaded,
+            "source": self.source,
             "trainable_parameters": self.parameters,
             "seconds": {**self.seconds, "total": sum(self.seconds.values())},
             "peak_memory_bytes": self.peak_memory,
@@ -73,6 +86,14 @@ class Run:
             "versions": versions(),
             "config": self.config,
         }
+
+
+def _figures(results: dict[str, list[TaskResult]]) -> dict[str, Any]:
+    """Of one split, for JSON."""
+    return {
+        "overall": {method: overall(tasks) for method, tasks in results.items()},
+        "tasks": {method: [task.to_dict() for task in tasks] for method, tasks in results.items()},
+    }
 
 
 def shared_settings(trainer: Any) -> dict[str, Any]:
@@ -84,7 +105,7 @@ def shared_settings(trainer: Any) -> dict[str, Any]:
         "shots": cfg.DATASET.NUM_SHOTS,
         "seed": cfg.SEED,
         "classes": cfg.DATASET.SUBSAMPLE_CLASSES,
-        "split": cfg.TEST.SPLIT,
+        "split": trainer.splits[-1],
         "backbone": trainer.clip.name,
         "weights": trainer.clip.fingerprint,
         "precision": trainer.clip.precision,
@@ -93,6 +114,7 @@ def shared_settings(trainer: Any) -> dict[str, Any]:
         "crop_scale": list(cfg.INPUT.RRCROP_SCALE),
         "features": cfg.FEATURES.MODE,
         "views": cfg.FEATURES.VIEWS,
+        "reference_schedule": bool(cfg.OPTIM.REFERENCE_SCHEDULE),
         "tf32": bool(torch.backends.cuda.matmul.allow_tf32),
         "cudnn_benchmark": bool(torch.backends.cudnn.benchmark),
     }
@@ -120,10 +142,28 @@ def peak_memory(device: torch.device) -> int:
 
 def write_results(run: Run, folder: str | Path) -> None:
     """Write results.json into ``folder`` and print the run beside others made under the same settings."""
-    path = Path(folder) / RESULTS_FILE
-    write_json(path, run.to_dict())
-    print("\n" + format_table([*_comparable(run, path), run.to_dict()]))
+    path, result = Path(folder) / RESULTS_FILE, run.to_dict()
+    write_json(path, result)
+    for split, figures in result["other_splits"].items():
+        print(f"\n{format_table([result | figures], f'task ({split}, metric in %)')}")
+    shown = [*_comparable(run, path), result]
+    print("\n" + format_table(shown))
+    for other in shown:
+        if _only_tested(other):
+            print(f"{other['method']}: {other['loaded']['prompt']}, epoch {other['loaded']['epoch']}")
     print(f"\nResults written to {path}")
+
+
+def refuse_overwriting(folder: str | Path) -> None:
+    """A run that only tests must not write over what a training run reached.
+
+    Raises:
+        UserError: ``folder`` holds the results of a training run.
+    """
+    path = Path(folder) / RESULTS_FILE
+    if path.is_file() and json.loads(path.read_text(encoding="utf-8")).get("trained"):
+        raise UserError(f"{path}: the results of a training run, and --eval-only would write over them; choose another "
+                        "--output-dir")
 
 
 def _comparable(run: Run, path: Path) -> list[dict[str, Any]]:
@@ -140,8 +180,15 @@ def _comparable(run: Run, path: Path) -> list[dict[str, Any]]:
     return [result for result in found if result["method"] != "ZeroShot"]
 
 
-def format_table(runs: Sequence[dict[str, Any]]) -> str:
-    """Per-task metric of every method, then means, parameters, time and memory, as a plain table."""
+def _only_tested(run: dict[str, Any]) -> bool:
+    return bool(run.get("loaded")) and not run["trained"]
+
+
+def format_table(runs: Sequence[dict[str, Any]], corner: str = "task (metric in %)") -> str:
+    """Per-task metric of every method, then means, parameters, time and memory, as a plain table.
+
+    Where a trained prompt was only tested, time and memory are left out: those of its training are not known.
+    """
     columns: dict[str, list[dict[str, Any]]] = {}
     for run in runs:
         columns.update(run["tasks"])
@@ -153,20 +200,22 @@ def format_table(runs: Sequence[dict[str, Any]]) -> str:
     ]
     means = {method: values for run in runs for method, values in run["overall"].items()}
     by_method = {run["method"]: run for run in runs}
+    whole = {method: run for method, run in by_method.items() if not _only_tested(run)}
     total = [sum(task[key] for task in first) for key in ("classes", "total")]
     rows += [
         ["MEAN OVER TASKS", *total, *(f"{means[method]['overall_metric']:.2f}" for method in ordered)],
         ["macro-F1", "", "", *(f"{means[method]['macro_f1']:.2f}" for method in ordered)],
     ]
+    counts = [f"{by_method[m]['trainable_parameters']:,}" if m in by_method else "" for m in ordered]
+    rows.append(["trainable parameters", "", "", *counts])
     facts = {
-        "trainable parameters": lambda run: f"{run['trainable_parameters']:,}",
         "seconds, total": lambda run: f"{run['seconds']['total']:.1f}",
         "  image tower": lambda run: f"{run['seconds'].get('image', 0):.1f}",
         "  text tower": lambda run: f"{run['seconds'].get('text', 0):.1f}",
         "  other": lambda run: f"{run['seconds']['other']:.1f}",
         "peak memory, MB": lambda run: f"{run['peak_memory_bytes'] / 1e6:.0f}",
     }
-    for name, fact in facts.items():
-        rows.append([name, "", "", *(fact(by_method[m]) if m in by_method else "" for m in ordered)])
-    head = ["task (metric in %)", "classes", "images", *ordered]
+    for name, fact in facts.items() if whole else ():
+        rows.append([name, "", "", *(fact(whole[m]) if m in whole else "" for m in ordered)])
+    head = [corner, "classes", "images", *ordered]
     return tabulate(rows, head, disable_numparse=True, colalign=("left",) + ("right",) * (len(head) - 1))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -24,12 +25,15 @@ class Task:
         class_names: class names in label order.
         metric: "accuracy" (share of test images that are right) or "mean_per_class" (mean of the classes' recalls).
         template: prompt for zero-shot classification, with {} for the class name.
+        description: what the task is, at more length ("classify pictures of flowers into 102 kinds"); SoftCPT can read
+            it in place of the name.
     """
 
     name: str
     class_names: tuple[str, ...]
     metric: str = "accuracy"
     template: str = "a photo of a {}."
+    description: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "class_names", tuple(self.class_names))
@@ -110,6 +114,37 @@ class TaskSet:
     def classes_of(self, tasks: Sequence[int]) -> Tensor:
         """(C',) global indices of the classes of ``tasks``, ascending."""
         return torch.cat([torch.arange(self.num_classes)[self.columns(task)] for task in sorted(tasks)])
+
+    def described(self, description: str) -> TaskSet:
+        """The same with ``description``, for a single task.
+
+        Raises:
+            UserError: there are several.
+        """
+        if len(self) > 1:
+            raise UserError(f"task description '{description}': there are {len(self)} tasks; put a task_desc.txt into "
+                            "each one's folder, or choose one with DATASET.SUBSAMPLE_TASKS")
+        return TaskSet([replace(self.tasks[0], description=description)])
+
+    def chosen(self, tasks: Sequence[int] | None = None, classes: Tensor | None = None) -> tuple[list[int], Tensor]:
+        """(tasks, classes), both ascending: all, or ``tasks`` and their classes, or ``classes`` and their tasks."""
+        if classes is not None:
+            return self.present(classes), classes
+        tasks = list(range(len(self))) if tasks is None else sorted(tasks)
+        return tasks, self.classes_of(tasks)
+
+    def sample_classes(self, labels: Tensor, rate: float) -> Tensor:
+        """(C',) ascending global indices: the classes of ``labels`` (B,), and some others of each of their tasks.
+
+        Of a task's n other classes ceil(rate * n) are drawn, from torch's global generator on the CPU.
+        """
+        positive = torch.unique(labels.cpu())
+        kept = [positive]
+        for task in self.present(positive):
+            columns = torch.arange(self.num_classes)[self.columns(task)]
+            others = columns[~torch.isin(columns, positive)]
+            kept.append(others[torch.randperm(len(others))[: math.ceil(rate * len(others))]])
+        return torch.cat(kept).sort().values
 
     def restrict(self, logits: Tensor, labels: Tensor, classes: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Logits (B, C') with the columns of other tasks than the image's own at -inf, and the labels' columns (B,).

@@ -9,18 +9,19 @@ methods of a comparison see the same batches of the same views.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from softcpt import checkpoint, config, dassl
+from softcpt import adapt, checkpoint, config, dassl, parallel
 
 dassl.activate()
 from dassl.data.datasets import build_dataset  # noqa: E402 (an engine must be there first)
@@ -36,10 +37,12 @@ from softcpt.errors import UserError
 from softcpt.evaluation import ClassificationMT
 from softcpt.features import FeatureBank
 from softcpt.metrics import TaskResult, task_results
-from softcpt.prompters import Prompter, build_prompter
+from softcpt.prompters import METHODS, Prompter, build_prompter
+from softcpt.reference import is_reference, read_reference
 from softcpt.results import Run, write_results
 from softcpt.stopwatch import Stopwatch
 from softcpt.tasks import Task, TaskSet
+from softcpt.warm import shared
 
 # Transforms that draw nothing: with these alone every view is the same.
 FIXED_TRANSFORMS = {"normalize", "instance_norm", "center_crop"}
@@ -52,17 +55,28 @@ class PromptTrainer(TrainerX):
         method: name for :func:`softcpt.build_prompter`.
         prompter: the method's prompter, registered as "prompt_learner".
         tasks: the data set's tasks; a data set without ``tasks`` is one task.
+        learns: whether there is something to train, and to load for a test.
+        by_steps: whether an optimiser trains it, epoch by epoch.
+        results: by split and method the figures of every task.
+        loaded: the prompt that :meth:`load_model` read: its file and epoch.
+        source: the same of the prompt that training started from, and a hash of what it gave.
     """
 
     method = ""
+    learns = True
+    by_steps = True
 
     def check_cfg(self, cfg: Any) -> None:
         """Refuse settings that do not fit; called first by Dassl."""
         if cfg.FEATURES.MODE not in ("bank", "online"):
             raise UserError(f"FEATURES.MODE is '{cfg.FEATURES.MODE}': choose bank or online")
+        if not set(_named_splits(cfg)) <= {"val", "test"} or not _named_splits(cfg):
+            raise UserError(f"TEST.SPLIT is '{cfg.TEST.SPLIT}': choose test, val, or val,test for both")
         self.watch = Stopwatch()
         self.curve: list[dict[str, float]] = []
-        self.results: dict[str, list[TaskResult]] = {}
+        self.results: dict[str, dict[str, list[TaskResult]]] = {}
+        self.loaded: dict[str, Any] | None = None
+        self.source: dict[str, Any] | None = None
         self._step_losses: list[float] = []
         self._last_save = (time.monotonic(), 0.0)
 
@@ -72,12 +86,21 @@ class PromptTrainer(TrainerX):
         """The data set's batches, as features from the bank or as images."""
         cfg = self.cfg
         self.dataset = dataset = build_dataset(cfg)
-        self.tasks = getattr(dataset, "tasks", None) or TaskSet([Task(cfg.DATASET.NAME, dataset.classnames)])
-        self.clip = load_clip(cfg.MODEL.BACKBONE.NAME or "tiny", self._precision(), self.device)
+        tasks = getattr(dataset, "tasks", None) or TaskSet([Task(cfg.DATASET.NAME, dataset.classnames)])
+        self.tasks = tasks.described(cfg.DATASET.TASK_DESCRIPTION) if cfg.DATASET.TASK_DESCRIPTION else tasks
+        model = (cfg.MODEL.BACKBONE.NAME or "tiny", self._precision(), self.device)
+        self.clip = shared("clip", model, lambda: load_clip(*model), most=2)
         if tuple(cfg.INPUT.SIZE) != (self.clip.image_size,) * 2:
             raise UserError(f"INPUT.SIZE is {tuple(cfg.INPUT.SIZE)}: {self.clip.name} takes images of "
                             f"{self.clip.image_size} x {self.clip.image_size}; use its config file")
-        self.bank = FeatureBank(cfg.FEATURES.FOLDER or None, self.clip, seed=cfg.SEED, on_error=cfg.FEATURES.ON_ERROR,
+        prompter = METHODS[self.method][0]
+        self.prompts_images = prompter.prompts_images
+        if self.prompts_images and cfg.FEATURES.MODE == "bank":
+            print(f"{self.method} prompts the image tower: images are encoded at every step, for zero-shot alone from the "
+                  "feature bank")
+        kind = "spatial" if prompter.local_features else "global"
+        self.bank = FeatureBank(cfg.FEATURES.FOLDER or None, self.clip, kind=kind, seed=cfg.SEED,
+                                on_error=cfg.FEATURES.ON_ERROR,
                                 workers=None if cfg.DATALOADER.NUM_WORKERS < 0 else cfg.DATALOADER.NUM_WORKERS)
         self.train_loader_x = self._batches(dataset.train_x, train=True)
         self.train_loader_u = None
@@ -89,15 +112,17 @@ class PromptTrainer(TrainerX):
     def _precision(self) -> str:
         return self.cfg.TRAINER[config.node_name(self.method)].PREC
 
-    def _batches(self, items: list, train: bool) -> Batches:
+    def _batches(self, items: list, train: bool, prompts_images: bool | None = None) -> Batches:
+        """``items`` as features from the bank, or as images, which a method that prompts the image tower needs."""
         cfg = self.cfg
+        prompts_images = self.prompts_images if prompts_images is None else prompts_images
         settings = cfg.DATALOADER.TRAIN_X if train else cfg.DATALOADER.TEST
         sampler = build_sampler(settings.SAMPLER, cfg=cfg, data_source=items, batch_size=settings.BATCH_SIZE,
                                 n_domain=cfg.DATALOADER.TRAIN_X.N_DOMAIN, n_ins=cfg.DATALOADER.TRAIN_X.N_INS)
         transform = build_transform(cfg, is_train=train)
         drop_last = train and len(items) >= settings.BATCH_SIZE
         views = self._views() if train else None
-        if cfg.FEATURES.MODE == "bank":
+        if cfg.FEATURES.MODE == "bank" and not prompts_images:
             return FeatureBatches(items, sampler, settings.BATCH_SIZE, drop_last, views, bank=self.bank,
                                   transform=transform, root=cfg.DATASET.ROOT)
         return ImageBatches(items, sampler, settings.BATCH_SIZE, drop_last, views, transform=transform, seed=cfg.SEED,
@@ -112,27 +137,38 @@ class PromptTrainer(TrainerX):
 
     # -- model --------------------------------------------------------------------------------------------------------
 
+    def method_options(self) -> dict[str, Any]:
+        """Keyword options of ``build_prompter``."""
+        return config.method_options(self.cfg, self.method)
+
     def build_model(self) -> None:
         """Prompter, optimiser and schedule."""
         cfg = self.cfg
         set_random_seed(cfg.SEED)  # the start does not depend on what was drawn while the data was read
-        self.prompter = build_prompter(self.method, self.clip, self.tasks, **config.method_options(cfg, self.method))
+        self.prompter = build_prompter(self.method, self.clip, self.tasks, **self.method_options())
         self.optim = self.sched = None
-        if any(True for _ in self.prompter.parameters()):
+        if self.by_steps and any(True for _ in self.prompter.parameters()):
             self.optim = build_optimizer(self.prompter, cfg.OPTIM)
             self.sched = build_lr_scheduler(self.optim, cfg.OPTIM)
+        self.repeats = self.prompter.reference_steps if cfg.OPTIM.REFERENCE_SCHEDULE else 1
         amp_on_gpu = self.clip.precision == "amp" and self.device.type == "cuda"
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=amp_on_gpu)
         self.register_model("prompt_learner", self.prompter, self.optim, self.sched)
         print(f"{self.method} on {self.clip.name} ({self.clip.precision}, {self.device}): {len(self.tasks)} task(s), "
               f"{self.num_classes} classes, {count_num_param(self.prompter):,} trainable parameters")
 
-    def encode(self, batch: Mapping[str, Any]) -> Tensor:
-        """(B, D) normalised image features of a batch."""
+    def encode(self, batch: Mapping[str, Any], prompter: Prompter | None = None) -> Tensor:
+        """Normalised image features of a batch as ``prompter`` (the trained one) takes them: (B, D), or (B, 1 + M, D)."""
+        prompter = prompter or self.prompter
         with self.watch.section("image"):
-            if "features" in batch:
-                return F.normalize(batch["features"].to(self.device), dim=-1)
-            return self.prompter.encode_image(batch["images"].to(self.device))
+            if "images" in batch:
+                frozen = type(prompter).encode_image is Prompter.encode_image
+                encode = functools.partial(parallel.encode_rows, prompter.encode_image) if frozen else prompter.encode_image
+                return encode(batch["images"].to(self.device))
+            features = batch["features"].to(self.device)
+            if features.dim() > 2 and not prompter.local_features:
+                features = features[:, 0]
+            return prompter.image_features(features)
 
     def forward_backward(self, batch: Mapping[str, Any]) -> dict[str, float]:
         """One training step."""
@@ -141,13 +177,24 @@ class PromptTrainer(TrainerX):
             loss, accuracy = self.prompter.loss(features, labels)
             self.model_zero_grad()
             self.detect_anomaly(loss)
+        with self.watch.section("image" if self.prompts_images else "text"):  # where most of the backward pass is
             self.scaler.scale(loss).backward()
-            self.scaler.step(self.optim)
+            for _ in range(1 if self.clip.precision == "amp" else self.repeats):
+                self.scaler.step(self.optim)
             self.scaler.update()
         self._step_losses.append(loss.item())
         if self.batch_idx + 1 == self.num_batches:
             self.update_lr()
         return {"loss": loss.item(), "acc": accuracy.item()}
+
+    def update_lr(self, names: str | list[str] | None = None) -> None:
+        """Step the schedule at an epoch's end; with ``OPTIM.REFERENCE_SCHEDULE`` as often as the published code does.
+
+        That code registers one optimiser and one schedule under several names and steps them under each: the optimiser
+        takes k steps per batch with the same gradient (one under amp), the schedule k per epoch.
+        """
+        for _ in range(self.repeats):
+            super().update_lr(names)
 
     def detect_anomaly(self, loss: Tensor) -> None:
         """A loss that is not finite ends the run with what to do about it."""
@@ -157,10 +204,16 @@ class PromptTrainer(TrainerX):
 
     # -- training -----------------------------------------------------------------------------------------------------
 
+    def init_writer(self, log_dir: str) -> None:
+        """Open a tensorboard writer, in the first process."""
+        if parallel.is_main():
+            super().init_writer(log_dir)
+
     def before_epoch(self) -> None:
         """Seed from (seed, epoch) and open the epoch's view."""
         digest = hashlib.sha256(f"{self.cfg.SEED} {self.epoch}".encode()).digest()
         set_random_seed(int.from_bytes(digest[:4], "big"))
+        parallel.agree(self.prompter)
         self.train_loader_x.epoch = self.epoch
         if isinstance(self.train_loader_x, FeatureBatches):
             with self.watch.section("image"):
@@ -175,31 +228,47 @@ class PromptTrainer(TrainerX):
         saved, duration = self._last_save
         start = time.monotonic()
         if self.epoch + 1 == self.max_epoch or start - saved >= 20 * duration:
-            header = {"epoch": self.epoch + 1, "seconds": self.watch.seconds(), "curve": self.curve,
-                      "best": self.best_result if self.best_result > float("-inf") else None, "config": self.cfg.dump(),
-                      "data": self._data_digest()}
-            checkpoint.save_run(self.output_dir, self.prompter, self.optim, header)
+            self._save_run(self.epoch + 1)
             self._last_save = (time.monotonic(), time.monotonic() - start)
+
+    def _save_run(self, done: int) -> None:
+        """Keep what a continuation after ``done`` epochs needs."""
+        header = {"epoch": done, "seconds": self.watch.seconds(), "curve": self.curve,
+                  "best": self.best_result if self.best_result > float("-inf") else None, "config": self.cfg.dump(),
+                  "data": self._data_digest(), "source": self.source}
+        if parallel.is_main():
+            checkpoint.save_run(self.output_dir, self.prompter, self.optim, header)
 
     def after_train(self) -> None:
         """Test, then write results.json and print the table."""
+        print("Finished training")  # SoftCPT's result parser waits for this line, Dassl's for "Finish training"
         super().after_train()
         if not self.cfg.TEST.NO_TEST:
-            self.report()
+            self.report(trained=True)
 
-    def report(self) -> None:
-        """Zero-shot beside what was reached, as a table and as results.json."""
-        if "ZeroShot" not in self.results:
-            self.results = {"ZeroShot": self._zero_shot(), **self.results}
-        write_results(Run.of(self), self.output_dir)
+    def report(self, trained: bool) -> None:
+        """Zero-shot beside what was reached, as a table and as results.json; ``trained``: by this very run."""
+        for split in self.splits:
+            if "ZeroShot" not in self.results[split]:
+                self.results[split] = {"ZeroShot": self._zero_shot(split), **self.results[split]}
+        if parallel.is_main():
+            write_results(Run.of(self, trained), self.output_dir)
 
     # -- tests --------------------------------------------------------------------------------------------------------
 
-    @torch.no_grad()
+    @property
+    def splits(self) -> list[str]:
+        """What TEST.SPLIT names, the last being the one that counts; "val" without validation images is test."""
+        return list(dict.fromkeys(self._split(name)[0] for name in _named_splits(self.cfg)))
+
     def test(self, split: str | None = None) -> float:
-        """Test on ``split`` (default TEST.SPLIT; "val" without validation images: test); returns the overall metric."""
+        """Test on ``split``, or on all of :attr:`splits`; returns the (last) overall metric."""
+        return parallel.from_main([self._test_on(name) for name in ([split] if split else self.splits)][-1])
+
+    @torch.no_grad()
+    def _test_on(self, split: str) -> float:
         self.set_model_mode("eval")
-        split, loader = self._split(split or self.cfg.TEST.SPLIT)
+        split, loader = self._split(split)
         print(f"testing on {split}")
         if self.cfg.TEST.EVALUATOR in ("Classification", "ClassificationMT"):
             self.evaluator = ClassificationMT(self.cfg, tasks=self.tasks)
@@ -207,8 +276,9 @@ class PromptTrainer(TrainerX):
         for logits, labels in self._classify(self.prompter, loader):
             self.evaluator.process(logits, labels)
         results = self.evaluator.evaluate()
+        reached = self.results.setdefault(split, {})
         if isinstance(self.evaluator, ClassificationMT):
-            self.results[self.method] = self.evaluator.results
+            reached[self.method] = self.evaluator.results
         for name, value in results.items():
             self.write_scalar(f"{split}/{name}", value, self.epoch)
         return next(iter(results.values()))
@@ -218,16 +288,20 @@ class PromptTrainer(TrainerX):
         return ("val", self.val_loader) if use_val else ("test", self.test_loader)
 
     def _classify(self, prompter: Prompter, loader: Batches) -> Iterator[tuple[Tensor, Tensor]]:
-        """Logits (B, C) and labels (B,) of every batch; classes are encoded once."""
+        """Logits (B, C), right for each image's own task, and labels (B,) of every batch; classes are encoded once."""
         with self.watch.section("text"):
-            classify = prompter.classifier()
+            classify = prompter.own_classifier()
         for batch in loader:
-            yield classify(self.encode(batch)), batch["label"].to(self.device)
+            labels = batch["label"]
+            yield classify(self.encode(batch, prompter), self.tasks.task_of_class[labels]), labels.to(self.device)
 
     @torch.no_grad()
-    def _zero_shot(self) -> list[TaskResult]:
+    def _zero_shot(self, split: str) -> list[TaskResult]:
         """What the frozen model reaches with hand-written prompts."""
-        pairs = self._classify(build_prompter("ZeroShot", self.clip, self.tasks), self._split(self.cfg.TEST.SPLIT)[1])
+        loader = self._split(split)[1]
+        if self.prompts_images:
+            loader = self._batches(loader.items, train=False, prompts_images=False)
+        pairs = self._classify(build_prompter("ZeroShot", self.clip, self.tasks), loader)
         predicted, labels = zip(*((self.tasks.predict(logits, truth).cpu(), truth.cpu()) for logits, truth in pairs))
         return task_results(self.tasks, torch.cat(predicted), torch.cat(labels))
 
@@ -239,31 +313,62 @@ class PromptTrainer(TrainerX):
         best = is_best or model_name.startswith("model-best")
         path = checkpoint.prompt_file(directory, None if best else epoch + 1)
         header = {"method": self.method, "backbone": self.clip.name, "fingerprint": self.clip.fingerprint,
-                  "tasks": list(self.tasks.names), "epoch": epoch + 1, "val_result": val_result}
-        checkpoint.save_tensors(path, self.prompter.reference_state(), header)
+                  "tasks": list(self.tasks.names), "classes": [list(task.class_names) for task in self.tasks],
+                  "options": asdict(self.prompter.options), "epoch": epoch + 1, "val_result": val_result}
+        if parallel.is_main():
+            checkpoint.save_tensors(path, self.prompter.reference_state(), header)
+        parallel.from_main(None)  # who loads it next finds it
         print(f"saved {path}")
 
     def load_model(self, directory: str, epoch: int | None = None) -> None:
         """Load the prompt of ``epoch`` (1-based); None: the best on validation if there is one, else the last.
 
+        It may have been trained on other tasks or classes, where its method can serve these (softcpt/transfer.py).
+        ``directory`` may also hold checkpoints that a published code wrote (softcpt/reference.py).
+
         Raises:
-            UserError: there is no such prompt, or it is of another method, backbone or set of tasks.
+            UserError: there is no such prompt, it is of another method or backbone, or it has nothing for one of the
+                tasks or classes.
         """
+        if not self.learns:
+            return
         if not directory:
             raise UserError("--eval-only: it needs --model-dir with the folder of a training run")
+        if is_reference(directory):
+            found = read_reference(directory, epoch)
+            self.prompter.load_reference_state(found.tensors)
+            self.loaded = {"prompt": directory, "epoch": found.epoch}
+            print(f"loaded {directory} (epoch={found.epoch}); its files do not say for which backbone and classes they are")
+            return
         path = checkpoint.find_prompt(directory, epoch)
         state, header = checkpoint.load_tensors(path)
         if header["fingerprint"] != self.clip.fingerprint:
             raise UserError(f"checkpoint {path}: trained on {header['backbone']}, and this is {self.clip.name} "
                             "(or other weights of that name); use its config file and weights")
-        self.prompter.load_reference_state(state)
-        print(f"loaded {path} (epoch={header['epoch']}, val_result={header['val_result']})")
+        trained = adapt.trained_tasks(header)
+        if adapt.makes_contexts(header, self.prompter):
+            adapt.start_from_names(self.prompter, state, header)
+        else:
+            self.prompter.load_reference_state(state, trained)
+        self.loaded = {"prompt": str(path), "epoch": header["epoch"]}
+        print(f"loaded {path} (epoch={header['epoch']}, val_result={header['val_result']}), trained on {len(trained)} "
+              f"task(s), {trained.num_classes} classes")
+
+    def start_from(self, directory: str, epoch: int | None = None) -> None:
+        """Train on from a prompt that :meth:`load_model` can load; of SoftCPT, from the contexts that it makes.
+
+        That is MVLPT's adaptation of a source prompt to a target task, or to a group of them.
+        """
+        self.load_model(directory, epoch)
+        if self.loaded:
+            self.source = self.loaded | {"digest": checkpoint.digest(self.prompter.reference_state())}
+            self.loaded = None
 
     def _data_digest(self) -> str:
         """A hash of classes and training images (paths below the root): a run continues on the data it began with."""
         root = self.cfg.DATASET.ROOT or getattr(self.dataset, "dataset_dir", "") or "/"
         images = [(os.path.relpath(item.impath, root), item.label) for item in self.dataset.train_x]
-        tasks = [(task.name, task.class_names) for task in self.tasks]
+        tasks = [(task.name, task.class_names, task.description) for task in self.tasks]
         return hashlib.sha256(repr((tasks, images)).encode()).hexdigest()
 
     def resume_model_if_exist(self, directory: str) -> int:
@@ -275,17 +380,20 @@ class PromptTrainer(TrainerX):
             if self.cfg.RESUME:
                 raise
             return 0
-        changed = config.differences(_settings(self.cfg), _settings(self.cfg.load_cfg(header["config"])))
+        changed = config.differences(config.run_settings(self.cfg), config.run_settings(self.cfg.load_cfg(header["config"])))
         if changed:
             raise UserError(f"{directory}: it holds a run with other settings ({'; '.join(changed[:3])}); choose another "
                             "--output-dir, or delete the folder")
         if header["data"] != self._data_digest():
             raise UserError(f"{directory}: it holds a run on other images or classes; choose another --output-dir, or "
                             "delete the folder")
+        if _digest(header.get("source")) != _digest(self.source):
+            raise UserError(f"{directory}: it holds a run that started from another prompt; give its --model-dir, choose "
+                            "another --output-dir, or delete the folder")
         checkpoint.load_run(directory, self.prompter, self.optim)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Detected call of `lr_scheduler.step", UserWarning)
-            for _ in range(header["epoch"]):  # a schedule is a function of the epoch: replayed, not stored
+            for _ in range(header["epoch"] * self.repeats if self.sched else 0):  # a function of the epoch: replayed
                 self.sched.step()
         self.watch, self.curve = Stopwatch(header["seconds"]), header["curve"]
         if header["best"] is not None:
@@ -294,10 +402,9 @@ class PromptTrainer(TrainerX):
         return header["epoch"]
 
 
-def _settings(cfg: Any) -> dict[str, Any]:
-    """What a run's numbers depend on: where files lie and how the run was started is left out."""
-    free = {"OUTPUT_DIR", "RESUME", "VERBOSE"}
-    settings = {key: value for key, value in cfg.items() if key not in free}
-    settings["DATASET"] = {key: value for key, value in cfg.DATASET.items() if key not in ("ROOT", "DRAW_SPLIT")}
-    settings["FEATURES"] = {key: value for key, value in cfg.FEATURES.items() if key != "FOLDER"}
-    return settings
+def _named_splits(cfg: Any) -> list[str]:
+    return cfg.TEST.SPLIT.replace(",", " ").split()
+
+
+def _digest(source: Mapping[str, Any] | None) -> str | None:
+    return source and source["digest"]

@@ -50,7 +50,9 @@ def images(clip: Clip, count: int = 3) -> Tensor:
     return nn.functional.interpolate(coarse, clip.image_size) + fine
 
 
-def packaged(folder: Path, config: dict, kind: type[nn.Module] = CLIP) -> tuple[Path, nn.Module]:
+def packaged(
+    folder: Path, config: dict, kind: type[nn.Module] = CLIP, image_size: int = 64
+) -> tuple[Path, nn.Module]:
     """Write a random model in the layout of the embedded one, its token table as two factors; return both."""
     folder.mkdir()
     with torch.random.fork_rng(devices=[]):
@@ -69,7 +71,7 @@ def packaged(folder: Path, config: dict, kind: type[nn.Module] = CLIP) -> tuple[
     save_file(tensors, folder / f"{folder.name}.safetensors")
     settings = {
         "model_cfg": {**config, "custom_text": kind is CustomTextCLIP},
-        "preprocess": PREPROCESS,
+        "preprocess": {**PREPROCESS, "size": image_size},
         "license": "MIT",
     }
     (folder / f"{folder.name}.json").write_text(json.dumps(settings))

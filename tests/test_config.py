@@ -51,6 +51,15 @@ def test_mistakes_in_a_file_name_the_key_and_the_remedy(tmp_path, text, message)
         config.merge_file(config.default_config(), tmp_path / "mine.yaml")
 
 
+@pytest.mark.parametrize(
+    ("pairs", "message"),
+    [(["OPTIM.LR", "1", "--seed", "2"], "'--seed' stands behind KEY VALUE"), (["OPTIM.LR"], "'OPTIM.LR' has no value")],
+)
+def test_mistakes_on_the_command_line_name_the_word(pairs, message):
+    with pytest.raises(UserError, match=message):
+        config.merge_pairs(config.default_config(), pairs)
+
+
 def test_the_references_keys_are_read_as_ours(tmp_path):
     written(tmp_path, mine="TRAINER: {MTCOOP: {PG_TYPE: linmean, TASK_N_CTX: 3}, COOP: {CSC: true}}")
     cfg = config.default_config()
@@ -58,11 +67,19 @@ def test_the_references_keys_are_read_as_ours(tmp_path):
     assert (cfg.TRAINER.SOFTCPT.GENERATOR, cfg.TRAINER.SOFTCPT.TASK_N_CTX, cfg.TRAINER.COOP.CSC) == ("linmean", 3, True)
 
 
+def test_a_key_that_the_reference_never_reads_is_left_out_and_named(capsys):
+    cfg = config.default_config()
+    config.merge_pairs(cfg, ["TRAINER.MTCOOP.PG_RATIO", "1"])
+    assert config.differences(cfg, config.default_config()) == []
+    assert "PG_RATIO has no effect" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: "/".join(path.parts[-2:]))
 def test_every_trainer_config_is_valid_and_names_its_backbone(path):
     cfg = config.default_config()
     config.merge_file(cfg, path)
     if path.parent.name != "shared":
-        letters = {"rn50": "RN50", "rn101": "RN101", "vit_b32": "ViT-B/32", "vit_b16": "ViT-B/16", "vit_l14": "ViT-L/14"}
+        letters = {"rn50": "RN50", "rn101": "RN101", "vit_b32": "ViT-B/32", "vit_b16": "ViT-B/16",
+                   "vit_l14_336": "ViT-L/14@336px", "vit_l14": "ViT-L/14"}
         expected = next((name for start, name in letters.items() if f"{path.stem}_".startswith(f"{start}_")), "tiny")
         assert cfg.MODEL.BACKBONE.NAME == expected

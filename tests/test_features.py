@@ -165,6 +165,37 @@ def test_half_precision_halves_the_file_and_still_answers_in_fp32(tmp_path, clip
     assert np.load(entries(tmp_path, "half")[0] / "features.npy").dtype == np.float16
 
 
+class SpatialClip(FakeClip):
+    """Four local features behind the pooled one: the pooled one times two to five."""
+
+    places = 4
+
+    def encode_image(self, images, *, spatial=False):
+        pooled = super().encode_image(images)
+        return pooled[:, None] * torch.arange(1, 6)[:, None] if spatial else pooled
+
+
+def test_a_spatial_bank_keeps_local_features_behind_the_pooled_one(tmp_path, images, names):
+    clip = SpatialClip(tmp_path / "encoded")
+    bank = make_bank(tmp_path, clip, kind="spatial")
+    features = bank.features(names, AUGMENT, 0, root=images)
+    pooled = make_bank(tmp_path, clip).features(names, AUGMENT, 0, root=images)
+    assert len(entries(tmp_path)) == 2
+    assert torch.equal(features, pooled[:, None] * torch.arange(1, 6)[:, None])
+    assert encoded_more(clip, lambda: bank.features(names, AUGMENT, 0, root=images)) == 0
+    assert bank.features([], CENTRE).shape == (0, 5, 5)
+
+
+def test_a_damaged_spatial_entry_is_mended(tmp_path, images, names):
+    clip = SpatialClip(tmp_path / "encoded")
+    bank = make_bank(tmp_path, clip, kind="spatial", dtype=torch.float16)
+    original = bank.features(names, CENTRE, root=images).clone()
+    assert np.load(entries(tmp_path)[0] / "features.npy").shape == (COUNT, 5, 5)
+    flip_a_byte(entries(tmp_path)[0])
+    assert encoded_more(clip, lambda: bank.features(names, CENTRE, root=images)) == BLOCK
+    assert torch.equal(bank.features(names, CENTRE, root=images), original)
+
+
 def test_no_images_no_features(tmp_path, clip):
     bank = make_bank(tmp_path, clip)
     assert bank.features([], CENTRE).shape == (0, 5) and bank.missing([], CENTRE) == []
@@ -303,15 +334,19 @@ def test_a_transform_without_a_lasting_description_is_refused(tmp_path, clip, im
 
 
 def test_a_disk_that_is_too_small_is_named_before_the_work(tmp_path, clip, images, names, monkeypatch):
-    monkeypatch.setattr("shutil.disk_usage", lambda path: argparse.Namespace(free=100))
-    with pytest.raises(UserError, match="SOFTCPT_CACHE"):
-        make_bank(tmp_path, clip).features(names, CENTRE, root=images)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: argparse.Namespace(free=COUNT * 5 * 4 * 2))
+    spatial = make_bank(tmp_path, SpatialClip(clip.log), kind="spatial")
+    with pytest.raises(UserError, match="SOFTCPT_CACHE.*FEATURES.MODE online"):
+        spatial.features(names, CENTRE, root=images)
     assert clip.images_encoded == 0
+    assert len(make_bank(tmp_path, clip).features(names, CENTRE, root=images)) == COUNT
 
 
 def test_wrong_settings_are_named(tmp_path, clip):
     with pytest.raises(UserError, match="on_error: 'ignore'"):
         make_bank(tmp_path, clip, on_error="ignore")
+    with pytest.raises(UserError, match="kind 'local'"):
+        make_bank(tmp_path, clip, kind="local")
     with pytest.raises(UserError, match="bfloat16"):
         make_bank(tmp_path, clip, dtype=torch.bfloat16)
 
@@ -340,10 +375,11 @@ def command(tmp_path, *words):
 def test_the_command_lists_verifies_and_removes(tmp_path, clip, images, names, capsys):
     bank = make_bank(tmp_path, clip)
     bank.features(names, CENTRE, root=images)
-    bank.features(names, AUGMENT, 9, root=images)
+    make_bank(tmp_path, SpatialClip(clip.log), kind="spatial").features(names, AUGMENT, 9, root=images)
     assert command(tmp_path, "ls") == 0
     table = capsys.readouterr().out
     assert "2 entries" in table and all(entry.name[:12] in table for entry in entries(tmp_path))
+    assert table.count("  global  ") == table.count("  spatial  ") == 1
     assert command(tmp_path, "verify") == 0
     first, second = entries(tmp_path)
     flip_a_byte(first)

@@ -83,3 +83,22 @@ def test_the_training_loss_encodes_only_present_tasks_and_is_the_same(clip, batc
     everything = prompter.logits(features)
     assert torch.allclose(loss, TASKS.loss(everything, labels), atol=1e-6)
     assert accuracy.item() == pytest.approx(100 * (TASKS.predict(everything, labels) == labels).float().mean().item())
+
+
+def test_deep_image_prompts(clip, batch):
+    golden = load("mvlpt_vpt_deep")
+    prompter = softcpt.build_prompter("VPT", clip, TASKS, n_ctx=4)
+    prompter.load_reference_state(part(golden, "init/"))
+    assert (prompter(batch["images"]) - golden["logits"]).abs().max() < 1e-4
+    optimiser = torch.optim.SGD(prompter.parameters(), lr=0.02, momentum=0.9, weight_decay=5e-4)
+    for step in range(5):
+        optimiser.zero_grad()
+        loss, _ = prompter.loss(prompter.encode_image(batch["images"]), batch["labels"])
+        loss.backward()
+        if step == 0:
+            assert abs(loss.item() - golden["loss"].item()) < 1e-5
+            assert all(close(p.grad, golden[f"grad/{name}"]) for name, p in prompter.named_parameters())
+        optimiser.step()
+    assert (prompter(batch["images"]) - golden["logits_after5"]).abs().max() < 1e-4
+    state = prompter.reference_state()
+    assert all(close(state[name], value) for name, value in part(golden, "after5/").items())

@@ -106,6 +106,13 @@ def test_an_unreadable_file_is_named_in_one_line(tmp_path, name, damage):
     assert error.value.path == str(path) and str(path) in str(error.value) and "\n" not in str(error.value)
 
 
+def test_a_pointer_of_git_lfs_is_told_from_a_damaged_image(tmp_path):
+    path = tmp_path / "image.jpg"
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 12345\n")
+    with pytest.raises(ImageError, match="is a Git LFS pointer, not the image .`git lfs pull` fetches it"):
+        read_image(path)
+
+
 def test_an_unreadable_file_is_named_in_one_line_by_a_loader_process_too(paths):
     truncated_path = paths[3]
     with open(truncated_path, "r+b") as file:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
+from equations import coop_classes, multi_task_loss, softcpt_classes
 from openai_format import random_openai_state_dict
-from oracle import encode_naively
 
 import softcpt
-from softcpt.packing import slot
 
 TASKS = softcpt.TaskSet([
-    softcpt.Task("kinds of fruit", ["red apple", "red apple pie", "kiwi"]),
-    softcpt.Task("road_signs", ["stop sign", "yield"]),
+    softcpt.Task("kinds of fruit", ["red apple", "red apple pie", "kiwi"], description="say which fruit this is"),
+    softcpt.Task("road_signs", ["stop sign", "yield"], description="tell signs at the road apart"),
 ])
 
 
@@ -22,54 +21,15 @@ def clip():
     return softcpt.load_clip(random_openai_state_dict("vit", text_layers=3, seed=3))
 
 
-def symbols(clip, name: str, n_ctx: int, position: str) -> list[int]:
-    name = name.replace("_", " ")
-    words, dot = clip.tokenizer.encode(name), clip.tokenizer.encode(".")
-    slots = [slot(i) for i in range(n_ctx)]
-    half = n_ctx // 2
-    body = {"end": slots + words, "middle": slots[:half] + words + slots[half:], "front": words + slots}[position]
-    return [clip.tokenizer.sot_token_id, *body, *dot, clip.tokenizer.eot_token_id]
-
-
-def features(clip, names, contexts: list[torch.Tensor], position: str) -> torch.Tensor:
-    prompts = [symbols(clip, name, context.shape[0], position) for name, context in zip(names, contexts)]
-    return encode_naively(clip.model, prompts, torch.stack(list(contexts)))
-
-
-def spread(ctx: torch.Tensor, owners: list[int], number: int) -> list[torch.Tensor]:
-    """One context per name: the shared one, or the name's (or its owner's) own."""
-    return [ctx if ctx.dim() == 2 else ctx[owner] for owner in owners[:number]]
-
-
-def softcpt_oracle(clip, p: dict[str, torch.Tensor], o) -> torch.Tensor:
-    names, owners = TASKS.class_names, TASKS.task_of_class.tolist()
-    task = features(clip, TASKS.names, spread(p["task_prompt_learner.ctx"], [0, 1], 2), o.task_position)
-    if o.csc:
-        every = list(range(len(names)))
-        own = features(clip, names, spread(p["class_prompt_learner.ctx"], every, len(names)), o.class_position)
-        inputs = [torch.cat([own[c], task[owners[c]]]) for c in every]
-    else:
-        inputs = [task[owner] for owner in owners]
-    half = clip.embed_dim
-    inputs = [{"lin": x, "linmean": (x[:half] + x[-half:]) / 2, "lincls": x[:half]}[o.generator] for x in inputs]
-    contexts = [(x @ p["prompt_gen.proj"]).reshape(o.n_ctx, -1) for x in inputs]
-    return features(clip, names, contexts, o.position)
-
-
-def coop_oracle(clip, p: dict[str, torch.Tensor], o) -> torch.Tensor:
-    contexts = []
-    for c, owner in enumerate(TASKS.task_of_class.tolist()):
-        ctx = p.get("prompt_learner.ctx", p.get(f"prompt_learner.learners.{owner}.ctx"))
-        local = c if "prompt_learner.ctx" in p else TASKS.to_local(c)[1]
-        contexts.append(ctx if ctx.dim() == 2 else ctx[local])
-    return features(clip, TASKS.class_names, contexts, o.position)
-
-
 CASES = [
     *[(f"SoftCPT-{variant}", {}) for variant in ("NATA", "NATS", "CATA", "CSTA", "CATS", "CSTS")],
     ("SoftCPT-CSTS", {"generator": "linmean", "position": "middle", "n_ctx": 5}),
     ("SoftCPT-CATA", {"generator": "lincls", "class_position": "front", "task_position": "middle"}),
     ("SoftCPT", {"position": "front", "task_n_ctx": 3, "task_position": "front"}),
+    ("SoftCPT-Star", {}),
+    ("SoftCPT-Star", {"csc": True, "class_csc": True, "generator": "linmean"}),
+    ("SoftCPT-NATS", {"task_text": "description"}),
+    *[(f"SoftCPT-{variant}", {"generator": kind, "rank": 5}) for variant in ("NATA", "CATA") for kind in ("lowrank", "mlp")],
     ("CoOp", {}),
     ("CoOp", {"csc": True, "n_ctx": 3}),
     ("CoOp", {"position": "middle", "n_ctx": 5}),
@@ -84,20 +44,16 @@ CASES = [
 def test_logits_and_gradients_are_those_of_the_equations(clip, method, options):
     torch.manual_seed(0)
     prompter = softcpt.build_prompter(method, clip, TASKS, **options)
-    oracle = softcpt_oracle if method.startswith("SoftCPT") else coop_oracle
+    oracle = softcpt_classes if method.startswith("SoftCPT") else coop_classes
     parameters = {name: value.requires_grad_() for name, value in prompter.reference_state().items()}
     images = torch.randn(6, 3, 32, 32)
     labels = torch.tensor([0, 1, 2, 3, 4, 0])
     ours = prompter(images)
-    image_features = F.normalize(clip.encode_image(images), dim=-1)
-    naive = clip.logit_scale.exp() * image_features @ F.normalize(oracle(clip, parameters, prompter.options), dim=-1).t()
+    classes = F.normalize(oracle(clip, TASKS, parameters, prompter.options), dim=-1)
+    naive = clip.logit_scale.exp() * F.normalize(clip.encode_image(images), dim=-1) @ classes.t()
     assert (ours - naive).abs().max() < 1e-4
-    tasks = TASKS.task_of_class[labels]
-    by_hand = sum(
-        F.cross_entropy(naive[tasks == t][:, TASKS.columns(t)], labels[tasks == t] - TASKS.offsets[t], reduction="sum")
-        for t in range(len(TASKS))
-    ) / len(labels)
-    assert abs(TASKS.loss(ours, labels) - by_hand) < 1e-5
+    by_hand = multi_task_loss(TASKS, naive, labels)
+    assert abs(TASKS.loss(ours, labels) - by_hand) < 1e-5 * max(1, by_hand)
     TASKS.loss(ours, labels).backward()
     for (name, parameter), wanted in zip(prompter.named_parameters(), torch.autograd.grad(by_hand, parameters.values())):
         assert (parameter.grad - wanted).norm() <= 1e-4 * wanted.norm(), name

@@ -12,8 +12,16 @@ class ZeroshotCLIP(PromptTrainer):
     """w_c = text("a photo of a {name of c}."), the task's template."""
 
     method = "ZeroShot"
+    learns = False
 
     def train(self) -> None:
         """There is nothing to train: test."""
         self.test()
-        self.report()
+        self.report(trained=False)
+
+
+@TRAINER_REGISTRY.register()
+class ZeroshotCLIP2(ZeroshotCLIP):
+    """The mean over eight templates; CoOp's name for it."""
+
+    method = "ZeroShotEnsemble"

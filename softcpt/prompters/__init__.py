@@ -8,17 +8,36 @@ from typing import Any
 from softcpt.backbone import Clip
 from softcpt.errors import UserError
 from softcpt.prompters.base import Prompter, PromptOptions
+from softcpt.prompters.cocoop import CoCoOp
 from softcpt.prompters.coop import CoOp
+from softcpt.prompters.kgcoop import KgCoOp
+from softcpt.prompters.plot import PLOT
+from softcpt.prompters.probe import LinearProbe
+from softcpt.prompters.prograd import ProGrad
+from softcpt.prompters.prototypes import ProtoNet
 from softcpt.prompters.softcpt import SoftCPT
-from softcpt.prompters.zeroshot import ZeroShot
+from softcpt.prompters.upt import UPT
+from softcpt.prompters.vpt import VPT
+from softcpt.prompters.zeroshot import ZeroShot, ZeroShotEnsemble
 from softcpt.tasks import TaskSet
 
 # SoftCPT's variants: class features N(o) / C(lass) A(gnostic) or S(pecific), then task context A(gnostic) or S(pecific).
 METHODS: dict[str, tuple[type[Prompter], dict[str, Any]]] = {
     "ZeroShot": (ZeroShot, {}),
+    "ZeroShotEnsemble": (ZeroShotEnsemble, {}),
+    "LinearProbe": (LinearProbe, {}),
+    "ProtoNet": (ProtoNet, {}),
     "CoOp": (CoOp, {}),
     "CoOp-MT": (CoOp, {"per_task": False}),
+    "CoCoOp": (CoCoOp, {}),
+    "CoCoOp-MT": (CoCoOp, {"per_task": False}),
+    "KgCoOp": (KgCoOp, {}),
+    "ProGrad": (ProGrad, {}),
+    "PLOT": (PLOT, {}),
+    "VPT": (VPT, {}),
+    "UPT": (UPT, {}),
     "SoftCPT": (SoftCPT, {}),
+    "SoftCPT-Star": (SoftCPT, {"task_text": "none"}),
     "SoftCPT-NATA": (SoftCPT, {}),
     "SoftCPT-NATS": (SoftCPT, {"task_csc": True}),
     "SoftCPT-CATA": (SoftCPT, {"csc": True}),

@@ -5,7 +5,9 @@
     w_c = text([SOS] S_1 ... S_L  name of class c . [EOS]), normalised         class embedding
 
 Trained are U (shared, or one per task) and W. With ``csc``, contexts are made for every class, from [F_c ; F_t], where
-F_c = text([SOS] V_1 ... V_K name of class c . [EOS]) and V is shared or one per class.
+F_c = text([SOS] V_1 ... V_K name of class c . [EOS]) and V is shared or one per class. SoftCPT* is a row of the paper's
+table whose number of parameters fits free vectors F_t; the paper's code does not have it. In place of a task's name a
+longer description can be read, and in place of W a smaller network trained.
 """
 
 from __future__ import annotations
@@ -14,10 +16,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from softcpt.backbone import Clip
-from softcpt.context import ContextGenerator
+from softcpt.context import GENERATORS, ContextGenerator
+from softcpt.errors import UserError
 from softcpt.packing import Layout
 from softcpt.prompters.base import Context, Prompter, PromptOptions, normalise, option
 from softcpt.prompts import init_context, prompt_symbols, words_context
@@ -42,8 +45,10 @@ class SoftCPTOptions(PromptOptions):
     class_csc: bool = option(False, "a class context of its own for every class (CSTA, CSTS)")
     class_position: str = option("end", "place of the class name for class features", POSITIONS,
                                  aliases=("CLASS_TOKEN_POSITION",))
-    generator: str = option("lin", "network from features to contexts", ("lin", "linmean", "lincls"),
-                            aliases=("PG_TYPE",))
+    generator: str = option("lin", "network from features to contexts", GENERATORS, aliases=("PG_TYPE",))
+    rank: int = option(64, "r: inner width of the generators lowrank and mlp")
+    task_text: str = option("name", "what a task's feature is made from: its name, its description, or none: a free "
+                                    "vector per task (SoftCPT*)", ("name", "description", "none"))
 
 
 class SoftCPT(Prompter):
@@ -58,11 +63,37 @@ class SoftCPT(Prompter):
             self.class_prompt_learner, self.class_feature_layout = self._feature_prompts(
                 tasks.class_names, options.class_n_ctx, options.class_ctx_init, options.class_csc,
                 options.class_position)
-        self.task_prompt_learner, self.task_feature_layout = self._feature_prompts(
-            tasks.names, options.task_n_ctx, options.task_ctx_init, options.task_csc, options.task_position)
+        if options.task_text == "none":
+            self.task_embedding = self._free_features()
+        else:
+            self.task_prompt_learner, self.task_feature_layout = self._feature_prompts(
+                self._task_texts(), options.task_n_ctx, options.task_ctx_init, options.task_csc, options.task_position)
         self.prompt_gen = ContextGenerator(options.generator, clip.embed_dim, 2 if options.csc else 1, options.n_ctx,
-                                           clip.text_width).to(clip.device)
+                                           clip.text_width, options.rank).to(clip.device)
         self.layout = self.class_layout(options.n_ctx, options.position, options.csc)
+
+    @property
+    def reference_steps(self) -> int:
+        """The reference registers its one optimiser once per trained module and once for the class names' buffers."""
+        return 4 if self.options.csc else 3
+
+    def _task_texts(self) -> list[str]:
+        if self.options.task_text == "name":
+            return list(self.tasks.names)
+        for task in self.tasks:
+            if not task.description.strip():
+                raise UserError(f"task '{task.name}': it has no description, and task_text is description; give it one "
+                                "(Task(description=...), DATASET.TASK_DESCRIPTION or a task_desc.txt), or use its name")
+        return [task.description.strip().rstrip(".") for task in self.tasks]  # prompts end with a stop of their own
+
+    def _free_features(self) -> nn.Embedding:
+        """F (T, D), free vectors of the length that the features of the bare task names have on average."""
+        clip, names = self.clip, self.tasks.names
+        prompts = [prompt_symbols(clip.tokenizer, name, 0, context_length=clip.context_length) for name in names]
+        with torch.no_grad():
+            features = clip.encode_prompts(Layout(prompts, width=clip.text_width)).float()
+        start = torch.randn(len(self.tasks), clip.embed_dim).to(clip.device) * features.square().mean().sqrt()
+        return nn.Embedding.from_pretrained(start, freeze=False)
 
     def _feature_prompts(self, names: Sequence[str], n_ctx: int, words: str, specific: bool,
                          position: str) -> tuple[Context, Layout]:
@@ -85,23 +116,32 @@ class SoftCPT(Prompter):
         return self.clip.encode_prompts(layout, learner.ctx.reshape(1, *learner.ctx.shape[-2:]), prompts=chosen)
 
     def task_features(self, tasks: Sequence[int] | None = None) -> Tensor:
-        """(T, D) features F_t of the task names, or of ``tasks``."""
+        """(T, D) features F_t of all tasks, or of ``tasks``."""
         chosen = list(range(len(self.tasks)) if tasks is None else tasks)
+        if self.options.task_text == "none":
+            return self.task_embedding.weight[torch.tensor(chosen, device=self.device)]
         return self._features(self.task_prompt_learner, self.task_feature_layout, chosen)
 
-    def contexts(self, tasks: Sequence[int] | None = None) -> Tensor:
-        """Generated contexts (T, L, d); with ``csc`` one per class, (C, L, d)."""
-        tasks = list(range(len(self.tasks)) if tasks is None else sorted(tasks))
+    def contexts(self, tasks: Sequence[int] | None = None, classes: Tensor | None = None) -> Tensor:
+        """Generated contexts (T, L, d); with ``csc`` one per class, (C, L, d). Of ``tasks``, or for ``classes``."""
+        tasks, classes = self.tasks.chosen(tasks, classes)
         features = self.task_features(tasks)
         if self.options.csc:
-            classes = self.tasks.classes_of(tasks)
             own = self._features(self.class_prompt_learner, self.class_feature_layout, classes.tolist())
             place = torch.searchsorted(torch.tensor(tasks), self.tasks.task_of_class[classes])
             features = torch.cat([own, features[place.to(features.device)]], dim=1)
         return self.prompt_gen(features)
 
-    def class_embeddings(self, tasks: Sequence[int] | None = None) -> Tensor:
-        """(C, D), or (C', D) of the classes of ``tasks``."""
-        tasks = list(range(len(self.tasks)) if tasks is None else sorted(tasks))
-        groups = self.tasks.classes_of(tasks).tolist() if self.options.csc else tasks
-        return normalise(self.clip.encode_prompts(self.layout, self.contexts(tasks), groups=groups))
+    def class_embeddings(self, tasks: Sequence[int] | None = None, classes: Tensor | None = None) -> Tensor:
+        """(C, D) or, of the classes of ``tasks`` or of ``classes``, (C', D)."""
+        tasks, own = self.tasks.chosen(tasks, classes)
+        groups = own.tolist() if self.options.csc else tasks
+        return normalise(self.clip.encode_prompts(self.layout, self.contexts(tasks, classes), groups=groups,
+                                                  prompts=classes))
+
+    def rows(self, name: str) -> str:
+        """Specific task contexts are (T, M, d), specific class contexts (C, K, d), free features (T, D)."""
+        if name == "task_embedding.weight":
+            return "task"
+        specific = name.endswith(".ctx") and self.get_parameter(name).dim() == 3
+        return name.split("_")[0] if specific else ""

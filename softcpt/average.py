@@ -1,0 +1,65 @@
+"""``python -m softcpt average``: the mean of several runs' prompts, as MVLPT's source prompts are of those of three seeds."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from softcpt import checkpoint
+from softcpt.errors import UserError
+
+# What prompts must have in common for their tensors to mean the same.
+_COMMON = ("method", "backbone", "fingerprint", "tasks", "classes", "options")
+
+
+def average(runs: Sequence[str | Path], folder: str | Path, epoch: int | None = None) -> Path:
+    """Write the mean of every tensor of the runs' prompts into ``folder``, which ``--model-dir`` then takes.
+
+    Args:
+        runs: folders of runs that differ in their seeds.
+        folder: of the mean, which is kept as a run's best prompt.
+        epoch: of all runs; None: of each the best on validation, else the last.
+
+    Raises:
+        UserError: there are no prompts, or they are of different methods, backbones, tasks or options.
+    """
+    paths = [checkpoint.find_prompt(run, epoch) for run in runs]
+    if len(paths) < 2:
+        raise UserError(f"average: {len(paths)} run given; give two or more, or a folder with seed1, seed2, ... in it")
+    states, headers = zip(*map(checkpoint.load_tensors, paths))
+    for path, header in zip(paths, headers):
+        other = next((name for name in _COMMON if header.get(name) != headers[0].get(name)), None)
+        if other:
+            raise UserError(f"checkpoint {path}: its {other} is not that of {paths[0]}; average runs that differ in "
+                            "nothing but the seed")
+    mean = {name: torch.stack([state[name].double() for state in states]).mean(dim=0).to(tensor.dtype)
+            for name, tensor in states[0].items()}
+    about: dict[str, Any] = {"epoch": sum(header["epoch"] for header in headers) // len(headers), "val_result": None}
+    if all(header["val_result"] is not None for header in headers):
+        about["val_result"] = sum(header["val_result"] for header in headers) / len(headers)
+    about["average_of"] = [os.path.relpath(path, folder) for path in paths]
+    target = checkpoint.prompt_file(folder, None)
+    checkpoint.save_tensors(target, mean, headers[0] | about)
+    return target
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments to ``parser``."""
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN_FOLDER",
+                        help="output folders of training runs, or one folder with them as seed1, seed2, ...")
+    parser.add_argument("--output-dir", type=Path, help="folder of the mean (default: the one that the runs are in)")
+    parser.add_argument("--load-epoch", type=int, help="epoch of the prompts (default: best on validation, else the last)")
+
+
+def main(args: argparse.Namespace) -> None:
+    """Do what ``args`` (of :func:`add_arguments`) say."""
+    runs = args.runs
+    if len(runs) == 1:
+        runs = sorted(runs[0].glob("seed*/")) or runs
+    path = average(runs, args.output_dir or runs[0].absolute().parent, args.load_epoch)
+    print(f"saved {path}, the mean of {len(runs)} prompts: {', '.join(str(run) for run in runs)}")

@@ -1,0 +1,41 @@
+"""The trainer of methods that are fitted to image features at once, task by task, in place of epochs."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from softcpt.trainer import PromptTrainer
+
+
+class FittingTrainer(PromptTrainer):
+    """Fits a :class:`softcpt.prompters.fitted.Fitted` to features of the test-time transform.
+
+    The images are the few-shot draw that the other methods train on; the published linear-probe scripts draw their own,
+    with numpy. What was fitted is kept after each task, so a run that was stopped goes on with the next one.
+    """
+
+    by_steps = False
+
+    def train(self) -> None:
+        """Fit every task, save, test."""
+        self.before_train()
+        if self.start_epoch < len(self.tasks):
+            splits = [self.dataset.train_x, self.dataset.val or []][: 2 if self.prompter.uses_validation else 1]
+            images = [tensor for items in splits for tensor in self._features(items)]
+            for task in tqdm(range(self.start_epoch, len(self.tasks)), "tasks"):
+                for name, chosen in self.prompter.fit(*images, tasks=[task]).items():
+                    tqdm.write(f"{name}: " + ", ".join(f"{key} {value:.4g}" for key, value in chosen.items()))
+                self._save_run(task + 1)
+        self.save_model(0, self.output_dir)
+        self.after_train()
+
+    @torch.no_grad()
+    def _features(self, items: list) -> tuple[Tensor, Tensor]:
+        """(N, D) features and (N,) labels of images under the test-time transform."""
+        loader = self._batches(items, train=False) if items else []
+        batches = [(self.encode(batch).cpu(), batch["label"]) for batch in loader]
+        empty = (torch.empty(0, self.clip.embed_dim), torch.empty(0, dtype=torch.long))
+        features, labels = zip(empty, *batches)
+        return torch.cat(features), torch.cat(labels)

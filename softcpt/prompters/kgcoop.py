@@ -1,0 +1,53 @@
+"""KgCoOp: CoOp held near the hand-written prompts (Yao et al. 2023, arXiv 2303.13283).
+
+    L = CE + lambda * (1 - mean over classes of cos(w_c, z_c)),   z_c = text(the task's template with the name of c)
+
+The mean is over the classes encoded: those of the tasks with an image in the batch. The paper writes the squared distance
+|w_c - z_c|^2, twice as much for vectors of unit length; this is the published code's form, and lambda = 8 is its runs'.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from softcpt.backbone import Clip
+from softcpt.prompters.base import option
+from softcpt.prompters.coop import CoOp, CoOpOptions
+from softcpt.prompters.zeroshot import ZeroShot, ZeroShotOptions
+from softcpt.tasks import TaskSet
+
+
+@dataclass
+class KgCoOpOptions(CoOpOptions):
+    """Options of KgCoOp; the defaults are those of its published runs."""
+
+    n_ctx: int = option(4, "context vectors, without ctx_init")
+    ctx_init: str = option("a photo of a", "words whose embeddings the context starts from; their number replaces n_ctx")
+    weight: float = option(8.0, "lambda: weight of the distance to the hand-written prompts", aliases=("W",))
+
+
+class KgCoOp(CoOp):
+    """CoOp with another loss.
+
+    Attributes:
+        hand_written: zero-shot CLIP, whose class embeddings z are fixed.
+    """
+
+    Options = KgCoOpOptions
+    # Parts of its published prompt learner that no output depends on.
+    not_trained = (*CoOp.not_trained, "bias_vectors", "meta_net.linear1.weight", "meta_net.linear1.bias")
+
+    def __init__(self, clip: Clip, tasks: TaskSet, options: KgCoOpOptions):
+        super().__init__(clip, tasks, options)
+        self.hand_written = ZeroShot(clip, tasks, ZeroShotOptions(max_text_tokens=options.max_text_tokens))
+
+    def loss(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Cross-entropy plus lambda times the mean cosine distance, and the accuracy in %."""
+        present, classes = self.tasks.chosen(self.tasks.present(labels))
+        embeddings = self.class_embeddings(present)
+        logits = self.clip.logit_scale.exp() * features @ embeddings.t()
+        loss, accuracy = self.task_loss(logits, labels, classes)
+        cosine = (embeddings * self.hand_written.class_embeddings(present)).sum(dim=1)
+        return loss + self.options.weight * (1 - cosine.mean()), accuracy

@@ -1,0 +1,14 @@
+"""KgCoOp: CoOp held near the hand-written prompts (arXiv 2303.13283); softcpt/prompters/kgcoop.py."""
+
+from __future__ import annotations
+
+from dassl.engine import TRAINER_REGISTRY
+
+from softcpt.trainer import PromptTrainer
+
+
+@TRAINER_REGISTRY.register()
+class KgCoOp(PromptTrainer):
+    """CoOp with the distance to the hand-written prompts in its loss; trained is v, a set for every task."""
+
+    method = "KgCoOp"
