@@ -54,7 +54,9 @@ setup(
     package_dir=FOLDERS,
     package_data={
         "softcpt": [f"assets/{name}" for name in files_below("softcpt/assets")]
-        + [f"dassl/builtin/{name}" for name in files_below("softcpt/dassl/builtin") if name.endswith(".py")],
+        + [f"dassl/builtin/{name}" for name in files_below("softcpt/dassl/builtin") if name.endswith(".py")]
+        + ["report/published.json"]
+        + [f"report/page/{name}" for name in files_below("softcpt/report/page")],
         "softcpt.configs": files_below("configs"),
     },
     install_requires=REQUIREMENTS,

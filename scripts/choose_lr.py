@@ -35,7 +35,8 @@ def main() -> None:
             overall = json.loads((folder / "results.json").read_text(encoding="utf-8"))["overall"]
             reached.append(overall[next(method for method in overall if method != "ZeroShot")]["overall_metric"])
         rows.append([rate, *reached, sum(reached) / len(reached)])
-    print(tabulate(rows, ["learning rate", *(f"seed {seed}" for seed in args.seeds), "mean"], floatfmt=".2f"))
+    head = ["learning rate", *(f"seed {seed}" for seed in args.seeds), "mean"]
+    print(tabulate(rows, head, floatfmt=("g", *[".2f"] * (len(head) - 1))))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,115 @@
+"""Methods against each other on the same tasks, split, seeds and views."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from softcpt.report.benchmark import Benchmark, is_zero_shot
+from softcpt.report.statistics import Paired, average_ranks, holm, paired
+
+Unit = tuple[int, int, str]  # shots, seed, task
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """``a`` against ``b``.
+
+    Attributes:
+        units: over tasks x seeds (x shots).
+        tasks: over tasks, each the mean of its units: few independent units, hence the cautious test.
+        t_test, wilcoxon, wilcoxon_tasks: p-values, corrected by Holm over all comparisons of the table.
+    """
+
+    a: str
+    b: str
+    units: Paired
+    tasks: Paired
+    t_test: float | None = None
+    wilcoxon: float | None = None
+    wilcoxon_tasks: float | None = None
+
+
+@dataclass(frozen=True)
+class Contest:
+    """All pairs of a benchmark's methods at one number of shots (None: all of them together).
+
+    Attributes:
+        ranks: average rank by method, the best first, over the ``ranked`` units that all methods have.
+        friedman: p-value of "all ranks are equal".
+    """
+
+    classes: str
+    shots: int | None
+    comparisons: list[Comparison]
+    ranks: dict[str, float]
+    ranked: int
+    friedman: float | None
+
+
+def contests(benchmark: Benchmark) -> list[Contest]:
+    """At all numbers of shots together, then at each, for every kind of classes."""
+    found = []
+    for classes in benchmark.classes():
+        shots = benchmark.shots(classes)
+        for each in [None, *shots] if len(shots) > 1 else shots:
+            found.append(contest(benchmark, each, classes))
+    return [each for each in found if each]
+
+
+def contest(benchmark: Benchmark, shots: int | None = None, classes: str = "all") -> Contest | None:
+    """Compare all methods whose runs are verified; None with fewer than two of them."""
+    settings = benchmark.shots(classes) if shots is None else [shots]
+    values = {method: _units(benchmark, method, settings, classes)
+              for method in benchmark.methods(classes) if benchmark.verified(method)}
+    values = {method: units for method, units in values.items() if units}
+    if len(values) < 2:
+        return None
+    ranks, ranked, friedman = _ranks(values)
+    order = sorted(values, key=lambda method: ranks.get(method, 0.0))
+    pairs = [found for a, b in combinations(order, 2) if (found := _compare(a, b, values[a], values[b]))]
+    return Contest(classes, shots, _corrected(pairs), {method: ranks[method] for method in order if method in ranks}, ranked,
+                   friedman)
+
+
+def _units(benchmark: Benchmark, method: str, settings: list[int], classes: str) -> dict[Unit, float]:
+    """Zero-shot stands at every number of shots; a seed it was not run with has the figure of the others if it is one."""
+    found: dict[Unit, float] = {}
+    for shots in settings:
+        for task in benchmark.tasks:
+            values = benchmark.values(method, shots, task, classes)
+            if is_zero_shot(method) and len(set(values.values())) == 1:
+                values = dict.fromkeys(benchmark.seeds(classes), next(iter(values.values())))
+            found |= {(shots, seed, task): value for seed, value in values.items()}
+    return found
+
+
+def _compare(a: str, b: str, of_a: Mapping[Unit, float], of_b: Mapping[Unit, float]) -> Comparison | None:
+    by_task: dict[str, list[float]] = defaultdict(list)
+    for unit, value in of_a.items():
+        if unit in of_b:
+            by_task[unit[2]].append(value - of_b[unit])
+    if not by_task:
+        return None
+    return Comparison(a, b, paired([d for mine in by_task.values() for d in mine]),
+                      paired([float(np.mean(mine)) for mine in by_task.values()]))
+
+
+def _corrected(pairs: list[Comparison]) -> list[Comparison]:
+    t_tests = holm([pair.units.t_test for pair in pairs])
+    wilcoxons = holm([pair.units.wilcoxon for pair in pairs])
+    tasks = holm([pair.tasks.wilcoxon for pair in pairs])
+    return [Comparison(pair.a, pair.b, pair.units, pair.tasks, *corrected)
+            for pair, *corrected in zip(pairs, t_tests, wilcoxons, tasks)]
+
+
+def _ranks(values: Mapping[str, Mapping[Unit, float]]) -> tuple[dict[str, float], int, float | None]:
+    common = sorted(set.intersection(*(set(units) for units in values.values())))
+    if not common:
+        return {}, 0, None
+    ranks, friedman = average_ranks(np.array([[units[unit] for units in values.values()] for unit in common]))
+    return dict(zip(values, map(float, ranks))), len(common), friedman
