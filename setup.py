@@ -29,7 +29,8 @@ EXTRAS = {
     "tensorboard": ["tensorboard>=2.12"],  # event files beside log.txt
     "kaggle": ["kagglehub>=0.3"],  # data sets on Kaggle, with the user's credentials
     "build": ["resvg-py>=0.3", "transformers>=4.40"],  # scripts/build_emoji44.py and build_tiny.py: SVG, MiniLM
-    "test": ["pytest>=7.4", "pytest-xdist>=3.3", "hypothesis>=6.80"],
+    "report": ["matplotlib>=3.6"],  # the report's plots, benchmarks/plot.py
+    "test": ["pytest>=7.4", "pytest-xdist>=3.3", "hypothesis>=6.80", "matplotlib>=3.6", "selenium>=4.10"],
 }
 
 
