@@ -2,10 +2,12 @@
 # Zero-shot, CoOp and SoftCPT under identical settings, side by side in the last table.
 #
 #   scripts/compare.sh                     the embedded benchmark and model
-#   scripts/compare.sh [flags of train.py] the same for another data set, seed or KEY VALUE pairs, without --trainer
+#   scripts/compare.sh [flags] [KEY VALUE ...]
+#   scripts/compare.sh --data plant6 --config rn50_ep50 --shots 1 4 16 --seeds 1 2 3 --root /path/to/data
+#
+# Flags are those of `python -m softcpt grid` (--methods, --data, --config, --shots, --seeds, --backbone, --workers, --launcher,
+# --output, --list, ...). Data sets are looked for below $DATA, or --root. What is done already is not run again.
 set -euo pipefail
-if [[ "${1:-}" == "--help" ]]; then sed -n '2,5s/^# \{0,1\}//p' "$0"; exit 0; fi
-here="$(cd "$(dirname "$0")/.." && pwd)"
-for trainer in ZeroshotCLIP CoOp SoftCPT; do
-    python "$here/train.py" --trainer "$trainer" "$@"
-done
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+help_if_asked "$@"
+grid --methods ZeroshotCLIP CoOp SoftCPT --layout "{dataset}/{trainer}/{config}_{shots}shots{mark}/seed{seed}" "$@"

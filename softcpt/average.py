@@ -1,4 +1,4 @@
-"""``python -m softcpt average``: the mean of several runs' prompts, as MVLPT's source prompts are of those of three seeds."""
+"""``python -m softcpt average``: the mean of several runs' prompts, as of MVLPT's source prompts over seeds."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN_FOLDER",
                         help="output folders of training runs, or one folder with them as seed1, seed2, ...")
     parser.add_argument("--output-dir", type=Path, help="folder of the mean (default: the one that the runs are in)")
-    parser.add_argument("--load-epoch", type=int, help="epoch of the prompts (default: best on validation, else the last)")
+    parser.add_argument("--load-epoch", type=int, help="epoch of the prompts (default: best on validation, else last)")
 
 
 def main(args: argparse.Namespace) -> None:

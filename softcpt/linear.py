@@ -17,7 +17,7 @@ from torch import Tensor
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """x (..., n) -> x @ weight.T + bias (..., m), for a frozen ``weight`` (m, n) and ``bias`` (m,): they get no gradient."""
+    """x (..., n) -> x @ weight.T + bias (..., m); ``weight`` (m, n) and ``bias`` (m,) are frozen and get no gradient."""
     plain = x.dtype != torch.float32 or x.device.type != "cpu" or torch.is_autocast_enabled("cpu") or x.numel() == 0
     if plain or not _onednn_is_faster():
         return F.linear(x, weight, bias)

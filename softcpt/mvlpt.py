@@ -83,7 +83,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--shots", type=int, help="training images per class (DATASET.NUM_SHOTS)")
     add("--multi-task-label_pertask", "--multi-task-label-pertask", action="store_true", dest="label_pertask",
         help="MVLPT: softmax over the classes of the image's own task, not over all")
-    add("--multi-task-evalkey", default="", help="MVLPT: the task whose metric chooses the best prompt (default: average)")
+    add("--multi-task-evalkey", default="", help="MVLPT: the task whose metric counts (default: average)")
     for name, (text, kind) in _ALWAYS_SO.items():
         add(name, help=f"accepted for MVLPT's scripts: {text}", **kind)
 
@@ -97,8 +97,8 @@ def merge_flags(cfg: CfgNode, args: argparse.Namespace) -> None:
     own = {"--multi-task-label_pertask": args.label_pertask, "--multi-task-evalkey": args.multi_task_evalkey}
     for flag, given in own.items():
         if given and args.trainer != "MVLPT":
-            raise UserError(f"{flag}: it is for --trainer MVLPT; with {args.trainer} leave it out (its option SOFTMAX says "
-                            "which classes are told apart)")
+            raise UserError(f"{flag}: it is for --trainer MVLPT; with {args.trainer} leave it out (its option SOFTMAX "
+                            "says which classes are told apart)")
     cfg.DATASET.DATASET = args.dataset or cfg.DATASET.DATASET
     cfg.DATASET.NUM_SHOTS = cfg.DATASET.NUM_SHOTS if args.shots is None else args.shots
     cfg.DATASET.MULTITASK_LABEL_PERTASK |= args.label_pertask
@@ -106,7 +106,7 @@ def merge_flags(cfg: CfgNode, args: argparse.Namespace) -> None:
 
 
 def marks(args: argparse.Namespace) -> list[tuple[str, str]]:
-    """What in the flags of :func:`add_flags` makes a run another one, beside the name of a single data set and shots."""
+    """What in the flags of :func:`add_flags` makes another run, beside the shots and the name of a single data set."""
     return [
         (name, str(value))
         for name, value in (("--dataset", args.dataset if "," in args.dataset else ""),
@@ -150,7 +150,7 @@ def method_and_options(cfg: CfgNode) -> tuple[str, dict[str, Any]]:
         return "CoCoOp-MT", options | {"n_ctx": cocoop.N_CTX, "ctx_init": cocoop.CTX_INIT}
     if kinds == ("VPT", "COOP"):
         if vpt.PROJECT > 0:
-            raise UserError(f"TRAINER.MVLPT.VPT.PROJECT is {vpt.PROJECT}: with COOP.N_CTX the network of PROJECT_METHOD "
+            raise UserError(f"TRAINER.MVLPT.VPT.PROJECT is {vpt.PROJECT}: with COOP.N_CTX PROJECT_METHOD's network "
                             "brings image prompts to their width; leave it at -1")
         return "UPT", options | text | image | {"visual_n_ctx": vpt.N_CTX, "project": node.PROJECT_METHOD,
                                                 "project_dim": node.PROJECT_DIM, "mix": node.MIX}
@@ -172,8 +172,9 @@ def counting_task(cfg: CfgNode, tasks: TaskSet) -> str | None:
     if key in tasks.names or key in members:
         return key if key in tasks.names else tasks.names[members.index(key)]
     near = difflib.get_close_matches(key, tasks.names, 1)
-    raise UserError(f"DATASET.MULTITASK_EVALKEY is '{key}': no such task" + (f", did you mean '{near[0]}'?" if near else "")
-                    + f"; give average, or one of {', '.join(tasks.names)}")
+    hint = f", did you mean '{near[0]}'?" if near else ""
+    raise UserError(f"DATASET.MULTITASK_EVALKEY is '{key}': no such task{hint}; give average, or one of "
+                    f"{', '.join(tasks.names)}")
 
 
 def _get(cfg: CfgNode, key: str) -> Any:

@@ -122,6 +122,20 @@ def encode_rows(encode: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
         return _Gathered.apply(encode(images[shares[dist.get_rank()].to(images.device)]), shares)
 
 
+def encode_prompted(encode: Callable[[Tensor, Tensor], Tensor], images: Tensor, prompts: Tensor) -> Tensor:
+    """``encode(images, prompts)`` (B, D), with the images (B, 3, H, W) divided among the processes.
+
+    Prompts (L, 1 or B, N, d), for all images or for each its own, have the gradient of all of them.
+    """
+    if count() == 1 or len(images) < count():
+        return encode(images, prompts)
+    shares = list(torch.arange(len(images)).tensor_split(count()))
+    mine = shares[dist.get_rank()].to(images.device)
+    prompts = _AddedUp.apply(prompts)
+    own = encode(images[mine], prompts if prompts.shape[1] == 1 else prompts[:, mine])
+    return _Gathered.apply(own, shares)
+
+
 def _shares(layout: Layout, chosen: Tensor, size: int) -> list[Tensor]:
     """For each process the places in ``chosen`` (N',) of its prompts, ascending.
 

@@ -107,8 +107,8 @@ def open_vit(visual: nn.Module) -> Vit:
     trunk = getattr(visual, "trunk", None)
     if isinstance(visual, TimmModel) and type(trunk) is TimmVisionTransformer and _is_plain(trunk):
         return _timm_vit(visual)
-    raise UserError(f"image tower {type(trunk or visual).__name__}: image prompts are tokens of a plain ViT, which it is "
-                    "not; choose one, such as ViT-B/32, ViT-B/16 or ViT-L/14, or a method that prompts the text tower only")
+    raise UserError(f"image tower {type(trunk or visual).__name__}: image prompts are tokens of a plain ViT, which it "
+                    "is not; choose one, such as ViT-B/32, ViT-B/16 or ViT-L/14, or a method that prompts text alone")
 
 
 def _open_clip_vit(visual: VisionTransformer) -> Vit:

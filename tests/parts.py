@@ -39,6 +39,8 @@ def prompt(folder: Path) -> dict[str, torch.Tensor]:
 class Parts(DatasetBase):
     """Squares of one colour per class: three tasks, any part of them."""
 
+    dataset_dir = "generated"  # so that `data list` does not take it for an embedded one and make it
+
     tasks = TaskSet([
         Task("flower", ["rose", "tulip", "sunflower"]), Task("land use", ["Forest", "Sea or Lake"]),
         Task("fruit", ["plum", "lime"]),

@@ -1,4 +1,4 @@
-"""An image tower with prompts in plain PyTorch, as the published code lays it out, and five steps of a method on images."""
+"""An image tower with prompts in plain PyTorch, laid out as in the published code; five steps of a method on images."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Statement = Callable[[State, Tensor], tuple[Tensor, Tensor]]
 
 
 def image_features(visual: nn.Module, images: Tensor, first: Tensor, further: Tensor | None) -> Tensor:
-    """(B, D) features of OpenAI's ViT with prompts (1 or B, N, d), and (L - 1, 1 or B, N, d), behind the class token."""
+    """(B, D) features of OpenAI's ViT with prompts (1 or B, N, d) and (L - 1, 1 or B, N, d) behind the class token."""
     x = visual.conv1(images).flatten(2).transpose(1, 2)
     x = torch.cat([visual.class_embedding.expand(len(x), 1, -1), x], dim=1) + visual.positional_embedding
     x = with_prompts(visual.transformer.resblocks, visual.ln_pre(x), first, further)
@@ -34,7 +34,8 @@ def with_prompts(blocks: nn.ModuleList, x: Tensor, first: Tensor, further: Tenso
     return torch.cat([x[:, :1], x[:, 1 + n :]], dim=1)
 
 
-def five_steps_agree(prompter: softcpt.Prompter, statement: Statement, loss_of: Callable, tolerance: float = 1e-8) -> None:
+def five_steps_agree(prompter: softcpt.Prompter, statement: Statement, loss_of: Callable,
+                     tolerance: float = 1e-8) -> None:
     """Logits, loss and gradients of the first step, and the parameters after five, are those of the statement."""
     generator = torch.Generator().manual_seed(2)
     images = torch.randn(5, 3, 32, 32, generator=generator, dtype=torch.float64)

@@ -99,9 +99,8 @@ def test_one_data_set_can_be_named_by_the_flag_too(tmp_path):
         assert cfg.DATASET.NAME in ("Toy", "MultiTask")
         return cfg.OUTPUT_DIR
 
-    folders = [folder("--dataset", "Toy"), folder("--dataset", "Toy,Parts"), folder("--dataset", "Toy,Other"),
-               folder("--dataset", "Toy", "--model-dir", "source"), folder("--dataset", "Toy", "--multi-task-evalkey", "x")]
-    assert len(set(folders)) == 5
+    runs = [["Toy"], ["Toy,Parts"], ["Toy,Other"], ["Toy", "--model-dir", "source"], ["Toy", "--multi-task-evalkey", "x"]]
+    assert len({folder("--dataset", *flags) for flags in runs}) == len(runs)
 
 
 # -- equations ---------------------------------------------------------------------------------------------------------
@@ -210,7 +209,8 @@ def test_contexts_that_softcpt_makes_for_classes_start_a_context_per_class_or_th
     run(tmp_path, "CoOp", "classes", *begin, "TRAINER.COOP.CSC", "True")
     run(tmp_path, "CoOp", "tasks", *begin)
     of_classes, of_tasks = starts[-2:]
-    assert torch.allclose(of_classes["prompt_learner.learners.1.ctx"].mean(dim=0), of_tasks["prompt_learner.learners.1.ctx"])
+    name = "prompt_learner.learners.1.ctx"
+    assert torch.allclose(of_classes[name].mean(dim=0), of_tasks[name])
 
 
 def test_a_softcpt_prompt_of_another_form_is_refused(tmp_path, capsys):

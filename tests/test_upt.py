@@ -126,14 +126,14 @@ def test_checkpoints_of_the_published_code_load(clip):
     prompter = build("UPT", clip, TASKS, n_ctx=2, project_dim=20)
     state = prompter.reference_state()
     names = {name.removeprefix("prompt_learner.") for name in state}
-    block = {f"mvlpt_proj.resblocks.0.{part}.{kind}" for part in ("attn.out_proj", "ln_1", "mlp.c_fc", "mlp.c_proj", "ln_2")
-             for kind in ("weight", "bias")}
+    parts = ("attn.out_proj", "ln_1", "mlp.c_fc", "mlp.c_proj", "ln_2")
+    block = {f"mvlpt_proj.resblocks.0.{part}.{kind}" for part in parts for kind in ("weight", "bias")}
     pairs = {f"mvlpt_proj_ctx_{tower}_{end}.{kind}" for tower in ("coop", "vpt") for end in ("pre", "post")
              for kind in ("weight", "bias")}
     assert names == {"ctx", "vpt_embeddings", "vpt_embeddings_deep", *block, *pairs,
                      "mvlpt_proj.resblocks.0.attn.in_proj_weight", "mvlpt_proj.resblocks.0.attn.in_proj_bias"}
     other = build("UPT", clip, TASKS, n_ctx=2, project_dim=20)
-    buffers = {"prompt_learner.token_prefix": torch.zeros(8, 1, 128), "prompt_learner.token_suffix": torch.zeros(8, 9, 128)}
+    buffers = {f"prompt_learner.token_{part}": torch.zeros(8, 5, 128) for part in ("prefix", "suffix")}
     other.load_reference_state({name: value + 1 for name, value in state.items()} | buffers)
     assert torch.equal(other.prompt_learner.ctx, prompter.prompt_learner.ctx + 1)
 

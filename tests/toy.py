@@ -30,6 +30,8 @@ DATALOADER: {TRAIN_X: {BATCH_SIZE: 8}, TEST: {BATCH_SIZE: 10}, NUM_WORKERS: 0}
 class Toy(DatasetBase):
     """Squares of five colours with noise: three classes of one task, two of another."""
 
+    dataset_dir = "generated"  # so that `data list` does not take it for an embedded one and make it
+
     def __init__(self, cfg):
         self.tasks = TaskSet([Task("flower", ["rose", "tulip", "sunflower"]), Task("land use", ["Forest", "Sea or Lake"])])
         folder = Path(cfg.DATASET.ROOT)

@@ -12,7 +12,7 @@ from softcpt.trainer import PromptTrainer
 
 @TRAINER_REGISTRY.register()
 class MVLPT(PromptTrainer):
-    """One prompt for all tasks, whose classes share a softmax; ``method`` is what the published code's keys describe."""
+    """One prompt for all tasks, whose classes share a softmax; ``method`` is what the published keys describe."""
 
     def check_cfg(self, cfg: Any) -> None:
         """Refuse settings that do not fit; called first by Dassl."""

@@ -26,8 +26,8 @@ from softcpt.tasks import Task
 class CoCoOpOptions(CoOpOptions):
     """Options of CoCoOp. Its published runs have 4 vectors that start from "a photo of a"."""
 
-    max_text_tokens: int = option(8192, "encode at most this many tokens at once, and compute them again in the backward "
-                                        "pass: bounds memory, as every image has prompts of its own (0: no bound)")
+    max_text_tokens: int = option(8192, "encode at most this many tokens at once, and compute them again in the "
+                                        "backward pass: every image has prompts of its own (0: no bound)")
 
 
 class ConditionalContext(Context):

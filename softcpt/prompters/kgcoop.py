@@ -2,8 +2,9 @@
 
     L = CE + lambda * (1 - mean over classes of cos(w_c, z_c)),   z_c = text(the task's template with the name of c)
 
-The mean is over the classes encoded: those of the tasks with an image in the batch. The paper writes the squared distance
-|w_c - z_c|^2, twice as much for vectors of unit length; this is the published code's form, and lambda = 8 is its runs'.
+The mean is over the classes encoded: those of the tasks with an image in the batch. The paper writes the squared
+distance |w_c - z_c|^2, twice as much for vectors of unit length; this is the published code's form, and lambda = 8 is
+that of its runs.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ class KgCoOpOptions(CoOpOptions):
     """Options of KgCoOp; the defaults are those of its published runs."""
 
     n_ctx: int = option(4, "context vectors, without ctx_init")
-    ctx_init: str = option("a photo of a", "words whose embeddings the context starts from; their number replaces n_ctx")
+    ctx_init: str = option("a photo of a", "words whose embeddings the context starts from; their number replaces "
+                                           "n_ctx")
     weight: float = option(8.0, "lambda: weight of the distance to the hand-written prompts", aliases=("W",))
 
 

@@ -32,8 +32,8 @@ class ProGradOptions(CoOpOptions):
     """Options of ProGrad; the defaults are those of its published runs."""
 
     ctx_init: str = option("template", "words whose embeddings the context starts from; their number replaces n_ctx. "
-                                       "template: n_ctx vectors that end with the words of the task's template in front "
-                                       "of the name, zeros before them")
+                                       "template: n_ctx vectors that end with the words of the task's template in "
+                                       "front of the name, zeros before them")
     projection: float = option(1.0, "lambda: share of the conflicting part of the gradient that is taken out",
                                aliases=("LAMBDA",))
     temperature: float = option(1.0, "T: temperature of the distillation term", aliases=("T",))
@@ -63,13 +63,13 @@ class ProGrad(CoOp):
             return super().initial_context(tasks)
         words = {task.template.partition("{}")[0].strip() for task in tasks}
         if len(words) > 1 or not all(words):
-            raise UserError(f"option ctx_init = template: the templates of {', '.join(task.name for task in tasks)} do not "
-                            "begin with the same words in front of the name; give the words, or '' for random vectors")
+            raise UserError(f"option ctx_init = template: the templates of {', '.join(task.name for task in tasks)} do "
+                            "not begin with the same words in front of the name; give words, or '' for random vectors")
         embeddings = self.clip.text.tower.tokens
         ids = torch.tensor(self.clip.tokenizer.encode(words.pop()), device=embeddings.device)
         if len(ids) > self.options.n_ctx:
-            raise UserError(f"option n_ctx = {self.options.n_ctx}: the template of task '{tasks[0].name}' has {len(ids)} "
-                            "tokens in front of the name; give at least as many")
+            raise UserError(f"option n_ctx = {self.options.n_ctx}: the template of task '{tasks[0].name}' has "
+                            f"{len(ids)} tokens in front of the name; give at least as many")
         return F.pad(embeddings[ids].detach().float(), (0, 0, self.options.n_ctx - len(ids), 0))
 
     def loss(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -113,7 +113,8 @@ class _Projected(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, factor: Tensor) -> tuple[Tensor | None, ...]:
         gradients, generals = (
-            torch.autograd.grad(loss, ctx.saved_tensors, factor, retain_graph=True, allow_unused=True) for loss in ctx.losses
+            torch.autograd.grad(loss, ctx.saved_tensors, factor, retain_graph=True, allow_unused=True)
+            for loss in ctx.losses
         )
         return None, None, *(
             None if gradient is None else project(gradient, general, ctx.strength)

@@ -6,9 +6,9 @@
 in and out are linear layers between the towers' widths and h, a pair for each tower; block is a residual attention
 block of width h, or GELU alone (mlp). With identity there is no network: T' = T and V' = V.
 
-In the paper all vectors are one sequence to the block. The published code lays them out as sequences of one vector each:
-text and image prompts share the block's weights, and nothing mixes them. The code's way is the default, ``mix`` the paper's.
-One set of prompts serves all tasks, whose classes share one softmax (Shen et al. 2022, arXiv 2211.11720).
+In the paper all vectors are one sequence to the block. The published code lays them out as sequences of one vector
+each: text and image prompts share the block's weights, and nothing mixes them. The code's way is the default, ``mix``
+the paper's. One set of prompts serves all tasks, whose classes share one softmax (Shen et al. 2022, arXiv 2211.11720).
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ class UPTOptions(ImagePromptOptions):
                            aliases=("TOKEN_POSITION", "POSITION"))
     project: str = option("transformer", "network that makes the prompts", PROJECTIONS, aliases=("PROJECT_METHOD",))
     project_dim: int = option(128, "h: width of that network")
-    mix: bool = option(False, "all prompts attend to each other in the transformer, as in the paper; in the published code "
-                              "none does")
+    mix: bool = option(False, "all prompts attend to each other in the transformer, as in the paper; in the published "
+                              "code none does")
 
     def __post_init__(self) -> None:
         super().__post_init__()

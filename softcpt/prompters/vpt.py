@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from torch import Tensor
 
+from softcpt import parallel
 from softcpt.backbone import Clip
 from softcpt.errors import UserError
 from softcpt.image_prompts import ImagePrompts, encode_with_prompts
@@ -58,10 +60,10 @@ class ImagePrompter(Prompter):
 
     def encode_image(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) pre-processed images -> (B, D) L2-normalised features, with gradients to the prompts."""
-        prompts = self.prompt_learner(len(images))
+        images, prompts = images.to(self.device), self.prompt_learner(len(images))
+        encode = partial(encode_with_prompts, self.vit, recompute=self.options.checkpoint)
         with self.clip.autocast():
-            features = encode_with_prompts(self.vit, images.to(self.device), prompts, self.options.checkpoint)
-        return normalise(features)
+            return normalise(parallel.encode_prompted(encode, images, prompts))
 
 
 @dataclass
