@@ -37,7 +37,7 @@ from softcpt.errors import UserError
 from softcpt.evaluation import ClassificationMT
 from softcpt.features import FeatureBank
 from softcpt.metrics import TaskResult, task_results
-from softcpt.prompters import METHODS, Prompter, build_prompter
+from softcpt.prompters import METHODS, Prompter, build_prompter, variant_name
 from softcpt.reference import is_reference, read_reference
 from softcpt.results import Run, write_results
 from softcpt.stopwatch import Stopwatch
@@ -72,6 +72,8 @@ class PromptTrainer(TrainerX):
             raise UserError(f"FEATURES.MODE is '{cfg.FEATURES.MODE}': choose bank or online")
         if not set(_named_splits(cfg)) <= {"val", "test"} or not _named_splits(cfg):
             raise UserError(f"TEST.SPLIT is '{cfg.TEST.SPLIT}': choose test, val, or val,test for both")
+        if self.method:  # by its variant's name, that results of two do not pass for one method's
+            self.method = variant_name(self.method, config.method_options(cfg, self.method))
         self.watch = Stopwatch()
         self.curve: list[dict[str, float]] = []
         self.results: dict[str, dict[str, list[TaskResult]]] = {}

@@ -13,7 +13,8 @@ from softcpt import parallel, train
 RUNS = {
     "SoftCPT": ("SoftCPT", []),
     "SoftCPT with class contexts": ("SoftCPT", ["TRAINER.SOFTCPT.CSC", "True", "TRAINER.SOFTCPT.CLASS_CSC", "True"]),
-    "SoftCPT of sampled classes": ("SoftCPT", ["TRAINER.SOFTCPT.CSC", "True", "TRAINER.SOFTCPT.CLS_SAMPLE_RATE", "0.4"]),
+    "SoftCPT of sampled classes": ("SoftCPT", ["TRAINER.SOFTCPT.CSC", "True",
+                                               "TRAINER.SOFTCPT.CLS_SAMPLE_RATE", "0.4"]),
     "SoftCPT in slices": ("SoftCPT", ["TRAINER.SOFTCPT.MAX_TEXT_TOKENS", "8"]),
     "CoOp": ("CoOp", []),
     "CoOp in the middle": ("CoOp", ["TRAINER.COOP.CLASS_TOKEN_POSITION", "middle"]),

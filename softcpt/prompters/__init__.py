@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from typing import Any
 
 from softcpt.backbone import Clip
@@ -71,9 +72,18 @@ def build_prompter(name: str, clip: Clip, tasks: TaskSet, **options: Any) -> Pro
     return prompter(clip, tasks, prompter.Options(**{**fixed, **options}))
 
 
+def variant_name(name: str, options: Mapping[str, Any]) -> str:
+    """What the method ``name`` is called with ``options``: SoftCPT with ``task_csc`` is "SoftCPT-NATS"."""
+    prompter, fixed = METHODS[name]
+    settings = {**fixed, **options}
+    fits = {other: len(theirs) for other, (kind, theirs) in METHODS.items()
+            if kind is prompter and theirs.items() >= fixed.items() and settings.items() >= theirs.items()}
+    return max(fits, key=lambda other: (fits[other], other == name))
+
+
 def _nearest(name: str, known) -> str:
     match = difflib.get_close_matches(name, list(known), 1, cutoff=0.5)
     return f", did you mean '{match[0]}'?" if match else ""
 
 
-__all__ = ["METHODS", "Prompter", "PromptOptions", "build_prompter", "list_prompters"]
+__all__ = ["METHODS", "Prompter", "PromptOptions", "build_prompter", "list_prompters", "variant_name"]

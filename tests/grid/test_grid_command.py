@@ -35,12 +35,14 @@ def training(folder: Path) -> bool:
 def alone(file: Path, folder: Path | None = None) -> None:
     """Run a grid's jobs as train.py does; or the first one, into ``folder``."""
     for job in [plan.job for plan in plan_jobs(read_grid(file))][: 1 if folder else None]:
-        flags = job.flags
-        train.main([str(folder or flag) if flags[place - 1] == "--output-dir" else flag for place, flag in enumerate(flags)])
+        flags = list(job.flags)
+        flags[flags.index("--output-dir") + 1] = str(folder or job.folder)
+        train.main(flags)
 
 
 def test_a_killed_worker_loses_nothing(tmp_path, capsys):
-    file = grid_file(tmp_path, methods=["SoftCPT", "CoOp"], set={"OPTIM.MAX_EPOCH": 150})
+    file = grid_file(tmp_path, methods=["SoftCPT", "CoOp"],
+                     set={"OPTIM.MAX_EPOCH": 150, "DATALOADER.NUM_WORKERS": 1})
     grid = Background(file, "--workers", 1)
     killed = folder_of(tmp_path, "SoftCPT")
     until(lambda: training(killed), "the first epoch")
@@ -137,6 +139,6 @@ def test_a_launcher_that_is_not_installed_is_named(tmp_path, capsys, monkeypatch
     import importlib.util
 
     found = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: None if name == package else found(name, *more))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: None if name == package else found(name))
     assert run(grid_file(tmp_path), "--launcher", launcher) == 2
     assert f"pip install 'softcpt[{launcher}]'" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -35,8 +36,9 @@ def test_a_method_has_settings_shots_and_seeds_of_its_own(tmp_path):
     methods = {"CoOp": None, "CoOp-CS": {"of": "CoOp", "set": {"TRAINER.COOP.CSC": True, "OPTIM": {"LR": 0.5}}},
                "ZeroshotCLIP": {"shots": [1], "seeds": [7]}}
     plans = {str(plan.job): plan for plan in planned(grid_file(tmp_path, methods=methods, shots=[1, 2]))}
-    assert list(plans) == ["CoOp plants 1 shot seed 1", "CoOp-CS plants 1 shot seed 1", "ZeroshotCLIP plants 1 shot seed 7",
-                           "CoOp plants 2 shots seed 1", "CoOp-CS plants 2 shots seed 1"]
+    assert list(plans) == [
+        "CoOp plants 1 shot seed 1", "CoOp-CS plants 1 shot seed 1", "ZeroshotCLIP plants 1 shot seed 7",
+        "CoOp plants 2 shots seed 1", "CoOp-CS plants 2 shots seed 1"]
     own = plans["CoOp-CS plants 1 shot seed 1"].cfg
     assert (own.TRAINER.NAME, own.TRAINER.COOP.CSC, own.OPTIM.LR) == ("CoOp", True, 0.5)
     assert plans["CoOp plants 1 shot seed 1"].cfg.OPTIM.LR == 0.02
@@ -67,11 +69,11 @@ def _method_of(trainer: str) -> str:
 
 
 def test_a_backbone_names_the_configuration_or_the_folder(tmp_path):
-    grid = Grid(methods=(Entry("CoOp"),), backbones=("RN50", "ViT-B/16"), config="{backbone}_ep50", shots=(2,), output=str(tmp_path))
-    found = plan_jobs(grid)
+    grid = Grid(methods=(Entry("CoOp"),), shots=(2,), output=str(tmp_path))
+    found = plan_jobs(replace(grid, backbones=("RN50", "ViT-B/16"), config="{backbone}_ep50"))
     assert [plan.cfg.MODEL.BACKBONE.NAME for plan in found] == ["RN50", "ViT-B/16"]
     assert [Path(plan.job.folder).parent.name for plan in found] == ["rn50_ep50_2shots", "vit_b16_ep50_2shots"]
-    same = plan_jobs(Grid(methods=(Entry("CoOp"),), backbones=("RN50", "RN101"), config="rn50_ep50", output=str(tmp_path)))
+    same = plan_jobs(replace(grid, backbones=("RN50", "RN101"), config="rn50_ep50"))
     assert len({plan.job.folder for plan in same}) == 2
 
 

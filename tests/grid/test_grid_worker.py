@@ -14,6 +14,7 @@ from softcpt.grid import state, worker
 from softcpt.grid.jobs import plan_jobs
 from softcpt.grid.plan import Plan, Task
 from softcpt.grid.spec import read_grid
+from softcpt.prompters import METHODS, variant_name
 from softcpt.trainer import PromptTrainer
 
 
@@ -38,10 +39,12 @@ def work(tmp_path, monkeypatch):
 
 def test_jobs_of_one_process_reach_what_single_runs_reach(tmp_path, work):
     work(methods=["ZeroshotCLIP", "CoOp", "SoftCPT"])
-    flags = next(plan.job.flags for plan in plan_jobs(read_grid(grid_file(tmp_path))) if plan.job.method == "SoftCPT")
-    train.main([str(tmp_path / "alone") if flags[place - 1] == "--output-dir" else flag for place, flag in enumerate(flags)])
-    assert same(prompt(tmp_path / "alone"), prompt(folder_of(tmp_path, "SoftCPT")))
-    results = [json.loads((path / "results.json").read_text()) for path in (tmp_path / "alone", folder_of(tmp_path, "SoftCPT"))]
+    flags = list(plan_jobs(read_grid(grid_file(tmp_path, methods=["SoftCPT"])))[0].job.flags)
+    flags[flags.index("--output-dir") + 1] = str(tmp_path / "alone")
+    train.main(flags)
+    folders = tmp_path / "alone", folder_of(tmp_path, "SoftCPT")
+    assert same(*map(prompt, folders))
+    results = [json.loads((folder / "results.json").read_text()) for folder in folders]
     assert results[0]["overall"] == results[1]["overall"]
 
 
@@ -107,7 +110,8 @@ def test_an_unexpected_end_is_tried_again_so_often_and_then_told(tmp_path, work,
     with pytest.raises(ValueError):  # the other job's turn
         work(attempts=2)
     record = note(folder_of(tmp_path, "CoOp"))
-    assert (record["state"], record["error"]) == ("failed", "tried 2 times; its log ends: ValueError: too many dimensions")
+    assert record["state"] == "failed"
+    assert record["error"] == "tried 2 times; its log ends: ValueError: too many dimensions"
     monkeypatch.undo()
     assert {status.state for status in work(launch="second", attempts=2).values()} == {"done"}
 
@@ -130,7 +134,7 @@ def test_a_stopped_job_continues_and_was_not_tried_in_vain(tmp_path, work, monke
     monkeypatch.setattr(PromptTrainer, "before_epoch", original)
     work(**keys)
     assert same(whole, prompt(tmp_path / "out/stopped"))
-    assert "resuming" in max((tmp_path / "out/stopped").glob("log.txt*"), key=lambda p: p.stat().st_mtime_ns).read_text()
+    assert "resuming" in (tmp_path / "out/stopped/log.txt").read_text()
 
 
 def test_a_job_in_other_hands_is_left_alone(tmp_path, work):
@@ -153,3 +157,17 @@ def test_what_needs_a_failed_job_fails_with_it(tmp_path, work):
     methods = {"CoOp": {"set": {"TRAINER.COOP.CLASS_TOKEN_POSITION": "back"}}}
     work(methods=methods, base_to_new=True)
     assert note(tmp_path / "out/test_new/plants/shots_1/CoOp/toy/seed1")["error"].endswith("CoOp/toy/seed1 failed")
+
+
+def test_a_variant_has_its_own_name_in_the_results(tmp_path, work):
+    work(methods=["SoftCPT-NATS"])
+    result = json.loads((folder_of(tmp_path, "SoftCPT-NATS") / "results.json").read_text())
+    assert result["method"] == "SoftCPT-NATS" and set(result["tasks"]) == {"ZeroShot", "SoftCPT-NATS"}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_options_tell_the_variants_name(name):
+    prompter, fixed = METHODS[name]
+    base = next(other for other, (kind, theirs) in METHODS.items() if kind is prompter and not theirs)
+    found = variant_name(base, fixed)
+    assert METHODS[found] == METHODS[name] and found in (name, base)

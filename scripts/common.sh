@@ -1,0 +1,31 @@
+# What the scripts share. $DATA is the folder of all data sets; --root replaces it.
+here="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+export PYTHONPATH="$here${PYTHONPATH:+:$PYTHONPATH}"
+
+# Print the comment at the top of the script, if the words ask for help.
+help_if_asked() {
+    case " $* " in *" --help "* | *" -h "*) sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"; exit 0 ;; esac
+}
+
+# words "DEFAULT ..." "$@": the words up to the first flag into `given`, in the place of the defaults; the rest into `more`.
+words() {
+    local place=0
+    read -ra given <<< "$1"
+    shift
+    while (( place < ${#given[@]} && $# )) && [[ "$1" != --* ]]; do
+        given[place]="$1"
+        place=$((place + 1))
+        shift
+    done
+    more=("$@")
+}
+
+# The published scripts call a configuration without training "rn50"; here it is "rn50_ep50".
+config_of() {
+    local folder="$here/configs/trainers/$1"
+    if [[ ! -f "$folder/$2.yaml" && -f "$folder/$2_ep50.yaml" ]]; then echo "$2_ep50"; else echo "$2"; fi
+}
+
+grid() {
+    python -m softcpt grid ${DATA:+--root "$DATA"} "$@"
+}

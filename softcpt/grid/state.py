@@ -1,0 +1,163 @@
+"""What is known of a job from its folder alone.
+
+``job.json`` beside the results tells who runs the job, since when, and how often it was tried. It is a note: whether a
+job is running is told by its lock, which the system frees when its holder dies, and whether it is done by a whole
+``results.json``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from softcpt import checkpoint, config
+from softcpt.errors import UserError
+from softcpt.files import write_json
+from softcpt.results import RESULTS_FILE, SCHEMA
+
+JOB_FILE = "job.json"
+LOG_FILE = "log.txt"
+GRID_FOLDER = ".grid"  # below a grid's output: locks, plans, logs of workers
+
+
+@dataclass(frozen=True)
+class Record:
+    """``job.json``.
+
+    Attributes:
+        state: running, done, failed (tried often enough, or a mistake of the user), or stopped (on purpose).
+        launch: the grid that wrote this.
+        attempts: per launch, how often the job was started and not stopped on purpose.
+        host, pid: of the worker.
+        started: Unix time. seconds: of the last attempt, all in.
+        error: why it failed, in one line.
+    """
+
+    state: str
+    launch: str
+    attempts: Mapping[str, int] = field(default_factory=dict)
+    host: str = field(default_factory=socket.gethostname)
+    pid: int = field(default_factory=os.getpid)
+    started: float = field(default_factory=time.time)
+    seconds: float = 0.0
+    error: str = ""
+
+
+def read_record(folder: str) -> Record | None:
+    """The job's note, if there is a whole one."""
+    try:
+        return Record(**json.loads((Path(folder) / JOB_FILE).read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def write_record(folder: str, record: Record) -> None:
+    """Write the job's note."""
+    write_json(Path(folder) / JOB_FILE, asdict(record))
+
+
+def read_result(folder: str) -> dict[str, Any] | None:
+    """The job's results.json, if there is a whole one."""
+    try:
+        result = json.loads((Path(folder) / RESULTS_FILE).read_bytes())
+        return result if result["schema"] == SCHEMA and result["tasks"] and result["config"] else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def is_done(folder: str, cfg: Any) -> bool:
+    """Whether the job's results are there; a run that was begun, or is done, must have the settings ``cfg``.
+
+    Raises:
+        UserError: it has others.
+    """
+    result = read_result(folder)
+    begun = Path(folder) / checkpoint.RESUME_FILE
+    if result is not None:
+        theirs = result["config"]
+    elif begun.is_file():
+        theirs = checkpoint.load_tensors(begun)[1]["config"]
+    else:
+        return False
+    if theirs != cfg.dump():
+        changed = config.differences(config.run_settings(cfg), config.run_settings(cfg.load_cfg(theirs)))
+        if changed:
+            raise UserError(f"{folder}: it holds a run with other settings ({'; '.join(changed[:3])}); choose another "
+                            "output, or delete the folder")
+    return result is not None
+
+
+@contextmanager
+def taken(output: str, folder: str, patience: float = 0.2) -> Iterator[bool]:
+    """Hold the job's lock, if nobody else does; yields whether it is held."""
+    locks = Path(output) / GRID_FOLDER / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    below = os.path.relpath(folder, output)
+    lock = FileLock(str(locks / f"{hashlib.sha256(below.encode()).hexdigest()[:24]}.lock"))
+    try:
+        lock.acquire(timeout=patience, poll_interval=0.02)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
+
+
+def append_to_log(folder: str, text: str) -> None:
+    """Add to the job's log."""
+    with open(Path(folder) / LOG_FILE, "a", encoding="utf-8") as log:
+        log.write(text)
+
+
+def last_line(folder: str) -> str:
+    """The last line of the job's log."""
+    log = Path(folder) / LOG_FILE
+    lines = log.read_text(encoding="utf-8", errors="replace").split("\n") if log.is_file() else []
+    return next((line.strip() for line in reversed(lines) if line.strip()), "nothing was written to its log")
+
+
+@dataclass(frozen=True)
+class Status:
+    """How a job stands: done, running, failed or left; and what was noted last."""
+
+    state: str
+    record: Record | None = None
+
+
+def status(output: str, folder: str, launch: str = "", attempts: int = 0) -> Status:
+    """How a job stands. With a ``launch``, what failed in others counts as left: it will be tried again."""
+    record = read_record(folder)
+    if record is None or record.state != "running":
+        return _noted(folder, record, launch)
+    with taken(output, folder, patience=0) as free:
+        return status_when_taken(folder, launch, attempts) if free else Status("running", record)
+
+
+def status_when_taken(folder: str, launch: str, attempts: int) -> Status:
+    """The same of a job whose lock is held here; if its worker died once too often, that is written down."""
+    record = read_record(folder)
+    if record is not None and record.state == "running" and launch and record.attempts.get(launch, 0) >= attempts:
+        if read_result(folder) is None:
+            tried = f"tried {attempts} time{'s' * (attempts != 1)}"
+            record = replace(record, state="failed", launch=launch, error=f"{tried}; its log ends: {last_line(folder)}")
+            write_record(folder, record)
+    return _noted(folder, record, launch)
+
+
+def _noted(folder: str, record: Record | None, launch: str) -> Status:
+    if read_result(folder) is not None:
+        return Status("done", record)
+    failed = record is not None and record.state == "failed" and launch in ("", record.launch)
+    return Status("failed" if failed else "left", record)
