@@ -43,7 +43,7 @@ def device_name() -> str:
 
 def five_steps(method: str, precision: str, device: str) -> tuple[Tensor, list[Tensor], list[float]]:
     """Logits and gradients of the start, and the losses of five steps, all on the CPU."""
-    clip = load_clip(random_openai_state_dict("resnet", seed=1), precision, device)
+    clip = load_clip(random_openai_state_dict("vit", seed=1), precision, device)
     torch.manual_seed(0)
     prompter = softcpt.build_prompter(method, clip, TASKS)
     generator = torch.Generator().manual_seed(2)
@@ -95,7 +95,7 @@ def check_method(method: str, device: str) -> tuple[list[str], list[str]]:
 
 def trained_methods() -> list[str]:
     """Methods trained by gradient descent."""
-    clip = load_clip(random_openai_state_dict("resnet", seed=1))
+    clip = load_clip(random_openai_state_dict("vit", seed=1))
     built = {name: softcpt.build_prompter(name, clip, TASKS) for name in softcpt.list_prompters()}
     return [name for name, prompter in built.items() if any(p.requires_grad for p in prompter.parameters())]
 

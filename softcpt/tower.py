@@ -17,6 +17,7 @@ from open_clip.transformer import LayerScale, QuickGELU, ResidualAttentionBlock
 from torch import Tensor, nn
 
 from softcpt.errors import UserError
+from softcpt.linear import linear
 
 QUICK_GELU = 1.702
 
@@ -54,23 +55,23 @@ class TextBlock(nn.Module):
 
     def qkv(self, x: Tensor) -> Tensor:
         """(..., d) -> (..., 3 d): scaled queries, keys, values of the block's input ``x``."""
-        return F.linear(self.normalise(x), self.qkv_weight, self.qkv_bias)
+        return linear(self.normalise(x), self.qkv_weight, self.qkv_bias)
 
     def queries(self, x: Tensor) -> Tensor:
         """(..., d) -> (..., d): only the scaled queries."""
         width = x.shape[-1]
-        return F.linear(self.normalise(x), self.qkv_weight[:width], self.qkv_bias[:width])
+        return linear(self.normalise(x), self.qkv_weight[:width], self.qkv_bias[:width])
 
     def keys_values(self, x: Tensor) -> Tensor:
         """(..., d) -> (..., 2 d): only keys and values."""
         width = x.shape[-1]
-        return F.linear(self.normalise(x), self.qkv_weight[width:], self.qkv_bias[width:])
+        return linear(self.normalise(x), self.qkv_weight[width:], self.qkv_bias[width:])
 
     def finish(self, x: Tensor, attended: Tensor) -> Tensor:
         """The block's output from its input ``x`` and the attended values, both (..., d)."""
-        x = x + F.linear(attended, self.out_weight, self.out_bias)
-        hidden = self.activation(F.linear(self.normalise(x, 1), self.fc_weight, self.fc_bias))
-        return x + F.linear(hidden, self.proj_weight, self.proj_bias)
+        x = x + linear(attended, self.out_weight, self.out_bias)
+        hidden = self.activation(linear(self.normalise(x, 1), self.fc_weight, self.fc_bias))
+        return x + linear(hidden, self.proj_weight, self.proj_bias)
 
 
 class TextTower(nn.Module):
@@ -110,7 +111,7 @@ class TextTower(nn.Module):
     def project(self, x: Tensor) -> Tensor:
         """(N, d) rows at the EOS tokens -> (N, D) text features, not normalised."""
         x = F.layer_norm(x, x.shape[-1:], eps=self.final_eps)
-        return F.linear(x, self.projection_weight, self.projection_bias)
+        return linear(x, self.projection_weight, self.projection_bias)
 
 
 def _exact(tensor: Tensor) -> Tensor:
