@@ -19,7 +19,6 @@ from oracle import encode_naively  # noqa: E402, F401 (the tests' naive path is 
 
 import softcpt  # noqa: E402
 from softcpt.backbone import load_clip  # noqa: E402
-from softcpt.packing import Layout  # noqa: E402
 from softcpt.prompts import prompt_symbols  # noqa: E402
 
 NAMES: dict[str, dict[str, list[str]]] = json.loads((Path(__file__).parent / "classnames.json").read_text("utf-8"))
@@ -66,12 +65,6 @@ def symbols(names: list[str], n_ctx: int, position: str = "end") -> list[list[in
     """Symbols of the prompt of each class name."""
     tokenizer = SimpleTokenizer()
     return [prompt_symbols(tokenizer, name, n_ctx, position) for name in names]
-
-
-def layout_of(benchmark: str, n_ctx: int) -> Layout:
-    """The same, packed."""
-    prompts, tasks = prompts_of(benchmark, n_ctx)
-    return Layout(prompts, tasks, n_ctx)
 
 
 def best_times(sides: Mapping[str, Callable[[], object]], blocks: int = 3, runs: int = 3) -> dict[str, float]:
