@@ -4,8 +4,8 @@
 
 Prints one JSON line. Towers of RN50's size with random weights, the methods' default options. ``bank``: image features are
 there, as after the first visit to an image's view; ``online``: the batch's images go through the image tower first, as the
-published codes do. Methods without gradient steps have the time in which they encode (or are fitted to 16 images a
-class) once. Sides are timed in this process in alternating blocks; the best counts.
+published codes do. Methods without gradient steps have ``once``: the time in which they encode the classes, or are
+fitted to 16 images a class. Sides are timed in this process in alternating blocks; the best counts.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ def sides_of(prompter: softcpt.Prompter, images: Tensor, labels: Tensor) -> dict
     """The method's step, from the bank's features and from images; or what it does once."""
     with torch.no_grad():
         features = prompter.encode_image(images)
+    if hasattr(prompter, "fit"):
+        every = torch.arange(prompter.tasks.num_classes).repeat_interleave(16)
+        shots = torch.nn.functional.normalize(torch.randn(len(every), features.shape[-1]), dim=-1)
+        return {"once": lambda: prompter.fit(shots, every, shots, every)}
     trained = [parameter for parameter in prompter.parameters() if parameter.requires_grad]
     if not trained:
-        if hasattr(prompter, "fit"):
-            every = torch.arange(prompter.tasks.num_classes).repeat_interleave(16)
-            shots = torch.nn.functional.normalize(torch.randn(len(every), features.shape[-1]), dim=-1)
-            return {"bank": lambda: prompter.fit(shots, every, shots, every)}
-        return {"bank": lambda: type(prompter)(prompter.clip, prompter.tasks, prompter.options)}
+        return {"once": lambda: type(prompter)(prompter.clip, prompter.tasks, prompter.options)}
     optimiser = torch.optim.SGD(trained, lr=0.002, momentum=0.9)
 
     def step(features: Tensor) -> None:

@@ -21,6 +21,7 @@ import numpy as np
 import timm
 import torch
 import torchvision.io
+import workloads  # noqa: F401 (finds the checkout)
 from PIL import Image
 from torchvision import transforms
 from torchvision.transforms import v2

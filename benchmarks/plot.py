@@ -99,9 +99,11 @@ def print_tables(rows: list[Row]) -> None:
              for row in of(rows, "train_step")]
     print(tabulate(table, ["step, Plant-6", "seconds", "published way", "ratio"], tablefmt="github"), end="\n\n")
     for row in of(rows, "comparison"):
-        table = [[method, f"{entry['parameters']:,}", entry.get("bank_seconds"), entry.get("online_seconds")]
+        table = [[method, f"{entry['parameters']:,}", entry.get("bank_seconds", ""), entry.get("online_seconds", ""),
+                  entry.get("once_seconds", "")]
                  for method, entry in row["methods"].items() if "parameters" in entry]
-        print(tabulate(table, ["method", "parameters", "from the bank, s", "online, s"], tablefmt="github"), end="\n\n")
+        head = ["method", "parameters", "step from the bank, s", "step online, s", "once, s"]
+        print(tabulate(table, head, tablefmt="github"), end="\n\n")
 
 
 def main() -> None:

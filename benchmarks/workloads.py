@@ -19,9 +19,11 @@ from oracle import encode_naively  # noqa: E402, F401 (the tests' naive path is 
 
 import softcpt  # noqa: E402
 from softcpt.backbone import load_clip  # noqa: E402
+from softcpt.memory import keep_freed_memory  # noqa: E402
 from softcpt.prompts import prompt_symbols  # noqa: E402
 
 NAMES: dict[str, dict[str, list[str]]] = json.loads((Path(__file__).parent / "classnames.json").read_text("utf-8"))
+keep_freed_memory()  # as train.py does
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 

@@ -23,6 +23,7 @@ COMMANDS = {
 OWN_FLAGS = {
     "grid": ("softcpt.grid.cli", "run methods x data x shots x seeds, here or on a cluster"),
     "train": ("softcpt.train", "train or test a prompt (train.py)"),
+    "transfer": ("softcpt.study.cli", "which tasks help which: all pairs of tasks, and the groups that they suggest"),
 }
 
 

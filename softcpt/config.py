@@ -44,11 +44,12 @@ def default_config() -> CfgNode:
 
     cfg = get_cfg_default()
     cfg.DATASET.SUBSAMPLE_CLASSES = "all"  # all, base or new (CoCoOp's base-to-new protocol)
-    cfg.DATASET.SUBSAMPLE_TASKS = "all"  # all, base, new, task<i> or all-but-task<i>
+    cfg.DATASET.SUBSAMPLE_TASKS = "all"  # all, base, new, task<i>, task<i>,task<j> or all-but-task<i>
     cfg.DATASET.TASKS = ()  # data sets that MultiTask merges, or in place of those of General10, Plant6 and RS8
     cfg.DATASET.TASK_NAME = ""  # in place of the task's own name
     cfg.DATASET.TASK_DESCRIPTION = ""  # of a single task, for TRAINER.SOFTCPT.TASK_TEXT; else its task_desc.txt
     cfg.DATASET.TEMPLATE = ""  # in place of the data set's prompt for zero-shot, with {} for the class name
+    cfg.DATASET.METRICS = ()  # in place of data sets' own: "['hateful-memes=roc_auc', 'OxfordPets=accuracy']"
     cfg.DATASET.DRAW_SPLIT = False  # --draw-split: divide a data set whose split file is missing
     cfg.DATASET.ON_MISSING = "stop"  # an image of the split that is not on disk: stop, or skip it
     cfg.OPTIM.REFERENCE_SCHEDULE = False  # SoftCPT's published code: 3 or 4 optimiser and schedule steps in place of 1

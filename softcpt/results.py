@@ -19,6 +19,7 @@ from softcpt import dassl
 from softcpt.errors import UserError
 from softcpt.files import write_json
 from softcpt.metrics import TaskResult, overall
+from softcpt.prompters import Prompter
 
 SCHEMA = 1
 RESULTS_FILE = "results.json"
@@ -40,6 +41,7 @@ class Run:
         seconds: wall time by section: image, text, other.
         peak_memory: bytes; of the GPU if one was used, else of the process.
         curve: per epoch its number and mean loss.
+        contexts: how alike the contexts of the tasks are (see :func:`context_gram`).
         config: the whole configuration as yaml.
     """
 
@@ -55,6 +57,7 @@ class Run:
     seconds: dict[str, float]
     peak_memory: int
     curve: list[dict[str, float]]
+    contexts: dict[str, Any] | None
     config: str
 
     @classmethod
@@ -63,7 +66,7 @@ class Run:
         return cls(trainer.method, trainer.cfg.DATASET.NAME, trainer.clip.name, shared_settings(trainer),
                    {split: trainer.results[split] for split in trainer.splits}, trained, trainer.loaded,
                    trainer.source, sum(p.numel() for p in trainer.prompter.parameters()), trainer.watch.seconds(),
-                   peak_memory(trainer.device), trainer.curve, trainer.cfg.dump())
+                   peak_memory(trainer.device), trainer.curve, context_gram(trainer.prompter), trainer.cfg.dump())
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON; the schema is described in docs/results.md."""
@@ -83,6 +86,7 @@ class Run:
             "seconds": {**self.seconds, "total": sum(self.seconds.values())},
             "peak_memory_bytes": self.peak_memory,
             "curve": self.curve,
+            "contexts": self.contexts,
             "versions": versions(),
             "config": self.config,
         }
@@ -98,14 +102,16 @@ def _figures(results: dict[str, list[TaskResult]]) -> dict[str, Any]:
 
 def shared_settings(trainer: Any) -> dict[str, Any]:
     """What all runs of a fair comparison have in common; learning rates and method options are a method's own."""
-    cfg = trainer.cfg
+    cfg, split = trainer.cfg, trainer.splits[-1]
     return {
         "dataset": cfg.DATASET.NAME,
         "tasks": list(trainer.tasks.names),
         "shots": cfg.DATASET.NUM_SHOTS,
         "seed": cfg.SEED,
         "classes": cfg.DATASET.SUBSAMPLE_CLASSES,
-        "split": trainer.splits[-1],
+        "split": split,
+        "train_images": trainer.images_digest(trainer.dataset.train_x),
+        "test_images": trainer.images_digest(getattr(trainer.dataset, split)),
         "backbone": trainer.clip.name,
         "weights": trainer.clip.fingerprint,
         "precision": trainer.clip.precision,
@@ -114,10 +120,34 @@ def shared_settings(trainer: Any) -> dict[str, Any]:
         "crop_scale": list(cfg.INPUT.RRCROP_SCALE),
         "features": cfg.FEATURES.MODE,
         "views": cfg.FEATURES.VIEWS,
+        "workers": cfg.DATALOADER.NUM_WORKERS,
+        "batch_size": cfg.DATALOADER.TRAIN_X.BATCH_SIZE,
+        "epochs": cfg.OPTIM.MAX_EPOCH,
+        "optimiser": cfg.OPTIM.NAME,
+        "schedule": cfg.OPTIM.LR_SCHEDULER,
+        "warmup_epochs": cfg.OPTIM.WARMUP_EPOCH,
         "reference_schedule": bool(cfg.OPTIM.REFERENCE_SCHEDULE),
         "tf32": bool(torch.backends.cuda.matmul.allow_tf32),
         "cudnn_benchmark": bool(torch.backends.cudnn.benchmark),
     }
+
+
+@torch.no_grad()
+def context_gram(prompter: Prompter) -> dict[str, Any] | None:
+    """Inner products (T, T) of the tasks' contexts, each flattened, and the tasks' names.
+
+    A task whose classes have contexts of their own counts with their mean. None: the method has no contexts, one for
+    all tasks, or there are fewer than three tasks to relate.
+    """
+    tasks = prompter.tasks
+    if len(tasks) < 3 or not hasattr(prompter, "contexts"):
+        return None
+    contexts = prompter.contexts().movedim(-3, 0).flatten(1).double().cpu()
+    if len(contexts) != len(tasks):
+        contexts = torch.stack([contexts[tasks.classes_of([task])].mean(dim=0) for task in range(len(tasks))])
+    if (contexts == contexts[0]).all():
+        return None
+    return {"tasks": list(tasks.names), "gram": (contexts @ contexts.t()).tolist()}
 
 
 def versions() -> dict[str, str]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from softcpt import mvlpt
 from softcpt.errors import UserError
+from softcpt.memory import keep_freed_memory
 from softcpt.terminal import logged, run_command
 
 DEFAULT_DATASET_CONFIG = "datasets/emoji44.yaml"
@@ -198,4 +199,5 @@ def _changed(cfg: Any) -> str:
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point; exits with status 2 and one line for mistakes of the user."""
     args = parser().parse_args(argv)
+    keep_freed_memory()
     run_command(lambda: run(args), debug=args.debug)

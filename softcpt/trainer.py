@@ -367,11 +367,14 @@ class PromptTrainer(TrainerX):
             self.loaded = None
 
     def _data_digest(self) -> str:
-        """A hash of classes and training images (paths below the root): a run continues on the data it began with."""
-        root = self.cfg.DATASET.ROOT or getattr(self.dataset, "dataset_dir", "") or "/"
-        images = [(os.path.relpath(item.impath, root), item.label) for item in self.dataset.train_x]
+        """A hash of classes and training images: a run continues on the data it began with."""
         tasks = [(task.name, task.class_names, task.description) for task in self.tasks]
-        return hashlib.sha256(repr((tasks, images)).encode()).hexdigest()
+        return _sha256((tasks, self.images_digest(self.dataset.train_x)))
+
+    def images_digest(self, items: list) -> str:
+        """A hash of the items' paths below the data root and their labels, in their order."""
+        root = self.cfg.DATASET.ROOT or getattr(self.dataset, "dataset_dir", "") or "/"
+        return _sha256([(os.path.relpath(item.impath, root), item.label) for item in items])
 
     def resume_model_if_exist(self, directory: str) -> int:
         """Continue a run that was stopped; returns the epochs done. Settings must be those of that run."""
@@ -402,6 +405,10 @@ class PromptTrainer(TrainerX):
             self.best_result = header["best"]
         print(f"resuming from {directory} after epoch {header['epoch']}")
         return header["epoch"]
+
+
+def _sha256(value: Any) -> str:
+    return hashlib.sha256(repr(value).encode()).hexdigest()
 
 
 def _named_splits(cfg: Any) -> list[str]:

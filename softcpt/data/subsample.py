@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from softcpt.data.datum import Datum, ImageDatum
+from softcpt.data.datum import Datum, ImageDatum, all_labels
 from softcpt.errors import UserError
 from softcpt.tasks import TaskSet
 
@@ -23,8 +23,8 @@ def subsample(
         tasks: the tasks that the images' labels count.
         parts: images by part; ``label`` is a global class index.
         which_classes: "all"; "base": the first half of each task's classes, larger if odd (CoCoOp); "new": the rest.
-        which_tasks: "all"; "base"/"new": the same of the tasks (SoftCPT); "task<i>": one task, counted from 0;
-            "all-but-task<i>": the others.
+        which_tasks: "all"; "base"/"new": the same of the tasks (SoftCPT); "task<i>": one task, counted from 0,
+            or several with commas between them; "all-but-task<i>": the others.
 
     Raises:
         UserError: another word, a task that is not there, or nothing left.
@@ -48,24 +48,30 @@ def subsample(
         for new, label in enumerate(labels)
     }
     return reduced, {
-        part: [
-            ImageDatum(item.impath, renumbered[item.label][1], renumbered[item.label][0], item.classname)
-            for item in items
-            if item.label in renumbered
-        ]
+        part: [found for item in items if (found := _renumbered(item, renumbered, reduced))]
         for part, items in parts.items()
     }
 
 
+def _renumbered(item: Datum, places: dict[int, tuple[int, int]], tasks: TaskSet) -> ImageDatum | None:
+    """The record with those of its classes that ``places`` has, as (task, global class index); None: with none."""
+    kept = [places[label] for label in all_labels(item) if label in places]
+    if not kept:
+        return None
+    (task, label), *others = kept
+    return ImageDatum(item.impath, label, task, tasks.class_names[label], [other for _, other in others])
+
+
 def _chosen_tasks(count: int, which: str) -> Sequence[int]:
-    single = re.fullmatch(r"(all-but-)?task([0-9]+)", which)
-    if single is None:
-        return _half(range(count), which, "DATASET.SUBSAMPLE_TASKS", "task<i>", "all-but-task<i>")
-    prefix, number = single[1] or "", int(single[2])
-    if number >= count:
+    named = re.fullmatch(r"(all-but-)?task[0-9]+(,task[0-9]+)*", which.replace(" ", ""))
+    if named is None:
+        return _half(range(count), which, "DATASET.SUBSAMPLE_TASKS", "task<i>", "task<i>,task<j>", "all-but-task<i>")
+    numbers = {int(number) for number in re.findall("[0-9]+", which)}
+    if max(numbers) >= count:
+        prefix = named[1] or ""
         known = f"there are {count} tasks; {prefix}task0 to {prefix}task{count - 1} can be given"
         raise UserError(f"DATASET.SUBSAMPLE_TASKS {which}: {known}")
-    chosen = [task for task in range(count) if task != number] if prefix else [number]
+    chosen = [task for task in range(count) if (task in numbers) != bool(named[1])]
     if not chosen:
         raise UserError(f"DATASET.SUBSAMPLE_TASKS {which}: it leaves no task; give task0 or all")
     return chosen

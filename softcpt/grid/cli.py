@@ -8,13 +8,18 @@ import re
 import secrets
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from softcpt.errors import UserError
 from softcpt.grid.spec import Grid, entries, read_grid
 from softcpt.terminal import run_command
+
+if TYPE_CHECKING:
+    from softcpt.grid.jobs import Job, Planned
+    from softcpt.grid.state import Status
 
 LAUNCHERS = ("local", "ray", "slurm")
 # Where KEY VALUE pairs begin behind a flag that takes a list.
@@ -29,11 +34,7 @@ def parser() -> argparse.ArgumentParser:
         epilog="KEY VALUE pairs are settings of all jobs (train.py --show-config lists them). docs/grid.md has more.")
     add = flags.add_argument
     add("words", nargs="*", metavar="GRID.yaml KEY VALUE", help="a grid file; settings of all jobs, as OPTIM.LR 0.01")
-    add("--launcher", choices=LAUNCHERS, default="local", help="where jobs run (default: local, on this machine)")
-    add("--workers", type=int, help="jobs at a time (default: one per GPU, or one)")
-    add("--attempts", type=int, default=3, help="how often a job is tried whose worker dies (default: 3)")
-    add("--list", "--dry-run", action="store_true", dest="only_list", help="show all jobs, and run none")
-    add("--debug", action="store_true", help="show the traceback of errors")
+    add_launch_flags(flags)
     grid = flags.add_argument_group("in place of the grid file's keys")
     for name, alias, text in (
         ("--methods", "--trainers", "trainers, or methods by name (SoftCPT-NATS)"),
@@ -50,6 +51,16 @@ def parser() -> argparse.ArgumentParser:
     grid.add_argument("--base-to-new", action="store_true", default=None,
                       help="train on the first half of each task's classes, then test on the others")
     return flags
+
+
+def add_launch_flags(flags: argparse.ArgumentParser) -> None:
+    """How jobs are run."""
+    add = flags.add_argument
+    add("--launcher", choices=LAUNCHERS, default="local", help="where jobs run (default: local, on this machine)")
+    add("--workers", type=int, help="jobs at a time (default: one per GPU, or one)")
+    add("--attempts", type=int, default=3, help="how often a job is tried whose worker dies (default: 3)")
+    add("--list", "--dry-run", action="store_true", dest="only_list", help="show all jobs, and run none")
+    add("--debug", action="store_true", help="show the traceback of errors")
 
 
 class _List(argparse.Action):
@@ -71,12 +82,26 @@ def main(argv: Sequence[str] | None = None) -> None:
 def run(args: argparse.Namespace) -> int:
     """Plan, tell, and run the jobs; returns the exit status."""
     grid, pairs = _grid(args)
-    from softcpt.grid import fairness, state, table
-    from softcpt.grid.estimate import Times, in_words, seconds_of
     from softcpt.grid.jobs import plan_jobs
-    from softcpt.grid.local import resources
 
     planned = plan_jobs(grid, pairs)
+    statuses = run_jobs(args, grid, planned)
+    return 0 if statuses is None else _conclude(planned, statuses)
+
+
+def run_jobs(args: argparse.Namespace, grid: Grid, planned: Sequence[Planned]) -> dict[Job, Status] | None:
+    """Check that the comparison is fair, tell what there is to do, and do what is left of it.
+
+    Returns:
+        how every job stands; None if they were only to be listed.
+
+    Raises:
+        UserError: jobs that are to be compared have different settings, or a folder holds another run.
+    """
+    from softcpt.grid import fairness, state, table
+    from softcpt.grid.estimate import Times, in_words, seconds_of
+    from softcpt.grid.local import resources
+
     fairness.check_settings(planned, grid.may_differ)
     for plan in planned:
         state.is_done(plan.job.folder, plan.cfg)  # refuses a folder that holds a run with other settings
@@ -96,11 +121,11 @@ def run(args: argparse.Namespace) -> int:
     left = Times(known).remaining(statuses, shares.workers)
     print(f"time left with {shares.workers} worker(s): {in_words(left)}\n")
     if args.only_list:
-        return 0
+        return None
     if any(status.state != "done" for status in statuses.values()):
         statuses = _launch(args, grid, jobs, output, shares)
         print(f"\n{table.overview(statuses)}")
-    return _conclude(planned, statuses)
+    return statuses
 
 
 def _grid(args: argparse.Namespace) -> tuple[Grid, list[str]]:
@@ -169,17 +194,22 @@ def _launcher(name: str, grid: Grid, plan: Path, output: Path, shares):
     return LocalLauncher(plan, output, shares)
 
 
-def _conclude(planned: list, statuses: dict) -> int:
+def tell_failures(statuses: Mapping[Job, Status]) -> None:
+    """Print the jobs that failed, and why."""
+    for job, status in statuses.items():
+        if status.state == "failed":
+            print(f"failed: {job}: {status.record.error}\n  {job.folder}")
+
+
+def _conclude(planned: Sequence[Planned], statuses: Mapping[Job, Status]) -> int:
     """Failures, what was reached, and whether the settings were the same; returns the exit status."""
     from softcpt.grid import fairness, table
     from softcpt.grid.estimate import mean_overhead
     from softcpt.grid.state import read_result
     from softcpt.results import format_table
 
+    tell_failures(statuses)
     jobs = [plan.job for plan in planned]
-    for job, status in statuses.items():
-        if status.state == "failed":
-            print(f"failed: {job}: {status.record.error}\n  {job.folder}")
     done = [job for job in jobs if statuses[job].state == "done"]
     groups = list(fairness.comparisons(planned))
     if len(groups) == 1 and len(done) == len(jobs):

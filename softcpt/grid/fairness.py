@@ -10,6 +10,7 @@ from softcpt import config
 from softcpt.errors import UserError
 from softcpt.grid.jobs import Job, Planned
 from softcpt.grid.state import read_result
+from softcpt.report.groups import TRAINING_SETTINGS
 
 # What a method may have of its own: its learning rate, and below TRAINER its options.
 _OWN = {"OPTIM.LR"}
@@ -18,7 +19,6 @@ _ASIDE = ("TRAINER.", "TRAIN.", "VERSION", "DATALOADER.TEST.", "TEST.PER_", "TES
 # What only methods have that are trained step by step.
 _OF_TRAINING = ("OPTIM.", "DATALOADER.TRAIN_X.", "DATALOADER.NUM_WORKERS", "INPUT.TRANSFORMS", "INPUT.RRCROP_SCALE",
                 "FEATURES.MODE", "FEATURES.VIEWS", "TEST.FINAL_MODEL")
-_SHARED_OF_TRAINING = ("transforms", "crop_scale", "features", "views", "reference_schedule")
 
 
 def settings_of(plan: Planned) -> dict[str, Any]:
@@ -110,5 +110,5 @@ def _shared(plan: Planned) -> Mapping[str, Any]:
     if result is None:
         return {}
     trained = plan.method.learns and plan.method.by_steps
-    shared = {key: value for key, value in result["shared"].items() if trained or key not in _SHARED_OF_TRAINING}
+    shared = {key: value for key, value in result["shared"].items() if trained or key not in TRAINING_SETTINGS}
     return {**shared, **{f"version of {name}": version for name, version in result["versions"].items()}}

@@ -65,13 +65,22 @@ def plan_jobs(grid: Grid, pairs: Sequence[str] = ()) -> list[Planned]:
     planned = [plan for combination in _combinations(grid) for plan in _plan(grid, pairs, *combination)]
     if not planned:
         raise UserError("grid: no methods; name some, as in --methods ZeroshotCLIP CoOp SoftCPT")
+    refuse_shared_folders(planned)
+    return planned
+
+
+def refuse_shared_folders(planned: Sequence[Planned]) -> None:
+    """Every job must have a folder of its own.
+
+    Raises:
+        UserError: two have the same.
+    """
     owners: dict[str, Job] = {}
     for plan in planned:
         other = owners.setdefault(plan.job.folder, plan.job)
         if other is not plan.job:
             raise UserError(f"grid: '{other}' and '{plan.job}' would both write into {plan.job.folder}; put what tells "
                             "them apart into the layout ({data}, {method}, {config}, {backbone}, {shots}, {seed})")
-    return planned
 
 
 def _combinations(grid: Grid) -> Iterator[tuple[Entry, Entry, str, int | None, int]]:
@@ -86,27 +95,42 @@ def _combinations(grid: Grid) -> Iterator[tuple[Entry, Entry, str, int | None, i
 def _plan(grid: Grid, pairs: Sequence[str], entry: Entry, data: Entry, backbone: str, shots: int | None,
           seed: int) -> Iterator[Planned]:
     """The one job of a combination, or with ``base_to_new`` the two."""
+    if not grid.base_to_new:
+        yield plan_job(grid, pairs, entry, data, backbone, shots, seed)
+        return
+    trained = plan_job(grid, pairs, entry, data, backbone, shots, seed, TRAIN, [CLASSES, "base"])
+    yield trained
+    yield plan_job(grid, pairs, entry, data, backbone, shots, seed, TEST, [CLASSES, "new"], trained, test=True)
+
+
+def plan_job(grid: Grid, pairs: Sequence[str], entry: Entry, data: Entry, backbone: str, shots: int | None, seed: int,
+             part: str = "", own: Sequence[str] = (), start: Planned | None = None, test: bool = False) -> Planned:
+    """One job: a method on data.
+
+    Args:
+        pairs: ``KEY VALUE`` pairs of the command line, which win over the grid's settings.
+        part, own: what tells the job from others that have all else in common: a name, and ``KEY VALUE`` pairs.
+        start: the job whose prompt it starts from, or tests.
+        test: it trains nothing.
+    """
     method = find_method(entry.of or entry.name)
     wanted = entry.config or grid.config
     file = config_file(wanted.format(backbone=_slug(backbone)), method.trainer)
     flags = ["--trainer", method.trainer, "--config-file", str(file), "--dataset-config-file",
              str(data_file(data.of or data.name)), "--seed", str(seed), *entry.flags]
-    flags += ["--root", grid.root] * bool(grid.root) + ["--backbone", backbone] * bool(backbone)
+    flags += ["--root", grid.root] * bool(grid.root) + ["--backbone", backbone] * bool(backbone) + ["--eval-only"] * test
+    flags += ["--model-dir", start.job.folder] if start and method.learns else []
     settings = {**data.set, **grid.set, **method.set, **entry.set}
-    given = [*_pairs(settings), *pairs, *(["DATASET.NUM_SHOTS", str(shots)] if shots is not None else [])]
+    given = [*_pairs(settings), *pairs, *(["DATASET.NUM_SHOTS", str(shots)] if shots is not None else []), *own]
+    cfg = train.setup_config(train.parser().parse_args([*flags, *given]))
     label = file.stem + (f"-{_slug(backbone)}" if backbone and "{backbone}" not in wanted else "")
-    names = {"method": entry.name, "trainer": method.trainer, "data": data.name, "config": label, "seed": seed,
-             "backbone": _slug(backbone), "mark": train.settings_mark(list(zip(pairs[::2], pairs[1::2])))}
-    trained = ""
-    for part in (TRAIN, TEST) if grid.base_to_new else ("",):
-        own = given + {TRAIN: [CLASSES, "base"], TEST: [CLASSES, "new"]}.get(part, [])
-        tests = ["--eval-only", *(["--model-dir", trained] if method.learns else [])] if part == TEST else []
-        cfg = train.setup_config(train.parser().parse_args([*flags, *tests, *own]))
-        folder = _folder(grid, {**names, "dataset": cfg.DATASET.NAME, "shots": cfg.DATASET.NUM_SHOTS, "part": part})
-        job = Job(folder, (*flags, *tests, "--output-dir", folder, *own), entry.name, data.name, backbone, part,
-                  cfg.DATASET.NUM_SHOTS, seed, trained)
-        yield Planned(job, cfg, method)
-        trained = folder
+    folder = _folder(grid, {
+        "method": entry.name, "trainer": method.trainer, "data": data.name, "config": label, "seed": seed, "part": part,
+        "backbone": _slug(backbone), "mark": train.settings_mark(list(zip(pairs[::2], pairs[1::2]))),
+        "dataset": cfg.DATASET.NAME, "shots": cfg.DATASET.NUM_SHOTS})
+    job = Job(folder, (*flags, "--output-dir", folder, *given), entry.name, data.name, backbone, part,
+              cfg.DATASET.NUM_SHOTS, seed, start.job.folder if start else "")
+    return Planned(job, cfg, method)
 
 
 def _folder(grid: Grid, names: Mapping[str, Any]) -> str:

@@ -6,11 +6,13 @@ import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
 from softcpt.errors import UserError
+
+Read = TypeVar("Read")
 
 LAYOUT = "{dataset}/{method}/{config}_{shots}shots/seed{seed}"  # train.py's own
 BASE_TO_NEW_LAYOUT = "{part}/{data}/shots_{shots}/{method}/{config}/seed{seed}"  # CoCoOp's
@@ -87,15 +89,26 @@ def read_grid(path: Path) -> Grid:
     Raises:
         UserError: the file is missing or not valid, or has an unknown key or a value of a wrong type.
     """
+    return read_keys(Grid, path)
+
+
+def read_keys(kind: type[Read], path: Path) -> Read:
+    """A dataclass from a yaml file with its fields as keys; configuration files in it are relative to it.
+
+    Raises:
+        UserError: the file is missing or not valid, or has an unknown key or a value of a wrong type.
+    """
     if not path.is_file():
-        raise UserError(f"grid file {path}: no such file; configs/grids/ holds those of this project")
+        raise UserError(f"{kind.__name__.lower()} file {path}: no such file; configs/grids/ holds those of this project")
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except yaml.YAMLError as error:
-        raise UserError(f"grid file {path}: not valid yaml ({' '.join(str(error).split())}); mend the file") from error
-    grid = _build(Grid, tree, f"grid file {path}")
-    return replace(grid, methods=_placed(grid.methods, path.parent), data=_placed(grid.data, path.parent),
-                   config=_beside(grid.config, path.parent))
+        raise UserError(f"{kind.__name__.lower()} file {path}: not valid yaml ({' '.join(str(error).split())}); mend the "
+                        "file") from error
+    found = _build(kind, tree, f"{kind.__name__.lower()} file {path}")
+    beside = _beside if isinstance(found.data, str) else _placed
+    return replace(found, methods=_placed(found.methods, path.parent), config=_beside(found.config, path.parent),
+                   data=beside(found.data, path.parent))
 
 
 def entries(names: Sequence[str]) -> tuple[Entry, ...]:

@@ -21,6 +21,7 @@ from typing import Any
 
 from softcpt.errors import UserError
 from softcpt.grid.plan import Plan, Task, read_plan
+from softcpt.memory import give_back_freed_memory, keep_freed_memory
 
 STOP_SECONDS = 10.0  # from the wish to stop until a worker is ended by force
 
@@ -34,6 +35,7 @@ def drain(path: str) -> None:
     plan = read_plan(path)
     os.environ["OMP_NUM_THREADS"] = str(plan.threads)  # before torch is imported, and for loader processes
     os.chdir(plan.cwd)
+    keep_freed_memory()
     import torch
 
     from softcpt.warm import sharing
@@ -108,6 +110,7 @@ def _forget_peaks() -> None:
     import torch
 
     gc.collect()
+    give_back_freed_memory()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()

@@ -14,12 +14,13 @@ from softcpt.report.statistics import Summary, summary
 from softcpt.report.style import NEUTRAL, styles
 
 if TYPE_CHECKING:
+    import numpy as np
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _MARKERS = {"circle": "o", "square": "s", "triangle": "^", "diamond": "D", "cross": "X", "down": "v", "plus": "P",
             "star": "*"}
-_STYLE = {
+STYLE = {
     "font.size": 9, "axes.titlesize": 9, "axes.labelsize": 9, "legend.fontsize": 8.5,
     "xtick.labelsize": 8, "ytick.labelsize": 8,
     "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": "#e4e4e4", "grid.linewidth": 0.7,
@@ -32,7 +33,7 @@ def figures(benchmark: Benchmark, alike: Sequence[Relations] = ()) -> Iterator[t
     """(name, caption, figure) of all that the benchmark has something for."""
     import matplotlib
 
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         if benchmark.methods():
             yield ("accuracy", f"{benchmark.name}: mean over {len(benchmark.tasks)} tasks; bars are the population standard "
                    "deviation over seeds", _average(benchmark))
@@ -230,12 +231,19 @@ def _middle(records: list[dict], shots: int, key: str) -> tuple[Summary, Summary
 
 def _relations(found: Relations) -> Figure:
     """A heat map; red is alike, blue is unlike."""
-    size = len(found.tasks)
-    names = [_short(name) for name in found.tasks]
+    figure = heat_map(found.similarity, found.tasks, "cosine, mean over tasks taken away", 1.0)
+    figure.axes[0].set_title(f"{found.method}, {shots_name(found.shots)}: relations of tasks", loc="left")
+    return figure
+
+
+def heat_map(values: np.ndarray, names: Sequence[str], label: str, limit: float) -> Figure:
+    """Values (T, T) between ``names``, in colours from -limit (blue) to limit (red); ``label`` is that of the scale."""
+    size = len(names)
+    names = [_short(name) for name in names]
     side, font = max(2.2, min(8.5, 0.19 * size)), 8 if size <= 24 else 6.5
     margin = 0.1 + _text_width(names, font)
     figure, [axes] = _figure(side, side, left=margin, bottom=margin, right=1.1)
-    image = axes.imshow(found.similarity, cmap="RdBu_r", vmin=-1, vmax=1, interpolation="nearest")
+    image = axes.imshow(values, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
     axes.set_xticks(range(size), names, rotation=90, fontsize=font)
     axes.set_yticks(range(size), names, fontsize=font)
     axes.tick_params(length=0)
@@ -247,6 +255,5 @@ def _relations(found: Relations) -> Figure:
                              0.14 / figure.get_figwidth(), place.height / 2))
     bar = figure.colorbar(image, cax=scale)
     bar.outline.set_visible(False)
-    bar.set_label("cosine, mean over tasks taken away", fontsize=8, color=NEUTRAL)
-    axes.set_title(f"{found.method}, {shots_name(found.shots)}: relations of tasks", loc="left")
+    bar.set_label(label, fontsize=8, color=NEUTRAL)
     return figure
