@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import json
 import tempfile
 import time
 from collections.abc import Callable
@@ -21,10 +20,10 @@ import numpy as np
 import timm
 import torch
 import torchvision.io
-import workloads  # noqa: F401 (finds the checkout)
 from PIL import Image
 from torchvision import transforms
 from torchvision.transforms import v2
+from workloads import report
 
 from softcpt.features import FeatureBank
 from softcpt.images import read_image
@@ -153,12 +152,12 @@ def main() -> None:
         torch.set_num_threads(1)
         speeds = compare_decoders(paths, args.rounds)
         torch.set_num_threads(threads)
-        report = {
+        figures = {
             "file_kb": round(size / 1e3),
             "images_per_second": speeds,
             "bank_images_per_second": {args.model: compare_workers(paths, Tower(args.model), max(args.rounds // 2, 1))},
         }
-    print(json.dumps(report))
+    report(**figures)
 
 
 if __name__ == "__main__":

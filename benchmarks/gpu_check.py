@@ -3,7 +3,8 @@
     make gpu-check          (which is: python benchmarks/gpu_check.py)
 
 1. Every method on a small random CLIP: logits and gradients on the GPU against the CPU, both fp32.
-2. Five training steps in fp16, bf16 and amp: is the loss finite, and how far is it from fp32's?
+2. Five training steps in fp16, bf16 and amp: are all losses finite, and how far is the first from fp32's? (Later ones
+   say nothing: on a random CLIP a step throws prompts far, and rounding decides where.)
 3. The benchmarks text_encoder.py and train_step.py on the GPU, fp32 and its fastest type.
 
 Without a GPU it says so and runs what a CPU can: bf16 and amp against fp32, and the benchmarks on the CPU. The exit status
@@ -13,6 +14,7 @@ is 1 if something disagreed or was not finite.
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -28,7 +30,7 @@ import softcpt
 from softcpt.backbone import load_clip
 
 AGREE = 1e-3  # relative; GPUs add in another order
-NEAR = {"fp16": 0.05, "bf16": 0.15, "amp": 0.15}  # of the loss, relative to fp32
+NEAR = {"fp16": 0.02, "bf16": 0.05, "amp": 0.05}  # of the first loss, relative to fp32
 TASKS = softcpt.TaskSet([
     softcpt.Task("flowers", ["rose", "tulip", "oxeye daisy"]),
     softcpt.Task("plant diseases", ["apple scab", "tomato leaf with rust", "tomato leaf with mold", "healthy leaf"]),
@@ -43,19 +45,19 @@ def device_name() -> str:
 
 def five_steps(method: str, precision: str, device: str) -> tuple[Tensor, list[Tensor], list[float]]:
     """Logits and gradients of the start, and the losses of five steps, all on the CPU."""
-    clip = load_clip(random_openai_state_dict("vit", seed=1), precision, device)
-    torch.manual_seed(0)
+    weights, generator = random_openai_state_dict("vit", seed=1), torch.Generator().manual_seed(2)
+    clip = load_clip(weights, precision, device)
     prompter = softcpt.build_prompter(method, clip, TASKS)
-    generator = torch.Generator().manual_seed(2)
-    for parameter in prompter.parameters():  # drawn on the CPU: every device starts alike
-        parameter.data = (0.02 * torch.randn(parameter.shape, generator=generator)).to(parameter)
-    images = torch.randn(len(LABELS), 3, clip.image_size, clip.image_size, generator=generator)
-    features, labels = prompter.encode_image(images.to(device)), LABELS.to(device)
-    logits = prompter.logits(features).detach().float().cpu()
+    torch.manual_seed(0)  # drawn on the CPU: every device and precision starts alike
+    prompter.load_state_dict(softcpt.build_prompter(method, load_clip(weights), TASKS).state_dict())
+    images = torch.randn(len(LABELS), 3, clip.image_size, clip.image_size, generator=generator).to(device)
+    labels = LABELS.to(device)
+    with torch.no_grad():
+        logits = prompter.logits(prompter.encode_image(images)).float().cpu()
     optimiser = torch.optim.SGD(prompter.parameters(), lr=0.002, momentum=0.9)
     losses, first = [], []
     for _ in range(5):
-        loss, _ = prompter.loss(features, labels)
+        loss, _ = prompter.loss(prompter.encode_image(images), labels)  # here, for image prompts change the features
         optimiser.zero_grad()
         loss.backward()
         first = first or [p.grad.float().cpu() for p in prompter.parameters() if p.grad is not None]
@@ -86,9 +88,9 @@ def check_method(method: str, device: str) -> tuple[list[str], list[str]]:
             row.append("needs a GPU")
             continue
         found = five_steps(method, precision, device)[2]
-        apart = max(abs(a - b) / abs(b) for a, b in zip(found, losses))
+        apart = abs(found[0] - losses[0]) / losses[0]
         row.append(f"{apart:.1e}")
-        if not apart < bound:  # also where a loss is not finite
+        if not (apart < bound and all(map(math.isfinite, found))):
             wrong.append(f"{method}: five losses in {precision} are {found}, in fp32 {losses}")
     return row, wrong
 
@@ -120,7 +122,7 @@ def main() -> int:
     else:
         print(f"GPU: {torch.cuda.get_device_name() if device == 'cuda' else 'Apple (mps)'}, torch {torch.__version__}")
     checked = [check_method(method, device) for method in tqdm(trained_methods(), desc="methods", file=sys.stderr)]
-    head = ["method", "logits vs CPU", "gradients vs CPU", *(f"loss {precision} vs fp32" for precision in NEAR)]
+    head = ["method", "logits vs CPU", "gradients vs CPU", *(f"first loss {precision} vs fp32" for precision in NEAR)]
     print(tabulate([row for row, _ in checked], head, tablefmt="github"))
     benchmarks = run_benchmarks(device)
     print("\n" + tabulate(benchmarks, ["benchmark", "seconds", "over naive fp32", "peak GB"], tablefmt="github"))

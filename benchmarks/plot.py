@@ -98,6 +98,14 @@ def print_tables(rows: list[Row]) -> None:
     table = [[row["dtype"], row["seconds"], row["published_seconds"], f"{row['over_published']:.0f}x"]
              for row in of(rows, "train_step")]
     print(tabulate(table, ["step, Plant-6", "seconds", "published way", "ratio"], tablefmt="github"), end="\n\n")
+    for row in of(rows, "scaling"):
+        shown = ("classes", "tokens", "seconds", "ms_per_class", "memory_gb")
+        table = [[point[name] for name in shown] for point in row["by_classes"]]
+        print(tabulate(table, ["classes", "tokens", "seconds", "ms per class", "peak GB"], tablefmt="github"), end="\n\n")
+        table = [[point["tasks"], point["tokens"], point["step"], point["tasks_in_batch"], point["batch_step"]]
+                 for point in row["by_tasks"]]
+        head = ["tasks", "tokens", "all tasks, s", "tasks in a batch of 32", "these, s"]
+        print(tabulate(table, head, tablefmt="github"), end="\n\n")
     for row in of(rows, "comparison"):
         table = [[method, f"{entry['parameters']:,}", entry.get("bank_seconds", ""), entry.get("online_seconds", ""),
                   entry.get("once_seconds", "")]

@@ -1,6 +1,6 @@
 """How a step grows: with classes (100 to 21,000, in bounded memory) and with tasks (1 to 64).
 
-    python benchmarks/scaling.py [--classes 100 1000 5000 21000] [--tasks 1 4 16 64] [--max-tokens 16384]
+    python benchmarks/scaling.py [--classes 100 1000 5000 21000] [--tasks 1 4 16 64] [--max-tokens 4096]
 
 Prints one JSON line. A step is the forward and backward pass of RN50's text tower for all classes, 16 context vectors.
 Class names are the first lemmas of ImageNet-21k's synsets, as timm has them, evenly spread. ``by_classes``: one task,
@@ -36,7 +36,7 @@ def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--classes", type=int, nargs="*", default=[100, 1000, 5000, 21_000])
     parser.add_argument("--tasks", type=int, nargs="*", default=[1, 4, 16, 64])
-    parser.add_argument("--max-tokens", type=int, default=16384)
+    parser.add_argument("--max-tokens", type=int, default=4096)
     args = parser.parse_args()
     tower = TextTower(text_model().to(args.device), DTYPES[args.dtype])
 

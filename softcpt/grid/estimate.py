@@ -35,6 +35,7 @@ class Times:
             lambda other: (other.method, other.data, other.backbone, other.part),
             lambda other: (other.method, other.part),
             lambda other: other.part,
+            lambda other: None,
         )
         for key in likeness:
             like = [seconds * max(job.shots, 1) / max(other.shots, 1)

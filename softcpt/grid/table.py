@@ -13,14 +13,17 @@ from softcpt.grid.jobs import Job
 from softcpt.grid.state import Status, read_result
 
 STATES = ("done", "running", "failed", "left")
+_ROWS = 40  # of an overview, before it leaves out data, then parts
 
 
 def overview(statuses: Mapping[Job, Status]) -> str:
     """Methods and data x how many jobs are done, running, failed, left, and the mean seconds of a finished one."""
     counts: dict[tuple[str, ...], Counter] = defaultdict(Counter)
     seconds: dict[tuple[str, ...], list[float]] = defaultdict(list)
+    many_data = len({(job.data, job.backbone, job.method, job.part) for job in statuses}) > _ROWS
+    many_parts = many_data and len({(job.backbone, job.method, job.part) for job in statuses}) > _ROWS
     for job, status in statuses.items():
-        row = (job.data, job.backbone, job.method, job.part)
+        row = ("" if many_data else job.data, job.backbone, job.method, "" if many_parts else job.part)
         counts[row][status.state] += 1
         if (took := seconds_of(job, status)) is not None:
             seconds[row].append(took)
@@ -29,7 +32,7 @@ def overview(statuses: Mapping[Job, Status]) -> str:
         took = f"{statistics.mean(seconds[row]):.0f}" if seconds[row] else ""
         rows.append([*row, *(count[state] or "" for state in STATES), took])
     total = Counter(status.state for status in statuses.values())
-    rows.append(["all", "", "", "", *(total[state] or "" for state in STATES), ""])
+    rows.append(["" if many_data else "all", "", "all" if many_data else "", "", *(total[state] or "" for state in STATES), ""])
     return _table(rows, ["data", "backbone", "method", "part", *STATES, "s per job"], 4)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from softcpt import mvlpt, train
 from softcpt.grid import cli
 from softcpt.grid.jobs import plan_jobs
 
@@ -67,6 +68,22 @@ def test_softcpt_has_the_published_words_and_folders(script):
     settings = "cnctx4_ccscTrue_tnctx4_tcscFalse_nctx16_cscTrue_typelin_ratio1_csr0.1"
     assert [below(plan) for plan in plans] == [
         f"general10/SoftCPT/rn50_ep50_8shots/{settings}/seed{seed}" for seed in (1, 2, 3)]
+
+
+def test_mvlpt_has_the_published_words_and_folders(script):
+    calls = script("mvlpt.sh", "UPT", "vit_b16", "4", "20", "1 2", "mnist", "--model-dir", "run", "OPTIM.LR", "0.1")
+    flags = [train.parser().parse_args(call[1:]) for call in calls]
+    assert [(args.seed, args.shots, args.dataset, args.model_dir) for args in flags] == [(1, 20, "mnist", "run"),
+                                                                                        (2, 20, "mnist", "run")]
+    assert flags[0].output_dir == "output/mvlpt/mnist/UPT/vit_b16_20shots/nctx4/seed1"
+    method, options = mvlpt.method_and_options(train.setup_config(flags[0]))
+    assert (method, options["n_ctx"], options["visual_n_ctx"], options["position"]) == ("UPT", 4, 4, "middle")
+    (call,) = script("mvlpt.sh", "VPT", "vit_b16", "16", "1", "1", "source")
+    cfg = train.setup_config(train.parser().parse_args(call[1:]))
+    assert mvlpt.method_and_options(cfg)[0] == "VPT" and len(cfg.DATASET.TASKS) == 11
+    (call,) = script("mvlpt.sh")
+    cfg = train.setup_config(train.parser().parse_args(call[1:]))
+    assert (cfg.DATASET.NAME, mvlpt.method_and_options(cfg)[0], cfg.TEST.FINAL_MODEL) == ("Emoji44", "CoOp-MT", "best_val")
 
 
 def test_without_words_scripts_use_what_comes_with_the_project(script):
