@@ -28,11 +28,13 @@ REQUIREMENTS = [
 EXTRAS = {
     "tensorboard": ["tensorboard>=2.12"],  # event files beside log.txt
     "kaggle": ["kagglehub>=0.3"],  # data sets on Kaggle, with the user's credentials
+    "hdf5": ["h5py>=3.0"],  # PatchCamelyon's files
     "ray": ["ray>=2.9"],  # grid --launcher ray; 2.9 runs on Python 3.11
     "slurm": ["submitit>=1.4.5"],  # grid --launcher slurm; its local executor stands in for a cluster in the tests
     "build": ["resvg-py>=0.3", "transformers>=4.40"],  # scripts/build_emoji44.py and build_tiny.py: SVG, MiniLM
     "report": ["matplotlib>=3.6"],  # the report's plots, benchmarks/plot.py
-    "test": ["pytest>=7.4", "pytest-xdist>=3.3", "hypothesis>=6.80", "matplotlib>=3.6", "selenium>=4.10"],
+    "test": ["pytest>=7.4", "pytest-xdist>=3.3", "hypothesis>=6.80", "matplotlib>=3.6", "selenium>=4.10",
+             "h5py>=3.0"],
 }
 
 

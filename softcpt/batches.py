@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, Sampler
 
+from softcpt.data.datum import all_labels
 from softcpt.features import FeatureBank
 from softcpt.images import ViewDataset, default_workers
 
@@ -17,6 +18,8 @@ Batch = dict[str, Any]
 
 class Batches:
     """Iterates over a list of Dassl's ``Datum`` in batches of {"features" or "images", "label", "domain", "index"}.
+
+    "label" is (B,); where an image of the list has several classes, (B, K) with -1 behind an image's own.
 
     Args:
         items: the images with label and domain (task).
@@ -30,7 +33,7 @@ class Batches:
                  views: Callable[[int], int] | None = None):
         self.items = items
         self.paths = [item.impath for item in items]
-        self.labels = torch.tensor([item.label for item in items])
+        self.labels = labels_of(items)
         self.domains = torch.tensor([item.domain for item in items])
         self.order = BatchSampler(sampler, batch_size, drop_last)
         self.views = views
@@ -47,6 +50,15 @@ class Batches:
     def _batch(self, indices: Sequence[int], **inputs: Tensor) -> Batch:
         index = torch.as_tensor(indices)
         return {**inputs, "label": self.labels[index], "domain": self.domains[index], "index": index}
+
+
+def labels_of(items: Sequence[Any]) -> Tensor:
+    """(N,) labels of Dassl's ``Datum``; (N, K) with -1 behind an image's own where one has several ``labels``."""
+    several = [all_labels(item) for item in items]
+    most = max(map(len, several), default=1)
+    if most == 1:
+        return torch.tensor([item.label for item in items])
+    return torch.tensor([(*labels, *[-1] * (most - len(labels))) for labels in several])
 
 
 class FeatureBatches(Batches):

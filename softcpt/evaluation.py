@@ -6,11 +6,10 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from dassl.evaluation import EVALUATOR_REGISTRY
 from torch import Tensor
 
-from softcpt.metrics import TaskResult, overall, print_results, task_results
+from softcpt.metrics import Tally, TaskResult, overall, print_results
 from softcpt.tasks import Task, TaskSet
 
 
@@ -31,16 +30,14 @@ class ClassificationMT:
 
     def reset(self) -> None:
         """Forget all images."""
-        self._predictions: list[Tensor] = []
-        self._labels: list[Tensor] = []
+        self._tally = Tally(self.tasks)
 
     def process(self, mo: Tensor, gt: Tensor) -> None:
-        """Add logits (B, C) and global labels (B,)."""
-        self._predictions.append(self.tasks.predict(mo, gt).cpu())
-        self._labels.append(gt.cpu())
+        """Add logits (B, C) and global labels (B,) or (B, K)."""
+        self._tally.add(mo, gt)
 
     def evaluate(self) -> OrderedDict[str, float]:
         """Print and return the figures over all images added, in percent."""
-        self.results = task_results(self.tasks, torch.cat(self._predictions), torch.cat(self._labels))
+        self.results = self._tally.results()
         print_results(self.results, self.per_task and len(self.tasks) > 1)
         return OrderedDict(overall(self.results))

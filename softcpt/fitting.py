@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from softcpt.batches import labels_of
+from softcpt.errors import UserError
 from softcpt.trainer import PromptTrainer
 
 
@@ -34,6 +36,9 @@ class FittingTrainer(PromptTrainer):
     @torch.no_grad()
     def _features(self, items: list) -> tuple[Tensor, Tensor]:
         """(N, D) features and (N,) labels of images under the test-time transform."""
+        if items and labels_of(items).dim() > 1:
+            raise UserError(f"{self.method}: it is fitted to images of one class each, and some of these have several; "
+                            "leave their data set out, or choose a method that learns a prompt")
         loader = self._batches(items, train=False) if items else []
         batches = [(self.encode(batch).cpu(), batch["label"]) for batch in loader]
         empty = (torch.empty(0, self.clip.embed_dim), torch.empty(0, dtype=torch.long))

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from yacs.config import CfgNode
 
+from softcpt.data.targets import registered_name, target
 from softcpt.errors import UserError
 
 if TYPE_CHECKING:
@@ -117,12 +118,14 @@ def marks(args: argparse.Namespace) -> list[tuple[str, str]]:
 
 
 def name_data(cfg: CfgNode) -> None:
-    """``DATASET.DATASET`` "OxfordPets,EuroSAT" as ``DATASET.NAME`` and ``DATASET.TASKS``."""
+    """``DATASET.DATASET`` "OxfordPets,cifar-10" as ``DATASET.NAME`` and ``DATASET.TASKS``; ELEVATER's names as ours."""
     names = [name.strip() for name in cfg.DATASET.DATASET.split(",") if name.strip()]
     if len(names) == 1:
         cfg.DATASET.NAME, cfg.DATASET.TASKS = names[0], ()
     elif names:
         cfg.DATASET.NAME, cfg.DATASET.TASKS = "MultiTask", tuple(names)
+    cfg.DATASET.NAME = registered_name(cfg.DATASET.NAME)
+    cfg.DATASET.TASKS = tuple(map(registered_name, cfg.DATASET.TASKS))
 
 
 def method_and_options(cfg: CfgNode) -> tuple[str, dict[str, Any]]:
@@ -166,6 +169,9 @@ def counting_task(cfg: CfgNode, tasks: TaskSet) -> str | None:
         UserError: there is no such task.
     """
     key = cfg.DATASET.MULTITASK_EVALKEY
+    found = target(key)
+    if found:
+        key = found.task if found.task in tasks.names else found.name
     members = cfg.DATASET.TASKS if len(cfg.DATASET.TASKS) == len(tasks) else tasks.names
     if key == "average":
         return None
@@ -173,8 +179,8 @@ def counting_task(cfg: CfgNode, tasks: TaskSet) -> str | None:
         return key if key in tasks.names else tasks.names[members.index(key)]
     near = difflib.get_close_matches(key, tasks.names, 1)
     hint = f", did you mean '{near[0]}'?" if near else ""
-    raise UserError(f"DATASET.MULTITASK_EVALKEY is '{key}': no such task{hint}; give average, or one of "
-                    f"{', '.join(tasks.names)}")
+    raise UserError(f"DATASET.MULTITASK_EVALKEY is '{cfg.DATASET.MULTITASK_EVALKEY}': no such task{hint}; give average, "
+                    f"or one of {', '.join(tasks.names)}")
 
 
 def _get(cfg: CfgNode, key: str) -> Any:

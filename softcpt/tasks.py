@@ -13,7 +13,7 @@ from torch import Tensor
 
 from softcpt.errors import UserError
 
-METRICS = ("accuracy", "mean_per_class")
+METRICS = ("accuracy", "mean_per_class", "map11", "roc_auc")
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,9 @@ class Task:
     Attributes:
         name: what the task is, in words; SoftCPT turns it into the task's context ("flowers").
         class_names: class names in label order.
-        metric: "accuracy" (share of test images that are right) or "mean_per_class" (mean of the classes' recalls).
+        metric: "accuracy" (share of test images that are right), "mean_per_class" (mean of the classes' recalls),
+            "map11" (11-point interpolated average precision, mean over classes: images may have several classes), or
+            "roc_auc" (area under the ROC curve, of two classes); softcpt/metrics.py says how each is computed.
         template: prompt for zero-shot classification, with {} for the class name.
         description: what the task is, at more length ("classify pictures of flowers into 102 kinds"); SoftCPT can read
             it in place of the name.
@@ -41,12 +43,18 @@ class Task:
             raise UserError(f"task '{self.name}': it has no classes; give at least one class name")
         if self.metric not in METRICS:
             raise UserError(f"task '{self.name}': unknown metric '{self.metric}'; choose from {', '.join(METRICS)}")
+        if self.metric == "roc_auc" and len(self.class_names) != 2:
+            raise UserError(f"task '{self.name}': metric roc_auc is of two classes, and there are {len(self.class_names)}; "
+                            "choose another")
         if "{}" not in self.template:
             raise UserError(f"task '{self.name}': template '{self.template}' has no {{}} for the class name; add it")
 
 
 class TaskSet:
     """An ordered set of tasks. A *global class index* counts the classes of all tasks in order: (task, local class).
+
+    Wherever labels (B,) are taken, (B, K) may be given for images of which some have several classes, all of one task: a
+    row holds an image's global class indices and then -1.
 
     Args:
         tasks: one or more tasks, names unique.
@@ -107,9 +115,13 @@ class TaskSet:
         """Where the task's classes stand among all C."""
         return slice(self.offsets[task], self.offsets[task] + self.sizes[task])
 
+    def owners(self, labels: Tensor) -> Tensor:
+        """(B,) task of each image, on the labels' device."""
+        return self.task_of_class.to(labels.device)[first(labels)]
+
     def present(self, labels: Tensor) -> list[int]:
         """The tasks that ``labels`` (B,) belong to, ascending."""
-        return torch.unique(self.task_of_class[labels.cpu()]).tolist()
+        return torch.unique(self.owners(labels).cpu()).tolist()
 
     def classes_of(self, tasks: Sequence[int]) -> Tensor:
         """(C',) global indices of the classes of ``tasks``, ascending."""
@@ -139,6 +151,7 @@ class TaskSet:
         Of a task's n other classes ceil(rate * n) are drawn, from torch's global generator on the CPU.
         """
         positive = torch.unique(labels.cpu())
+        positive = positive[positive >= 0]
         kept = [positive]
         for task in self.present(positive):
             columns = torch.arange(self.num_classes)[self.columns(task)]
@@ -147,11 +160,11 @@ class TaskSet:
         return torch.cat(kept).sort().values
 
     def restrict(self, logits: Tensor, labels: Tensor, classes: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Logits (B, C') with the columns of other tasks than the image's own at -inf, and the labels' columns (B,).
+        """Logits (B, C') with the columns of other tasks than the image's own at -inf, and the labels' columns.
 
         Args:
             logits: (B, C').
-            labels: (B,) global class indices.
+            labels: (B,) global class indices; columns are (B,) then. Of (B, K) they are marks (B, C'), see :func:`marks`.
             classes: (C',) ascending global class index of each column; None: all C.
         """
         task_of_class = self.task_of_class.to(labels.device)
@@ -160,21 +173,56 @@ class TaskSet:
         else:
             classes = classes.to(labels.device)
             task_of_column, targets = task_of_class[classes], torch.searchsorted(classes, labels)
+        if labels.dim() > 1:
+            targets = marks(targets.masked_fill(labels < 0, -1), len(task_of_column))
         if logits.dtype in (torch.float16, torch.bfloat16):
             logits = logits.float()
-        foreign = task_of_column[None, :] != task_of_class[labels][:, None]
+        foreign = task_of_column[None, :] != self.owners(labels)[:, None]
         return logits.masked_fill(foreign, -torch.inf), targets
+
+    def joint(self, labels: Tensor) -> Tensor:
+        """What :func:`cross_entropy` over the classes of all tasks takes: ``labels`` (B,), or of (B, K) marks (B, C)."""
+        return labels if labels.dim() == 1 else marks(labels, self.num_classes)
 
     def loss(self, logits: Tensor, labels: Tensor, classes: Tensor | None = None) -> Tensor:
         """The multi-task loss (SoftCPT, Eq. 8): cross-entropy inside each image's own task, mean over the batch.
 
         L = 1/B * sum over tasks t, images i of t: CE(logits_i restricted to the classes of t, label_i).
-        Every image has the same weight; a task weighs what it has in the batch.
+        Every image has the same weight; a task weighs what it has in the batch. An image of several classes has the same
+        share of each as its target.
 
         Args: as for :meth:`restrict`.
         """
-        return F.cross_entropy(*self.restrict(logits, labels, classes))
+        return cross_entropy(*self.restrict(logits, labels, classes))
 
     def predict(self, logits: Tensor, labels: Tensor) -> Tensor:
         """(B,) global class index of the best class inside each image's own task."""
         return self.restrict(logits, labels)[0].argmax(dim=1)
+
+
+def first(labels: Tensor) -> Tensor:
+    """(B,) the first label of each image, of (B,) or (B, K)."""
+    return labels if labels.dim() == 1 else labels[:, 0]
+
+
+def marks(columns: Tensor, count: int) -> Tensor:
+    """(B, ``count``) which columns are an image's, of their numbers (B, K) and -1 for none."""
+    marked = torch.zeros(len(columns), count + 1, dtype=torch.bool, device=columns.device)
+    return marked.scatter_(1, columns.masked_fill(columns < 0, count), True)[:, :count]
+
+
+def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    """Mean cross-entropy of logits (B, C), -inf where a class does not count, and columns (B,) or marks (B, C).
+
+    The marked classes of an image have equal shares of its target, as in MVLPT's published code.
+    """
+    if targets.dim() == 1:
+        return F.cross_entropy(logits, targets)
+    surprise = -F.log_softmax(logits, dim=1).masked_fill(~targets, 0)  # 0 times infinity would be no number
+    return (surprise.sum(dim=1) / targets.sum(dim=1)).mean()
+
+
+def hits(logits: Tensor, targets: Tensor) -> Tensor:
+    """(B,) whether the best of logits (B, C) is the column (B,), or marked (B, C)."""
+    best = logits.detach().argmax(dim=1)
+    return best == targets if targets.dim() == 1 else targets.gather(1, best[:, None])[:, 0]

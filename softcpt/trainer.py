@@ -36,7 +36,7 @@ from softcpt.batches import Batches, FeatureBatches, ImageBatches
 from softcpt.errors import UserError
 from softcpt.evaluation import ClassificationMT
 from softcpt.features import FeatureBank
-from softcpt.metrics import TaskResult, task_results
+from softcpt.metrics import Tally, TaskResult
 from softcpt.prompters import METHODS, Prompter, build_prompter, variant_name
 from softcpt.reference import is_reference, read_reference
 from softcpt.results import Run, write_results
@@ -290,12 +290,12 @@ class PromptTrainer(TrainerX):
         return ("val", self.val_loader) if use_val else ("test", self.test_loader)
 
     def _classify(self, prompter: Prompter, loader: Batches) -> Iterator[tuple[Tensor, Tensor]]:
-        """Logits (B, C), right for each image's own task, and labels (B,) of every batch; classes are encoded once."""
+        """Logits (B, C), right for each image's own task, and labels of every batch; classes are encoded once."""
         with self.watch.section("text"):
             classify = prompter.own_classifier()
         for batch in loader:
             labels = batch["label"]
-            yield classify(self.encode(batch, prompter), self.tasks.task_of_class[labels]), labels.to(self.device)
+            yield classify(self.encode(batch, prompter), self.tasks.owners(labels)), labels.to(self.device)
 
     @torch.no_grad()
     def _zero_shot(self, split: str) -> list[TaskResult]:
@@ -304,8 +304,10 @@ class PromptTrainer(TrainerX):
         if self.prompts_images:
             loader = self._batches(loader.items, train=False, prompts_images=False)
         pairs = self._classify(build_prompter("ZeroShot", self.clip, self.tasks), loader)
-        predicted, labels = zip(*((self.tasks.predict(logits, truth).cpu(), truth.cpu()) for logits, truth in pairs))
-        return task_results(self.tasks, torch.cat(predicted), torch.cat(labels))
+        tally = Tally(self.tasks)
+        for logits, labels in pairs:
+            tally.add(logits, labels)
+        return tally.results()
 
     # -- disk ---------------------------------------------------------------------------------------------------------
 

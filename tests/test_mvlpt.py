@@ -103,6 +103,20 @@ def test_one_data_set_can_be_named_by_the_flag_too(tmp_path):
     assert len({folder("--dataset", *flags) for flags in runs}) == len(runs)
 
 
+def test_names_of_elevater_are_read_as_ours(tmp_path):
+    flags = ("--dataset", "cifar-10,voc-2007-classification,Toy", "--multi-task-evalkey", "cifar-10")
+    cfg = train.setup_config(train.parser().parse_args(arguments(tmp_path, "MVLPT", *flags, *LENGTHS["VPT"])))
+    assert cfg.DATASET.TASKS == ("CIFAR10", "VOC2007", "Toy")
+    names = ("small object image classification", "scenes", "x")
+    tasks = softcpt.TaskSet([softcpt.Task(name, ["a", "b"]) for name in names])
+    assert mvlpt.counting_task(cfg, tasks) == names[0]
+    cfg = train.setup_config(train.parser().parse_args(arguments(tmp_path, "CoOp", "DATASET.NAME", "mnist")))
+    assert cfg.DATASET.NAME == "MNIST"
+    config.merge_pairs(cfg.defrost() or cfg, ["DATASET.MULTITASK_EVALKEY", "gtsrb"])
+    with pytest.raises(UserError, match="MULTITASK_EVALKEY is 'gtsrb': no such task"):
+        mvlpt.counting_task(cfg, tasks)
+
+
 # -- equations ---------------------------------------------------------------------------------------------------------
 
 

@@ -34,7 +34,8 @@ def test_the_gram_is_of_the_contexts_that_tasks_have(clip, method):
 def test_contexts_of_classes_count_with_their_mean(clip):
     prompter = softcpt.build_prompter("CoOp", clip, TASKS, n_ctx=3, csc=True)
     means = torch.stack([prompter.contexts([task]).detach().double().mean(dim=0).flatten() for task in range(3)])
-    torch.testing.assert_close(torch.tensor(context_gram(prompter)["gram"]), (means @ means.t()).float(), rtol=1e-5, atol=1e-7)
+    found = torch.tensor(context_gram(prompter)["gram"])
+    torch.testing.assert_close(found, (means @ means.t()).float(), rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.parametrize("method", ["CoOp-MT", "ZeroShot", "LinearProbe"])

@@ -153,9 +153,10 @@ def test_parts_of_a_set_of_tasks_that_are_not_there_are_refused():
         return subsample(TASKS, {}, which_tasks=which)[0].names
 
     assert part("all-but-task0") == ("road_signs", "garden birds") and part("task2") == ("garden birds",)
+    assert part("task2,task0") == part("task0, task2") == part("all-but-task1") == ("kinds of fruit", "garden birds")
     with pytest.raises(UserError, match="all-but-task0 to all-but-task2 can be given"):
         part("all-but-task3")
     with pytest.raises(UserError, match="leaves no task"):
         subsample(TaskSet([BIRDS]), {}, which_tasks="all-but-task0")
-    with pytest.raises(UserError, match="give all, base, new, task<i>, all-but-task<i>"):
+    with pytest.raises(UserError, match="give all, base, new, task<i>, task<i>,task<j>, all-but-task<i>"):
         part("all-but-birds")

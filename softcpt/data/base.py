@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +16,8 @@ from softcpt.data.side import side_file
 from softcpt.data.source import Source
 from softcpt.data.split import DRAW_SEED, Item, Split, divide_ratio, divide_trainval, read_split, write_drawn
 from softcpt.data.subsample import subsample
-from softcpt.data.tasked import TaskedDataset
+from softcpt.data.targets import registered_name
+from softcpt.data.tasked import DATASET_REGISTRY, TaskedDataset
 from softcpt.errors import UserError
 from softcpt.tasks import Task, TaskSet
 
@@ -38,19 +39,22 @@ class TaskDataset(Layout, TaskedDataset):
 
     Attributes:
         rule: how a split is made without one: "ratio" (50/20/30 of every class), "trainval" (80/20 of the official
-            training list, official test list), "official" (the lists are the split; there are no split files).
+            training list, official test list), "official" (the lists are the split; there are no split files), "drawn"
+            (:class:`softcpt.data.elevater.ElevaterDataset`).
         draws_folder: folder of few-shot draws in the data set's folder; with a ``split_dk_*.json`` it is
             "split_fewshot_mt", and where the lists are the split that one's draws are used too.
         divided_apart: folders in ``image_dir`` with class folders, each divided by itself, as SoftCPT does with the
             three folders of its Kaggle sets.
+        own_folder: False: its folder is another data set's, so it is looked at only where it is asked for by name.
         ignored: class folders that are none.
         leaves: classes are the innermost folders; False: those directly in ``image_dir``.
         renamed: class names by folder name; others stay as they are. Override :meth:`class_name` for a rule.
         test_only: all images are test images; ``train_x`` is the same list, since Dassl needs one.
         val_is_test: validation images are the test images, as CoOp has it for ImageNet; no few-shot draw of them.
         task_name, metric, template: of :class:`softcpt.tasks.Task`. ``DATASET.TASK_NAME``, then a ``task_name.txt`` in
-            the folder (SoftCPT's) come before ``task_name``; ``DATASET.TEMPLATE`` before ``template``. The task's
-            description is in a ``task_desc.txt`` in the folder.
+            the folder (SoftCPT's) come before ``task_name``; ``DATASET.TEMPLATE`` before ``template``; an entry
+            "data set=metric" of ``DATASET.METRICS`` before ``metric``. The task's description is in a ``task_desc.txt``
+            in the folder.
         num_classes: classes as published; 0: unknown. In an instance, those of the tasks at hand.
         sizes: images for training, validation and test of the published split.
         images: images altogether; 0: the sum of ``sizes``, or unknown.
@@ -66,6 +70,7 @@ class TaskDataset(Layout, TaskedDataset):
 
     rule: str = "ratio"
     draws_folder: str = "split_fewshot"
+    own_folder: bool = True
     divided_apart: tuple[str, ...] = ("",)
     ignored: tuple[str, ...] = ()
     leaves: bool = False
@@ -97,7 +102,7 @@ class TaskDataset(Layout, TaskedDataset):
             if self.test_only:
                 print(f"{self.name()}: its test images stand in for training images, it is meant for --eval-only")
             for part in ("train", "test"):
-                if bare := tasks.num_classes - len({item.label for item in parts[part]}):
+                if bare := tasks.num_classes - len({label for item in parts[part] for label in item.labels}):
                     print(f"{self.name()}: {bare} of {tasks.num_classes} classes have no {part} image")
         super().__init__(tasks, parts)
 
@@ -275,7 +280,23 @@ class TaskDataset(Layout, TaskedDataset):
         name = self.option("TASK_NAME", "") or self._text_file("task_name.txt") or "".join(split.task_names[:1])
         template = self.option("TEMPLATE", "") or self.template
         about = self._text_file("task_desc.txt")
-        return TaskSet([Task(name or self.default_task_name, split.class_names[0], self.metric, template, about)])
+        return TaskSet([Task(name or self.default_task_name, split.class_names[0], self.task_metric, template, about)])
+
+    @property
+    def task_metric(self) -> str:
+        """The task's metric: what ``DATASET.METRICS`` says of this data set, else ``metric``.
+
+        Raises:
+            UserError: an entry of it is not of the form "data set=metric", or there is no such data set.
+        """
+        chosen = self.metric
+        for entry in self.option("METRICS", ()):
+            name, _, metric = entry.partition("=")
+            name = registered_name(name)
+            if name not in DATASET_REGISTRY.registered_names():
+                raise UserError(f"DATASET.METRICS: '{entry}' names no data set; give \"['{self.name()}=accuracy']\"")
+            chosen = metric if name == self.name() else chosen
+        return chosen
 
     @property
     def default_task_name(self) -> str:
@@ -316,6 +337,7 @@ class TaskDataset(Layout, TaskedDataset):
                     tasks.to_global(item.task, item.label),
                     item.task,
                     tasks[item.task].class_names[item.label],
+                    [tasks.to_global(item.task, label) for label in item.others],
                 )
                 for item in items
                 if item.path in paths
@@ -323,10 +345,19 @@ class TaskDataset(Layout, TaskedDataset):
             for part, items in parts.items()
         }
 
+    def places(self, paths: Sequence[str]) -> list[str | None]:
+        """Where each of ``paths`` is on disk, or will be once it is needed (:mod:`softcpt.data.packed`); None: nowhere.
+        """
+        return find_images(self.image_folder(self.folder), paths)
+
+    def unpack(self, places: Sequence[str]) -> None:
+        """Bring images to their ``places`` that are there in another form only; see :mod:`softcpt.data.packed`."""
+
     def find_images(self, wanted: Iterable[str], source: str) -> dict[str, str]:
         """Path on disk of each of the ``wanted`` paths that is there."""
         wanted, root = sorted(wanted), self.image_folder(self.folder)
-        found = {path: place for path, place in zip(wanted, find_images(root, wanted)) if place is not None}
+        found = {path: place for path, place in zip(wanted, self.places(wanted)) if place is not None}
+        self.unpack(list(found.values()))
         if len(found) < len(wanted):
             first = next(path for path in wanted if path not in found)
             message = (

@@ -11,6 +11,7 @@ from softcpt import plugins
 from softcpt.data.base import TaskDataset
 from softcpt.data.multitask import MultiTaskDataset
 from softcpt.data.own import OwnDataset
+from softcpt.data.targets import registered_name
 from softcpt.errors import UserError
 
 
@@ -47,7 +48,8 @@ def is_published(kind: type) -> bool:
 
 
 def entries(names: Sequence[str], root: str) -> list[Entry]:
-    """The data sets called ``names`` (capitals make no difference), merged ones as their members; none: all there are.
+    """The data sets called ``names`` (capitals make no difference; ELEVATER's own names will do), merged ones as their
+    members; none: all there are.
 
     Raises:
         UserError: there is no such data set, no folder ``root``, or none was given where one is needed.
@@ -56,7 +58,7 @@ def entries(names: Sequence[str], root: str) -> list[Entry]:
     if names:
         found = [entry for name in names for entry in expand(name, root, known)]
     else:
-        kinds = {name: kind for name, kind in known.items() if is_published(kind)}
+        kinds = {name: kind for name, kind in known.items() if is_published(kind) and getattr(kind, "own_folder", True)}
         found = [Entry(name, kind, root) for name, kind in kinds.items() if not issubclass(kind, MultiTaskDataset)]
     outside = [entry.name for entry in found if not entry.embedded]
     if outside and not root:
@@ -71,6 +73,7 @@ def expand(name: str, root: str, known: dict[str, type]) -> list[Entry]:
         UserError: there is none among those ``known``.
     """
     word, _, place = name.partition(":")
+    word = registered_name(word)
     by_lower = {registered.lower(): registered for registered in known}
     if word.lower() not in by_lower:
         near = difflib.get_close_matches(word.lower(), by_lower, 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -135,11 +136,14 @@ def _check(args: argparse.Namespace) -> int:
     status = 0
     for entry in _entries(args):
         inventory = _at_hand(take(entry))
+        paths = [image.path for image in inventory.images if os.path.exists(image.path)]
         bad = 0
-        for problem in unreadable([image.path for image in inventory.images], args.workers):
+        for problem in unreadable(paths, args.workers):
             bad += 1
             print(problem, flush=True)
-        print(f"{entry.name}: {len(inventory.images):,} images checked, {bad:,} of them cannot be read")
+        print(f"{entry.name}: {len(paths):,} images checked, {bad:,} of them cannot be read")
+        if packed := len(inventory.images) - len(paths):
+            print(f"{entry.name}: {packed:,} images lie in a packed file, from which a run takes those that it needs")
         if inventory.problem:
             print(inventory.problem)
         status |= int(bad > 0 or inventory.state != "found")

@@ -31,7 +31,7 @@ class PetsHelpers:
         split = read_split(Path(filepath))
         [names] = split.class_names
         return tuple(
-            [Datum(os.path.join(path_prefix, path), label, 0, names[label]) for path, _, label in items]
+            [Datum(os.path.join(path_prefix, item.path), item.label, 0, names[item.label]) for item in items]
             for items in (split.train, split.val, split.test)
         )
 
@@ -75,7 +75,7 @@ class TexturesHelpers:
         divided = divide_ratio(items, random, lambda item: item.label, f"folder {image_dir}", (p_trn, p_val))
         shown = [(new_cnames or {}).get(name, name) for name in names]
         return tuple(
-            [ImageDatum(os.path.join(image_dir, path), label, 0, shown[label]) for path, _, label in part]
+            [ImageDatum(os.path.join(image_dir, item.path), item.label, 0, shown[item.label]) for item in part]
             for part in divided
         )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from softcpt import dassl
 
 dassl.activate()
@@ -12,8 +14,17 @@ class ImageDatum(Datum):
     """A Datum whose file is known to exist from a directory listing.
 
     Dassl's own constructor asks the disk about every file; with 100,000 images on a network disk that takes minutes.
+
+    Attributes:
+        labels: all classes of the image, ``label`` the first of them.
     """
 
-    def __init__(self, impath: str, label: int, domain: int, classname: str) -> None:
+    def __init__(self, impath: str, label: int, domain: int, classname: str, others: Sequence[int] = ()) -> None:
         # Not super().__init__(): it is what asks the disk. The names are Dassl's.
         self._impath, self._label, self._domain, self._classname = impath, label, domain, classname
+        self.labels = (label, *others)
+
+
+def all_labels(item: Datum) -> tuple[int, ...]:
+    """All classes of an image; a record of other code has one."""
+    return getattr(item, "labels", (item.label,))

@@ -1,9 +1,9 @@
-"""Few-shot draws on disk: published ones are used as they are, others are drawn as CoOp draws and written down."""
+"""Few-shot draws on disk: published ones are used as they are, others are drawn and written down."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,25 @@ from softcpt.fewshot import few_shot_indices
 from softcpt.files import write_json
 
 Drawn = dict[str, list[Item]]
+Draw = Callable[[Split, int, int], dict[str, list[int]]]  # of a split, shots and a seed: places in its lists, by part
+
+
+def as_coop_draws(split: Split, shots: int, seed: int) -> dict[str, list[int]]:
+    """``shots`` training and min(shots, 4) validation images of each class."""
+    rows = {part: [(item.path, (item.task, item.label)) for item in getattr(split, part)] for part in ("train", "val")}
+    return few_shot_indices(rows, shots, seed)
 
 
 def few_shot(
-    split: Split, shots: int, seed: int, folder: Path, kept: Sequence[str], draw_val: bool = True
+    split: Split,
+    shots: int,
+    seed: int,
+    folder: Path,
+    kept: Sequence[str],
+    draw_val: bool = True,
+    draw: Draw = as_coop_draws,
 ) -> tuple[Drawn, str]:
-    """``shots`` training and min(shots, 4) validation images of each class of ``split``, and where they are from.
+    """``shots`` images of each class of ``split`` for training, some for validation, and where they are from.
 
     A draw of this seed that one of ``kept`` in ``folder`` holds is used: CoOp's pickle, 2SFS's pair of ``.jsonl``, the
     index file of cross-modal adaptation, or ours; ours only while the split is the one it was drawn from. Otherwise it
@@ -34,6 +47,7 @@ def few_shot(
         folder: the data set's folder.
         kept: names of the folders with draws, "split_fewshot"; the first that has another program's counts.
         draw_val: False: validation images are left as they are (ImageNet).
+        draw: what is done where no draw is on disk.
 
     Raises:
         UserError: a file is unreadable, or lists images that are not in this split.
@@ -42,7 +56,7 @@ def few_shot(
         return {"train": split.train, "val": split.val}, ""
     names = [f"{place}/shot_{shots}-seed_{seed}" for place in kept]
     found = next(filter(None, (_published(folder, name) for name in names)), None)
-    paths, source = found or _own(split, shots, seed, side_file(folder, f"{names[0]}.json"))
+    paths, source = found or _own(split, shots, seed, side_file(folder, f"{names[0]}.json"), draw)
     val = _match(paths.get("val", []), split.val, source) if draw_val else split.val
     return {"train": _match(paths["train"], split.train, source), "val": val}, source.name
 
@@ -56,7 +70,7 @@ def _published(folder: Path, name: str) -> tuple[Paths, Path] | None:
     return None
 
 
-def _own(split: Split, shots: int, seed: int, path: Path) -> tuple[Paths, Path]:
+def _own(split: Split, shots: int, seed: int, path: Path, draw: Draw) -> tuple[Paths, Path]:
     """Our draw, or an index file of the same name; drawn and written if it is not there or of another split."""
     digest = split.digest()
     if path.is_file():
@@ -65,9 +79,8 @@ def _own(split: Split, shots: int, seed: int, path: Path) -> tuple[Paths, Path]:
             return read_index(content, path), path
         if content["split_sha256"] == digest and {"train", "val"} <= content.keys():
             return {part: content[part] for part in ("train", "val")}, path
-    rows = {part: [(item.path, (item.task, item.label)) for item in getattr(split, part)] for part in ("train", "val")}
-    drawn = few_shot_indices(rows, shots, seed)
-    paths = {part: [rows[part][index][0] for index in indices] for part, indices in drawn.items()}
+    drawn = draw(split, shots, seed)
+    paths = {part: [getattr(split, part)[place].path for place in places] for part, places in drawn.items()}
     try:
         write_json(path, {"split": split.source, "split_sha256": digest, "shots": shots, "seed": seed, **paths})
     except OSError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,7 +12,7 @@ from typing import Any, NamedTuple
 from softcpt import config
 from softcpt.data.base import TaskDataset
 from softcpt.data.catalog import Entry, expected_images
-from softcpt.data.listing import find_images, scan
+from softcpt.data.listing import scan
 from softcpt.data.own import OwnDataset
 from softcpt.data.split import Item, Split
 from softcpt.errors import UserError
@@ -22,7 +23,7 @@ TOLERANCE = 0.05
 
 
 class Image(NamedTuple):
-    """An image on disk: its file, task and class inside the task."""
+    """An image on disk: its file, task and class inside the task. Where it lies in a pack, the file is yet to come."""
 
     path: str
     task: int
@@ -43,6 +44,7 @@ class Inventory:
         tasks: its tasks; None: not known without a split.
         wanted: images of the split by task.
         in_part: whether images are missing, or lists that come with them.
+        unpack: brings images to their files that a publisher packs into one (:mod:`softcpt.data.packed`).
     """
 
     name: str
@@ -54,6 +56,7 @@ class Inventory:
     tasks: TaskSet | None = None
     wanted: Counter[int] = field(default_factory=Counter)
     in_part: bool = False
+    unpack: Callable[[Sequence[str]], None] = lambda _: None
 
     @property
     def state(self) -> str:
@@ -113,7 +116,7 @@ def _of_folder(entry: Entry) -> Inventory:
         besides = _besides(len(images), expected)
         in_part = bool(besides) or kind.rule == "official" or source == "none"  # no split could be made
         return Inventory(entry.name, folder, images, expected, source, problem + besides, in_part=in_part)
-    places = find_images(root, [item.path for item in items])
+    places = dataset.places([item.path for item in items])
     images = [Image(place, item.task, item.label) for item, place in zip(items, places) if place is not None]
     listed = source == split.source  # rather than what happens to lie there
     if listed and not (kind.rule == "official" and expected) or issubclass(kind, OwnDataset):
@@ -124,7 +127,7 @@ def _of_folder(entry: Entry) -> Inventory:
     elif in_part:
         problem = _missing(dataset, items, places, expected)
     wanted = Counter(item.task for item in items)
-    return Inventory(entry.name, folder, images, expected, source, problem, tasks, wanted, in_part)
+    return Inventory(entry.name, folder, images, expected, source, problem, tasks, wanted, in_part, dataset.unpack)
 
 
 def _chosen(dataset: TaskDataset, split: Split) -> tuple[TaskSet, list[Item]]:

@@ -12,10 +12,11 @@ from softcpt import dassl
 dassl.activate()
 from dassl.data.datasets import DATASET_REGISTRY, DatasetBase  # noqa: E402 (an engine must be there first)
 
-from softcpt.data.datum import Datum, ImageDatum  # noqa: E402
+from softcpt.data.datum import Datum, ImageDatum, all_labels  # noqa: E402
 from softcpt.data.merged import merged_draw  # noqa: E402
 from softcpt.data.split import Split  # noqa: E402
 from softcpt.data.subsample import subsample  # noqa: E402
+from softcpt.data.targets import registered_name  # noqa: E402
 from softcpt.data.tasked import TaskedDataset  # noqa: E402
 from softcpt.errors import UserError  # noqa: E402
 from softcpt.tasks import Task, TaskSet  # noqa: E402
@@ -24,9 +25,10 @@ from softcpt.tasks import Task, TaskSet  # noqa: E402
 class MultiTaskDataset(TaskedDataset):
     """Registered data sets merged: tasks in the order of ``members``, classes counted through.
 
-    ``DATASET.TASKS`` takes the place of ``members``. An entry is a registered name, or ``Name:folder`` for one that
-    lies in ``folder`` (absolute, or below ``DATASET.ROOT``): "ImageFolder:my_flowers". A member may have several tasks
-    of its own. Each is drawn from the same seed by itself, so its images are those of a single-task run.
+    ``DATASET.TASKS`` takes the place of ``members``. An entry is a registered name or one of ELEVATER ("cifar-10"), or
+    ``Name:folder`` for one that lies in ``folder`` (absolute, or below ``DATASET.ROOT``): "ImageFolder:my_flowers". A
+    member may have several tasks of its own. Each is drawn from the same seed by itself, so its images are those of a
+    single-task run.
 
     Where SoftCPT left a file with the images of all ``members``, ``dataset_dir/split_fewshot_mt/shot_K-seed_S.pkl``
     below the root, these are the images.
@@ -68,6 +70,7 @@ def build_member(name: str, cfg: Any, given: Split | None = None) -> DatasetBase
         UserError: no data set of that name is registered.
     """
     registered, _, place = name.partition(":")
+    registered = registered_name(registered)
     known = DATASET_REGISTRY.registered_names()
     if registered not in known:
         near = difflib.get_close_matches(registered, known, 1)
@@ -99,8 +102,9 @@ def merge(datasets: Sequence[DatasetBase]) -> tuple[TaskSet, dict[str, list[Datu
         places = [group.to_local(label) for label in range(group.num_classes)]
         for part, items in zip(parts.values(), (dataset.train_x, dataset.val or [], dataset.test)):
             for item in items:
-                task, label = places[item.label]
-                part.append(ImageDatum(item.impath, tasks.to_global(first + task, label), first + task, item.classname))
+                task = places[item.label][0]
+                label, *others = (tasks.to_global(first + task, places[label][1]) for label in all_labels(item))
+                part.append(ImageDatum(item.impath, label, first + task, item.classname, others))
         first += len(group)
     return tasks, parts
 

@@ -104,7 +104,10 @@ class OwnDataset(TaskDataset):
             )
         template = self.option("TEMPLATE", "") or self.template
         return TaskSet(
-            [Task(name, classes, self.metric, template) for name, classes in zip(split.task_names, split.class_names)]
+            [
+                Task(name, classes, self.task_metric, template)
+                for name, classes in zip(split.task_names, split.class_names)
+            ]
         )
 
     @property

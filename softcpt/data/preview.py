@@ -37,6 +37,7 @@ def sheets(inventory: Inventory, output: Path, per_class: int, side: int) -> lis
                 path = output.with_name(f"{output.stem}-{index:02}-{word}{output.suffix}")
             title = f"{inventory.name}: {task.name}"
             rows = [(name, len(group), _spread(group, per_class)) for name, group in zip(task.class_names, groups)]
+            inventory.unpack([path for _, _, paths in rows for path in paths])
             sheet = _sheet(title, rows, per_class, side, bar)
             with atomic_write(path) as temporary:
                 sheet.save(temporary, format="PNG")

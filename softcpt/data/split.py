@@ -18,11 +18,12 @@ DRAW_SEED = 1  # of every split that is drawn here
 
 
 class Item(NamedTuple):
-    """An image of a split: path below the image folder with ``/``, task, class inside the task."""
+    """An image of a split: path below the image folder with ``/``, task, class inside the task, its other classes."""
 
     path: str
     task: int
     label: int
+    others: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,8 @@ class Split:
         """SHA-256 of what a few-shot draw depends on: the order of the training and validation images and labels."""
         hashed = hashlib.sha256()
         for part in (self.train, self.val):
-            hashed.update("".join(f"{path}\t{task}\t{label}\n" for path, task, label in part).encode() + b"\0")
+            lines = ("\t".join(map(str, (path, task, label, *others))) + "\n" for path, task, label, others in part)
+            hashed.update("".join(lines).encode() + b"\0")
         return hashed.hexdigest()
 
     def renamed(self, rule: Callable[[str], str]) -> Split:
@@ -121,9 +123,9 @@ def write_drawn(path: Path, split: Split, rule: str) -> None:
     parts: dict[str, Any]
     if len(split.class_names) == 1:
         names = split.class_names[0]
-        parts = {part: [[path, label, names[label]] for path, _, label in items] for part, items in _parts(split)}
+        parts = {part: [[item.path, item.label, names[item.label]] for item in items] for part, items in _parts(split)}
     else:
-        parts = {part: [[path, [label], [task]] for path, task, label in items] for part, items in _parts(split)}
+        parts = {part: [[item.path, [item.label], [item.task]] for item in items] for part, items in _parts(split)}
         parts["meta"] = {"taskid2cname": split.class_names, "taskid2tname": split.task_names}
     drawn_by = {"program": f"softcpt {__version__}", "seed": DRAW_SEED, "rule": rule, "order": "sorted file names"}
     try:

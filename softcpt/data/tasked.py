@@ -5,7 +5,8 @@ from __future__ import annotations
 from softcpt import dassl
 
 dassl.activate()
-from dassl.data.datasets import DatasetBase  # noqa: E402 (an engine must be there first)
+from dassl.data.datasets import DATASET_REGISTRY as DATASET_REGISTRY  # noqa: E402 (an engine must be there first)
+from dassl.data.datasets import DatasetBase  # noqa: E402
 
 from softcpt.data.subsample import Parts  # noqa: E402
 from softcpt.tasks import TaskSet  # noqa: E402

@@ -99,7 +99,8 @@ def read_keys(kind: type[Read], path: Path) -> Read:
         UserError: the file is missing or not valid, or has an unknown key or a value of a wrong type.
     """
     if not path.is_file():
-        raise UserError(f"{kind.__name__.lower()} file {path}: no such file; configs/grids/ holds those of this project")
+        raise UserError(f"{kind.__name__.lower()} file {path}: no such file; configs/grids/ and configs/studies/ hold those "
+                        "of this project")
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except yaml.YAMLError as error:

@@ -32,7 +32,8 @@ def overview(statuses: Mapping[Job, Status]) -> str:
         took = f"{statistics.mean(seconds[row]):.0f}" if seconds[row] else ""
         rows.append([*row, *(count[state] or "" for state in STATES), took])
     total = Counter(status.state for status in statuses.values())
-    rows.append(["" if many_data else "all", "", "all" if many_data else "", "", *(total[state] or "" for state in STATES), ""])
+    told = ["", "", "all", ""] if many_data else ["all", "", "", ""]
+    rows.append([*told, *(total[state] or "" for state in STATES), ""])
     return _table(rows, ["data", "backbone", "method", "part", *STATES, "s per job"], 4)
 
 

@@ -14,7 +14,7 @@ from softcpt.backbone import Clip
 from softcpt.errors import UserError
 from softcpt.packing import Layout
 from softcpt.prompts import prompt_symbols
-from softcpt.tasks import TaskSet
+from softcpt.tasks import TaskSet, cross_entropy, hits
 from softcpt.transfer import transfer
 from softcpt.warm import shared
 
@@ -131,6 +131,9 @@ class Prompter(nn.Module):
     def loss(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Training loss of a batch from its image features (B, D) and global labels (B,), and the batch's accuracy in %.
 
+        Labels (B, K) are those of images with several classes (:class:`softcpt.tasks.TaskSet`): each class has an equal
+        share in the image's target, and the image counts as right if the best class is one of them.
+
         Its ``backward()`` is the method's: of ProGrad it gives gradients that no single loss has.
 
         Only tasks with an image in the batch have a part in the loss, so only their classes are encoded. With
@@ -138,9 +141,7 @@ class Prompter(nn.Module):
         ``joint`` softmax has the columns of all classes.
         """
         if self.options.softmax == "joint":
-            logits = self.logits(features)
-            accuracy = 100 * (logits.detach().argmax(dim=1) == labels).float().mean()
-            return F.cross_entropy(logits, labels), accuracy
+            return _measured(self.logits(features), self.tasks.joint(labels))
         logits, classes = self.training_logits(features, labels)
         return self.task_loss(logits, labels, classes)
 
@@ -154,9 +155,7 @@ class Prompter(nn.Module):
 
     def task_loss(self, logits: Tensor, labels: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
         """Multi-task cross-entropy, and accuracy in %, of logits (B, C') of ``classes`` (C',); labels (B,) are global."""
-        logits, targets = self.tasks.restrict(logits, labels, classes)
-        accuracy = 100 * (logits.detach().argmax(dim=1) == targets).float().mean()
-        return F.cross_entropy(logits, targets), accuracy
+        return _measured(*self.tasks.restrict(logits, labels, classes))
 
     def _can_sample(self) -> bool:
         """Whether the loss is the one above, and single classes can be encoded."""
@@ -231,6 +230,11 @@ class Prompter(nn.Module):
 
         names = tuple(task.class_names for task in tasks)
         return shared("layout", (names, n_ctx, position, per_class, clip.context_length, clip.text_width), make, most=16)
+
+
+def _measured(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Cross-entropy, and accuracy in %, of logits (B, C) and columns (B,) or marks (B, C)."""
+    return cross_entropy(logits, targets), 100 * hits(logits, targets).float().mean()
 
 
 class Context(nn.Module):

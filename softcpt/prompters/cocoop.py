@@ -83,7 +83,7 @@ class CoCoOp(CoOp):
 
     def training_logits(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (B, C), -inf for the classes of other tasks than the image's, and all classes."""
-        return self.own_logits(features, self.tasks.task_of_class[labels.cpu()]), torch.arange(self.tasks.num_classes)
+        return self.own_logits(features, self.tasks.owners(labels.cpu())), torch.arange(self.tasks.num_classes)
 
     def _task_logits(self, features: Tensor, task: int) -> Tensor:
         """(B, D) -> (B, C') of the task's classes."""

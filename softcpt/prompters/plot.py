@@ -80,7 +80,7 @@ class PLOT(CoOp):
     def training_logits(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """(B, C') for the multi-task loss, -inf outside an image's task, and the classes (C',)."""
         present, classes = self.tasks.chosen(self.tasks.present(labels))
-        owners = self.tasks.task_of_class[labels.cpu()]
+        owners = self.tasks.owners(labels.cpu())
         return self._compare(features, self.text_features(present), classes, owners), classes
 
     def _compare(self, features: Tensor, text: Tensor, classes: Tensor, owners: Tensor | None = None) -> Tensor:

@@ -25,7 +25,7 @@ def parser() -> argparse.ArgumentParser:
         "the groups that they suggest.", usage="softcpt transfer STUDY.yaml [flags] [KEY VALUE ...]",
         epilog="KEY VALUE pairs are settings of all runs. docs/transfer.md has more.")
     add = flags.add_argument
-    add("file", type=Path, metavar="STUDY.yaml", help="tasks, methods, readings (configs/grids/transfer12.yaml)")
+    add("file", type=Path, metavar="STUDY.yaml", help="tasks, methods, readings (configs/studies/transfer12.yaml)")
     add("pairs", nargs="*", metavar="KEY VALUE", help="settings of all runs, as OPTIM.LR 0.01")
     add("--root", help="folder of all data sets")
     add("--output", help="folder of all runs")

@@ -356,7 +356,7 @@ def test_every_data_set_states_its_facts():
                 and kind.licence
                 and kind.homepage.startswith("http")
             )
-            assert kind.rule in ("ratio", "trainval", "official")
+            assert kind.rule in ("ratio", "trainval", "official", "drawn")
             assert (kind.rule == "official") == (not kind.split_files)
             assert not (name.startswith("Fashion") and kind.metric != "mean_per_class")
 

@@ -10,11 +10,12 @@ import yaml
 from small import grid_file
 
 from softcpt.errors import UserError
-from softcpt.grid import cli
+from softcpt.grid import cli, table
 from softcpt.grid.fairness import check_settings, describe
-from softcpt.grid.jobs import plan_jobs
+from softcpt.grid.jobs import Job, plan_jobs
 from softcpt.grid.methods import find_method
 from softcpt.grid.spec import Entry, Grid, read_grid
+from softcpt.grid.state import Status
 from softcpt.plugins import folder, load
 from softcpt.prompters import METHODS
 
@@ -150,3 +151,11 @@ def test_files_in_a_grid_file_are_relative_to_it(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path.parent)
     assert len(planned(file)) == 2
     assert "images/data.yaml" in yaml.safe_load(file.read_text())["data"]["plants"]["of"]
+
+
+@pytest.mark.parametrize(("count", "named"), [(3, True), (60, False)])
+def test_an_overview_of_many_data_sets_adds_them_up(count, named):
+    jobs = [Job(f"out/{index}", (), "CoOp", f"data-{index}", "", "", 1, 1) for index in range(count)]
+    text = table.overview({job: Status("left") for job in jobs})
+    assert ("data-2" in text) == named
+    assert text.splitlines()[-1].split() == ["all", str(count)]

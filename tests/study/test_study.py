@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -18,9 +19,12 @@ from toy import CONFIG, WEIGHTS
 from softcpt.study import cli
 from softcpt.study.groups import expected_gain, suggest
 from softcpt.study.matrix import Matrix
+from softcpt.study.plan import Plan
 from softcpt.study.similarity import correlation, coverage
+from softcpt.study.spec import read_study
 from softcpt.tasks import Task, TaskSet
 
+ROOT = Path(__file__).resolve().parent.parent.parent
 CLASSES = {"red things": ["rose", "brick"], "green things": ["oak", "elm", "frog"], "blue things": ["sea", "sky"]}
 
 
@@ -170,3 +174,12 @@ def test_correlation_is_spearmans_and_its_p_value_knows_shared_tasks():
     odd[0, :] = odd[:, 0] = 1.0
     naive = spearmanr(odd[pairs], odd[pairs]).pvalue
     assert naive < 1e-6 < 0.05 < correlation(odd, odd).p < 0.2
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs/studies").glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_studies_of_this_project_can_be_planned(path):
+    """On the data that comes with the project."""
+    study = replace(read_study(path), data="emoji44", tasks=(0, 2, 5), seeds=(1,))
+    runs = Plan(study).of_pairs()
+    assert len(runs) == len(study.methods) * (3 + 3 + 6)
+    assert {run.planned.cfg.DATASET.NUM_SHOTS for run in runs} == {study.shots}

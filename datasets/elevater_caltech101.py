@@ -1,0 +1,19 @@
+"""Caltech-101 as a task of ELEVATER."""
+
+from dassl.data.datasets import DATASET_REGISTRY
+
+from softcpt.data.elevater import ElevaterDataset
+
+from .caltech101 import Caltech101
+
+
+@DATASET_REGISTRY.register()
+class ElevaterCaltech101(ElevaterDataset, Caltech101):
+    """All 102 folders, the background and both sets of faces among them: 30 images of each for training.
+
+    ELEVATER's list is not to be had: ``--draw-split`` draws one of its sizes.
+    """
+
+    key = "caltech-101"
+    rule = "drawn"
+    per_class = (30, 0, None)

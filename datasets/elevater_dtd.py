@@ -1,0 +1,26 @@
+"""Describable Textures as a task of ELEVATER."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from dassl.data.datasets import DATASET_REGISTRY
+
+from softcpt.data.base import Pool
+from softcpt.data.elevater import ElevaterDataset
+
+from .dtd import DescribableTextures
+
+
+@DATASET_REGISTRY.register()
+class ElevaterDTD(ElevaterDataset, DescribableTextures):
+    """The first of the ten official splits, ``dtd/labels/{train,val,test}1.txt``: 47 classes."""
+
+    key = "dtd"
+
+    def pools(self, folder: Path, images: Path) -> Iterable[Pool]:
+        """The official lists: a line is an image's path, which begins with its class."""
+        for part in ("train", "val", "test"):
+            lines = self.lines(images.parent / "labels" / f"{part}1.txt")
+            yield Pool(part, [(line, self.label(line.split("/")[0]), "") for line in lines])

@@ -1,0 +1,72 @@
+"""FER-2013."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from dassl.data.datasets import DATASET_REGISTRY
+
+from softcpt.data.base import Pool
+from softcpt.data.elevater import below
+from softcpt.data.packed import Pack, PackedDataset, csv_rows
+from softcpt.data.source import Source
+
+FILES = ("fer2013.csv", "icml_face_data.csv")
+USAGE = {"train": "Training", "val": "PublicTest", "test": "PrivateTest"}
+
+
+@DATASET_REGISTRY.register()
+class FER2013(PackedDataset):
+    """Faces, grey, 48 x 48 pixels: 7 emotions. Validation images are the "public", test images the "private" test set.
+
+    ``fer2013/fer2013.csv`` or ``icml_face_data.csv``, or class folders ``train/angry`` and so on; where these have the
+    names of Kaggle's copy (``PublicTest_*.jpg``), images of the public test set are taken out of its test folder.
+    ``train.csv`` of the competition's first archive has no test labels and is not enough.
+    """
+
+    key = "fer-2013"
+    dataset_dir = "fer2013"
+    pack_classes = tuple("angry disgust fear happy sad surprise neutral".split())
+    sources = (
+        Source(
+            "msambare/fer2013",
+            "fer2013.zip",
+            "kaggle",
+            unpack_to=".",
+            gives="train",
+            note="or fer2013.csv of the competition challenges-in-representation-learning-facial-expression-"
+            "recognition-challenge",
+        ),
+    )
+    licence = "not stated; images from web search"
+    citation = "Goodfellow et al.: Challenges in representation learning: a report on three contests. ICONIP 2013"
+    homepage = "https://www.kaggle.com/c/challenges-in-representation-learning-facial-expression-recognition-challenge"
+
+    def pack(self, folder: Path, part: str) -> Pack | None:
+        """The rows of a part: a number, 2304 grey values, and what the image is used for."""
+        path = next((place / name for place in below(folder) for name in FILES if (place / name).is_file()), None)
+        if path is None:
+            return None
+
+        def rows() -> Iterator[dict[str, str]]:
+            return (row for row in csv_rows(path) if row["Usage"].strip() == USAGE[part])
+
+        def read(numbers: Sequence[int]) -> Iterator[np.ndarray]:
+            wanted, pixels = set(numbers), {}
+            for number, row in enumerate(rows()):
+                if number in wanted:
+                    pixels[number] = np.array(row["pixels"].split(), np.uint8).reshape(48, 48)
+            return (pixels[number] for number in numbers)
+
+        return Pack([int(row["emotion"]) for row in rows()], read)
+
+    def pools(self, folder: Path, images: Path) -> Iterable[Pool]:
+        """As for other sets; the images of a test folder go where their names say."""
+        for pool in super().pools(folder, images):
+            public = [row[0].rpartition("/")[2].startswith("PublicTest") for row in pool.rows]
+            if pool.part == "test" and any(public) and not all(public):
+                yield Pool("val", [row for row, belongs in zip(pool.rows, public) if belongs])
+                pool = Pool("test", [row for row, belongs in zip(pool.rows, public) if not belongs])
+            yield pool

@@ -1,0 +1,94 @@
+"""KITTI's distance task of VTAB."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+from dassl.data.datasets import DATASET_REGISTRY
+
+from softcpt.data.base import Pool, Row
+from softcpt.data.elevater import ElevaterDataset, holding
+from softcpt.data.source import Source
+from softcpt.errors import UserError
+
+HOST = "https://s3.eu-central-1.amazonaws.com/avg-kitti"
+VEHICLES = ("Car", "Van", "Truck")
+BOUNDS = (8.0, 20.0)  # metres ahead of the camera
+SEED = 123  # of the published split
+SHARE = 10  # percent of the drives for testing, and of all drives for validation
+
+
+@DATASET_REGISTRY.register()
+class KITTIDistance(ElevaterDataset):
+    """Photos from a moving car by the distance of the closest vehicle: below 8 m, below 20 m, farther, none in sight.
+
+    ``Kitti/raw/training/{image_2,label_2}`` and, for the split, ``mapping/{train_rand,train_mapping}.txt`` of
+    ``devkit_object.zip``. The split is that of VTAB (TensorFlow Datasets): a tenth of the drives for testing, another
+    for validation.
+    """
+
+    key = "kitti-distance"
+    dataset_dir = "Kitti"
+    sources = (
+        *(
+            Source(f"{HOST}/{file}_{kind}.zip", f"{file}_{kind}.zip", unpack_to="raw", gives=f"raw/training/{kind}")
+            for file, kind in (("data_object", "image_2"), ("data_object", "label_2"))
+        ),
+        Source(f"{HOST}/devkit_object.zip", "devkit_object.zip", unpack_to="raw/devkit", gives="raw/devkit/mapping"),
+    )
+    licence = "CC BY-NC-SA 3.0"
+    citation = "Geiger, Lenz, Urtasun: Are we ready for autonomous driving? CVPR 2012; Zhai et al., arXiv:1910.04867"
+    homepage = "https://www.cvlibs.net/datasets/kitti/eval_object.php"
+
+    @classmethod
+    def image_folder(cls, folder: Path) -> Path:
+        """The folder itself."""
+        return folder
+
+    def pools(self, folder: Path, images: Path) -> Iterable[Pool]:
+        """The images of each part's drives."""
+        training = holding(folder, "image_2", "label_2")
+        mapping = holding(folder, "train_rand.txt", "train_mapping.txt")
+        if training is None or mapping is None:
+            what = "image_2 beside label_2" if training is None else "train_rand.txt beside train_mapping.txt"
+            raise UserError(f"data set {self.name()}: no {what} in {folder}; {self.advice}")
+        prefix = (training / "image_2").relative_to(images).as_posix()
+        for part, numbers in parts_of_drives(drives(mapping)).items():
+            yield Pool(part, list(self._rows(training / "label_2", prefix, numbers)))
+
+    def _rows(self, labels: Path, prefix: str, numbers: list[int]) -> Iterator[Row]:
+        for number in numbers:
+            yield f"{prefix}/{number:06}.png", distance_class(self.lines(labels / f"{number:06}.txt")), ""
+
+
+def distance_class(lines: Iterable[str]) -> int:
+    """The class of an image from the lines of its objects: the kind is the first word, metres ahead the fourteenth."""
+    objects = (line.split() for line in lines)
+    closest = min((float(words[13]) for words in objects if words[0] in VEHICLES), default=None)
+    return len(BOUNDS) + 1 if closest is None else sum(closest >= bound for bound in BOUNDS)
+
+
+def drives(mapping: Path) -> dict[str, list[int]]:
+    """The images of each drive, from the lists of the development kit.
+
+    Line ``train_rand[i]`` of ``train_mapping.txt``, counted from 1, is image i's: date, drive, frame.
+    """
+    order = [int(word) for word in (mapping / "train_rand.txt").read_text(encoding="utf-8").split(",") if word.strip()]
+    lines = (mapping / "train_mapping.txt").read_text(encoding="utf-8").splitlines()
+    found: dict[str, list[int]] = {}
+    for image, line in enumerate(order):
+        found.setdefault(lines[line - 1].split()[1], []).append(image)
+    return found
+
+
+def parts_of_drives(images: dict[str, list[int]]) -> dict[str, list[int]]:
+    """Images by part: the draw of TensorFlow Datasets, which NumPy's old generator repeats."""
+    generator, count = np.random.RandomState(SEED), max(1, SHARE * len(images) // 100)
+    test = set(generator.choice(sorted(images), count, replace=False))
+    val = set(generator.choice(sorted(set(images) - test), count, replace=False))
+    parts: dict[str, list[int]] = {"train": [], "val": [], "test": []}
+    for drive, numbers in images.items():
+        parts["test" if drive in test else "val" if drive in val else "train"] += numbers
+    return parts

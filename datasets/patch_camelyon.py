@@ -1,0 +1,58 @@
+"""PatchCamelyon."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from dassl.data.datasets import DATASET_REGISTRY
+
+from softcpt.data.elevater import holding
+from softcpt.data.packed import Pack, PackedDataset, hdf5
+from softcpt.data.source import Source
+
+ZENODO = "https://zenodo.org/records/2546921/files"
+NAMES = {"train": "train", "val": "valid", "test": "test"}
+FILE = "camelyonpatch_level_2_split_{}_{}.h5"
+
+
+@DATASET_REGISTRY.register()
+class PatchCamelyon(PackedDataset):
+    """Sections of lymph nodes under a microscope, 96 x 96 pixels: with or without metastatic tissue in the middle.
+
+    ``pcam/camelyonpatch_level_2_split_{train,valid,test}_{x,y}.h5`` (read with h5py; unpack ``.h5.gz`` files), or class
+    folders ``{train,valid,test}/{0,1}``.
+    """
+
+    key = "patch-camelyon"
+    dataset_dir = "pcam"
+    aliases = ("camelyonpatch", "pcamv1")
+    sources = tuple(
+        Source(
+            f"{ZENODO}/{FILE.format(name, axis)}.gz",
+            f"{FILE.format(name, axis)}.gz",
+            "manual",
+            gives=FILE.format(name, axis),
+            note="unpack it with gunzip",
+        )
+        for name in NAMES.values()
+        for axis in "xy"
+    )
+    licence = "CC0 1.0"
+    citation = "Veeling, Linmans, Winkens, Cohen, Welling: Rotation equivariant CNNs for digital pathology. MICCAI 2018"
+    homepage = "https://github.com/basveeling/pcam"
+
+    def pack(self, folder: Path, part: str) -> Pack | None:
+        """The pair of HDF5 files of a part."""
+        names = [FILE.format(NAMES[part], axis) for axis in "xy"]
+        place = holding(folder, *names)
+        if place is None:
+            return None
+
+        def read(numbers: Sequence[int]) -> Iterator[np.ndarray]:
+            with hdf5(place / names[0], "x") as pixels:
+                yield from (pixels[number] for number in numbers)
+
+        with hdf5(place / names[1], "y") as labels:
+            return Pack(np.asarray(labels).reshape(-1), read)
