@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 
@@ -64,6 +63,7 @@ class Prompter(nn.Module):
         not_trained: ends of the names of tensors that reference checkpoints hold although they are not trained: embeddings
             of class names.
         other_names: of tensors in reference checkpoints, and what they are called here.
+        samples_classes: whether its loss can do with some of the classes of a task (``cls_sample_rate``).
         reference_steps: optimiser steps per batch, and schedule steps per epoch, that the method's published code takes
             (``OPTIM.REFERENCE_SCHEDULE``).
     """
@@ -71,6 +71,7 @@ class Prompter(nn.Module):
     Options = PromptOptions
     prompts_images: bool = False
     local_features: bool = False
+    samples_classes: bool = False
     not_trained: tuple[str, ...] = ("token_prefix", "token_suffix")
     other_names: Mapping[str, str] = {}
     reference_steps: int = 1
@@ -82,7 +83,7 @@ class Prompter(nn.Module):
         self.tasks = tasks
         self.options = options
         clip.text.max_tokens = options.max_text_tokens or None
-        if options.cls_sample_rate and not self._can_sample():
+        if options.cls_sample_rate and not self.samples_classes:
             raise UserError(f"option cls_sample_rate: {type(self).__name__} encodes all classes of a task; leave it at 0")
         if options.softmax == "joint" and (options.cls_sample_rate or type(self).loss is not Prompter.loss):
             what = "cls_sample_rate" if options.cls_sample_rate else type(self).__name__
@@ -156,11 +157,6 @@ class Prompter(nn.Module):
     def task_loss(self, logits: Tensor, labels: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
         """Multi-task cross-entropy, and accuracy in %, of logits (B, C') of ``classes`` (C',); labels (B,) are global."""
         return _measured(*self.tasks.restrict(logits, labels, classes))
-
-    def _can_sample(self) -> bool:
-        """Whether the loss is the one above, and single classes can be encoded."""
-        takes = (inspect.signature(method).parameters for method in (self.logits, self.class_embeddings))
-        return type(self).loss is Prompter.loss and all("classes" in names for names in takes)
 
     def for_tasks(self, tasks: TaskSet) -> Prompter:
         """A prompter of the same method and options for other tasks or classes, with a copy of what was trained.

@@ -48,6 +48,7 @@ class CoCoOp(CoOp):
     """
 
     Options = CoCoOpOptions
+    samples_classes = False
     other_names = {"prompt_learner.cocoop_ctx": "prompt_learner.ctx"}  # in MVLPT's published code
 
     def new_learner(self, tasks: Sequence[Task]) -> nn.Module:

@@ -40,6 +40,7 @@ class CoOp(Prompter):
     """
 
     Options = CoOpOptions
+    samples_classes = True
 
     def __init__(self, clip: Clip, tasks: TaskSet, options: CoOpOptions):
         super().__init__(clip, tasks, options)

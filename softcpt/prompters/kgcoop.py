@@ -38,6 +38,7 @@ class KgCoOp(CoOp):
     """
 
     Options = KgCoOpOptions
+    samples_classes = False
     # Parts of its published prompt learner that no output depends on.
     not_trained = (*CoOp.not_trained, "bias_vectors", "meta_net.linear1.weight", "meta_net.linear1.bias")
 

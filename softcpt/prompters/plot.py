@@ -42,6 +42,7 @@ class PLOT(CoOp):
     """CoOp with N contexts in place of one, and image features (B, 1 + M, D): the pooled one and M local ones."""
 
     Options = PLOTOptions
+    samples_classes = False
     local_features = True
 
     def initial_context(self, tasks: Sequence[Task]) -> Tensor:

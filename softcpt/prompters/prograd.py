@@ -52,6 +52,7 @@ class ProGrad(CoOp):
     """
 
     Options = ProGradOptions
+    samples_classes = False
 
     def __init__(self, clip: Clip, tasks: TaskSet, options: ProGradOptions):
         super().__init__(clip, tasks, options)

@@ -55,6 +55,7 @@ class SoftCPT(Prompter):
     """Contexts generated from task names (and class names)."""
 
     Options = SoftCPTOptions
+    samples_classes = True
 
     def __init__(self, clip: Clip, tasks: TaskSet, options: SoftCPTOptions):
         super().__init__(clip, tasks, options)

@@ -52,6 +52,7 @@ class ImagePrompter(Prompter):
 
     Options = ImagePromptOptions
     prompts_images = True
+    samples_classes = True
     prompt_learner: ImagePrompts
 
     def __init__(self, clip: Clip, tasks: TaskSet, options: ImagePromptOptions):
