@@ -20,7 +20,8 @@ class Matrix:
     Attributes:
         method, reading: of the runs.
         alone: (S, T) of every task trained by itself, for S seeds.
-        paired: (S, T, T): [s, i, j] is target j's, with source i; of i itself (the diagonal) what it reached alone.
+        paired: (S, T, T): [s, i, j] is target j's, with source i. The diagonal is what a task reached alone, or with the
+            reading "source" when it was trained again from its own prompt.
     """
 
     method: str
@@ -30,13 +31,18 @@ class Matrix:
 
     @property
     def gains(self) -> np.ndarray:
-        """(T, T): what target j gained by source i, in points, mean over seeds; 0 on the diagonal."""
+        """(T, T): what target j gained by source i, in points, mean over seeds."""
         return (self.paired - self.alone[:, None, :]).mean(axis=0)
 
     @property
     def off_diagonal(self) -> np.ndarray:
         """(T (T - 1),) gains of the pairs, in the matrix's order."""
         return self.gains[~np.eye(len(self.gains), dtype=bool)]
+
+    @property
+    def of_sources(self) -> np.ndarray:
+        """(T,) mean gain that each source brought to the others."""
+        return (self.gains.sum(axis=1) - np.diag(self.gains)) / (len(self.gains) - 1)
 
     @property
     def mutual_likeness(self) -> np.ndarray:
@@ -69,10 +75,11 @@ def _matrix(method: str, reading: str, count: int, scores: Iterable[tuple[Run, d
         seed = seeds.index(run.seed)
         for task, value in score.items():
             if run.part == ALONE:
-                alone[seed, task] = paired[seed, task, task] = value
+                alone[seed, task] = value
             else:
-                paired[seed, next(other for other in run.tasks if other != task), task] = value
-    return Matrix(method, reading, alone, paired)
+                paired[seed, next((other for other in run.tasks if other != task), task), task] = value
+    itself = np.eye(count, dtype=bool)
+    return Matrix(method, reading, alone, np.where(itself & np.isnan(paired), alone[:, None], paired))
 
 
 def scores_of(run: Run, split: str = "") -> dict[int, float]:

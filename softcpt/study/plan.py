@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations, permutations
+from itertools import combinations, permutations, product
 from typing import Any
 
 from softcpt import config, plugins
@@ -81,10 +81,10 @@ class Plan:
         yield from alone
         if "joint" in self.study.readings:
             yield from (self._run(entry, seed, "joint", pair) for pair in combinations(places, 2))
-        for reading in ("source", "zero-shot"):
+        # A task's training from its own prompt tells what training twice brings without another task.
+        for reading, pairs in (("source", product(places, repeat=2)), ("zero-shot", permutations(places, 2))):
             if reading in self.study.readings:
-                yield from (self._run(entry, seed, reading, pair, alone[pair[0]].planned)
-                            for pair in permutations(places, 2))
+                yield from (self._run(entry, seed, reading, pair, alone[pair[0]].planned) for pair in pairs)
 
     def of_groups(self, method: str, groups: Sequence[Sequence[int]]) -> list[Run]:
         """Joint trainings of ``groups`` of two tasks or more."""

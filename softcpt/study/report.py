@@ -87,9 +87,10 @@ def _section(findings: Findings, matrix: Matrix, correlations: Mapping[str, Corr
     gains, values = matrix.gains, matrix.off_diagonal
     order = alike_together(matrix.mutual_likeness)
     head = ["source \\ target", *(findings.names[task] for task in order), "mean"]
-    rows = [[findings.names[source],
-             *("" if source == target else f"{gains[source, target]:+.1f}" for target in order),
-             f"{gains[source].sum() / (len(gains) - 1):+.1f}"] for source in order]
+    rows = [[findings.names[source], *(f"{gains[source, target]:+.1f}" for target in order),
+             f"{matrix.of_sources[source]:+.1f}"] for source in order]
+    for place, row in enumerate(rows, start=1):
+        row[place] = f"*{row[place]}*" if matrix.reading == "source" else ""
     rows.append(["alone, %", *(f"{value:.1f}" for value in matrix.alone.mean(axis=0)[order]), f"{matrix.alone.mean():.1f}"])
     told = [f"{measure} similarity ρ = {found.rho:+.2f} (p = {found.p:.3f})"
             for measure, found in correlations.items()]
@@ -97,9 +98,18 @@ def _section(findings: Findings, matrix: Matrix, correlations: Mapping[str, Corr
             f"A pair is {_HOW[matrix.reading]}; points that the target gained over training alone, mean over "
             f"{len(matrix.alone)} seed(s). Mean gain {values.mean():+.2f}, standard deviation over pairs {values.std():.2f}"
             f"; {(values > 0).mean():.0%} of {len(values)} pairs gain, {(values < 0).mean():.0%} lose"
-            f"{_seed_noise(matrix)}. Rank correlation of gains with {' and '.join(told)}.\n\n"
+            f"{_seed_noise(matrix)}.{_trained_twice(matrix)} Rank correlation of gains with {' and '.join(told)}.\n\n"
             f"![{matrix.method}, {matrix.reading}]({name}.svg)\n\n"
             f"{tabulate(rows, head, tablefmt='github', disable_numparse=True)}\n")
+
+
+def _trained_twice(matrix: Matrix) -> str:
+    """What the second training brings without another task."""
+    if matrix.reading != "source":
+        return ""
+    again = np.diag(matrix.gains).mean()
+    return (f" Trained again from its own prompt (the diagonal) a task gains {again:+.2f}: so much of a pair's gain is "
+            "longer training.")
 
 
 def _seed_noise(matrix: Matrix) -> str:
@@ -132,7 +142,7 @@ def _write_csv(findings: Findings, matrix: Matrix, path: Path) -> None:
                 lines.writerow([seed, "", name, f"{alone[target]:.4f}", ""])
                 lines.writerows([seed, findings.names[source], name, f"{paired[source, target]:.4f}",
                                  f"{paired[source, target] - alone[target]:.4f}"]
-                                for source in range(len(paired)) if source != target)
+                                for source in range(len(paired)) if source != target or matrix.reading == "source")
 
 
 def _tree(findings: Findings) -> dict[str, Any]:

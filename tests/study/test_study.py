@@ -82,7 +82,7 @@ def test_every_pair_is_trained_in_every_reading(finished):
     assert adapted["trained"] and adapted["source"]["prompt"].startswith(str(finished / "out/CoOp/alone/red-things/seed2"))
     assert not tested["trained"] and tested["loaded"]["prompt"] == adapted["source"]["prompt"]
     parts = [path.parts[-4] for path in finished.glob("out/CoOp/*/*/seed2/results.json")]
-    assert [parts.count("alone"), parts.count("joint"), sum("-" in part for part in parts)] == [3, 3, 6 + 6]
+    assert [parts.count("alone"), parts.count("joint"), sum("-" in part for part in parts)] == [3, 3, 9 + 6]
 
 
 def test_matrices_hold_what_the_runs_reached(finished):
@@ -98,6 +98,7 @@ def test_matrices_hold_what_the_runs_reached(finished):
     assert [pair[blue][red], pair[red][blue]] == metrics("joint/red-things+blue-things/seed2")
     assert [start[red][blue]] == metrics("source-red-things/blue-things/seed2")
     assert [alone[blue]] == [pair[blue][blue]] == metrics("alone/blue-things/seed2")
+    assert [start[blue][blue]] == metrics("source-blue-things/blue-things/seed2")
     gain = start[red][blue] - alone[blue]
     assert source["gains"][red][blue] == pytest.approx(gain)
     with open(finished / "out/study/CoOp-source.csv") as file:
@@ -181,5 +182,5 @@ def test_the_studies_of_this_project_can_be_planned(path):
     """On the data that comes with the project."""
     study = replace(read_study(path), data="emoji44", tasks=(0, 2, 5), seeds=(1,))
     runs = Plan(study).of_pairs()
-    assert len(runs) == len(study.methods) * (3 + 3 + 6)
+    assert len(runs) == len(study.methods) * (3 + 3 + 9)
     assert {run.planned.cfg.DATASET.NUM_SHOTS for run in runs} == {study.shots}
