@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -42,6 +43,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run pairs, then groups, and report; returns the exit status."""
+    if importlib.util.find_spec("matplotlib") is None:  # told now, not when all is trained
+        raise UserError("softcpt transfer: its figures need matplotlib; pip install 'softcpt[report]'")
     if len(args.pairs) % 2:
         raise UserError(f"command line: '{args.pairs[-1]}' has no value; give KEY VALUE pairs")
     given = {name: getattr(args, name) for name in ("root", "output", "workers") if getattr(args, name) is not None}

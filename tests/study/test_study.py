@@ -138,6 +138,12 @@ def test_mistakes_are_told_in_one_line(tmp_path, capsys, keys, told):
     assert told in error and "\n" not in error
 
 
+def test_what_figures_need_is_asked_for_before_hours_of_training(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(cli.importlib.util, "find_spec", lambda name: None)
+    assert run(study_file(tmp_path)) == 2
+    assert "pip install 'softcpt[report]'" in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
 def test_gains_are_over_the_target_alone():
     alone = np.array([[50.0, 60.0], [52.0, 62.0]])
     paired = np.array([[[50.0, 65.0], [40.0, 60.0]], [[52.0, 69.0], [46.0, 62.0]]])
