@@ -217,9 +217,13 @@ class PromptTrainer(TrainerX):
         set_random_seed(int.from_bytes(digest[:4], "big"))
         parallel.agree(self.prompter)
         self.train_loader_x.epoch = self.epoch
-        if isinstance(self.train_loader_x, FeatureBatches):
+        self._open(self.train_loader_x)
+
+    def _open(self, loader: Batches) -> None:
+        """Have features from the bank at hand, as part of the images' time."""
+        if isinstance(loader, FeatureBatches):
             with self.watch.section("image"):
-                self.train_loader_x.features()
+                loader.features()
 
     def after_epoch(self) -> None:
         """Validate and save as configured, then keep what an exact continuation needs."""
@@ -293,6 +297,7 @@ class PromptTrainer(TrainerX):
         """Logits (B, C), right for each image's own task, and labels of every batch; classes are encoded once."""
         with self.watch.section("text"):
             classify = prompter.own_classifier()
+        self._open(loader)
         for batch in loader:
             labels = batch["label"]
             yield classify(self.encode(batch, prompter), self.tasks.owners(labels)), labels.to(self.device)
