@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from softcpt import plugins
 from softcpt.errors import UserError
 from softcpt.grid.cli import add_launch_flags, run_jobs, tell_failures
 from softcpt.study.spec import Study, read_study
@@ -23,11 +24,11 @@ def parser() -> argparse.ArgumentParser:
     """The command's flags."""
     flags = argparse.ArgumentParser(
         "softcpt transfer", description="Which tasks help which: train all pairs of tasks, or what is left of them, and "
-        "the groups that they suggest.", usage="softcpt transfer STUDY.yaml [flags] [KEY VALUE ...]",
+        "the groups that they suggest.", usage="softcpt transfer [STUDY.yaml] [flags] [KEY VALUE ...]",
         epilog="KEY VALUE pairs are settings of all runs. docs/transfer.md has more.")
     add = flags.add_argument
-    add("file", type=Path, metavar="STUDY.yaml", help="tasks, methods, readings (configs/studies/transfer12.yaml)")
-    add("pairs", nargs="*", metavar="KEY VALUE", help="settings of all runs, as OPTIM.LR 0.01")
+    add("words", nargs="*", metavar="STUDY.yaml KEY VALUE", help="tasks, methods, readings (default: "
+        "configs/studies/transfer12.yaml, on what comes with the project); settings of all runs, as OPTIM.LR 0.01")
     add("--root", help="folder of all data sets")
     add("--output", help="folder of all runs")
     add("--to", type=Path, help="folder of the report (default: study, in the output)")
@@ -45,16 +46,19 @@ def run(args: argparse.Namespace) -> int:
     """Run pairs, then groups, and report; returns the exit status."""
     if importlib.util.find_spec("matplotlib") is None:  # told now, not when all is trained
         raise UserError("softcpt transfer: its figures need matplotlib; pip install 'softcpt[report]'")
-    if len(args.pairs) % 2:
-        raise UserError(f"command line: '{args.pairs[-1]}' has no value; give KEY VALUE pairs")
+    words = list(args.words)
+    named = words and words[0].endswith((".yaml", ".yml"))
+    file = Path(words.pop(0)) if named else plugins.folder("configs") / "studies/transfer12.yaml"
+    if len(words) % 2:
+        raise UserError(f"command line: '{words[-1]}' has no value; give a study file (.yaml), then KEY VALUE pairs")
     given = {name: getattr(args, name) for name in ("root", "output", "workers") if getattr(args, name) is not None}
-    study = replace(read_study(args.file), **given)
+    study = replace(read_study(file), **given)
     from softcpt.study import report
     from softcpt.study.matrix import matrices
     from softcpt.study.plan import Plan
     from softcpt.study.similarity import similarities
 
-    plan = Plan(study, args.pairs)
+    plan = Plan(study, words)
     pairs = plan.of_pairs()
     if not _run(args, plan, pairs):
         return 0 if args.only_list else 1
@@ -62,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     split = "val" if plan.validates else ""
     about = (f"{count} tasks of {study.data}, {study.shots} training image(s) per class, seeds {_listed(study.seeds)}, "
              f"backbone {plan.zero_shot.MODEL.BACKBONE.NAME or 'tiny'}; made by "
-             f"`python -m softcpt transfer {args.file.name}`.")
+             f"`python -m softcpt transfer {file.name}`.")
     findings = report.Findings(plan.names, about, matrices(pairs, count), similarities(plan.zero_shot, plan.numbers),
                                "on validation images" if plan.validates else "on the test images themselves, which flatters "
                                "them: there are no validation images")

@@ -138,6 +138,14 @@ def test_mistakes_are_told_in_one_line(tmp_path, capsys, keys, told):
     assert told in error and "\n" not in error
 
 
+def test_without_a_file_it_is_the_study_that_comes_with_the_project(tmp_path, capsys):
+    assert run("--list", "--output", tmp_path / "out") == 0
+    listed = capsys.readouterr().out
+    assert "CoOp-MT smiling-faces+cat-faces joint 4 shots seed 3" in listed and not (tmp_path / "out").exists()
+    assert run("OPTIM.LR") == 2
+    assert "'OPTIM.LR' has no value; give a study file" in capsys.readouterr().err
+
+
 def test_what_figures_need_is_asked_for_before_hours_of_training(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(cli.importlib.util, "find_spec", lambda name: None)
     assert run(study_file(tmp_path)) == 2
