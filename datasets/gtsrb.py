@@ -30,6 +30,7 @@ class GTSRB(ElevaterDataset):
     """
 
     key = "gtsrb"
+    seen_through = False
     dataset_dir = "gtsrb"
     sources = (
         Source(
@@ -63,11 +64,6 @@ class GTSRB(ElevaterDataset):
     licence = "CC0 1.0"
     citation = "Stallkamp, Schlipsing, Salmen, Igel: Man vs. computer. Neural Networks 2012"
     homepage = "https://benchmark.ini.rub.de/gtsrb_news.html"
-
-    @classmethod
-    def image_folder(cls, folder: Path) -> Path:
-        """The folder itself."""
-        return folder
 
     def pools(self, folder: Path, images: Path) -> Iterable[Pool]:
         """Class folders of training and validation images, and a list of test images."""

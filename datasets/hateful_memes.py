@@ -26,6 +26,7 @@ class HatefulMemes(ElevaterDataset):
     """
 
     key = "hateful-memes"
+    seen_through = False
     dataset_dir = "hateful_memes"
     sources = (
         Source(
@@ -41,11 +42,6 @@ class HatefulMemes(ElevaterDataset):
     licence = "Hateful Memes licence agreement of Facebook AI; images by Getty"
     citation = "Kiela et al.: The hateful memes challenge: detecting hate speech in multimodal memes. NeurIPS 2020"
     homepage = "https://hatefulmemeschallenge.com"
-
-    @classmethod
-    def image_folder(cls, folder: Path) -> Path:
-        """The folder itself."""
-        return folder
 
     def pools(self, folder: Path, images: Path) -> Iterable[Pool]:
         """A line is an image's path, its label and its words."""

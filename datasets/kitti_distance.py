@@ -30,6 +30,7 @@ class KITTIDistance(ElevaterDataset):
     """
 
     key = "kitti-distance"
+    seen_through = False
     dataset_dir = "Kitti"
     sources = (
         *(
@@ -41,11 +42,6 @@ class KITTIDistance(ElevaterDataset):
     licence = "CC BY-NC-SA 3.0"
     citation = "Geiger, Lenz, Urtasun: Are we ready for autonomous driving? CVPR 2012; Zhai et al., arXiv:1910.04867"
     homepage = "https://www.cvlibs.net/datasets/kitti/eval_object.php"
-
-    @classmethod
-    def image_folder(cls, folder: Path) -> Path:
-        """The folder itself."""
-        return folder
 
     def pools(self, folder: Path, images: Path) -> Iterable[Pool]:
         """The images of each part's drives."""

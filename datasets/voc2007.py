@@ -25,6 +25,7 @@ class VOC2007(ElevaterDataset):
     """
 
     key = "voc-2007-classification"
+    seen_through = False
     dataset_dir = "VOCdevkit"
     aliases = ("VOC2007", "VOC", "pascal_voc_2007")
     sources = tuple(
@@ -43,11 +44,6 @@ class VOC2007(ElevaterDataset):
     licence = "the photographers', flickr terms of use"
     citation = "Everingham, Van Gool, Williams, Winn, Zisserman: The PASCAL visual object classes challenge. IJCV 2010"
     homepage = "http://host.robots.ox.ac.uk/pascal/VOC/voc2007/"
-
-    @classmethod
-    def image_folder(cls, folder: Path) -> Path:
-        """The folder itself."""
-        return folder
 
     def pools(self, folder: Path, images: Path) -> Iterable[Pool]:
         """A row for each class of an image."""

@@ -56,8 +56,7 @@ def start_from_names(prompter: CoOp, state: Mapping[str, Tensor], header: Mappin
     source.load_reference_state(state, trained_tasks(header))
     contexts, tasks = source.contexts(), prompter.tasks
     if options.csc:
-        by_class = contexts
-        by_task = torch.stack([contexts[tasks.columns(task)].mean(dim=0) for task in range(len(tasks))])
+        by_class, by_task = contexts, tasks.mean_of_classes(contexts)
     else:
         by_class, by_task = contexts[tasks.task_of_class.to(contexts.device)], contexts
     shared = not hasattr(prompter.prompt_learner, "learners")

@@ -144,7 +144,7 @@ def context_gram(prompter: Prompter) -> dict[str, Any] | None:
         return None
     contexts = prompter.contexts().movedim(-3, 0).flatten(1).double().cpu()
     if len(contexts) != len(tasks):
-        contexts = torch.stack([contexts[tasks.classes_of([task])].mean(dim=0) for task in range(len(tasks))])
+        contexts = tasks.mean_of_classes(contexts)
     if (contexts == contexts[0]).all():
         return None
     return {"tasks": list(tasks.names), "gram": (contexts @ contexts.t()).tolist()}

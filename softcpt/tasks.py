@@ -127,6 +127,10 @@ class TaskSet:
         """(C',) global indices of the classes of ``tasks``, ascending."""
         return torch.cat([torch.arange(self.num_classes)[self.columns(task)] for task in sorted(tasks)])
 
+    def mean_of_classes(self, values: Tensor) -> Tensor:
+        """(T, ...) the mean over each task's classes of ``values`` (C, ...)."""
+        return torch.stack([values[self.columns(task)].mean(dim=0) for task in range(len(self))])
+
     def described(self, description: str) -> TaskSet:
         """The same with ``description``, for a single task.
 

@@ -33,12 +33,15 @@ class ElevaterDataset(TaskDataset):
     Attributes:
         key: ELEVATER's name of the task.
         classes: class name, in label order, by what the publisher calls the class.
+        seen_through: whether a single folder around the images, or in theirs, is left out of their paths; False: these
+            begin in the data set's folder.
         per_class: rule "drawn": images of every class for training, for validation and for testing, None being the
             rest; the lists that the benchmark drew are not to be had.
     """
 
     key: str = ""
     classes: dict[str, str] = {}
+    seen_through: bool = True
     per_class: tuple[int, int, int | None] = (0, 0, None)
     draws_folder = "split_fewshot_elevater"
     rule = "official"
@@ -60,6 +63,11 @@ class ElevaterDataset(TaskDataset):
             cls._labels = _numbered(cls.classes)
         cls.split_files = (f"split_elevater_{cls.key}.json",) if cls.rule == "drawn" else ()
         cls.sources = tuple(source for source in cls.sources if not source.file.startswith("split_"))  # CoOp's
+
+    @classmethod
+    def image_folder(cls, folder: Path) -> Path:
+        """The folder of the images, or the data set's own (``seen_through``)."""
+        return super().image_folder(folder) if cls.seen_through else folder
 
     def class_name(self, name: str) -> str:
         """As it is."""

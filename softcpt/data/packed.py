@@ -7,7 +7,6 @@ import csv
 import gzip
 import os
 import pickle
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ from softcpt.data.base import Pool
 from softcpt.data.elevater import ElevaterDataset
 from softcpt.data.side import side_file
 from softcpt.errors import UserError
+from softcpt.files import atomic_write
 
 PNG = "png"  # the folder that they are written to, in the data set's
 _PER_FOLDER = 1000
@@ -51,15 +51,11 @@ class PackedDataset(ElevaterDataset):
     """
 
     pack_classes: tuple[str, ...] = ()
+    seen_through = False  # paths begin with the folder of the written images, or of the part
 
     def pack(self, folder: Path, part: str) -> Pack | None:
         """The images of a part; None: there is no file of them."""
         raise NotImplementedError(f"{type(self).__name__}: a data set says how its packs are read")
-
-    @classmethod
-    def image_folder(cls, folder: Path) -> Path:
-        """The folder itself: paths begin with that of the images or of the part."""
-        return folder
 
     def pools(self, folder: Path, images: Path) -> Iterable[Pool]:
         """The packs; where there is none, class folders."""
@@ -95,7 +91,9 @@ class PackedDataset(ElevaterDataset):
                 pack = self.pack(self.folder, part)
                 try:
                     for number, pixels in zip(numbers, pack.read(numbers)):
-                        _write(root.parent / _path(part, number), pixels)
+                        # Not flushed one by one: a pack has up to 262,144.
+                        with atomic_write(root.parent / _path(part, number), flush=False) as temporary:
+                            Image.fromarray(pixels).save(temporary, "PNG")
                         bar.update()
                 except OSError as error:
                     fault = f"images of {part} cannot be written to {root} ({error.strerror or error})"
@@ -116,17 +114,6 @@ def _absent(paths: Iterable[str]) -> Iterator[str]:
             listed[folder] = set(os.listdir(folder)) if os.path.isdir(folder) else set()
         if name not in listed[folder]:
             yield path
-
-
-def _write(path: Path, pixels: np.ndarray) -> None:
-    """Whole or not at all. Not flushed to the disk one by one, as ``atomic_write`` does: a pack has up to 262,144."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
-    try:
-        Image.fromarray(pixels).save(temporary, "PNG")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 # -- formats -----------------------------------------------------------------------------------------------------------

@@ -130,11 +130,8 @@ def run_jobs(args: argparse.Namespace, grid: Grid, planned: Sequence[Planned]) -
 
 def _grid(args: argparse.Namespace) -> tuple[Grid, list[str]]:
     """The grid file with the flags' values in the place of its own, and the KEY VALUE pairs."""
-    words = [*args.words, *getattr(args, "behind", [])]
-    file = words.pop(0) if words and words[0].endswith((".yaml", ".yml")) else ""
-    if len(words) % 2:
-        raise UserError(f"command line: '{words[-1]}' has no value; give a grid file (.yaml), then KEY VALUE pairs")
-    grid = read_grid(Path(file)) if file else Grid()
+    file, words = file_and_pairs([*args.words, *getattr(args, "behind", [])], "grid")
+    grid = read_grid(file) if file else Grid()
     own = {entry.name: entry for entry in grid.methods}
     given = {
         "methods": args.methods and tuple(own.get(entry.name, entry) for entry in entries(args.methods)),
@@ -145,6 +142,19 @@ def _grid(args: argparse.Namespace) -> tuple[Grid, list[str]]:
         **{name: getattr(args, name) for name in ("config", "output", "layout", "root", "workers", "base_to_new")},
     }
     return replace(grid, **{name: value for name, value in given.items() if value is not None}), words
+
+
+def file_and_pairs(words: Sequence[str], kind: str) -> tuple[Path | None, list[str]]:
+    """A command line's yaml file, if its first word is one, and its KEY VALUE pairs.
+
+    Raises:
+        UserError: a KEY has no VALUE; ``kind`` is what the message calls the file.
+    """
+    named = bool(words) and words[0].endswith((".yaml", ".yml"))
+    pairs = list(words[named:])
+    if len(pairs) % 2:
+        raise UserError(f"command line: '{pairs[-1]}' has no value; give a {kind} file (.yaml), then KEY VALUE pairs")
+    return Path(words[0]) if named else None, pairs
 
 
 def _number(value: str, name: str) -> int:

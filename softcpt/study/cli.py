@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from softcpt import plugins
 from softcpt.errors import UserError
-from softcpt.grid.cli import add_launch_flags, run_jobs, tell_failures
+from softcpt.grid.cli import add_launch_flags, file_and_pairs, run_jobs, tell_failures
 from softcpt.study.spec import Study, read_study
 from softcpt.terminal import run_command
 
@@ -46,11 +46,8 @@ def run(args: argparse.Namespace) -> int:
     """Run pairs, then groups, and report; returns the exit status."""
     if importlib.util.find_spec("matplotlib") is None:  # told now, not when all is trained
         raise UserError("softcpt transfer: its figures need matplotlib; pip install 'softcpt[report]'")
-    words = list(args.words)
-    named = words and words[0].endswith((".yaml", ".yml"))
-    file = Path(words.pop(0)) if named else plugins.folder("configs") / "studies/transfer12.yaml"
-    if len(words) % 2:
-        raise UserError(f"command line: '{words[-1]}' has no value; give a study file (.yaml), then KEY VALUE pairs")
+    file, words = file_and_pairs(args.words, "study")
+    file = file or plugins.folder("configs") / "studies/transfer12.yaml"
     given = {name: getattr(args, name) for name in ("root", "output", "workers") if getattr(args, name) is not None}
     study = replace(read_study(file), **given)
     from softcpt.study import report
@@ -63,14 +60,15 @@ def run(args: argparse.Namespace) -> int:
     if not _run(args, plan, pairs):
         return 0 if args.only_list else 1
     count = len(plan.names)
-    split = "val" if plan.validates else ""
-    about = (f"{count} tasks of {study.data}, {study.shots} training image(s) per class, seeds {_listed(study.seeds)}, "
-             f"backbone {plan.zero_shot.MODEL.BACKBONE.NAME or 'tiny'}; made by "
+    seeds = ", ".join(map(str, study.seeds))
+    about = (f"{count} tasks of {study.data}, {study.shots} training image(s) per class, seeds {seeds}, backbone "
+             f"{plan.zero_shot.MODEL.BACKBONE.NAME or 'tiny'}; made by "
              f"`python -m softcpt transfer {file.name}`.")
     findings = report.Findings(plan.names, about, matrices(pairs, count), similarities(plan.zero_shot, plan.numbers),
                                "on validation images" if plan.validates else "on the test images themselves, which flatters "
                                "them: there are no validation images")
-    if study.groups and not _group(args, plan, findings, matrices(pairs, count, split)):
+    chosen_by = matrices(pairs, count, "val") if plan.validates else findings.matrices
+    if study.groups and not _group(args, plan, findings, chosen_by):
         return 1
     print(f"read {report.write(findings, args.to or Path(study.output) / 'study')}")
     return 0
@@ -113,10 +111,6 @@ def _grouping(study: Study, findings: Findings, groups: list[list[int]], method:
             if list(run.tasks) in groups:
                 grouped[seed, task] = value
     return Grouping(groups, together, grouped)
-
-
-def _listed(values: Sequence[int]) -> str:
-    return ", ".join(map(str, values))
 
 
 if __name__ == "__main__":

@@ -30,9 +30,14 @@ class Matrix:
     paired: np.ndarray
 
     @property
+    def by_seed(self) -> np.ndarray:
+        """(S, T, T): what target j gained by source i, in points, with each seed."""
+        return self.paired - self.alone[:, None, :]
+
+    @property
     def gains(self) -> np.ndarray:
-        """(T, T): what target j gained by source i, in points, mean over seeds."""
-        return (self.paired - self.alone[:, None, :]).mean(axis=0)
+        """(T, T): the same, mean over seeds."""
+        return self.by_seed.mean(axis=0)
 
     @property
     def off_diagonal(self) -> np.ndarray:

@@ -69,7 +69,7 @@ class Plan:
         """Every task alone, and every pair in each reading."""
         runs = [run for entry in self.study.methods for seed in self.study.seeds for run in self._pairs_of(entry, seed)]
         refuse_shared_folders([run.planned for run in runs])
-        for run in runs:
+        for run in {run.method: run for run in runs}.values():
             if _options(run.planned).get("per_task"):
                 raise UserError(f"study: {run.method} trains a prompt for each task by itself, so tasks cannot help each "
                                 f"other; use {run.method}-MT, one prompt for all")

@@ -116,7 +116,7 @@ def _seed_noise(matrix: Matrix) -> str:
     """How far a pair's gain goes from seed to seed: what the matrix's differences must be measured by."""
     if len(matrix.alone) < 2:
         return ""
-    by_seed = (matrix.paired - matrix.alone[:, None, :])[:, ~np.eye(len(matrix.gains), dtype=bool)]
+    by_seed = matrix.by_seed[:, ~np.eye(len(matrix.gains), dtype=bool)]
     error = by_seed.std(axis=0, ddof=1) / len(by_seed) ** 0.5
     return f"; over seeds a pair's gain has a standard error of {error.mean():.2f}"
 
