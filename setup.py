@@ -9,8 +9,8 @@ ROOT = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "softcpt/__init__.py").read_text(encoding="utf-8")).group(1)
 
 REQUIREMENTS = [
-    "torch>=2.4",  # torch.amp.GradScaler(device), non-reentrant checkpoints with several outputs
-    "torchvision>=0.19",  # the release that belongs to torch 2.4
+    "torch>=2.6",  # the first whose torch.load(weights_only=True) runs nothing (CVE-2025-32434)
+    "torchvision>=0.21",  # the release that belongs to torch 2.6
     "open_clip_torch>=3.0",  # the model code; reads OpenAI's weights; 3.0 has text_eos_id and create_model's cache_dir
     "timm>=1.0",  # image towers of open_clip's configurations, the embedded model's among them
     "safetensors>=0.4.1",  # checkpoints and embedded weights

@@ -32,7 +32,10 @@ def main() -> None:
             folder = Path(args.output, args.trainer, f"lr{rate}", f"seed{seed}")
             command = [sys.executable, str(TRAIN), "--trainer", args.trainer, "--seed", seed, "--output-dir", str(folder)]
             subprocess.run([*command, *more, "TEST.SPLIT", "val", "OPTIM.LR", rate], check=True, stdout=subprocess.DEVNULL)
-            overall = json.loads((folder / "results.json").read_text(encoding="utf-8"))["overall"]
+            result = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+            if result["shared"]["split"] != "val":
+                sys.exit("choose_lr: there are no validation images to choose a learning rate on; give the data set some")
+            overall = result["overall"]
             reached.append(overall[next(method for method in overall if method != "ZeroShot")]["overall_metric"])
         rows.append([rate, *reached, sum(reached) / len(reached)])
     head = ["learning rate", *(f"seed {seed}" for seed in args.seeds), "mean"]

@@ -11,7 +11,8 @@
 # NCTX     context vectors, prompts per block (16)     DATASET  names of data sets or ELEVATER tasks with commas between
 #                                                               them, or source (Emoji44)
 #
-# Words that are left out are as in brackets. As in the published scripts the prompt that is best on validation images counts.
+# Words that are left out are as in brackets. As in the published scripts the prompt that is best on validation images counts;
+# where ImageNet is among the data sets the last one does, for ImageNet's validation images are its test images.
 # `python -m softcpt average` makes the mean of several seeds' prompts, for --model-dir. Data sets are looked for below $DATA,
 # or --root. A run that was done, or stopped, is not done again, but continued.
 set -euo pipefail

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from softcpt import checkpoint
+from softcpt import checkpoint, selection
 from softcpt.errors import UserError
 
 # What prompts must have in common for their tensors to mean the same.
@@ -42,6 +42,7 @@ def average(runs: Sequence[str | Path], folder: str | Path, epoch: int | None = 
     about: dict[str, Any] = {"epoch": sum(header["epoch"] for header in headers) // len(headers), "val_result": None}
     if all(header["val_result"] is not None for header in headers):
         about["val_result"] = sum(header["val_result"] for header in headers) / len(headers)
+    about["selected"] = selection.of_mean(headers)
     about["average_of"] = [os.path.relpath(path, folder) for path in paths]
     target = checkpoint.prompt_file(folder, None)
     checkpoint.save_tensors(target, mean, headers[0] | about)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from softcpt import selection
 from softcpt.batches import labels_of
 from softcpt.errors import UserError
 from softcpt.trainer import PromptTrainer
@@ -23,15 +24,31 @@ class FittingTrainer(PromptTrainer):
     def train(self) -> None:
         """Fit every task, save, test."""
         self.before_train()
+        if self.prompter.selects and not self.selected:
+            # A run that an older version began does not say on what.
+            self.selected = {"what": self.prompter.selects, "on": None if self.start_epoch else "val", "value": {}}
         if self.start_epoch < len(self.tasks):
-            splits = [self.dataset.train_x, self.dataset.val or []][: 2 if self.prompter.uses_validation else 1]
+            splits = [self.dataset.train_x, self._validation()][: 2 if self.prompter.uses_validation else 1]
             images = [tensor for items in splits for tensor in self._features(items)]
             for task in tqdm(range(self.start_epoch, len(self.tasks)), "tasks"):
                 for name, chosen in self.prompter.fit(*images, tasks=[task]).items():
                     tqdm.write(f"{name}: " + ", ".join(f"{key} {value:.4g}" for key, value in chosen.items()))
+                    if self.selected:
+                        self.selected["value"][name] = chosen[self.prompter.selects]
                 self._save_run(task + 1)
         self.save_model(0, self.output_dir)
         self.after_train()
+
+    def _validation(self) -> list:
+        """The validation images; without those that are tested on, if something is chosen on them."""
+        val = self.dataset.val or []
+        if not self.prompter.selects:
+            return val
+        apart = selection.untested(val, self.dataset.test)
+        if len(apart) < len(val):
+            print(f"{self.method}: {len(val) - len(apart):,} of {len(val):,} validation images are test images: "
+                  f"{self.prompter.selects} is not chosen on them")
+        return apart
 
     @torch.no_grad()
     def _features(self, items: list) -> tuple[Tensor, Tensor]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import collections
 import pickle
 import types
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,8 @@ from torch import Tensor
 
 from softcpt.checkpoint import PROMPT_FOLDER
 from softcpt.errors import UserError
+from softcpt.jit_archive import is_jit_archive
+from softcpt.utils.unpickling import InertUnpickler, Refused
 
 BEST = "model-best.pth.tar"
 OF_EPOCH = "model.pth.tar-"
@@ -33,10 +34,12 @@ class Reference:
     Attributes:
         tensors: "<module>.<parameter>" -> tensor.
         epoch: that it was saved after, counted from 1.
+        best: whether it is the best on what its code took for validation images.
     """
 
     tensors: dict[str, Tensor]
     epoch: int
+    best: bool = False
 
 
 def is_reference(folder: str | Path) -> bool:
@@ -67,7 +70,7 @@ def read_reference(folder: str | Path, epoch: int | None = None) -> Reference:
     if len(epochs) > 1:
         raise UserError(f"checkpoint {folder}: {name} is of different epochs in its folders "
                         f"({', '.join(map(str, sorted(epochs)))}); choose one with --load-epoch")
-    return Reference(tensors, epochs.pop())
+    return Reference(tensors, epochs.pop(), name == BEST)
 
 
 def _modules(folder: Path) -> list[Path]:
@@ -94,13 +97,15 @@ def _choose(folder: Path, modules: list[Path], epoch: int | None) -> str:
 def _read(path: Path) -> tuple[dict[str, Tensor], int]:
     """State_dict and epoch of one file."""
     try:
+        if is_jit_archive(path):  # torch.load would run it
+            raise ValueError("it is a TorchScript archive")
         try:
             content = torch.load(path, map_location="cpu", weights_only=True)
         except pickle.UnpicklingError:
             content = torch.load(path, map_location="cpu", weights_only=False, pickle_module=_inert)
-    except _Refused as error:
-        raise UserError(f"checkpoint {path}: it would call {error} when read, as no checkpoint needs to; do not use "
-                        "it, or save its state_dict again where it comes from") from error
+    except Refused as error:
+        raise UserError(f"checkpoint {path}: {error}; do not use it, or save its state_dict again where it comes from"
+                        ) from error
     except Exception as error:  # whatever a damaged or foreign file makes zip reader, unpickler and torch raise
         raise UserError(f"checkpoint {path}: damaged or no checkpoint ({type(error).__name__}: "
                         f"{' '.join(str(error).split())[:200]}); get it again") from error
@@ -112,64 +117,20 @@ def _read(path: Path) -> tuple[dict[str, Tensor], int]:
     return dict(state), epoch if isinstance(epoch, int) else 0
 
 
-class _Refused(Exception):
-    """A pickle calls a function that no checkpoint needs."""
+class _TensorsAndPlainData(InertUnpickler):
+    """Admits tensors; torch itself answers for storages."""
 
-
-class _CallsNothing(type):
-    """Class of stand-ins: an object of a class is made without a call, so a call is a function's."""
-
-    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        if cls.__name__ not in _HARMLESS:
-            raise _Refused(cls.__name__)
-        return cls.__new__(cls)
-
-
-class _StandIn(metaclass=_CallsNothing):
-    """In the place of an object that is not wanted: takes all that a pickle does to it, and keeps nothing."""
-
-    def __new__(cls, *_: Any, **__: Any) -> Any:
-        return object.__new__(cls)
-
-    def _forget(self, *_: Any) -> None:
-        pass
-
-    __setstate__ = __setitem__ = append = extend = add = _forget
-
-    def __hash__(self) -> int:
-        return id(self)
-
-
-# Names that pickles of plain objects, numbers of numpy and torch's small types call. They are stood in for, too.
-_HARMLESS = {
-    "copyreg._reconstructor", "copy_reg._reconstructor", "_codecs.encode", "builtins.set", "__builtin__.set",
-    "builtins.frozenset", "collections.defaultdict", "collections.Counter", "collections.deque", "numpy.dtype",
-    "numpy.ndarray", "numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar",
-    "numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct", "torch.device", "torch.dtype",
-    "functools.partial",
-}
-
-# Admitted as they are. Torch itself answers for storages.
-_ADMITTED: dict[str, Callable] = {
-    "collections.OrderedDict": collections.OrderedDict,
-    "torch.Size": torch.Size,
-    "torch._utils._rebuild_tensor_v2": torch._utils._rebuild_tensor_v2,
-    "torch._utils._rebuild_parameter": torch._utils._rebuild_parameter,
-}
-
-
-class _InertUnpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        admitted = _ADMITTED.get(f"{module}.{name}")
-        if admitted is None:
-            return _CallsNothing(f"{module}.{name}", (_StandIn,), {})
-        # A function in a wrapper of its own: a pickle can set attributes of what it is given.
-        return admitted if isinstance(admitted, type) else lambda *args: admitted(*args)
+    admitted = {
+        "collections.OrderedDict": collections.OrderedDict,
+        "torch.Size": torch.Size,
+        "torch._utils._rebuild_tensor_v2": torch._utils._rebuild_tensor_v2,
+        "torch._utils._rebuild_parameter": torch._utils._rebuild_parameter,
+    }
 
 
 def _load(file: Any, **options: Any) -> Any:
-    return _InertUnpickler(file, **options).load()
+    return _TensorsAndPlainData(file, **options).load()
 
 
 # What torch.load takes for a pickle module.
-_inert = types.SimpleNamespace(__name__="softcpt.reference", Unpickler=_InertUnpickler, load=_load)
+_inert = types.SimpleNamespace(__name__="softcpt.reference", Unpickler=_TensorsAndPlainData, load=_load)

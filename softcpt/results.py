@@ -20,6 +20,7 @@ from softcpt.errors import UserError
 from softcpt.files import write_json
 from softcpt.metrics import TaskResult, overall
 from softcpt.prompters import Prompter
+from softcpt.report.resultsfile import shared_of
 
 SCHEMA = 1
 RESULTS_FILE = "results.json"
@@ -41,6 +42,7 @@ class Run:
         seconds: wall time by section: image, text, other.
         peak_memory: bytes; of the GPU if one was used, else of the process.
         curve: per epoch its number and mean loss.
+        selected: what was chosen on which images; None: nothing was.
         contexts: how alike the contexts of the tasks are (see :func:`context_gram`).
         config: the whole configuration as yaml.
     """
@@ -57,6 +59,7 @@ class Run:
     seconds: dict[str, float]
     peak_memory: int
     curve: list[dict[str, float]]
+    selected: dict[str, Any] | None
     contexts: dict[str, Any] | None
     config: str
 
@@ -66,7 +69,8 @@ class Run:
         return cls(trainer.method, trainer.cfg.DATASET.NAME, trainer.clip.name, shared_settings(trainer),
                    {split: trainer.results[split] for split in trainer.splits}, trained, trainer.loaded,
                    trainer.source, sum(p.numel() for p in trainer.prompter.parameters()), trainer.watch.seconds(),
-                   peak_memory(trainer.device), trainer.curve, context_gram(trainer.prompter), trainer.cfg.dump())
+                   peak_memory(trainer.device), trainer.curve, trainer.selected, context_gram(trainer.prompter),
+                   trainer.given_cfg.dump())
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON; the schema is described in docs/results.md."""
@@ -82,6 +86,7 @@ class Run:
             "trained": self.trained,
             "loaded": self.loaded,
             "source": self.source,
+            "selected": self.selected,
             "trainable_parameters": self.parameters,
             "seconds": {**self.seconds, "total": sum(self.seconds.values())},
             "peak_memory_bytes": self.peak_memory,
@@ -127,6 +132,7 @@ def shared_settings(trainer: Any) -> dict[str, Any]:
         "schedule": cfg.OPTIM.LR_SCHEDULER,
         "warmup_epochs": cfg.OPTIM.WARMUP_EPOCH,
         "reference_schedule": bool(cfg.OPTIM.REFERENCE_SCHEDULE),
+        "final_model": cfg.TEST.FINAL_MODEL,
         "tf32": bool(torch.backends.cuda.matmul.allow_tf32),
         "cudnn_benchmark": bool(torch.backends.cudnn.benchmark),
     }
@@ -205,7 +211,7 @@ def _comparable(run: Run, path: Path) -> list[dict[str, Any]]:
     found = []
     for other in sorted(root.glob(f"*/{config_name}/{seed}/{RESULTS_FILE}")):
         result = json.loads(other.read_text(encoding="utf-8"))
-        if result.get("schema") == SCHEMA and result["shared"] == run.shared and result["method"] != run.method:
+        if result.get("schema") == SCHEMA and shared_of(result) == run.shared and result["method"] != run.method:
             found.append(result)
     return [result for result in found if result["method"] != "ZeroShot"]
 

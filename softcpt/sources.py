@@ -6,13 +6,13 @@ import difflib
 import json
 import logging
 import os
-import pickle
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest import mock
 
 import open_clip
 import torch
@@ -171,7 +171,7 @@ def _from_open_clip(model_name: str, pretrained: str | None, cache_dir: str | os
         tags = ", ".join(open_clip.list_pretrained_tags_by_model(model_name))
         raise UserError(f"{name}: {pretrained!r} is neither a file nor a tag of {model_name}; its tags are {tags}")
     try:
-        with _root_logger_as_it_is():
+        with _root_logger_as_it_is(), _weights_read_as_data():
             _refuse_other_tokenizer(name, open_clip.get_model_config(model_name)["text_cfg"])
             model = open_clip.create_model(
                 model_name,
@@ -180,7 +180,9 @@ def _from_open_clip(model_name: str, pretrained: str | None, cache_dir: str | os
                 cache_dir=None if cache_dir is None else os.fspath(cache_dir),
                 require_pretrained=True,
             )
-    except (RuntimeError, OSError, ValueError, KeyError, pickle.UnpicklingError) as error:
+    except UserError:
+        raise
+    except Exception as error:  # whatever the network, a damaged file or a wrong configuration makes it raise
         raise UserError(
             f"{name}: open_clip could not load it ({_one_line(error)}); check name, files and network"
         ) from error
@@ -202,6 +204,13 @@ def _root_logger_as_it_is() -> Iterator[None]:
         yield
     finally:
         logging.getLogger().removeHandler(handler)
+
+
+@contextmanager
+def _weights_read_as_data() -> Iterator[None]:
+    """Let open_clip read its files with our reader: its own refuses JIT archives, or loads them and runs their code."""
+    with mock.patch.object(open_clip.factory, "load_state_dict", lambda path, **_: read_state_dict(path)):
+        yield
 
 
 def _side(size: int | tuple[int, int], name: str) -> int:
@@ -232,6 +241,4 @@ def _misfit(name: str, error: Exception) -> UserError:
 
 
 def _one_line(error: Exception) -> str:
-    if isinstance(error, pickle.UnpicklingError):  # torch's own text recommends to unpickle whatever is there
-        return "not a weights file, or one with objects that are not tensors"
     return f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]

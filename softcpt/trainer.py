@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from softcpt import adapt, checkpoint, config, dassl, parallel
+from softcpt import adapt, checkpoint, config, dassl, parallel, selection
 
 dassl.activate()
 from dassl.data.datasets import build_dataset  # noqa: E402 (an engine must be there first)
@@ -60,6 +60,9 @@ class PromptTrainer(TrainerX):
         results: by split and method the figures of every task.
         loaded: the prompt that :meth:`load_model` read: its file and epoch.
         source: the same of the prompt that training started from, and a hash of what it gave.
+        selected: what was chosen on which images for the prompt at hand; None: nothing (docs/results.md).
+        given_cfg: the settings as they were given. ``cfg`` differs where validation images are missing, see
+            :func:`softcpt.selection.settled`.
     """
 
     method = ""
@@ -72,6 +75,7 @@ class PromptTrainer(TrainerX):
             raise UserError(f"FEATURES.MODE is '{cfg.FEATURES.MODE}': choose bank or online")
         if not set(_named_splits(cfg)) <= {"val", "test"} or not _named_splits(cfg):
             raise UserError(f"TEST.SPLIT is '{cfg.TEST.SPLIT}': choose test, val, or val,test for both")
+        selection.check_final_model(cfg)
         if self.method:  # by its variant's name, that results of two do not pass for one method's
             self.method = variant_name(self.method, config.method_options(cfg, self.method))
         self.watch = Stopwatch()
@@ -79,6 +83,7 @@ class PromptTrainer(TrainerX):
         self.results: dict[str, dict[str, list[TaskResult]]] = {}
         self.loaded: dict[str, Any] | None = None
         self.source: dict[str, Any] | None = None
+        self.selected: dict[str, Any] | None = None
         self._step_losses: list[float] = []
         self._last_save = (time.monotonic(), 0.0)
 
@@ -88,6 +93,9 @@ class PromptTrainer(TrainerX):
         """The data set's batches, as features from the bank or as images."""
         cfg = self.cfg
         self.dataset = dataset = build_dataset(cfg)
+        # Dassl's hooks ask self.cfg for FINAL_MODEL, and a folder's settings are those that were given.
+        self.given_cfg = cfg
+        self.cfg = selection.settled(cfg, dataset.val, dataset.test, tell=self.learns and self.by_steps)
         tasks = getattr(dataset, "tasks", None) or TaskSet([Task(cfg.DATASET.NAME, dataset.classnames)])
         self.tasks = tasks.described(cfg.DATASET.TASK_DESCRIPTION) if cfg.DATASET.TASK_DESCRIPTION else tasks
         model = (cfg.MODEL.BACKBONE.NAME or "tiny", self._precision(), self.device)
@@ -240,8 +248,9 @@ class PromptTrainer(TrainerX):
     def _save_run(self, done: int) -> None:
         """Keep what a continuation after ``done`` epochs needs."""
         header = {"epoch": done, "seconds": self.watch.seconds(), "curve": self.curve,
-                  "best": self.best_result if self.best_result > float("-inf") else None, "config": self.cfg.dump(),
-                  "data": self._data_digest(), "source": self.source}
+                  "best": self.best_result if self.best_result > float("-inf") else None,
+                  "config": self.given_cfg.dump(), "data": self._data_digest(), "source": self.source,
+                  "selected": self.selected}
         if parallel.is_main():
             checkpoint.save_run(self.output_dir, self.prompter, self.optim, header)
 
@@ -323,7 +332,8 @@ class PromptTrainer(TrainerX):
         path = checkpoint.prompt_file(directory, None if best else epoch + 1)
         header = {"method": self.method, "backbone": self.clip.name, "fingerprint": self.clip.fingerprint,
                   "tasks": list(self.tasks.names), "classes": [list(task.class_names) for task in self.tasks],
-                  "options": asdict(self.prompter.options), "epoch": epoch + 1, "val_result": val_result}
+                  "options": asdict(self.prompter.options), "epoch": epoch + 1, "val_result": val_result,
+                  "selected": selection.of_epoch(epoch + 1, "val") if best else self.selected}
         if parallel.is_main():
             checkpoint.save_tensors(path, self.prompter.reference_state(), header)
         parallel.from_main(None)  # who loads it next finds it
@@ -347,6 +357,7 @@ class PromptTrainer(TrainerX):
             found = read_reference(directory, epoch)
             self.prompter.load_reference_state(found.tensors)
             self.loaded = {"prompt": directory, "epoch": found.epoch}
+            self.selected = selection.of_epoch(found.epoch) if found.best else None
             print(f"loaded {directory} (epoch={found.epoch}); its files do not say for which backbone and classes they are")
             return
         path = checkpoint.find_prompt(directory, epoch)
@@ -359,7 +370,7 @@ class PromptTrainer(TrainerX):
             adapt.start_from_names(self.prompter, state, header)
         else:
             self.prompter.load_reference_state(state, trained)
-        self.loaded = {"prompt": str(path), "epoch": header["epoch"]}
+        self.loaded, self.selected = {"prompt": str(path), "epoch": header["epoch"]}, selection.of_prompt(header)
         print(f"loaded {path} (epoch={header['epoch']}, val_result={header['val_result']}), trained on {len(trained)} "
               f"task(s), {trained.num_classes} classes")
 
@@ -371,7 +382,7 @@ class PromptTrainer(TrainerX):
         self.load_model(directory, epoch)
         if self.loaded:
             self.source = self.loaded | {"digest": checkpoint.digest(self.prompter.reference_state())}
-            self.loaded = None
+            self.loaded = self.selected = None
 
     def _data_digest(self) -> str:
         """A hash of classes and training images: a run continues on the data it began with."""
@@ -392,7 +403,8 @@ class PromptTrainer(TrainerX):
             if self.cfg.RESUME:
                 raise
             return 0
-        changed = config.differences(config.run_settings(self.cfg), config.run_settings(self.cfg.load_cfg(header["config"])))
+        theirs = config.run_settings(self.cfg.load_cfg(header["config"]))
+        changed = config.differences(config.run_settings(self.given_cfg), theirs)
         if changed:
             raise UserError(f"{directory}: it holds a run with other settings ({'; '.join(changed[:3])}); choose another "
                             "--output-dir, or delete the folder")
@@ -402,12 +414,16 @@ class PromptTrainer(TrainerX):
         if _digest(header.get("source")) != _digest(self.source):
             raise UserError(f"{directory}: it holds a run that started from another prompt; give its --model-dir, choose "
                             "another --output-dir, or delete the folder")
+        if header["best"] is not None and self.cfg.TEST.FINAL_MODEL != "best_val":
+            raise UserError(f"{directory}: it holds a run of an older version, which chose its epoch on test images; choose "
+                            "another --output-dir, or delete the folder")
         checkpoint.load_run(directory, self.prompter, self.optim)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Detected call of `lr_scheduler.step", UserWarning)
             for _ in range(header["epoch"] * self.repeats if self.sched else 0):  # a function of the epoch: replayed
                 self.sched.step()
         self.watch, self.curve = Stopwatch(header["seconds"]), header["curve"]
+        self.selected = header.get("selected")
         if header["best"] is not None:
             self.best_result = header["best"]
         print(f"resuming from {directory} after epoch {header['epoch']}")

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import os
 import pickle
-import warnings
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from softcpt.download import download, file_digest
 from softcpt.errors import UserError
+from softcpt.jit_archive import is_jit_archive, is_zip, read_jit_archive
 
 # OpenAI's name -> (file name, sha256), as in the table of github.com/openai/CLIP.
 OPENAI_WEIGHTS = {
@@ -69,8 +67,8 @@ def openai_weights(name: str, cache_dir: str | os.PathLike | None = None) -> Pat
 def read_state_dict(path: str | os.PathLike) -> dict[str, Tensor]:
     """Tensors of a weights file by name, floating point as fp32, on the CPU.
 
-    Reads OpenAI's JIT archives, state dicts written by ``torch.save`` (without unpickling anything but tensors),
-    safetensors and npz. Wrappers (``{"state_dict": ...}``, a ``module.`` prefix) are taken off.
+    Reads OpenAI's JIT archives, state dicts written by ``torch.save``, safetensors and npz; nothing in them is run, and
+    only tensors are unpickled. Wrappers (``{"state_dict": ...}``, a ``module.`` prefix) are taken off.
 
     Raises:
         UserError: if the file is missing, truncated or holds something else.
@@ -80,11 +78,11 @@ def read_state_dict(path: str | os.PathLike) -> dict[str, Tensor]:
         raise UserError(f"{path}: there is no such weights file; check the path")
     try:
         content = _read(path)
-    except (RuntimeError, OSError, EOFError, ValueError, SafetensorError, pickle.UnpicklingError,
-            zipfile.BadZipFile) as error:
+        _refuse_expanded(content)
+    except Exception as error:  # whatever a damaged or foreign file makes zip reader, unpickler and torch raise
         raise UserError(
-            f"{path}: {_what_is_wrong(path, error)}; get the file anew, or give a JIT archive, a state dict of tensors "
-            "or safetensors"
+            f"{path}: {_what_is_wrong(path, error)}; download or save it again, or give a JIT archive, "
+            "a state dict of tensors or safetensors"
         ) from error
     return as_state_dict(content, str(path), consume=True)
 
@@ -98,8 +96,7 @@ def as_state_dict(content: Any, name: str, consume: bool = False) -> dict[str, T
     Raises:
         UserError: if ``content`` is not a mapping of tensors.
     """
-    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
-        content = content["state_dict"]
+    content = _unwrapped(content)
     if not isinstance(content, Mapping) or not content:
         raise UserError(
             f"{name}: holds {type(content).__name__}, not a state dict; give a mapping from names to tensors"
@@ -107,6 +104,8 @@ def as_state_dict(content: Any, name: str, consume: bool = False) -> dict[str, T
     take = content.pop if consume and isinstance(content, dict) else content.__getitem__
     state = {}
     for key in list(content):
+        if not isinstance(key, str):
+            raise UserError(f"{name}: {key!r} is no name of a tensor; give the model's state dict alone")
         if key.removeprefix("module.") in _NOT_WEIGHTS:
             continue
         value = take(key)
@@ -120,31 +119,39 @@ def as_state_dict(content: Any, name: str, consume: bool = False) -> dict[str, T
     return state
 
 
+def _unwrapped(content: Any) -> Any:
+    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
+        return content["state_dict"]
+    return content
+
+
 def _read(path: Path) -> Mapping[str, Any]:
     if path.suffix == ".safetensors":
         return {
             key: tensor.clone() for key, tensor in load_file(path).items()
         }  # load_file's tensors are the file, mapped
     if path.suffix == ".npz":
-        return np.load(path, allow_pickle=False)
-    if _is_jit_archive(path):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch.jit is deprecated; OpenAI's files are not
-            return torch.jit.load(path, map_location="cpu").state_dict()
+        with np.load(path, allow_pickle=False) as arrays:
+            return dict(arrays)
+    if is_jit_archive(path):
+        return read_jit_archive(path)
     return torch.load(path, map_location="cpu", weights_only=True)
 
 
-def _is_jit_archive(path: Path) -> bool:
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return any(name.endswith("/constants.pkl") for name in archive.namelist())
+def _refuse_expanded(content: Any) -> None:
+    """A view that repeats its storage can state any size, and would be allocated whole on conversion to fp32."""
+    content = _unwrapped(content)
+    if not isinstance(content, Mapping):
+        return
+    for key, value in content.items():
+        if isinstance(value, Tensor) and value.nbytes > value.untyped_storage().nbytes():
+            raise ValueError(f"{key!r} is larger than what is stored of it")
 
 
 def _what_is_wrong(path: Path, error: Exception) -> str:
     with open(path, "rb") as file:
         start = file.read(2)
-    if not start or (start == b"PK" and not zipfile.is_zipfile(path)):
+    if not start or (start == b"PK" and not is_zip(path)):
         return "the file is truncated"
     if isinstance(error, pickle.UnpicklingError):
         return "not a weights file, or one with objects that are not tensors, which are not unpickled for safety"

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from openai_format import random_openai_state_dict
 from safetensors.torch import load_file
 from sklearn.linear_model import LogisticRegression
-from toy import arguments
+from toy import DATASET_REGISTRY, Toy, arguments
 
 import softcpt
 from softcpt import train
@@ -142,6 +142,47 @@ def test_a_fitted_run_ends_like_any_other_and_can_be_tested_again(tmp_path, trai
     assert tested["tasks"] == fitted["tasks"]
     again = run(tmp_path, trainer)
     assert again["tasks"] == fitted["tasks"]
+
+
+def test_results_say_the_c_of_each_task_and_that_it_was_chosen_on_validation_images(tmp_path, monkeypatch):
+    fit, chosen = LinearProbe.fit_task, {}
+
+    def kept(self, task, *images):
+        report = fit(self, task, *images)
+        chosen[self.tasks.names[task]] = report["C"]
+        return report
+
+    monkeypatch.setattr(LinearProbe, "fit_task", kept)
+    wanted = {"what": "C", "on": "val", "value": chosen}
+    assert run(tmp_path, "LinearProbe")["selected"] == wanted and list(chosen) == ["flower", "land use"]
+    assert run(tmp_path, "LinearProbe")["selected"] == wanted
+    model = ("--eval-only", "--model-dir", str(tmp_path / "out"))
+    assert run(tmp_path, "LinearProbe", *model, out="test")["selected"] == wanted
+    assert run(tmp_path, "LinearProbe", "TRAINER.LINEARPROBE.C", "1.0", out="given")["selected"] is None
+    assert run(tmp_path, "ProtoNet", out="means")["selected"] is None
+
+
+class TestedOnValidation(Toy):
+    """The test images for validation, as CoOp has it for ImageNet."""
+
+    __test__ = False  # not a class of tests
+
+    def __init__(self, cfg):
+        super().__init__(cfg)
+        self._val = self._test
+
+
+DATASET_REGISTRY.register(TestedOnValidation)
+
+
+def test_c_is_not_chosen_on_test_images(tmp_path, capsys):
+    data = ("DATASET.NAME", "TestedOnValidation")
+    with pytest.raises(SystemExit):
+        run(tmp_path, "LinearProbe", *data)
+    told = capsys.readouterr()
+    assert "30 of 30 validation images are test images: C is not chosen on them" in told.out
+    assert "task 'flower' has no validation images to choose C on" in told.err
+    assert run(tmp_path, "LinearProbe", *data, "TRAINER.LINEARPROBE.C", "1.0", out="given")["selected"] is None
 
 
 def test_the_probe_is_fitted_to_test_time_features_whatever_the_training_transforms(tmp_path):

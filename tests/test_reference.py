@@ -173,6 +173,7 @@ def test_a_run_goes_out_in_the_published_layout_and_comes_back(tmp_path, trainer
     tested = evaluate(tmp_path, trainer, tmp_path / "published")
     assert tested["tasks"] == trained["tasks"]
     assert tested["loaded"]["prompt"] == str(tmp_path / "published")
+    assert tested["selected"] == {"what": "epoch", "on": None, "value": tested["loaded"]["epoch"]}
 
 
 def test_a_published_context_of_other_length_is_refused_with_the_shapes(tmp_path, capsys):

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
-from toy import arguments
+from toy import DATASET_REGISTRY, Datum, Toy, arguments
 
-from softcpt import train
+from softcpt import checkpoint, train
 from softcpt.trainer import PromptTrainer
 
 TOY = Path(__file__).parent / "toy.py"
@@ -74,6 +75,86 @@ def test_best_on_validation_is_kept_and_tested(tmp_path):
     run(tmp_path, "CoOp", "TEST.FINAL_MODEL", "best_val")
     assert (tmp_path / "out" / "prompt" / "best.safetensors").is_file()
     assert "testing on val" in (tmp_path / "out" / "log.txt").read_text()
+
+
+def best_epoch(folder: Path) -> int:
+    with safe_open(folder / "prompt" / "best.safetensors", framework="pt") as file:
+        return json.loads(file.metadata()["softcpt"])["epoch"]
+
+
+def test_results_say_which_epoch_was_chosen_on_what_and_so_does_a_later_test(tmp_path):
+    result = run(tmp_path, "CoOp", "TEST.FINAL_MODEL", "best_val", "OPTIM.LR", "5.0")
+    wanted = {"what": "epoch", "on": "val", "value": best_epoch(tmp_path / "out")}
+    assert result["selected"] == wanted and result["shared"]["final_model"] == "best_val"
+    test = ("--eval-only", "--model-dir", str(tmp_path / "out"))
+    assert run(tmp_path, "CoOp", *test, out="best")["selected"] == wanted
+    assert run(tmp_path, "CoOp", *test, "--load-epoch", "5", out="last")["selected"] is None
+    assert run(tmp_path, "CoOp", out="without")["selected"] is None
+
+
+class Unvalidated(Toy):
+    """No validation images."""
+
+    def __init__(self, cfg):
+        super().__init__(cfg)
+        self._val = []
+
+
+class ValidatedOnTest(Toy):
+    """The test images for validation, as CoOp has it for ImageNet."""
+
+    def __init__(self, cfg):
+        super().__init__(cfg)
+        self._val = self._test
+
+
+class ValidatedOnLinks(Toy):
+    """Among the validation images one that is a link to a test image."""
+
+    def __init__(self, cfg):
+        super().__init__(cfg)
+        link, tested = Path(cfg.DATASET.ROOT) / "linked.png", self._test[0]
+        if not link.exists():
+            link.symlink_to(tested.impath)
+        self._val = [*self._val, Datum(str(link), tested.label, tested.domain, tested.classname)]
+
+
+WITHOUT_VALIDATION = [(Unvalidated, "there are no validation images"),
+                      (ValidatedOnTest, "30 of 30 validation images are test images"),
+                      (ValidatedOnLinks, "1 of 11 validation images are test images")]
+for kind, _ in WITHOUT_VALIDATION:
+    DATASET_REGISTRY.register(kind)
+
+
+@pytest.mark.parametrize("kind, why", WITHOUT_VALIDATION)
+def test_no_epoch_is_chosen_on_test_images(tmp_path, capsys, kind, why):
+    last = run(tmp_path, "CoOp", "DATASET.NAME", kind.__name__, out="last")
+    flags = ("DATASET.NAME", kind.__name__, "TEST.FINAL_MODEL", "best_val")
+    capsys.readouterr()
+    best = run(tmp_path, "CoOp", *flags, out="best")
+    line = f"TEST.FINAL_MODEL best_val: {why}, so the last step counts: no epoch is chosen on test images"
+    assert capsys.readouterr().out.count(line) == 1 and line in (tmp_path / "best" / "log.txt").read_text()
+    assert best["selected"] is None and best["shared"] == last["shared"] and best["tasks"] == last["tasks"]
+    assert [path.name for path in (tmp_path / "best" / "prompt").iterdir()] == ["epoch-5.safetensors"]
+    assert (tmp_path / "best" / "log.txt").read_text().count("testing on") == 1
+    again = run(tmp_path, "CoOp", *flags, out="best")
+    assert again["overall"] == best["overall"] and "FINAL_MODEL: best_val" in again["config"]
+
+
+def test_a_run_that_an_older_version_chose_on_test_images_is_not_continued(tmp_path, capsys):
+    flags = ("DATASET.NAME", "Unvalidated", "TEST.FINAL_MODEL", "best_val")
+    run(tmp_path, "CoOp", *flags)
+    tensors, header = checkpoint.load_tensors(tmp_path / "out" / checkpoint.RESUME_FILE)
+    checkpoint.save_tensors(tmp_path / "out" / checkpoint.RESUME_FILE, tensors, header | {"best": 66.67})
+    with pytest.raises(SystemExit):
+        run(tmp_path, "CoOp", *flags)
+    assert "chose its epoch on test images; choose another --output-dir" in capsys.readouterr().err
+
+
+def test_an_unknown_final_model_is_refused(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        run(tmp_path, "CoOp", "TEST.FINAL_MODEL", "best")
+    assert "TEST.FINAL_MODEL is 'best': choose last_step or best_val" in capsys.readouterr().err
 
 
 def test_online_images_and_the_feature_bank_train_the_same_prompt(tmp_path):

@@ -16,7 +16,7 @@ from softcpt.data.base import Pool, Row, TaskDataset
 from softcpt.data.draws import Drawn, few_shot
 from softcpt.data.elevater_draw import draw
 from softcpt.data.listing import class_folders, scan
-from softcpt.data.own import PARTS
+from softcpt.data.parts import part_folders
 from softcpt.data.split import DRAW_SEED, Item, Split
 from softcpt.data.targets import class_names, target, template
 from softcpt.errors import UserError
@@ -140,7 +140,7 @@ class ElevaterDataset(TaskDataset):
             UserError: there is none.
         """
         for place in below(folder):
-            parts = {name: PARTS[name.lower()] for name in scan(place)[0] if name.lower() in PARTS}
+            parts = part_folders(place)
             if {"train", "test"} <= set(parts.values()):
                 return place, parts
         raise UserError(f"data set {self.name()}: no train and test folders in {folder}; {self.advice}")

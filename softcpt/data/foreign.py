@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import pickle
 from pathlib import Path
 from typing import Any
 
 from softcpt.data.split import Item, Split
 from softcpt.errors import UserError
+from softcpt.utils.unpickling import TableUnpickler
 
 Paths = dict[str, list[str]]
 
@@ -73,11 +73,14 @@ class _Record:
     """Stands in for Dassl's Datum, and DatumMT of SoftCPT's fork: holds what the pickle says of it and does nothing."""
 
 
-class _RecordsOnly(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> type:
+class _RecordsOnly(TableUnpickler):
+    content = "list of images"
+
+    def missing(self, module: str, name: str) -> Any:
+        # Forks move Datum between the modules of this package.
         if module.startswith("dassl.data.datasets") and name in ("Datum", "DatumMT"):
             return _Record
-        raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no list of images needs")
+        return super().missing(module, name)
 
 
 def read_lines(train: Path) -> Paths:

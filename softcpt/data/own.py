@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 
 from softcpt.data.base import TaskDataset
 from softcpt.data.listing import class_folders, scan, unnested
 from softcpt.data.names import words
+from softcpt.data.parts import (
+    PARTS,
+    division,
+    holds_classes,
+    holds_images,
+    is_division,
+    slashed,
+)
 from softcpt.data.side import side_file
 from softcpt.data.split import DRAW_SEED, Item, Split, read_split, write_drawn
 from softcpt.errors import UserError
 from softcpt.tasks import Task, TaskSet
-
-# What people call the parts of a split.
-PARTS = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "dev": "val",
-    "test": "test",
-    "testing": "test",
-}
 
 
 class OwnDataset(TaskDataset):
@@ -130,24 +127,89 @@ class FolderDataset(OwnDataset):
         return folder
 
     def labelled(self, folder: Path) -> Iterator[tuple[str, str, str, str]]:
-        """A row per image."""
+        """A row per image. Prints what is left out: folders that are no part, empty classes.
+
+        Raises:
+            UserError: the folders could be classes or parts of a split.
+        """
         images = self.image_folder(folder)
-        parts = {name: PARTS.get(name.lower(), "") for name in scan(images)[0]}
-        if "train" not in parts.values() or not all(parts.values()):
-            yield from ((part, path, "", label) for part, path, label in self._classes(images, "all", ""))
-            return
+        parts = division(images)
+        self._print_left_out(folder, images, parts)
+        if not parts:
+            self._note_classes_named_as_parts(images)
+            yield from self._rows(images, "", "all")
         for name, part in parts.items():
-            yield from ((part, path, "", label) for part, path, label in self._classes(images / name, part, f"{name}/"))
+            yield from self._rows(images, self._within(images, name), part)
+
+    def _rows(self, images: Path, inner: str, part: str) -> Iterator[tuple[str, str, str, str]]:
+        """The images of the class folders in ``images / inner``."""
+        folder = images / inner
+        classes = class_folders(folder)
+        empty = [name for name in scan(folder)[0] if name not in classes]
+        if empty:
+            print(f"{self.name()}: left out, no images in {slashed(empty)} of {folder}")
+        prefix = f"{inner}/" if inner else ""
+        for label, paths in classes.items():
+            if part == "all":
+                self._refuse_inner_division(folder / label, paths)
+            yield from ((part, prefix + path, "", label) for path in paths)
 
     @staticmethod
-    def _classes(folder: Path, part: str, prefix: str) -> Iterator[tuple[str, str, str]]:
-        for label, paths in class_folders(folder).items():
-            yield from ((part, prefix + path, label) for path in paths)
+    def _refuse_inner_division(folder: Path, paths: list[str]) -> None:
+        """Raises UserError if the images of class ``folder`` lie in part/class/image."""
+        inner = {path.split("/")[1] for path in paths if path.count("/") > 2}
+        if is_division(PARTS[name.lower()] for name in inner if name.lower() in PARTS):
+            raise UserError(
+                f"{folder}: it holds {slashed(sorted(inner))}, so it is no class; give it as "
+                "DATASET.ROOT"
+            )
+
+    @staticmethod
+    def _within(images: Path, name: str) -> str:
+        """Path of part ``name``'s classes: an archive may hold it once more (``train/train``)."""
+        folders = scan(images / name)[0]
+        again = [inner for inner in folders if inner.lower() == name.lower()]
+        if folders == again and again and holds_classes(images / name / again[0]):
+            return f"{name}/{again[0]}"
+        return name
+
+    def _print_left_out(self, folder: Path, images: Path, parts: dict[str, str]) -> None:
+        """Print which folders are neither parts nor on the way to them."""
+        place = images
+        while place != folder:
+            rest = [name for name in scan(place.parent)[0] if name != place.name]
+            if rest:
+                print(f"{self.name()}: left out, no images in {slashed(rest)} of {place.parent}")
+            place = place.parent
+        rest = [name for name in scan(images)[0] if name not in parts]
+        if parts and rest:
+            print(
+                f"{self.name()}: {slashed(parts)} are the parts of {images}; "
+                f"left out: {slashed(rest)}"
+            )
+
+    def _note_classes_named_as_parts(self, images: Path) -> None:
+        """Print that all classes are called as parts of a split are, which may surprise."""
+        names = scan(images)[0]
+        if names and all(name.lower() in PARTS for name in names):
+            print(
+                f"{self.name()}: {slashed(names)} of {images} are taken as classes, as images lie "
+                "directly in them"
+            )
 
     @classmethod
     def image_folder(cls, folder: Path) -> Path:
-        """``folder``, or the one folder in it."""
-        return unnested(folder)
+        """``folder``, or the one folder in it, others without an image not counted."""
+        inner = unnested(folder)
+        folders, images = scan(inner)
+        full = list(islice((name for name in folders if holds_images(inner / name)), 2))
+        if images or len(full) != 1:
+            return inner
+        only = inner / full[0]
+        part_is_empty = any(name.lower() in PARTS for name in folders if name != only.name)
+        if part_is_empty or scan(only)[1] or not holds_classes(only):
+            return inner
+        return cls.image_folder(only)
 
 
 class TableDataset(OwnDataset):

@@ -6,7 +6,6 @@ import codecs
 import csv
 import gzip
 import os
-import pickle
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ from softcpt.data.elevater import ElevaterDataset
 from softcpt.data.side import side_file
 from softcpt.errors import UserError
 from softcpt.files import atomic_write
+from softcpt.utils.unpickling import TableUnpickler
 
 PNG = "png"  # the folder that they are written to, in the data set's
 _PER_FOLDER = 1000
@@ -119,21 +119,20 @@ def _absent(paths: Iterable[str]) -> Iterator[str]:
 # -- formats -----------------------------------------------------------------------------------------------------------
 
 
-class _ArraysOnly(pickle.Unpickler):
+_reconstruct = np.empty(0).__reduce__()[0]  # under the name that this NumPy has for it
+
+
+class _ArraysOnly(TableUnpickler):
     """Of what a pickle may ask for, only NumPy's arrays: an unknown file must not run anything."""
 
-    def find_class(self, module: str, name: str) -> Any:
-        if module.split(".")[0] in ("numpy", "_codecs") and name in _ARRAY_PARTS:
-            return _ARRAY_PARTS[name]
-        raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no array needs")
-
-
-_ARRAY_PARTS = {
-    "_reconstruct": np.empty(0).__reduce__()[0],  # under the name that this NumPy has for it
-    "ndarray": np.ndarray,
-    "dtype": np.dtype,
-    "encode": codecs.encode,  # bytes of Python 2 in a pickle of Python 3
-}
+    content = "array"
+    admitted = {
+        "numpy.core.multiarray._reconstruct": _reconstruct,
+        "numpy._core.multiarray._reconstruct": _reconstruct,
+        "numpy.ndarray": np.ndarray,
+        "numpy.dtype": np.dtype,
+        "_codecs.encode": codecs.encode,  # bytes of Python 2 in a pickle of Python 3
+    }
 
 
 def read_arrays(path: Path) -> dict[str, Any]:

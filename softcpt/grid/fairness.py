@@ -11,6 +11,7 @@ from softcpt.errors import UserError
 from softcpt.grid.jobs import Job, Planned
 from softcpt.grid.state import read_result
 from softcpt.report.groups import TRAINING_SETTINGS
+from softcpt.report.resultsfile import shared_of
 
 # What a method may have of its own: its learning rate, and below TRAINER its options.
 _OWN = {"OPTIM.LR"}
@@ -110,5 +111,5 @@ def _shared(plan: Planned) -> Mapping[str, Any]:
     if result is None:
         return {}
     trained = plan.method.learns and plan.method.by_steps
-    shared = {key: value for key, value in result["shared"].items() if trained or key not in TRAINING_SETTINGS}
+    shared = {key: value for key, value in shared_of(result).items() if trained or key not in TRAINING_SETTINGS}
     return {**shared, **{f"version of {name}": version for name, version in result["versions"].items()}}

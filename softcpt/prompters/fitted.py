@@ -18,6 +18,11 @@ class Fitted(Prompter):
 
     uses_validation = False  # whether fit needs validation images
 
+    @property
+    def selects(self) -> str:
+        """What :meth:`fit` chooses on validation images, as :meth:`fit_task` calls it; "": nothing."""
+        return ""
+
     def fit(self, features: Tensor, labels: Tensor, val_features: Tensor | None = None,
             val_labels: Tensor | None = None, tasks: Sequence[int] | None = None) -> dict[str, dict[str, float]]:
         """Fit the classifiers of ``tasks`` (None: all).

@@ -59,6 +59,11 @@ class LinearProbe(Fitted):
         self.weight = nn.Parameter(torch.zeros(tasks.num_classes, clip.embed_dim, device=clip.device))
         self.bias = nn.Parameter(self.no_bias())
 
+    @property
+    def selects(self) -> str:
+        """C, unless it is given."""
+        return "" if self.options.c else "C"
+
     def image_features(self, features: Tensor) -> Tensor:
         """(B, D) as the tower gives them: not normalised, as published."""
         return features
@@ -76,8 +81,9 @@ class LinearProbe(Fitted):
         """Choose C, unless it is given, and set the task's rows."""
         options = self.options
         if not len(val[1]) and not options.c:
-            raise UserError(f"LinearProbe: task '{self.tasks[task].name}' has no validation images to choose C on; "
-                            "give it some, or set TRAINER.LINEARPROBE.C (1.0 is scikit-learn's default)")
+            raise UserError(f"LinearProbe: task '{self.tasks[task].name}' has no validation images to choose C on "
+                            "(test images do not count); give it some, or set TRAINER.LINEARPROBE.C "
+                            "(1.0 is scikit-learn's default)")
         search = _Search(self.tasks[task], _arrays(train), _arrays(val), options.max_iter)
         exponent = math.log10(options.c) if options.c else search.best(options.steps)
         self._set(task, search.fitted(exponent))

@@ -13,7 +13,7 @@ from softcpt.report.result import Result
 
 # Settings of training alone: a zero-shot run fits into every group that differs from it in these only.
 TRAINING_SETTINGS = {"transforms", "crop_scale", "features", "views", "workers", "batch_size", "epochs", "optimiser",
-                     "schedule", "warmup_epochs", "reference_schedule"}
+                     "schedule", "warmup_epochs", "reference_schedule", "final_model"}
 
 
 @dataclass

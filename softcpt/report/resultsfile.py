@@ -29,7 +29,7 @@ def read_results(path: Path) -> list[Result]:
     """
     run = _load(path)
     try:
-        shared = run["shared"]
+        shared = shared_of(run)
         settings = {key: value for key, value in shared.items() if key not in (*AXES, *IMAGES)}
         settings |= {f"versions.{name}": version for name, version in run.get("versions", {}).items()}
         common: dict[str, Any] = {
@@ -40,6 +40,14 @@ def read_results(path: Path) -> list[Result]:
         return [_result(run, method, tasks, common) for method, tasks in run["tasks"].items()]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise Unreadable(f"not as docs/results.md describes it ({type(error).__name__}: {error})") from error
+
+
+def shared_of(run: Mapping[str, Any]) -> dict[str, Any]:
+    """``shared`` of a results.json; what an older version did not write there is read from its configuration."""
+    shared = run["shared"]
+    if "final_model" in shared:
+        return shared
+    return {**shared, "final_model": leaves(run.get("config", "")).get("TEST.FINAL_MODEL", "last_step")}
 
 
 def _load(path: Path) -> dict[str, Any]:

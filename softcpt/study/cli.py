@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
              f"`python -m softcpt transfer {file.name}`.")
     findings = report.Findings(plan.names, about, matrices(pairs, count), similarities(plan.zero_shot, plan.numbers),
                                "on validation images" if plan.validates else "on the test images themselves, which flatters "
-                               "them: there are no validation images")
+                               "them: there are no validation images apart from them")
     chosen_by = matrices(pairs, count, "val") if plan.validates else findings.matrices
     if study.groups and not _group(args, plan, findings, chosen_by):
         return 1

@@ -12,6 +12,7 @@ from softcpt import config, plugins
 from softcpt.errors import UserError
 from softcpt.grid.jobs import Planned, plan_job, refuse_shared_folders
 from softcpt.grid.spec import Entry
+from softcpt.selection import obstacle
 from softcpt.study.spec import Study
 
 ALONE = "alone"
@@ -41,7 +42,7 @@ class Plan:
 
     Attributes:
         names: of the study's tasks.
-        validates: whether the data has validation images, on which groups can be chosen.
+        validates: whether the data has validation images, none of them a test image, on which groups can be chosen.
         zero_shot: the configuration of zero-shot CLIP on all tasks of the data.
 
     Raises:
@@ -63,7 +64,7 @@ class Plan:
             raise UserError(f"study: {study.data} has {count} task(s); name a data set of several, and tasks by numbers "
                             f"from 0 to {count - 1}")
         self.names = tuple(dataset.tasks.names[number] for number in self.numbers)
-        self.validates = bool(dataset.val)
+        self.validates = not obstacle(dataset.val, dataset.test)
 
     def of_pairs(self) -> list[Run]:
         """Every task alone, and every pair in each reading."""

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from dassl.data.datasets import DATASET_REGISTRY
 from dassl.engine import TRAINER_REGISTRY, TrainerBase, build_trainer
 from dassl.utils import set_random_seed
 
 from softcpt.dassl import engine
+from softcpt.errors import UserError
 
 builtin_only = pytest.mark.skipif(engine() != "built-in", reason="an improvement of the built-in engine over Dassl")
 
@@ -60,6 +62,59 @@ def test_best_val_keeps_the_first_of_the_best_models_and_tests_it(cfg, capsys):
     assert len(measured) == 4
     assert best["epoch"] == measured.index(max(measured)) + 1
     assert torch.equal(weights(trainer), best["state_dict"]["weight"])
+
+
+class UnvalidatedColours(DATASET_REGISTRY.get("Colours")):
+    """No validation images."""
+
+    def __init__(self, cfg):
+        super().__init__(cfg)
+        self._val = []
+
+
+class ColoursValidatedOnTest(DATASET_REGISTRY.get("Colours")):
+    """The test images for validation."""
+
+    def __init__(self, cfg):
+        super().__init__(cfg)
+        self._val = list(self._test)
+
+
+class LinearWithLoaders(TRAINER_REGISTRY.get("LinearX")):
+    """Makes its loaders itself and keeps no data manager."""
+
+    def build_data_loader(self):
+        super().build_data_loader()
+        del self.dm
+
+
+for kind in (UnvalidatedColours, ColoursValidatedOnTest):
+    DATASET_REGISTRY.register(kind)
+TRAINER_REGISTRY.register(LinearWithLoaders)
+
+
+@builtin_only
+@pytest.mark.parametrize("data, trainer, why", [
+    ("UnvalidatedColours", "LinearX", "there are no validation images"),
+    ("UnvalidatedColours", "LinearWithLoaders", "there are no validation images"),
+    ("ColoursValidatedOnTest", "LinearX", "12 of 12 validation images are test images"),
+])  # fmt: skip
+def test_no_epoch_is_chosen_on_test_images(cfg, capsys, data, trainer, why):
+    cfg.TEST.FINAL_MODEL = "best_val"
+    done = trained(cfg, DATASET__NAME=data, TRAINER__NAME=trainer)
+    printed = capsys.readouterr().out
+    assert printed.count(f"TEST.FINAL_MODEL best_val: {why}, so the last step counts") == 1
+    assert printed.count("=> result") == 1 and files(cfg) == ["checkpoint", "model.pth.tar-4"]
+    last = torch.load(Path(cfg.OUTPUT_DIR) / "linear" / "model.pth.tar-4", weights_only=True)
+    assert torch.equal(weights(done), last["state_dict"]["weight"])
+    assert cfg.TEST.FINAL_MODEL == "best_val", "the caller's settings stay as they are"
+
+
+@builtin_only
+def test_an_unknown_final_model_is_refused(cfg):
+    cfg.TEST.FINAL_MODEL = "best"
+    with pytest.raises(UserError, match="TEST.FINAL_MODEL is 'best': choose last_step or best_val"):
+        build_trainer(cfg)
 
 
 def test_the_log_has_the_lines_that_parsers_read(cfg, capsys):

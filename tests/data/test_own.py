@@ -103,6 +103,120 @@ def test_a_divided_folder_stays_as_it_is_divided(tmp_path, parts, expected):
     assert not (tmp_path / "split_drawn.json").exists()
 
 
+DIRECT = ("1.jpg", "2.jpg", "3.jpg", "4.jpg")
+TWO = (*(f"cat/{name}" for name in DIRECT), *(f"dog/{name}" for name in DIRECT))
+
+
+def layout(root, folders):
+    """Folders by path and the files in each; a folder without files is made, too."""
+    for folder, files in folders.items():
+        (root / folder).mkdir(parents=True, exist_ok=True)
+        write(root / folder, files)
+    return root
+
+
+# Folders beside the parts, and which of them are printed as left out.
+DIVIDED = {
+    "no images beside": ({"train": TWO, "test": TWO, "annotations": ()}, "annotations/"),
+    "images beside": ({"train": TWO, "test": TWO, "iconic-images": DIRECT}, "iconic-images/"),
+    "class folders beside": ({"Train": TWO, "validation": TWO, "extra": TWO}, "extra/"),
+    "both beside": (
+        {"train": TWO, "test": TWO, "annotations": (), "iconic-images": DIRECT},
+        "annotations/, iconic-images/",
+    ),
+    "some other classes": ({"train": TWO, "test": ("dog/1.jpg",), "masks": TWO}, "masks/"),
+    "an empty part": ({"train": TWO, "val": (), "test": TWO}, "val/"),
+    "unsorted test images": ({"train": TWO, "val": TWO, "test": DIRECT}, "test/"),
+    "one more folder": (
+        {"set/train": TWO, "set/test": TWO, "set/masks": DIRECT, "docs": ()},
+        "masks/",
+    ),
+    "each part twice": ({"train/train": TWO, "test/Test": TWO, "docs": ()}, "docs/"),
+}
+
+
+@pytest.mark.parametrize("case", DIVIDED)
+def test_what_lies_beside_the_parts_is_printed_and_left_out(tmp_path, capsys, case):
+    folders, left_out = DIVIDED[case]
+    data = dataset("ImageFolder", layout(tmp_path, folders))
+    assert data.tasks[0].class_names == ("cat", "dog") and len(data.train_x) == 8
+    assert re.findall(r"left out: (.*)", capsys.readouterr().out) == [left_out]
+    assert not (tmp_path / "split_drawn.json").exists()
+
+
+CLASSES_CALLED_AS_PARTS = {
+    "beside others": ({"bus": DIRECT, "car": DIRECT, "train": DIRECT}, ("bus", "car", "train")),
+    "beside nested": ({"bus/red": DIRECT, "train": DIRECT}, ("bus", "train")),
+    "with a folder in it": (
+        {"bus": DIRECT, "train": (*DIRECT, "steam/5.jpg")},
+        ("bus", "train"),
+    ),
+    "test": ({"bus": DIRECT, "Test": DIRECT}, ("Test", "bus")),
+    "with a folder without images": (
+        {"bus": DIRECT, "train": DIRECT, "annotations": ()},
+        ("bus", "train"),
+    ),
+    "no others": ({"test": DIRECT, "train": DIRECT}, ("test", "train")),
+}
+
+
+@pytest.mark.parametrize("case", CLASSES_CALLED_AS_PARTS)
+def test_a_class_may_be_called_as_a_part_is(tmp_path, capsys, case):
+    folders, names = CLASSES_CALLED_AS_PARTS[case]
+    data = dataset("ImageFolder", layout(tmp_path, folders))
+    assert data.tasks[0].class_names == names
+    out = capsys.readouterr().out
+    assert ("no images in annotations/" in out) == ("annotations" in folders)
+    assert ("are taken as classes" in out) == (case == "no others")
+
+
+UNCLEAR = {
+    "train: no other part": ({"train": TWO, "iconic-images": DIRECT}, "train/ with class folders"),
+    "train: others not sorted": ({"train": TWO, "test": DIRECT}, "train/ with class folders"),
+    "train: others empty": ({"train": TWO, "test": ()}, "train/ with class folders"),
+    "no train": ({"val": TWO, "test": TWO}, "test/, val/ with class folders"),
+    "two of training": ({"train": TWO, "training": TWO}, "train/, training/ with class folders"),
+    "nested classes": ({"bus": TWO, "train": TWO}, "train/ with class folders"),
+    "no class shared": (
+        {"train/steam": DIRECT, "test/oral": DIRECT, "bus": DIRECT},
+        "move bus/ away",
+    ),
+    "stray images": ({"train": (*TWO, "grid.jpg"), "test": TWO}, "class folders in train/; move"),
+    "unsorted": ({"train": DIRECT, "test": DIRECT, "annotations": ()}, "beside annotations/"),
+    "unsorted, images": ({"train": DIRECT, "test": DIRECT, "icons": DIRECT}, "beside icons/"),
+    "unsorted, one": ({"train": DIRECT, "annotations": ()}, "beside annotations/"),
+    "deeper": ({"set/train": TWO, "set/test": TWO, "icons": DIRECT}, "it holds test/, train/"),
+}
+
+
+@pytest.mark.parametrize("case", UNCLEAR)
+def test_folders_that_may_be_parts_or_classes_are_refused(tmp_path, case):
+    folders, message = UNCLEAR[case]
+    with pytest.raises(UserError) as error:
+        dataset("ImageFolder", layout(tmp_path, folders))
+    assert message in str(error.value) and "\n" not in str(error.value)
+    assert not (tmp_path / "split_drawn.json").exists()
+
+
+@pytest.mark.parametrize(
+    "folders", [{"train": TWO}, {"train": TWO, "notes": ()}, {"x": TWO, "y": ()}]
+)
+def test_a_single_folder_with_images_holds_the_classes(tmp_path, capsys, folders):
+    data = dataset("ImageFolder", layout(tmp_path, folders))
+    assert data.tasks[0].class_names == ("cat", "dog") and sizes(data) == [4, 2, 2]
+    others = [name for name, files in folders.items() if not files]
+    assert re.findall("no images in (.*)/ of", capsys.readouterr().out) == others
+
+
+def test_classes_without_images_are_printed(tmp_path, capsys):
+    layout(tmp_path / "whole", {"cat": DIRECT, "dog": DIRECT, "emu": ()})
+    layout(tmp_path / "parts", {"train": TWO, "test": TWO, "train/emu": ()})
+    for name in ("whole", "parts"):
+        data = dataset("ImageFolder", tmp_path / name)
+        assert data.tasks[0].class_names == ("cat", "dog")
+        assert "no images in emu/" in capsys.readouterr().out
+
+
 def table(path, rows, header="path,label,split,task"):
     path.write_text("\ufeff" + "\n".join([header, *rows]) + "\n", encoding="utf-8")
     return path

@@ -88,6 +88,14 @@ def test_runs_under_other_settings_are_not_compared(tmp_path):
     assert "device" not in found.shared and found.shared["views"] == 0
 
 
+def test_files_of_before_final_model_was_a_shared_setting_stand_with_those_of_after(tmp_path):
+    validated = {"config": "TEST:\n  FINAL_MODEL: best_val\n"}
+    found = report(tmp_path, run("CoOp"), run("SoftCPT", shared={"final_model": "last_step"}, selected=None),
+                   run("KgCoOp", **validated), run("PLOT", shared={"final_model": "best_val"}))
+    assert [section.benchmark.methods() for section in found.sections] == [["CoOp", "SoftCPT"], ["KgCoOp", "PLOT"]]
+    assert found.differing == {"final_model": ["last_step", "best_val"]}
+
+
 def test_a_setting_may_be_ignored_by_name_or_pattern(tmp_path):
     runs = [run("CoOp"), run("SoftCPT", versions={"python": "3.12", "torch": "2.9"})]
     assert len(report(tmp_path, *runs).groups) == 2

@@ -18,6 +18,8 @@ from dassl.utils.torchtools import BEST
 from torch import nn
 from yacs.config import CfgNode
 
+from softcpt.selection import check_final_model, settled
+
 from .base import TrainerBase
 from .net import SimpleNet
 from .progress import progress
@@ -36,10 +38,12 @@ class SimpleTrainer(TrainerBase):
 
     def __init__(self, cfg: CfgNode) -> None:
         super().__init__()
+        check_final_model(cfg)
         self.check_cfg(cfg)
         self.cfg, self.output_dir, self.max_epoch = cfg, cfg.OUTPUT_DIR, cfg.OPTIM.MAX_EPOCH
         self.device = torch.device("cuda" if cfg.USE_CUDA and torch.cuda.is_available() else "cpu")
         self.build_data_loader()
+        self.cfg = self._settled()
         self.build_model()
         self.evaluator = build_evaluator(cfg, lab2cname=self.lab2cname)
 
@@ -51,6 +55,14 @@ class SimpleTrainer(TrainerBase):
         self.dm = DataManager(self.cfg)
         for name in _OF_THE_DATA:
             setattr(self, name, getattr(self.dm, name))
+
+    def _settled(self) -> CfgNode:
+        """The settings, with the last step for the best on validation where that would be chosen on test images."""
+        dm = getattr(self, "dm", None)
+        if dm is not None:
+            return settled(self.cfg, dm.dataset.val, dm.dataset.test)
+        # An override of build_data_loader without a data manager: its images are not known, only its loaders.
+        return settled(self.cfg, None, ()) if self.val_loader is None else self.cfg
 
     def build_model(self) -> None:
         """Build and register the model. The default is a SimpleNet under the name "model"."""

@@ -1,0 +1,1 @@
+"""What any room may use: it knows nothing of CLIP, tasks or methods."""
