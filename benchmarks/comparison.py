@@ -19,7 +19,9 @@ from workloads import NAMES, arguments, best_times, memory_gb, report, rn50, tas
 import softcpt
 
 
-def sides_of(prompter: softcpt.Prompter, images: Tensor, labels: Tensor) -> dict[str, Callable[[], object]]:
+def sides_of(
+    prompter: softcpt.Prompter, images: Tensor, labels: Tensor
+) -> dict[str, Callable[[], object]]:
     """The method's step, from the bank's features and from images; or what it does once."""
     with torch.no_grad():
         features = prompter.encode_image(images)
@@ -49,7 +51,9 @@ def main() -> None:
 
     tasks, clip = task_set(args.benchmark), rn50(args.dtype, args.device)
     images = torch.randn(args.batch, 3, 224, 224).to(args.device)
-    labels = torch.randint(tasks.num_classes, (args.batch,), generator=torch.Generator().manual_seed(0)).to(args.device)
+    labels = torch.randint(
+        tasks.num_classes, (args.batch,), generator=torch.Generator().manual_seed(0)
+    ).to(args.device)
     rows, sides = {}, {}
     for method in args.methods:
         try:
@@ -62,8 +66,15 @@ def main() -> None:
     seconds = best_times(sides, blocks=args.rounds, runs=1)
     for (method, name), value in seconds.items():
         rows[method][f"{name}_seconds"] = value
-    report(benchmark=args.benchmark, dtype=args.dtype, device=args.device, batch=args.batch,
-           threads=torch.get_num_threads(), peak_memory_gb=memory_gb(args.device), methods=rows)
+    report(
+        benchmark=args.benchmark,
+        dtype=args.dtype,
+        device=args.device,
+        batch=args.batch,
+        threads=torch.get_num_threads(),
+        peak_memory_gb=memory_gb(args.device),
+        methods=rows,
+    )
 
 
 if __name__ == "__main__":

@@ -25,8 +25,8 @@ from torchvision import transforms
 from torchvision.transforms import v2
 from workloads import report
 
-from softcpt.features import FeatureBank
-from softcpt.images import read_image
+from softcpt.features.bank import FeatureBank
+from softcpt.features.images import read_image
 
 BICUBIC = transforms.InterpolationMode.BICUBIC
 CROP = [transforms.Resize(224, BICUBIC), transforms.CenterCrop(224)]
@@ -100,14 +100,24 @@ def compare_decoders(paths: list[str], rounds: int) -> dict[str, dict[str, float
     readers, report = decoders(), {}
     for name, read in readers.items():
         pairs = [(read(path), read_image(path)) for path in paths[:16]]
-        decoded = [(levels(a) - levels(b)).abs().max().item() for a, b in pairs if levels(a).shape == levels(b).shape]
+        decoded = [
+            (levels(a) - levels(b)).abs().max().item()
+            for a, b in pairs
+            if levels(a).shape == levels(b).shape
+        ]
         cropped = [(crop(a).int() - crop(b).int()).abs().max().item() for a, b in pairs]
-        report[name] = {"max_difference": [max(decoded, default=None), max(cropped)], "decode": 0, "decode_crop": 0}
+        report[name] = {
+            "max_difference": [max(decoded, default=None), max(cropped)],
+            "decode": 0,
+            "decode_crop": 0,
+        }
     for _ in range(rounds):
         for name, read in readers.items():
             row = report[name]
             row["decode"] = max(row["decode"], round(rate(read, paths)))
-            row["decode_crop"] = max(row["decode_crop"], round(rate(lambda path, read=read: crop(read(path)), paths)))
+            row["decode_crop"] = max(
+                row["decode_crop"], round(rate(lambda path, read=read: crop(read(path)), paths))
+            )
     return report
 
 
@@ -133,14 +143,18 @@ def compare_workers(paths: list[str], tower: Tower, rounds: int) -> dict[str, fl
                     for _ in paths[::64]:
                         tower.encode_image(images)
                 else:
-                    FeatureBank(folder, tower, workers=int(name[0]), progress=False).features(paths, PUBLISHED)
+                    FeatureBank(folder, tower, workers=int(name[0]), progress=False).features(
+                        paths, PUBLISHED
+                    )
                 best[name] = max(best[name], round(len(paths) / (time.perf_counter() - start), 1))
     return best
 
 
 def main() -> None:
     """Measure and print one JSON line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--images", type=int, default=256)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--model", default="tf_efficientnet_lite0", help="of timm")
@@ -155,7 +169,9 @@ def main() -> None:
         figures = {
             "file_kb": round(size / 1e3),
             "images_per_second": speeds,
-            "bank_images_per_second": {args.model: compare_workers(paths, Tower(args.model), max(args.rounds // 2, 1))},
+            "bank_images_per_second": {
+                args.model: compare_workers(paths, Tower(args.model), max(args.rounds // 2, 1))
+            },
         }
     report(**figures)
 

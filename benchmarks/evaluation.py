@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from workloads import arguments, best_times, encode_naively, report, rn50, task_set
 
 import softcpt
-from softcpt.prompts import prompt_symbols
+from softcpt.text.prompts import prompt_symbols
 
 BATCH, MEASURED_IMAGES, MEASURED_CLASSES = 100, 16, 48
 
@@ -32,15 +32,22 @@ def main() -> None:
     tasks = task_set("General-10")
     clip, reference = rn50(args.dtype, args.device), rn50("fp32", args.device)
     prompter = softcpt.build_prompter("SoftCPT", clip, tasks)
-    labels = torch.randint(tasks.num_classes, (args.images,), generator=torch.Generator().manual_seed(0))
+    labels = torch.randint(
+        tasks.num_classes, (args.images,), generator=torch.Generator().manual_seed(0)
+    )
     images = torch.randn(MEASURED_IMAGES, 3, 224, 224).to(args.device)
     step = tasks.num_classes // MEASURED_CLASSES
-    prompts = [prompt_symbols(clip.tokenizer, name, 16) for name in tasks.class_names[::step]][:MEASURED_CLASSES]
+    prompts = [prompt_symbols(clip.tokenizer, name, 16) for name in tasks.class_names[::step]][
+        :MEASURED_CLASSES
+    ]
     contexts = 0.02 * torch.randn(MEASURED_CLASSES, 16, clip.text_width).to(args.device)
 
     with tempfile.TemporaryDirectory() as folder, torch.no_grad():
         path = Path(folder) / "features.npy"
-        np.save(path, np.random.default_rng(0).normal(size=(args.images, clip.embed_dim)).astype(np.float32))
+        np.save(
+            path,
+            np.random.default_rng(0).normal(size=(args.images, clip.embed_dim)).astype(np.float32),
+        )
 
         def ours() -> float:
             bank, classify = torch.from_numpy(np.load(path, mmap_mode="c")), prompter.classifier()
@@ -52,18 +59,29 @@ def main() -> None:
                 right += int((tasks.predict(classify(features), truth) == truth).sum())
             return right / args.images
 
-        seconds = best_times({
-            "ours": ours,
-            "images": lambda: reference.encode_image(images),
-            "text": lambda: encode_naively(reference.model, prompts, contexts),
-        }, blocks=args.rounds, runs=1)
+        seconds = best_times(
+            {
+                "ours": ours,
+                "images": lambda: reference.encode_image(images),
+                "text": lambda: encode_naively(reference.model, prompts, contexts),
+            },
+            blocks=args.rounds,
+            runs=1,
+        )
     image_seconds = seconds["images"] / MEASURED_IMAGES * args.images
     text_seconds = seconds["text"] / MEASURED_CLASSES * tasks.num_classes * args.images / BATCH
     report(
-        benchmark="General-10", dtype=args.dtype, device=args.device, images=args.images, seconds=seconds["ours"],
-        published_seconds_scaled=image_seconds + text_seconds, of_it_text_seconds=text_seconds,
-        over_published=(image_seconds + text_seconds) / seconds["ours"], bank_build_seconds_scaled=image_seconds,
-        over_published_with_bank_build=(image_seconds + text_seconds) / (seconds["ours"] + image_seconds),
+        benchmark="General-10",
+        dtype=args.dtype,
+        device=args.device,
+        images=args.images,
+        seconds=seconds["ours"],
+        published_seconds_scaled=image_seconds + text_seconds,
+        of_it_text_seconds=text_seconds,
+        over_published=(image_seconds + text_seconds) / seconds["ours"],
+        bank_build_seconds_scaled=image_seconds,
+        over_published_with_bank_build=(image_seconds + text_seconds)
+        / (seconds["ours"] + image_seconds),
     )
 
 

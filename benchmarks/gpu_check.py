@@ -21,43 +21,60 @@ from pathlib import Path
 
 import torch
 import workloads  # noqa: F401 (finds the checkout and the tests' folder)
-from openai_format import random_openai_state_dict
 from tabulate import tabulate
 from torch import Tensor
 from tqdm import tqdm
 
 import softcpt
-from softcpt.backbone import load_clip
+from softcpt.clip.model import load_clip
+from softcpt.testing.random_clip import random_openai_state_dict
 
 AGREE = 1e-3  # relative; GPUs add in another order
 NEAR = {"fp16": 0.02, "bf16": 0.05, "amp": 0.05}  # of the first loss, relative to fp32
-TASKS = softcpt.TaskSet([
-    softcpt.Task("flowers", ["rose", "tulip", "oxeye daisy"]),
-    softcpt.Task("plant diseases", ["apple scab", "tomato leaf with rust", "tomato leaf with mold", "healthy leaf"]),
-])
+TASKS = softcpt.TaskSet(
+    [
+        softcpt.Task("flowers", ["rose", "tulip", "oxeye daisy"]),
+        softcpt.Task(
+            "plant diseases",
+            ["apple scab", "tomato leaf with rust", "tomato leaf with mold", "healthy leaf"],
+        ),
+    ]
+)
 LABELS = torch.tensor([0, 1, 2, 3, 4, 5, 6, 0])
 
 
 def device_name() -> str:
     """cuda, mps, or cpu if there is no GPU."""
-    return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    return (
+        "cuda"
+        if torch.cuda.is_available()
+        else "mps"
+        if torch.backends.mps.is_available()
+        else "cpu"
+    )
 
 
-def five_steps(method: str, precision: str, device: str) -> tuple[Tensor, list[Tensor], list[float]]:
+def five_steps(
+    method: str, precision: str, device: str
+) -> tuple[Tensor, list[Tensor], list[float]]:
     """Logits and gradients of the start, and the losses of five steps, all on the CPU."""
     weights, generator = random_openai_state_dict("vit", seed=1), torch.Generator().manual_seed(2)
     clip = load_clip(weights, precision, device)
     prompter = softcpt.build_prompter(method, clip, TASKS)
     torch.manual_seed(0)  # drawn on the CPU: every device and precision starts alike
     prompter.load_state_dict(softcpt.build_prompter(method, load_clip(weights), TASKS).state_dict())
-    images = torch.randn(len(LABELS), 3, clip.image_size, clip.image_size, generator=generator).to(device)
+    images = torch.randn(len(LABELS), 3, clip.image_size, clip.image_size, generator=generator).to(
+        device
+    )
     labels = LABELS.to(device)
     with torch.no_grad():
         logits = prompter.logits(prompter.encode_image(images)).float().cpu()
     optimiser = torch.optim.SGD(prompter.parameters(), lr=0.002, momentum=0.9)
     losses, first = [], []
     for _ in range(5):
-        loss, _ = prompter.loss(prompter.encode_image(images), labels)  # here, for image prompts change the features
+        loss, _ = prompter.loss(
+            prompter.encode_image(images), labels
+        )  # here, for image prompts change the features
         optimiser.zero_grad()
         loss.backward()
         first = first or [p.grad.float().cpu() for p in prompter.parameters() if p.grad is not None]
@@ -99,7 +116,11 @@ def trained_methods() -> list[str]:
     """Methods trained by gradient descent."""
     clip = load_clip(random_openai_state_dict("vit", seed=1))
     built = {name: softcpt.build_prompter(name, clip, TASKS) for name in softcpt.list_prompters()}
-    return [name for name, prompter in built.items() if any(p.requires_grad for p in prompter.parameters())]
+    return [
+        name
+        for name, prompter in built.items()
+        if any(p.requires_grad for p in prompter.parameters())
+    ]
 
 
 def run_benchmarks(device: str) -> list[list[object]]:
@@ -107,11 +128,29 @@ def run_benchmarks(device: str) -> list[list[object]]:
     rows = []
     for script, options in (("text_encoder.py", ["--benchmark", "Plant-6"]), ("train_step.py", [])):
         for dtype in ("fp32", "bf16"):
-            command = [sys.executable, Path(__file__).parent / script, *options, "--dtype", dtype, "--device", device,
-                       "--rounds", "1"]
-            out = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+            command = [
+                sys.executable,
+                Path(__file__).parent / script,
+                *options,
+                "--dtype",
+                dtype,
+                "--device",
+                device,
+                "--rounds",
+                "1",
+            ]
+            out = json.loads(
+                subprocess.run(command, check=True, capture_output=True, text=True).stdout
+            )
             ratio = out.get("over_naive_fp32", out.get("over_published"))
-            rows.append([f"{script} Plant-6 {dtype}", f"{out['seconds']:.4f}", f"{ratio:.1f}x", out["peak_memory_gb"]])
+            rows.append(
+                [
+                    f"{script} Plant-6 {dtype}",
+                    f"{out['seconds']:.4f}",
+                    f"{ratio:.1f}x",
+                    out["peak_memory_gb"],
+                ]
+            )
     return rows
 
 
@@ -120,14 +159,36 @@ def main() -> int:
     if device == "cpu":
         print("There is no GPU here: this is the CPU half.")
     else:
-        print(f"GPU: {torch.cuda.get_device_name() if device == 'cuda' else 'Apple (mps)'}, torch {torch.__version__}")
-    checked = [check_method(method, device) for method in tqdm(trained_methods(), desc="methods", file=sys.stderr)]
-    head = ["method", "logits vs CPU", "gradients vs CPU", *(f"first loss {precision} vs fp32" for precision in NEAR)]
+        print(
+            f"GPU: {torch.cuda.get_device_name() if device == 'cuda' else 'Apple (mps)'}, torch {torch.__version__}"
+        )
+    checked = [
+        check_method(method, device)
+        for method in tqdm(trained_methods(), desc="methods", file=sys.stderr)
+    ]
+    head = [
+        "method",
+        "logits vs CPU",
+        "gradients vs CPU",
+        *(f"first loss {precision} vs fp32" for precision in NEAR),
+    ]
     print(tabulate([row for row, _ in checked], head, tablefmt="github"))
     benchmarks = run_benchmarks(device)
-    print("\n" + tabulate(benchmarks, ["benchmark", "seconds", "over naive fp32", "peak GB"], tablefmt="github"))
+    print(
+        "\n"
+        + tabulate(
+            benchmarks, ["benchmark", "seconds", "over naive fp32", "peak GB"], tablefmt="github"
+        )
+    )
     wrong = [message for _, messages in checked for message in messages]
-    print("\n" + ("\n".join(f"WRONG {message}" for message in wrong) if wrong else "All agree, all losses are finite."))
+    print(
+        "\n"
+        + (
+            "\n".join(f"WRONG {message}" for message in wrong)
+            if wrong
+            else "All agree, all losses are finite."
+        )
+    )
     return bool(wrong)
 
 

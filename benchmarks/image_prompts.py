@@ -20,7 +20,7 @@ from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
 from workloads import arguments, best_times, encode_naively, memory_gb, report, symbols, task_set
 
 import softcpt
-from softcpt.backbone import load_clip
+from softcpt.clip.model import load_clip
 
 
 def vit_b(patch: int, precision: str, device: str) -> softcpt.Clip:
@@ -31,11 +31,17 @@ def vit_b(patch: int, precision: str, device: str) -> softcpt.Clip:
     return load_clip(model.state_dict(), precision, device)
 
 
-def published_step(prompter: softcpt.Prompter, images: torch.Tensor, labels: torch.Tensor) -> Callable[[], None]:
+def published_step(
+    prompter: softcpt.Prompter, images: torch.Tensor, labels: torch.Tensor
+) -> Callable[[], None]:
     """A step as the published code computes it, from a copy of the prompts."""
-    from prompted import image_features  # the tests' plain statement
+    from softcpt.testing.prompted_vit import image_features  # the tests' plain statement
 
-    learner, clip, names = copy.deepcopy(prompter.prompt_learner), prompter.clip, prompter.tasks.class_names
+    learner, clip, names = (
+        copy.deepcopy(prompter.prompt_learner),
+        prompter.clip,
+        prompter.tasks.class_names,
+    )
     optimiser = torch.optim.SGD(learner.parameters(), lr=0.002, momentum=0.9)
     prompts = symbols(list(names), learner.ctx.shape[-2], "middle")
     longest = max(len(prompt) for prompt in prompts)
@@ -52,7 +58,9 @@ def published_step(prompter: softcpt.Prompter, images: torch.Tensor, labels: tor
     return step
 
 
-def our_step(prompter: softcpt.Prompter, images: torch.Tensor, labels: torch.Tensor) -> Callable[[], None]:
+def our_step(
+    prompter: softcpt.Prompter, images: torch.Tensor, labels: torch.Tensor
+) -> Callable[[], None]:
     """A step of a prompter."""
     optimiser = torch.optim.SGD(prompter.parameters(), lr=0.002, momentum=0.9)
 
@@ -76,23 +84,35 @@ def main() -> None:
     clip = vit_b(args.patch, args.dtype, args.device)
     reference = clip if args.dtype == "fp32" else vit_b(args.patch, "fp32", args.device)
     images = torch.randn(args.batch, 3, 224, 224).to(args.device)
-    labels = torch.randint(tasks.num_classes, (args.batch,), generator=torch.Generator().manual_seed(0)).to(args.device)
+    labels = torch.randint(
+        tasks.num_classes, (args.batch,), generator=torch.Generator().manual_seed(0)
+    ).to(args.device)
 
     def upt(model: softcpt.Clip, recompute: bool = False) -> softcpt.Prompter:
         return softcpt.build_prompter("UPT", model, tasks, n_ctx=args.n_ctx, checkpoint=recompute)
 
-    sides = {"recomputing": our_step(upt(clip, recompute=True), images, labels),
-             "ours": our_step(upt(clip), images, labels), "published": published_step(upt(reference), images, labels)}
+    sides = {
+        "recomputing": our_step(upt(clip, recompute=True), images, labels),
+        "ours": our_step(upt(clip), images, labels),
+        "published": published_step(upt(reference), images, labels),
+    }
     added, before = {}, memory_gb(args.device)
     for name, step in sides.items():
         step()
         added[name] = memory_gb(args.device) - before
     seconds = best_times(sides, blocks=args.rounds, runs=2)
     report(
-        tower=f"ViT-B/{args.patch}", names=args.names, n_ctx=args.n_ctx, dtype=args.dtype, device=args.device,
-        batch=args.batch, threads=torch.get_num_threads(), seconds=seconds,
+        tower=f"ViT-B/{args.patch}",
+        names=args.names,
+        n_ctx=args.n_ctx,
+        dtype=args.dtype,
+        device=args.device,
+        batch=args.batch,
+        threads=torch.get_num_threads(),
+        seconds=seconds,
         share_of_published={name: value / seconds["published"] for name, value in seconds.items()},
-        added_memory_gb=added, memory_before_gb=before,
+        added_memory_gb=added,
+        memory_before_gb=before,
     )
 
 

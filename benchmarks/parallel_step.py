@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from workloads import NAMES, arguments, best_times, report, rn50, task_set
 
 import softcpt
-from softcpt import parallel
+from softcpt.utils import parallel
 
 
 def main() -> None:
@@ -29,8 +29,12 @@ def main() -> None:
     with parallel.joined():
         tasks, clip = task_set(args.benchmark), rn50(args.dtype, args.device)
         generator = torch.Generator().manual_seed(0)
-        features = F.normalize(torch.randn(args.batch, clip.embed_dim, generator=generator), dim=-1).to(args.device)
-        labels = torch.randint(tasks.num_classes, (args.batch,), generator=generator).to(args.device)
+        features = F.normalize(
+            torch.randn(args.batch, clip.embed_dim, generator=generator), dim=-1
+        ).to(args.device)
+        labels = torch.randint(tasks.num_classes, (args.batch,), generator=generator).to(
+            args.device
+        )
         prompter = softcpt.build_prompter(args.method, clip, tasks)
         optimiser = torch.optim.SGD(prompter.parameters(), lr=0.002, momentum=0.9)
 
@@ -49,9 +53,16 @@ def main() -> None:
         seconds = best_times({"divided": divided, "alone": alone}, blocks=args.rounds, runs=2)
         if parallel.is_main():
             report(
-                benchmark=args.benchmark, method=args.method, dtype=args.dtype, device=args.device, batch=args.batch,
-                processes=parallel.count(), threads=torch.get_num_threads(), seconds=seconds["divided"],
-                seconds_of_one_process=seconds["alone"], times_faster=seconds["alone"] / seconds["divided"],
+                benchmark=args.benchmark,
+                method=args.method,
+                dtype=args.dtype,
+                device=args.device,
+                batch=args.batch,
+                processes=parallel.count(),
+                threads=torch.get_num_threads(),
+                seconds=seconds["divided"],
+                seconds_of_one_process=seconds["alone"],
+                times_faster=seconds["alone"] / seconds["divided"],
             )
 
 

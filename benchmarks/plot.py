@@ -20,7 +20,11 @@ COLOURS = {"fp32": "#4477aa", "bf16": "#ee6677", "fp16": "#228833"}
 
 def read(path: Path) -> list[Row]:
     """The lines of the benchmarks."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("{")]
+    return [
+        json.loads(line)
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if line.startswith("{")
+    ]
 
 
 def of(rows: list[Row], script: str) -> list[Row]:
@@ -35,7 +39,9 @@ def passes(rows: list[Row]) -> list[Row]:
 
 def plot_speed(axes: plt.Axes, rows: list[Row]) -> None:
     """How many times faster than the naive path."""
-    rows = sorted((row for row in passes(rows) if row["n_ctx"] == 16), key=lambda row: row["tokens_naive"])
+    rows = sorted(
+        (row for row in passes(rows) if row["n_ctx"] == 16), key=lambda row: row["tokens_naive"]
+    )
     names = list(dict.fromkeys(row["benchmark"] for row in rows))
     dtypes = list(dict.fromkeys(row["dtype"] for row in rows))
     for index, dtype in enumerate(dtypes):
@@ -56,8 +62,13 @@ def plot_savings(axes: plt.Axes, rows: list[Row]) -> None:
     for index, row in enumerate(rows):
         places = [place + (index - (len(rows) - 1) / 2) * 0.4 for place in range(len(names))]
         label = f"{row['benchmark']}, {row['dtype']}"
-        bars = axes.barh(places, [row["slower_without"][name] for name in names], 0.38, label=label,
-                         color=["#66ccee", "#ccbb44"][index % 2])
+        bars = axes.barh(
+            places,
+            [row["slower_without"][name] for name in names],
+            0.38,
+            label=label,
+            color=["#66ccee", "#ccbb44"][index % 2],
+        )
         axes.bar_label(bars, fmt="%.2fx", padding=2)
     axes.set_yticks(range(len(names)), [f"without {name}" for name in names])
     axes.invert_yaxis()
@@ -71,14 +82,26 @@ def plot_scaling(axes: plt.Axes, rows: list[Row]) -> None:
     """Milliseconds per class."""
     for row in of(rows, "scaling"):
         points = row["by_classes"]
-        axes.plot([p["classes"] for p in points], [p["ms_per_class"] for p in points], "o-", label=row["dtype"],
-                  color=COLOURS[row["dtype"]])
+        axes.plot(
+            [p["classes"] for p in points],
+            [p["ms_per_class"] for p in points],
+            "o-",
+            label=row["dtype"],
+            color=COLOURS[row["dtype"]],
+        )
         for point in points:
-            axes.annotate(f"{point['memory_gb']} GB", (point["classes"], point["ms_per_class"]), (0, 7),
-                          textcoords="offset points", ha="center")
+            axes.annotate(
+                f"{point['memory_gb']} GB",
+                (point["classes"], point["ms_per_class"]),
+                (0, 7),
+                textcoords="offset points",
+                ha="center",
+            )
     axes.set_xscale("log")
     axes.set_ylim(0, axes.get_ylim()[1] * 1.25)
-    axes.set_title(f"ImageNet-21k names, at most {of(rows, 'scaling')[0]['max_tokens']:,} tokens at once")
+    axes.set_title(
+        f"ImageNet-21k names, at most {of(rows, 'scaling')[0]['max_tokens']:,} tokens at once"
+    )
     axes.set_xlabel("classes")
     axes.set_ylabel("ms per class, forward + backward")
 
@@ -86,36 +109,86 @@ def plot_scaling(axes: plt.Axes, rows: list[Row]) -> None:
 def print_tables(rows: list[Row]) -> None:
     """The figures as Markdown."""
     table = [
-        [row["benchmark"], row["n_ctx"], row["classes"], f"{row['tokens']:,} ({row['tokens_naive']:,})", row["dtype"],
-         row["seconds"], f"{row['over_naive_fp32']:.1f}x", f"{row['over_truncated_fp32']:.1f}x",
-         f"{100 * row['share_of_matmul_rate']:.0f} %",
-         f"{row['peak_memory_gb']:.1f} ({row['of_it_libraries_gb']:.1f}; {row['of_it_step_gb']:.1f})"]
+        [
+            row["benchmark"],
+            row["n_ctx"],
+            row["classes"],
+            f"{row['tokens']:,} ({row['tokens_naive']:,})",
+            row["dtype"],
+            row["seconds"],
+            f"{row['over_naive_fp32']:.1f}x",
+            f"{row['over_truncated_fp32']:.1f}x",
+            f"{100 * row['share_of_matmul_rate']:.0f} %",
+            f"{row['peak_memory_gb']:.1f} ({row['of_it_libraries_gb']:.1f}; {row['of_it_step_gb']:.1f})",
+        ]
         for row in passes(rows)
     ]
-    head = ["prompts", "context", "classes", "tokens (naive)", "type", "seconds", "over naive fp32",
-            "over truncation alone, fp32", "share of matmul rate", "peak GB (libraries; step)"]
+    head = [
+        "prompts",
+        "context",
+        "classes",
+        "tokens (naive)",
+        "type",
+        "seconds",
+        "over naive fp32",
+        "over truncation alone, fp32",
+        "share of matmul rate",
+        "peak GB (libraries; step)",
+    ]
     print(tabulate(table, head, tablefmt="github", disable_numparse=True), end="\n\n")
-    table = [[row["dtype"], row["seconds"], row["published_seconds"], f"{row['over_published']:.0f}x"]
-             for row in of(rows, "train_step")]
-    print(tabulate(table, ["step, Plant-6", "seconds", "published way", "ratio"], tablefmt="github"), end="\n\n")
+    table = [
+        [row["dtype"], row["seconds"], row["published_seconds"], f"{row['over_published']:.0f}x"]
+        for row in of(rows, "train_step")
+    ]
+    print(
+        tabulate(table, ["step, Plant-6", "seconds", "published way", "ratio"], tablefmt="github"),
+        end="\n\n",
+    )
     for row in of(rows, "scaling"):
         shown = ("classes", "tokens", "seconds", "ms_per_class", "memory_gb")
         table = [[point[name] for name in shown] for point in row["by_classes"]]
-        print(tabulate(table, ["classes", "tokens", "seconds", "ms per class", "peak GB"], tablefmt="github"), end="\n\n")
-        table = [[point["tasks"], point["tokens"], point["step"], point["tasks_in_batch"], point["batch_step"]]
-                 for point in row["by_tasks"]]
+        print(
+            tabulate(
+                table,
+                ["classes", "tokens", "seconds", "ms per class", "peak GB"],
+                tablefmt="github",
+            ),
+            end="\n\n",
+        )
+        table = [
+            [
+                point["tasks"],
+                point["tokens"],
+                point["step"],
+                point["tasks_in_batch"],
+                point["batch_step"],
+            ]
+            for point in row["by_tasks"]
+        ]
         head = ["tasks", "tokens", "all tasks, s", "tasks in a batch of 32", "these, s"]
         print(tabulate(table, head, tablefmt="github"), end="\n\n")
     for row in of(rows, "comparison"):
-        table = [[method, f"{entry['parameters']:,}", entry.get("bank_seconds", ""), entry.get("online_seconds", ""),
-                  entry.get("once_seconds", "")]
-                 for method, entry in row["methods"].items() if "parameters" in entry]
+        table = [
+            [
+                method,
+                f"{entry['parameters']:,}",
+                entry.get("bank_seconds", ""),
+                entry.get("online_seconds", ""),
+                entry.get("once_seconds", ""),
+            ]
+            for method, entry in row["methods"].items()
+            if "parameters" in entry
+        ]
         head = ["method", "parameters", "step from the bank, s", "step online, s", "once, s"]
         print(tabulate(table, head, tablefmt="github"), end="\n\n")
 
 
 def main() -> None:
-    path = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).resolve().parent.parent / "docs/performance.jsonl")
+    path = Path(
+        sys.argv[1]
+        if len(sys.argv) > 1
+        else Path(__file__).resolve().parent.parent / "docs/performance.jsonl"
+    )
     rows = read(path)
     figure, axes = plt.subplots(1, 3, figsize=(17, 4.6), layout="constrained")
     for draw, part in zip((plot_speed, plot_savings, plot_scaling), axes):

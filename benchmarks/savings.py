@@ -10,15 +10,17 @@ import torch.nn.functional as F
 import workloads  # noqa: F401 (finds the checkout)
 from torch import Tensor
 
-from softcpt import text
-from softcpt.packing import Layout
-from softcpt.text import PrefixCache, TextEncoder
-from softcpt.work import Part
+from softcpt.text import encoder as text
+from softcpt.text.encoder import PrefixCache, TextEncoder
+from softcpt.text.packing import PackedPrompts
+from softcpt.text.passes import PassPart
 
 SAVINGS = ("prefix", "stems", "last-block", "first-block", "fused-activation", "plain-attention")
 
 
-def without(saving: str, encoder: TextEncoder, layout: Callable[..., Layout]) -> tuple[TextEncoder, Layout]:
+def without(
+    saving: str, encoder: TextEncoder, layout: Callable[..., PackedPrompts]
+) -> tuple[TextEncoder, PackedPrompts]:
     """An encoder with the same tower, and the layout made anew, that do without one saving.
 
     ``prefix``: every prompt has a context of its own; ``stems``: class names share nothing; ``last-block``: all tokens
@@ -34,14 +36,20 @@ def without(saving: str, encoder: TextEncoder, layout: Callable[..., Layout]) ->
         for block in tower.blocks:
             block.activation = lambda x: x * torch.sigmoid(x)
         return TextEncoder(tower, encoder.max_tokens), layout()
-    kind = {"last-block": AllTokensInLastBlock, "first-block": NothingKept, "plain-attention": FusedAttention}[saving]
+    kind = {
+        "last-block": AllTokensInLastBlock,
+        "first-block": NothingKept,
+        "plain-attention": FusedAttention,
+    }[saving]
     return kind(encoder.tower, encoder.max_tokens), layout()
 
 
 class NothingKept(TextEncoder):
     """The first block projects its constant input in every step."""
 
-    def _run_blocks(self, part: Part, prefixes: PrefixCache, rows: Tensor, deep: Tensor | None) -> Tensor:
+    def _run_blocks(
+        self, part: PassPart, prefixes: PrefixCache, rows: Tensor, deep: Tensor | None
+    ) -> Tensor:
         object.__setattr__(part, "first_qkv", lambda: self.tower.blocks[0].qkv(part.embed(rows)))
         return super()._run_blocks(part, prefixes, rows, deep)
 
@@ -49,7 +57,9 @@ class NothingKept(TextEncoder):
 class AllTokensInLastBlock(TextEncoder):
     """The last block is like the others; ends are picked behind it."""
 
-    def _run_blocks(self, part: Part, prefixes: PrefixCache, rows: Tensor, deep: Tensor | None) -> Tensor:
+    def _run_blocks(
+        self, part: PassPart, prefixes: PrefixCache, rows: Tensor, deep: Tensor | None
+    ) -> Tensor:
         x = part.embed(rows)
         for index, (block, cached) in enumerate(zip(self.tower.blocks, prefixes)):
             past = [tensor.index_select(0, part.group) for tensor in cached]
@@ -63,7 +73,9 @@ class AllTokensInLastBlock(TextEncoder):
 class FusedAttention(TextEncoder):
     """torch's scaled_dot_product_attention in place of plain products."""
 
-    def _run_blocks(self, part: Part, prefixes: PrefixCache, rows: Tensor, deep: Tensor | None) -> Tensor:
+    def _run_blocks(
+        self, part: PassPart, prefixes: PrefixCache, rows: Tensor, deep: Tensor | None
+    ) -> Tensor:
         plain, text._attend = text._attend, _fused
         try:
             return super()._run_blocks(part, prefixes, rows, deep)
@@ -73,4 +85,8 @@ class FusedAttention(TextEncoder):
 
 def _fused(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
     mask = F.pad(bias, (key.shape[-2] - bias.shape[-1], 0))[:, None]
-    return F.scaled_dot_product_attention(query, key, value, mask, scale=1.0).transpose(1, 2).flatten(2)
+    return (
+        F.scaled_dot_product_attention(query, key, value, mask, scale=1.0)
+        .transpose(1, 2)
+        .flatten(2)
+    )

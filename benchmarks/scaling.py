@@ -17,9 +17,9 @@ import torch
 from timm.data import ImageNetInfo
 from workloads import DTYPES, arguments, best_times, memory_gb, report, symbols, text_model
 
-from softcpt.packing import Layout
-from softcpt.text import TextEncoder
-from softcpt.tower import TextTower
+from softcpt.text.encoder import TextEncoder
+from softcpt.text.packing import PackedPrompts
+from softcpt.text.tower import TextTower
 
 N_CTX = 16
 
@@ -40,7 +40,7 @@ def main() -> None:
     args = parser.parse_args()
     tower = TextTower(text_model().to(args.device), DTYPES[args.dtype])
 
-    def step(encoder: TextEncoder, layout: Layout, groups: list[int] | None = None):
+    def step(encoder: TextEncoder, layout: PackedPrompts, groups: list[int] | None = None):
         contexts = 0.02 * torch.randn(layout.num_groups, N_CTX, tower.width, device=args.device)
         contexts = (contexts if groups is None else contexts[groups]).requires_grad_()
         return lambda: encoder(layout, contexts, groups).float().square().sum().backward()
@@ -48,21 +48,31 @@ def main() -> None:
     by_classes, sides = [], {}
     for count in sorted(args.classes):
         start = time.perf_counter()
-        layout = Layout(symbols(synset_names(count), N_CTX), None, N_CTX, tower.width)
+        layout = PackedPrompts(symbols(synset_names(count), N_CTX), None, N_CTX, tower.width)
         tokens = layout.num_tokens
         built = time.perf_counter() - start
         sides[count] = step(TextEncoder(tower, args.max_tokens), layout)
         sides[count]()
-        by_classes.append({"classes": count, "tokens": tokens, "layout_seconds": round(built, 2),
-                           "memory_gb": round(memory_gb(args.device), 2)})
+        by_classes.append(
+            {
+                "classes": count,
+                "tokens": tokens,
+                "layout_seconds": round(built, 2),
+                "memory_gb": round(memory_gb(args.device), 2),
+            }
+        )
     seconds = best_times(sides, blocks=args.rounds, runs=1)
     for row in by_classes:
-        row |= {"seconds": round(seconds[row["classes"]], 3),
-                "ms_per_class": round(1e3 * seconds[row["classes"]] / row["classes"], 3)}
+        row |= {
+            "seconds": round(seconds[row["classes"]], 3),
+            "ms_per_class": round(1e3 * seconds[row["classes"]] / row["classes"], 3),
+        }
 
     names, by_tasks, sides = symbols(synset_names(1000), N_CTX), [], {}
     for count in args.tasks:
-        layout = Layout(names, [index * count // 1000 for index in range(1000)], N_CTX, tower.width)
+        layout = PackedPrompts(
+            names, [index * count // 1000 for index in range(1000)], N_CTX, tower.width
+        )
         met = round(count * (1 - (1 - 1 / count) ** 32))
         encoder = TextEncoder(tower)
         sides[count, "step"] = step(encoder, layout)
@@ -71,8 +81,14 @@ def main() -> None:
     seconds = best_times(sides, blocks=args.rounds, runs=1)
     for row in by_tasks:
         row |= {name: round(seconds[row["tasks"], name], 3) for name in ("step", "batch_step")}
-    report(dtype=args.dtype, device=args.device, threads=torch.get_num_threads(), max_tokens=args.max_tokens,
-           by_classes=by_classes, by_tasks=by_tasks)
+    report(
+        dtype=args.dtype,
+        device=args.device,
+        threads=torch.get_num_threads(),
+        max_tokens=args.max_tokens,
+        by_classes=by_classes,
+        by_tasks=by_tasks,
+    )
 
 
 if __name__ == "__main__":

@@ -27,12 +27,12 @@ from workloads import (
     text_model,
 )
 
-from softcpt.packing import Layout
-from softcpt.text import TextEncoder
-from softcpt.tower import TextTower
+from softcpt.text.encoder import TextEncoder
+from softcpt.text.packing import PackedPrompts
+from softcpt.text.tower import TextTower
 
 
-def engine_flops(layout: Layout, width: int, blocks: int) -> float:
+def engine_flops(layout: PackedPrompts, width: int, blocks: int) -> float:
     """Arithmetic of one forward and backward pass; weights are frozen, so backward costs what forward costs."""
     prefix, groups = (len(layout.prefix), layout.num_groups) if layout.shared else (1, 0)
     tokens, ends = int(layout.chunks.lengths.sum()), len(set(layout.chunks.ends.tolist()))
@@ -40,7 +40,9 @@ def engine_flops(layout: Layout, width: int, blocks: int) -> float:
     chunk_attention = 4 * width * (prefix + layout.size) * len(layout.chunks) * layout.size
     full = blocks - 1
     forward = full * (linear * (tokens + groups * prefix) + chunk_attention)
-    forward += 4 * width**2 * (tokens + groups * prefix) + (linear - 4 * width**2) * ends  # last block
+    forward += (
+        4 * width**2 * (tokens + groups * prefix) + (linear - 4 * width**2) * ends
+    )  # last block
     return 2 * forward
 
 
@@ -49,21 +51,27 @@ def main() -> None:
     parser.add_argument("--benchmark", choices=NAMES, default="Plant-6")
     parser.add_argument("--n-ctx", type=int, default=16)
     parser.add_argument("--naive-classes", type=int, default=48)
-    parser.add_argument("--max-tokens", type=int, default=0, help="MAX_TEXT_TOKENS, the memory bound")
-    parser.add_argument("--without", nargs="*", choices=SAVINGS, default=[], help="savings whose share is measured")
+    parser.add_argument(
+        "--max-tokens", type=int, default=0, help="MAX_TEXT_TOKENS, the memory bound"
+    )
+    parser.add_argument(
+        "--without", nargs="*", choices=SAVINGS, default=[], help="savings whose share is measured"
+    )
     args = parser.parse_args()
 
     start = memory_gb(args.device)
     model, dtype = text_model().to(args.device), DTYPES[args.dtype]
     prompts, tasks = prompts_of(args.benchmark, args.n_ctx)
-    layout = Layout(prompts, tasks, args.n_ctx, 512)
+    layout = PackedPrompts(prompts, tasks, args.n_ctx, 512)
     encoder = TextEncoder(TextTower(model, dtype), args.max_tokens or None)
-    contexts = (0.02 * torch.randn(layout.num_groups, args.n_ctx, 512)).to(args.device).requires_grad_()
+    contexts = (
+        (0.02 * torch.randn(layout.num_groups, args.n_ctx, 512)).to(args.device).requires_grad_()
+    )
     scale = len(prompts) / args.naive_classes
     subset = [int(i * scale) for i in range(args.naive_classes)]
     some, owner = [prompts[i] for i in subset], torch.tensor([tasks[i] for i in subset])
 
-    def pass_through(encoder: TextEncoder, layout: Layout) -> None:
+    def pass_through(encoder: TextEncoder, layout: PackedPrompts) -> None:
         contexts.grad = None
         encoder(layout, contexts).float().square().sum().backward()
 
@@ -72,25 +80,45 @@ def main() -> None:
         encode_naively(model, some, contexts[owner], length=length).square().sum().backward()
 
     def ablated(saving: str):
-        pair = without(saving, encoder, lambda **options: Layout(prompts, tasks, args.n_ctx, 512, **options))
+        pair = without(
+            saving,
+            encoder,
+            lambda **options: PackedPrompts(prompts, tasks, args.n_ctx, 512, **options),
+        )
         return lambda: pass_through(*pair)
 
     loaded = memory_gb(args.device)
     pass_through(encoder, layout)
     memory = memory_gb(args.device)
     longest = max(map(len, prompts))
-    sides = {"engine": lambda: pass_through(encoder, layout), "naive": lambda: naive(77), "cut": lambda: naive(longest)}
+    sides = {
+        "engine": lambda: pass_through(encoder, layout),
+        "naive": lambda: naive(77),
+        "cut": lambda: naive(longest),
+    }
     sides |= {saving: ablated(saving) for saving in args.without}
     seconds = best_times(sides, blocks=args.rounds, runs=2)
     engine, flops = seconds["engine"], engine_flops(layout, 512, 12)
     report(
-        benchmark=args.benchmark, dtype=args.dtype, device=args.device, n_ctx=args.n_ctx, classes=len(prompts),
-        threads=torch.get_num_threads(), tokens=layout.num_tokens, tokens_naive=77 * len(prompts), seconds=engine,
-        naive_seconds_scaled=seconds["naive"] * scale, truncated_seconds_scaled=seconds["cut"] * scale,
-        naive_measured_on_classes=args.naive_classes, over_naive_fp32=seconds["naive"] * scale / engine,
-        over_truncated_fp32=seconds["cut"] * scale / engine, gflop=flops / 1e9,
+        benchmark=args.benchmark,
+        dtype=args.dtype,
+        device=args.device,
+        n_ctx=args.n_ctx,
+        classes=len(prompts),
+        threads=torch.get_num_threads(),
+        tokens=layout.num_tokens,
+        tokens_naive=77 * len(prompts),
+        seconds=engine,
+        naive_seconds_scaled=seconds["naive"] * scale,
+        truncated_seconds_scaled=seconds["cut"] * scale,
+        naive_measured_on_classes=args.naive_classes,
+        over_naive_fp32=seconds["naive"] * scale / engine,
+        over_truncated_fp32=seconds["cut"] * scale / engine,
+        gflop=flops / 1e9,
         share_of_matmul_rate=flops / engine / matmul_rate(dtype, args.device),
-        peak_memory_gb=memory, of_it_libraries_gb=start, of_it_step_gb=memory - loaded,
+        peak_memory_gb=memory,
+        of_it_libraries_gb=start,
+        of_it_step_gb=memory - loaded,
         slower_without={saving: seconds[saving] / engine for saving in args.without},
     )
 

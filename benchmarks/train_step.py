@@ -14,10 +14,12 @@ import torch.nn.functional as F
 from workloads import arguments, best_times, encode_naively, memory_gb, report, rn50, task_set
 
 import softcpt
-from softcpt.prompts import prompt_symbols
+from softcpt.text.prompts import prompt_symbols
 
 
-def published_step(clip: softcpt.Clip, tasks: softcpt.TaskSet, images: torch.Tensor, labels: torch.Tensor):
+def published_step(
+    clip: softcpt.Clip, tasks: softcpt.TaskSet, images: torch.Tensor, labels: torch.Tensor
+):
     """SoftCPT (NATA, 16 generated and 4 task vectors) as its published code computes it; a function that does a step."""
     width, tokenizer = clip.text_width, clip.tokenizer
     context = (0.02 * torch.randn(4, width)).to(clip.device).requires_grad_()
@@ -47,7 +49,9 @@ def main() -> None:
     start = memory_gb(args.device)
     clip, reference = rn50(args.dtype, args.device), rn50("fp32", args.device)
     images = torch.randn(args.batch, 3, 224, 224).to(args.device)
-    labels = torch.randint(tasks.num_classes, (args.batch,), generator=torch.Generator().manual_seed(0)).to(args.device)
+    labels = torch.randint(
+        tasks.num_classes, (args.batch,), generator=torch.Generator().manual_seed(0)
+    ).to(args.device)
     bank = F.normalize(clip.encode_image(images), dim=-1)
     prompter = softcpt.build_prompter("SoftCPT", clip, tasks)
     optimiser = torch.optim.SGD(prompter.parameters(), lr=0.002, momentum=0.9)
@@ -62,9 +66,16 @@ def main() -> None:
     published = published_step(reference, tasks, images, labels)
     seconds = best_times({"ours": ours, "published": published}, blocks=args.rounds, runs=2)
     report(
-        benchmark="Plant-6", dtype=args.dtype, device=args.device, batch=args.batch, threads=torch.get_num_threads(),
-        seconds=seconds["ours"], published_seconds=seconds["published"],
-        over_published=seconds["published"] / seconds["ours"], peak_memory_gb=memory, of_it_libraries_gb=start,
+        benchmark="Plant-6",
+        dtype=args.dtype,
+        device=args.device,
+        batch=args.batch,
+        threads=torch.get_num_threads(),
+        seconds=seconds["ours"],
+        published_seconds=seconds["published"],
+        over_published=seconds["published"] / seconds["ours"],
+        peak_memory_gb=memory,
+        of_it_libraries_gb=start,
         peak_memory_gb_with_published=memory_gb(args.device),
     )
 

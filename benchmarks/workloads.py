@@ -14,15 +14,16 @@ import torch
 from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
 from open_clip.tokenizer import SimpleTokenizer
 
-sys.path[:0] = [str(Path(__file__).resolve().parent.parent / folder) for folder in (".", "tests")]
-from oracle import encode_naively  # noqa: E402, F401 (the tests' naive path is the benchmarks' other side)
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+import softcpt
+from softcpt.clip.model import load_clip
+from softcpt.testing.naive_text import encode_naively  # noqa: F401 (the tests' naive path is the benchmarks' other side)
+from softcpt.text.prompts import prompt_symbols
+from softcpt.utils.allocator import keep_freed_memory
 
-import softcpt  # noqa: E402
-from softcpt.backbone import load_clip  # noqa: E402
-from softcpt.memory import keep_freed_memory  # noqa: E402
-from softcpt.prompts import prompt_symbols  # noqa: E402
-
-NAMES: dict[str, dict[str, list[str]]] = json.loads((Path(__file__).parent / "classnames.json").read_text("utf-8"))
+NAMES: dict[str, dict[str, list[str]]] = json.loads(
+    (Path(__file__).parent / "classnames.json").read_text("utf-8")
+)
 keep_freed_memory()  # as train.py does
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -54,12 +55,18 @@ def rn50(precision: str, device: str = "cpu") -> softcpt.Clip:
 
 def task_set(benchmark: str) -> softcpt.TaskSet:
     """A benchmark's tasks with their real class names."""
-    return softcpt.TaskSet([softcpt.Task(name, classes) for name, classes in NAMES[benchmark].items()])
+    return softcpt.TaskSet(
+        [softcpt.Task(name, classes) for name, classes in NAMES[benchmark].items()]
+    )
 
 
-def prompts_of(benchmark: str, n_ctx: int, position: str = "end") -> tuple[list[list[int]], list[int]]:
+def prompts_of(
+    benchmark: str, n_ctx: int, position: str = "end"
+) -> tuple[list[list[int]], list[int]]:
     """Symbols of all prompts of a benchmark, and the task of each."""
-    names = [(task, name) for task, classes in enumerate(NAMES[benchmark].values()) for name in classes]
+    names = [
+        (task, name) for task, classes in enumerate(NAMES[benchmark].values()) for name in classes
+    ]
     return symbols([name for _, name in names], n_ctx, position), [task for task, _ in names]
 
 
@@ -69,7 +76,9 @@ def symbols(names: list[str], n_ctx: int, position: str = "end") -> list[list[in
     return [prompt_symbols(tokenizer, name, n_ctx, position) for name in names]
 
 
-def best_times(sides: Mapping[str, Callable[[], object]], blocks: int = 3, runs: int = 3) -> dict[str, float]:
+def best_times(
+    sides: Mapping[str, Callable[[], object]], blocks: int = 3, runs: int = 3
+) -> dict[str, float]:
     """Best seconds of each side, taken in alternating blocks of warm runs, so that a drifting machine hits all sides."""
     best = {name: float("inf") for name in sides}
     for side in sides.values():
@@ -93,8 +102,13 @@ def synchronise() -> None:
         torch.mps.synchronize()
 
 
-def matmul_rate(dtype: torch.dtype, device: str = "cpu", rows: int = 4096, width: int = 512,
-                seconds: float = 1.0) -> float:
+def matmul_rate(
+    dtype: torch.dtype,
+    device: str = "cpu",
+    rows: int = 4096,
+    width: int = 512,
+    seconds: float = 1.0,
+) -> float:
     """FLOP/s of the tower's largest product, (rows, d) x (d, 4 d): the best of many."""
     a = torch.randn(rows, width, dtype=dtype, device=device)
     b = torch.randn(4 * width, width, dtype=dtype, device=device)

@@ -17,7 +17,12 @@ class Caltech101(TaskDataset):
     image_dir = "101_ObjectCategories"
     split_files = ("split_zhou_Caltech101.json", "split_dk_Caltech101.json")
     ignored = ("BACKGROUND_Google", "Faces_easy")
-    renamed = {"airplanes": "airplane", "Faces": "face", "Leopards": "leopard", "Motorbikes": "motorbike"}
+    renamed = {
+        "airplanes": "airplane",
+        "Faces": "face",
+        "Leopards": "leopard",
+        "Motorbikes": "motorbike",
+    }
     task_name = "object image classification"
     metric = "mean_per_class"
     num_classes = 100
@@ -35,7 +40,5 @@ class Caltech101(TaskDataset):
         Source("1hyarUivQE36mY6jSomru6Fjd-JzwcCzN", "split_zhou_Caltech101.json", "gdrive"),
     )
     licence = "CC BY 4.0"
-    citation = (
-        "Fei-Fei, Fergus, Perona: Learning generative visual models from few training examples. CVPR Workshop 2004"
-    )
+    citation = "Fei-Fei, Fergus, Perona: Learning generative visual models from few training examples. CVPR Workshop 2004"
     homepage = "https://data.caltech.edu/records/mzrjq-6wc02"

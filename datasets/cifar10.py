@@ -9,7 +9,7 @@ import numpy as np
 from dassl.data.datasets import DATASET_REGISTRY
 
 from softcpt.data.elevater import holding
-from softcpt.data.packed import Pack, PackedDataset, read_arrays
+from softcpt.data.packed_images import Pack, PackedDataset, read_arrays
 from softcpt.data.source import Source
 
 TORONTO = "https://www.cs.toronto.edu/~kriz"
@@ -55,8 +55,13 @@ class CIFAR10(CIFAR):
     key = "cifar-10"
     dataset_dir = "cifar-10"
     aliases = ("cifar-10-batches-py", "cifar10_png")
-    batches = {"train": tuple(f"data_batch_{number}" for number in range(1, 6)), "test": ("test_batch",)}
-    pack_classes = tuple("airplane automobile bird cat deer dog frog horse ship truck".split())
+    batches = {
+        "train": tuple(f"data_batch_{number}" for number in range(1, 6)),
+        "test": ("test_batch",),
+    }
+    pack_classes = tuple(
+        ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+    )
     sources = (
         Source(
             f"{TORONTO}/cifar-10-python.tar.gz",

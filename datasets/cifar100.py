@@ -31,4 +31,6 @@ class CIFAR100(CIFAR):
     )
 
 
-CIFAR100.pack_classes = tuple(sorted(CIFAR100.classes))  # the pickles' numbers are in alphabetical order
+CIFAR100.pack_classes = tuple(
+    sorted(CIFAR100.classes)
+)  # the pickles' numbers are in alphabetical order

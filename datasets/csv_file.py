@@ -2,7 +2,7 @@
 
 from dassl.data.datasets import DATASET_REGISTRY
 
-from softcpt.data.own import TableDataset
+from softcpt.data.own_images import TableDataset
 
 
 @DATASET_REGISTRY.register()

@@ -3,7 +3,7 @@
 from dassl.data.datasets import DATASET_REGISTRY
 
 from softcpt.data.base import TaskDataset
-from softcpt.data.coop import TexturesHelpers
+from softcpt.data.coop_helpers import TexturesHelpers
 from softcpt.data.source import Source
 
 
@@ -26,8 +26,12 @@ class DescribableTextures(TexturesHelpers, TaskDataset):
             unpack_to="..",
             gives="images",
         ),
-        Source("1u3_QfB467jqHgNXC00UIzbLZRQCg2S7x", "split_zhou_DescribableTextures.json", "gdrive"),
+        Source(
+            "1u3_QfB467jqHgNXC00UIzbLZRQCg2S7x", "split_zhou_DescribableTextures.json", "gdrive"
+        ),
     )
     licence = "research use"
-    citation = "Cimpoi, Maji, Kokkinos, Mohamed, Vedaldi: Describing textures in the wild. CVPR 2014"
+    citation = (
+        "Cimpoi, Maji, Kokkinos, Mohamed, Vedaldi: Describing textures in the wild. CVPR 2014"
+    )
     homepage = "https://www.robots.ox.ac.uk/~vgg/data/dtd/"

@@ -22,5 +22,8 @@ class ElevaterCars(ElevaterDataset, StanfordCars):
     def pools(self, folder: Path, images: Path) -> Iterable[Pool]:
         """The annotations; names come with the year in front there."""
         for part, rows in StanfordCars.pools(self, folder, images):
-            named = [(image, self.label(" ".join(name.split(" ", 1)[::-1])), "") for image, _, name in rows]
+            named = [
+                (image, self.label(" ".join(name.split(" ", 1)[::-1])), "")
+                for image, _, name in rows
+            ]
             yield Pool("train" if part == "trainval" else part, named)

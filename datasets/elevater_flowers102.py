@@ -33,4 +33,6 @@ class ElevaterFlowers102(ElevaterDataset, OxfordFlowers):
         parts = loadmat(self.needed(images.parent / "setid.mat"))
         for part, name in PARTS.items():
             numbers = parts[name][0].tolist()
-            yield Pool(part, [(f"image_{n:05}.jpg", self.label(str(labels[n - 1])), "") for n in numbers])
+            yield Pool(
+                part, [(f"image_{n:05}.jpg", self.label(str(labels[n - 1])), "") for n in numbers]
+            )

@@ -23,4 +23,6 @@ class ElevaterFood101(ElevaterDataset, Food101):
         """The official lists: a line is an image's path without its ending, which begins with its class."""
         for part in ("train", "test"):
             lines = self.lines(images.parent / "meta" / f"{part}.txt")
-            yield Pool(part, [(f"{line}.jpg", self.label(line.split("/")[0]), "") for line in lines])
+            yield Pool(
+                part, [(f"{line}.jpg", self.label(line.split("/")[0]), "") for line in lines]
+            )

@@ -14,12 +14,12 @@ from typing import Any
 from dassl.data.datasets import DATASET_REGISTRY
 
 import softcpt
+from softcpt.data.dassl_dataset import TaskedDataset
 from softcpt.data.datum import ImageDatum
+from softcpt.data.few_shot import few_shot_indices
 from softcpt.data.subsample import subsample
-from softcpt.data.tasked import TaskedDataset
 from softcpt.data.unpack import unpack
 from softcpt.errors import UserError
-from softcpt.fewshot import few_shot_indices
 from softcpt.tasks import Task, TaskSet
 
 ARCHIVE = Path(softcpt.__file__).parent / "assets/emoji44/emoji44.zip"
@@ -47,10 +47,14 @@ class Emoji44(TaskedDataset):
         folder = unpacked(ARCHIVE)
         index = json.loads((folder / "emoji44.json").read_text(encoding="utf-8"))
         self.dataset_dir = str(folder)
-        tasks = TaskSet([Task(task["name"], task["classes"], template=TEMPLATE) for task in index["tasks"]])
+        tasks = TaskSet(
+            [Task(task["name"], task["classes"], template=TEMPLATE) for task in index["tasks"]]
+        )
         images = index["images"]
         drawn = few_shot_indices(images, cfg.DATASET.NUM_SHOTS, cfg.SEED)
-        chosen = {part: [images[part][position] for position in drawn[part]] for part in ("train", "val")}
+        chosen = {
+            part: [images[part][position] for position in drawn[part]] for part in ("train", "val")
+        }
         parts = {
             part: [
                 ImageDatum(os.path.join(folder, path), label, tasks.to_local(label)[0], name)
@@ -58,7 +62,9 @@ class Emoji44(TaskedDataset):
             ]
             for part, rows in {**chosen, "test": images["test"]}.items()
         }
-        super().__init__(*subsample(tasks, parts, cfg.DATASET.SUBSAMPLE_CLASSES, cfg.DATASET.SUBSAMPLE_TASKS))
+        super().__init__(
+            *subsample(tasks, parts, cfg.DATASET.SUBSAMPLE_CLASSES, cfg.DATASET.SUBSAMPLE_TASKS)
+        )
 
 
 def unpacked(archive: Path) -> Path:

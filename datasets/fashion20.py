@@ -88,13 +88,22 @@ class Fashion20(TaskDataset):
         """Every task's images, shuffled together and divided."""
         names = [names for _, names in self._info(folder)]
         items = list(self._items(self.image_folder(folder)))
-        outside = next((item for item in items if item.task >= len(names) or item.label >= len(names[item.task])), None)
+        outside = next(
+            (
+                item
+                for item in items
+                if item.task >= len(names) or item.label >= len(names[item.task])
+            ),
+            None,
+        )
         if outside or not items:
             raise UserError(
                 f"data set {self.name()}: {outside.path if outside else 'no image'} in {self.image_folder(folder)} "
                 f"does not fit {folder / 'task_info.csv'}; {self.advice}"
             )
-        return Split(*self.divide([("all", items)]), names, [name for name, _ in self._info(folder)])
+        return Split(
+            *self.divide([("all", items)]), names, [name for name, _ in self._info(folder)]
+        )
 
     @staticmethod
     def group(item: Item) -> int:
@@ -106,7 +115,9 @@ class Fashion20(TaskDataset):
         info = self._info(self.folder)
         given = self.option("TASK_NAME", "")
         if given and self.task_index is None:
-            raise UserError("DATASET.TASK_NAME: Fashion20 has many tasks; rename them in task_info.csv")
+            raise UserError(
+                "DATASET.TASK_NAME: Fashion20 has many tasks; rename them in task_info.csv"
+            )
         if len(info) != len(split.class_names):
             raise UserError(
                 f"{self.folder / 'task_info.csv'}: {len(info)} tasks, and {split.source} has "
@@ -131,7 +142,9 @@ class Fashion20(TaskDataset):
         path = folder / "task_info.csv"
         rows = [line.split("\t") for line in self.lines(path)[1:]]
         if any(len(row) != 4 for row in rows):
-            raise UserError(f"{path}: four columns with tabs between are needed in every line; {self.advice}")
+            raise UserError(
+                f"{path}: four columns with tabs between are needed in every line; {self.advice}"
+            )
         return [
             (name.strip().replace("_", " "), [label.strip() for label in labels.split(",")])
             for _, name, _, labels in rows

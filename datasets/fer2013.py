@@ -10,7 +10,7 @@ from dassl.data.datasets import DATASET_REGISTRY
 
 from softcpt.data.base import Pool
 from softcpt.data.elevater import below
-from softcpt.data.packed import Pack, PackedDataset, csv_rows
+from softcpt.data.packed_images import Pack, PackedDataset, csv_rows
 from softcpt.data.source import Source
 
 FILES = ("fer2013.csv", "icml_face_data.csv")
@@ -28,7 +28,7 @@ class FER2013(PackedDataset):
 
     key = "fer-2013"
     dataset_dir = "fer2013"
-    pack_classes = tuple("angry disgust fear happy sad surprise neutral".split())
+    pack_classes = tuple(["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"])
     sources = (
         Source(
             "msambare/fer2013",
@@ -46,7 +46,10 @@ class FER2013(PackedDataset):
 
     def pack(self, folder: Path, part: str) -> Pack | None:
         """The rows of a part: a number, 2304 grey values, and what the image is used for."""
-        path = next((place / name for place in below(folder) for name in FILES if (place / name).is_file()), None)
+        path = next(
+            (place / name for place in below(folder) for name in FILES if (place / name).is_file()),
+            None,
+        )
         if path is None:
             return None
 

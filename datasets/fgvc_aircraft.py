@@ -33,13 +33,14 @@ class FGVCAircraft(TaskDataset):
             "fgvc-aircraft-2013b.tar.gz",
             unpack_to=".",
             gives="images",
-            rename=tuple((f"fgvc-aircraft-2013b/data/{name}", name) for name in ("images", "variants.txt", *LISTS)),
+            rename=tuple(
+                (f"fgvc-aircraft-2013b/data/{name}", name)
+                for name in ("images", "variants.txt", *LISTS)
+            ),
         ),
     )
     licence = "non-commercial research"
-    citation = (
-        "Maji, Rahtu, Kannala, Blaschko, Vedaldi: Fine-grained visual classification of aircraft. arXiv:1306.5151"
-    )
+    citation = "Maji, Rahtu, Kannala, Blaschko, Vedaldi: Fine-grained visual classification of aircraft. arXiv:1306.5151"
     homepage = "https://www.robots.ox.ac.uk/~vgg/data/fgvc-aircraft/"
 
     def pools(self, folder: Path, images: Path) -> Iterable[Pool]:
@@ -48,4 +49,6 @@ class FGVCAircraft(TaskDataset):
         labels = {name: label for label, name in enumerate(self.lines(lists / "variants.txt"))}
         for part, name in zip(("train", "val", "test"), LISTS):
             rows = (line.split(" ", 1) for line in self.lines(lists / name))
-            yield Pool(part, [(f"{image}.jpg", labels[variant], variant) for image, variant in rows])
+            yield Pool(
+                part, [(f"{image}.jpg", labels[variant], variant) for image, variant in rows]
+            )

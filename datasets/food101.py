@@ -28,7 +28,5 @@ class Food101(TaskDataset):
         Source("1QK0tGi096I0Ba6kggatX1ee6dJFIcEJl", "split_zhou_Food101.json", "gdrive"),
     )
     licence = "the photographers'; scientific fair use"
-    citation = (
-        "Bossard, Guillaumin, Van Gool: Food-101 - mining discriminative components with random forests. ECCV 2014"
-    )
+    citation = "Bossard, Guillaumin, Van Gool: Food-101 - mining discriminative components with random forests. ECCV 2014"
     homepage = "https://data.vision.ee.ethz.ch/cvl/datasets_extra/food-101/"

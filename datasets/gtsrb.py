@@ -73,7 +73,10 @@ class GTSRB(ElevaterDataset):
             yield from super().pools(folder, images)
             return
         for part, names in (("train", TRAINING), ("val", ONLINE)):
-            found = next((place / name for name in names for place in places if (place / name).is_dir()), None)
+            found = next(
+                (place / name for name in names for place in places if (place / name).is_dir()),
+                None,
+            )
             if found is not None:
                 yield Pool(part, list(self.by_folder(found, images)))
         yield Pool("test", list(self._tested(lists[0], places, images)))
@@ -85,8 +88,16 @@ class GTSRB(ElevaterDataset):
             head = file.readline()
             file.seek(0)
             rows = list(csv.DictReader(file, delimiter=";" if ";" in head else ","))
-        names = [(row.get("Filename") or row["Path"]).replace("\\", "/").rpartition("/")[2] for row in rows]
-        inner = [place / name for name in TESTING for place in places if (place / name / names[0]).is_file()]
+        names = [
+            (row.get("Filename") or row["Path"]).replace("\\", "/").rpartition("/")[2]
+            for row in rows
+        ]
+        inner = [
+            place / name
+            for name in TESTING
+            for place in places
+            if (place / name / names[0]).is_file()
+        ]
         where = next(iter(inner), path.parent).relative_to(images).as_posix()
         for name, row in zip(names, rows):
             yield f"{where}/{name}".removeprefix("./"), int(row["ClassId"]), ""

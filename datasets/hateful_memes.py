@@ -46,7 +46,11 @@ class HatefulMemes(ElevaterDataset):
     def pools(self, folder: Path, images: Path) -> Iterable[Pool]:
         """A line is an image's path, its label and its words."""
         for part, names in LISTS.items():
-            found = [place / name for name in names if (place := holding(folder, name, "img")) is not None]
+            found = [
+                place / name
+                for name in names
+                if (place := holding(folder, name, "img")) is not None
+            ]
             if not found:
                 wanted = f"{' or '.join(names)} beside img"
                 raise UserError(f"data set {self.name()}: no {wanted} in {folder}; {self.advice}")

@@ -42,5 +42,9 @@ class ImageNetV2(ImageNetVariant):
         classes = self.by_class(images)
         yield Pool(
             "test",
-            [(path, int(label), names[int(label)]) for label in sorted(classes, key=int) for path in classes[label]],
+            [
+                (path, int(label), names[int(label)])
+                for label in sorted(classes, key=int)
+                for path in classes[label]
+            ],
         )

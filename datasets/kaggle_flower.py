@@ -22,7 +22,13 @@ class KaggleFlower(TaskDataset):
     num_classes = 5
     images = 4317
     sources = (
-        Source("alxmamaev/flowers-recognition", "flowers-recognition.zip", "kaggle", unpack_to=".", gives="flowers"),
+        Source(
+            "alxmamaev/flowers-recognition",
+            "flowers-recognition.zip",
+            "kaggle",
+            unpack_to=".",
+            gives="flowers",
+        ),
     )
     licence = "as its page says"
     citation = "Mamaev: Flowers recognition. Kaggle 2018"

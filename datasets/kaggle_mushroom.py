@@ -28,4 +28,6 @@ class KaggleMushroom(TaskDataset):
     )
     licence = "as its page says"
     citation = "Mushrooms classification - common genus's images. Kaggle 2018"
-    homepage = "https://www.kaggle.com/datasets/maysee/mushrooms-classification-common-genuss-images"
+    homepage = (
+        "https://www.kaggle.com/datasets/maysee/mushrooms-classification-common-genuss-images"
+    )

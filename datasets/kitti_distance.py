@@ -34,10 +34,20 @@ class KITTIDistance(ElevaterDataset):
     dataset_dir = "Kitti"
     sources = (
         *(
-            Source(f"{HOST}/{file}_{kind}.zip", f"{file}_{kind}.zip", unpack_to="raw", gives=f"raw/training/{kind}")
+            Source(
+                f"{HOST}/{file}_{kind}.zip",
+                f"{file}_{kind}.zip",
+                unpack_to="raw",
+                gives=f"raw/training/{kind}",
+            )
             for file, kind in (("data_object", "image_2"), ("data_object", "label_2"))
         ),
-        Source(f"{HOST}/devkit_object.zip", "devkit_object.zip", unpack_to="raw/devkit", gives="raw/devkit/mapping"),
+        Source(
+            f"{HOST}/devkit_object.zip",
+            "devkit_object.zip",
+            unpack_to="raw/devkit",
+            gives="raw/devkit/mapping",
+        ),
     )
     licence = "CC BY-NC-SA 3.0"
     citation = "Geiger, Lenz, Urtasun: Are we ready for autonomous driving? CVPR 2012; Zhai et al., arXiv:1910.04867"
@@ -48,7 +58,11 @@ class KITTIDistance(ElevaterDataset):
         training = holding(folder, "image_2", "label_2")
         mapping = holding(folder, "train_rand.txt", "train_mapping.txt")
         if training is None or mapping is None:
-            what = "image_2 beside label_2" if training is None else "train_rand.txt beside train_mapping.txt"
+            what = (
+                "image_2 beside label_2"
+                if training is None
+                else "train_rand.txt beside train_mapping.txt"
+            )
             raise UserError(f"data set {self.name()}: no {what} in {folder}; {self.advice}")
         prefix = (training / "image_2").relative_to(images).as_posix()
         for part, numbers in parts_of_drives(drives(mapping)).items():
@@ -56,7 +70,11 @@ class KITTIDistance(ElevaterDataset):
 
     def _rows(self, labels: Path, prefix: str, numbers: list[int]) -> Iterator[Row]:
         for number in numbers:
-            yield f"{prefix}/{number:06}.png", distance_class(self.lines(labels / f"{number:06}.txt")), ""
+            yield (
+                f"{prefix}/{number:06}.png",
+                distance_class(self.lines(labels / f"{number:06}.txt")),
+                "",
+            )
 
 
 def distance_class(lines: Iterable[str]) -> int:
@@ -71,7 +89,11 @@ def drives(mapping: Path) -> dict[str, list[int]]:
 
     Line ``train_rand[i]`` of ``train_mapping.txt``, counted from 1, is image i's: date, drive, frame.
     """
-    order = [int(word) for word in (mapping / "train_rand.txt").read_text(encoding="utf-8").split(",") if word.strip()]
+    order = [
+        int(word)
+        for word in (mapping / "train_rand.txt").read_text(encoding="utf-8").split(",")
+        if word.strip()
+    ]
     lines = (mapping / "train_mapping.txt").read_text(encoding="utf-8").splitlines()
     found: dict[str, list[int]] = {}
     for image, line in enumerate(order):

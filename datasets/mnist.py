@@ -7,7 +7,7 @@ from pathlib import Path
 from dassl.data.datasets import DATASET_REGISTRY
 
 from softcpt.data.elevater import holding
-from softcpt.data.packed import Pack, PackedDataset, read_idx
+from softcpt.data.packed_images import Pack, PackedDataset, read_idx
 from softcpt.data.source import Source
 
 HOST = "https://ossci-datasets.s3.amazonaws.com/mnist"
@@ -37,7 +37,11 @@ class MNIST(PackedDataset):
     def pack(self, folder: Path, part: str) -> Pack | None:
         """The pair of IDX files of a part."""
         begin = {"train": "train", "test": "t10k"}.get(part)
-        for form in ("-idx{}-ubyte", "-idx{}-ubyte.gz", ".idx{}-ubyte"):  # the last as some programs unpack them
+        for form in (
+            "-idx{}-ubyte",
+            "-idx{}-ubyte.gz",
+            ".idx{}-ubyte",
+        ):  # the last as some programs unpack them
             names = [f"{begin}-images{form.format(3)}", f"{begin}-labels{form.format(1)}"]
             place = holding(folder, *names) if begin else None
             if place is not None:

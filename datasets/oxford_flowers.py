@@ -30,7 +30,11 @@ class OxfordFlowers(TaskDataset):
     sizes = (4093, 1633, 2463)
     sources = (
         Source(
-            f"{VGG}102flowers.tgz", "102flowers.tgz", md5="52808999861908f626f3c1f4e79d11fa", unpack_to=".", gives="jpg"
+            f"{VGG}102flowers.tgz",
+            "102flowers.tgz",
+            md5="52808999861908f626f3c1f4e79d11fa",
+            unpack_to=".",
+            gives="jpg",
         ),
         Source(f"{VGG}imagelabels.mat", "imagelabels.mat", md5="e0620be6f572b9609742df49c70aed4d"),
         Source("1AkcxCXeK_RCGCEC_GvmWxjcjaNhu-at0", "cat_to_name.json", "gdrive"),
@@ -45,5 +49,8 @@ class OxfordFlowers(TaskDataset):
         labels = loadmat(self.needed(images.parent / "imagelabels.mat"))["labels"][0].tolist()
         yield Pool(
             "all",
-            [(f"image_{number:05}.jpg", label - 1, names[str(label)]) for number, label in enumerate(labels, start=1)],
+            [
+                (f"image_{number:05}.jpg", label - 1, names[str(label)])
+                for number, label in enumerate(labels, start=1)
+            ],
         )

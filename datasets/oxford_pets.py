@@ -6,7 +6,7 @@ from pathlib import Path
 from dassl.data.datasets import DATASET_REGISTRY
 
 from softcpt.data.base import Pool, Row, TaskDataset
-from softcpt.data.coop import PetsHelpers
+from softcpt.data.coop_helpers import PetsHelpers
 from softcpt.data.source import Source
 
 VGG = "https://www.robots.ox.ac.uk/~vgg/data/pets/data/"

@@ -9,7 +9,7 @@ import numpy as np
 from dassl.data.datasets import DATASET_REGISTRY
 
 from softcpt.data.elevater import holding
-from softcpt.data.packed import Pack, PackedDataset, hdf5
+from softcpt.data.packed_images import Pack, PackedDataset, hdf5
 from softcpt.data.source import Source
 
 ZENODO = "https://zenodo.org/records/2546921/files"

@@ -10,4 +10,11 @@ class Plant6(MultiTaskDataset):
     """Six data sets of plants in SoftCPT's order: 6 tasks, 116 classes."""
 
     dataset_dir = "plant6"
-    members = ("FruitVegetable", "KaggleFlower", "KaggleMushroom", "KaggleVegetable", "PlantSeedlingV1", "PlantVillage")
+    members = (
+        "FruitVegetable",
+        "KaggleFlower",
+        "KaggleMushroom",
+        "KaggleVegetable",
+        "PlantSeedlingV1",
+        "PlantVillage",
+    )

@@ -47,9 +47,7 @@ class PlantVillage(TaskDataset):
         ),
     )
     licence = "CC0 1.0"
-    citation = (
-        "Geetharamani, Pandian: Identification of plant leaf diseases using a nine-layer CNN. Comput. Electr. Eng. 2019"
-    )
+    citation = "Geetharamani, Pandian: Identification of plant leaf diseases using a nine-layer CNN. Comput. Electr. Eng. 2019"
     homepage = "https://data.mendeley.com/datasets/tywbtsjrjv/1"
 
     def class_name(self, name: str) -> str:
@@ -57,5 +55,7 @@ class PlantVillage(TaskDataset):
         plant, apart, disease = name.partition("___")
         if name in IRREGULAR or not apart:
             return IRREGULAR.get(name, name)
-        plant, disease = (words.replace(",_bell", "").replace("_", " ").lower() for words in (plant, disease))
+        plant, disease = (
+            words.replace(",_bell", "").replace("_", " ").lower() for words in (plant, disease)
+        )
         return f"healthy {plant} leaf" if disease == "healthy" else f"{plant} leaf with {disease}"

@@ -27,8 +27,6 @@ class RESISC45(SceneDataset):
         ),
     )
     licence = "research use"
-    citation = (
-        "Cheng, Han, Lu: Remote sensing image scene classification: benchmark and state of the art. Proc. IEEE 2017"
-    )
+    citation = "Cheng, Han, Lu: Remote sensing image scene classification: benchmark and state of the art. Proc. IEEE 2017"
     homepage = "https://doi.org/10.1109/JPROC.2017.2675998"
     renamed = {"sea_ice": "sea ice", "seaice": "sea ice"}

@@ -14,4 +14,13 @@ class RS8(MultiTaskDataset):
     is one line: ``DATASET.TASKS "['AID', 'EuroSAT', ...]"``.
     """
 
-    members = ("AID", "EuroSAT", "RESISC45", "PatternNet", "RSICB128", "RSSCN7", "UCMerced", "SIRIWHU")
+    members = (
+        "AID",
+        "EuroSAT",
+        "RESISC45",
+        "PatternNet",
+        "RSICB128",
+        "RSSCN7",
+        "UCMerced",
+        "SIRIWHU",
+    )

@@ -25,5 +25,7 @@ class SIRIWHU(SceneDataset):
         ),
     )
     licence = "research use"
-    citation = "Zhu et al.: Bag-of-visual-words scene classifier with local and global features. GRSL 2016"
+    citation = (
+        "Zhu et al.: Bag-of-visual-words scene classifier with local and global features. GRSL 2016"
+    )
     homepage = "http://www.lmars.whu.edu.cn/prof_web/zhongyanfei/e-code.html"

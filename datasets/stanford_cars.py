@@ -52,8 +52,13 @@ class StanfordCars(TaskDataset):
     def pools(self, folder: Path, images: Path) -> Iterable[Pool]:
         """The annotations of the development kit; the year stands last in a name there and first here, as in CoOp."""
         meta = loadmat(self.needed(images / "devkit/cars_meta.mat"))["class_names"][0]
-        names = [" ".join((words[-1], *words[:-1])) for words in (str(name[0]).split(" ") for name in meta)]
+        names = [
+            " ".join((words[-1], *words[:-1]))
+            for words in (str(name[0]).split(" ") for name in meta)
+        ]
         for part, (inner, file) in ANNOTATIONS.items():
             rows = loadmat(self.needed(images / file))["annotations"][0]
             labelled = ((str(row["fname"][0]), int(row["class"][0, 0]) - 1) for row in rows)
-            yield Pool(part, [(f"{inner}/{image}", label, names[label]) for image, label in labelled])
+            yield Pool(
+                part, [(f"{inner}/{image}", label, names[label]) for image, label in labelled]
+            )

@@ -58,7 +58,9 @@ class SUN397(TaskDataset):
         labels = {name: label for label, name in enumerate(self.lines(lists / "ClassName.txt"))}
         for part, file in (("trainval", "Training_01.txt"), ("test", "Testing_01.txt")):
             paths = [(path, path.rpartition("/")[0]) for path in self.lines(lists / file)]
-            yield Pool(part, [(path.lstrip("/"), labels[name], self._words(name)) for path, name in paths])
+            yield Pool(
+                part, [(path.lstrip("/"), labels[name], self._words(name)) for path, name in paths]
+            )
 
     @staticmethod
     def _words(folder: str) -> str:

@@ -43,9 +43,7 @@ class UCF101(TaskDataset):
         ),
         Source("1I0S0q91hJfsV9Gf4xDIjgDq4AqBNJb1y", "split_zhou_UCF101.json", "gdrive"),
     )
-    citation = (
-        "Soomro, Zamir, Shah: UCF101: a dataset of 101 human action classes from videos in the wild. arXiv:1212.0402"
-    )
+    citation = "Soomro, Zamir, Shah: UCF101: a dataset of 101 human action classes from videos in the wild. arXiv:1212.0402"
     homepage = "https://www.crcv.ucf.edu/data/UCF101.php"
 
     def pools(self, folder: Path, images: Path) -> Iterable[Pool]:
@@ -54,7 +52,9 @@ class UCF101(TaskDataset):
         numbered = (line.split(" ") for line in self.lines(lists / "classInd.txt"))
         labels = {action: int(number) - 1 for number, action in numbered}
         for part, file in (("trainval", "trainlist01.txt"), ("test", "testlist01.txt")):
-            yield Pool(part, [self._row(line.split(" ")[0], labels) for line in self.lines(lists / file)])
+            yield Pool(
+                part, [self._row(line.split(" ")[0], labels) for line in self.lines(lists / file)]
+            )
 
     @staticmethod
     def _row(video: str, labels: dict[str, int]) -> Row:

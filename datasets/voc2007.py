@@ -48,13 +48,25 @@ class VOC2007(ElevaterDataset):
     def pools(self, folder: Path, images: Path) -> Iterable[Pool]:
         """A row for each class of an image."""
         years = [place for place in below(folder, depth=4) if (place / "ImageSets/Main").is_dir()]
-        years = [year for year in years if year.name.upper() == "VOC2007"] or years  # others may lie beside it
+        years = [
+            year for year in years if year.name.upper() == "VOC2007"
+        ] or years  # others may lie beside it
         for part in ("train", "val", "test"):
-            year = next((year for year in years if (year / f"ImageSets/Main/aeroplane_{part}.txt").is_file()), None)
+            year = next(
+                (
+                    year
+                    for year in years
+                    if (year / f"ImageSets/Main/aeroplane_{part}.txt").is_file()
+                ),
+                None,
+            )
             if year is None:
                 wanted = f"ImageSets/Main/aeroplane_{part}.txt"
                 raise UserError(f"data set {self.name()}: no {wanted} in {folder}; {self.advice}")
-            yield Pool(part, list(self._rows(year, part, (year / "JPEGImages").relative_to(images).as_posix())))
+            yield Pool(
+                part,
+                list(self._rows(year, part, (year / "JPEGImages").relative_to(images).as_posix())),
+            )
 
     def _rows(self, year: Path, part: str, prefix: str) -> Iterator[Row]:
         marks: dict[str, list[int]] = {}  # image -> a mark for every class

@@ -1,9 +1,9 @@
 """Multi-task prompt tuning for CLIP-like models: SoftCPT, CoOp and their kin on an exact shared-prefix text engine.
 
-    clip = softcpt.load_clip("ViT-B/16")
-    tasks = softcpt.TaskSet([softcpt.Task("flowers", ["rose", "tulip"]), softcpt.Task("pets", ["cat", "dog"])])
-    prompter = softcpt.build_prompter("SoftCPT", clip, tasks, n_ctx=16, task_n_ctx=4)
-    loss = tasks.loss(prompter(images), labels)
+clip = softcpt.load_clip("ViT-B/16")
+tasks = softcpt.TaskSet([softcpt.Task("flowers", ["rose", "tulip"]), softcpt.Task("pets", ["cat", "dog"])])
+prompter = softcpt.build_prompter("SoftCPT", clip, tasks, n_ctx=16, task_n_ctx=4)
+loss = tasks.loss(prompter(images), labels)
 """
 
 from __future__ import annotations
@@ -15,27 +15,36 @@ __version__ = "0.1.0"
 
 # Loaded when first used: `softcpt --help` and the command line's own errors must not wait for torch.
 _PUBLIC = {
-    "Clip": "backbone",
-    "load_clip": "backbone",
+    "Clip": "clip.model",
+    "load_clip": "clip.model",
     "Task": "tasks",
     "TaskSet": "tasks",
     "Prompter": "prompters",
     "build_prompter": "prompters",
     "list_prompters": "prompters",
-    "few_shot_indices": "fewshot",
+    "few_shot_indices": "data.few_shot",
     "engine": "dassl",
     "UserError": "errors",
 }
 __all__ = [
-    "Clip", "Prompter", "Task", "TaskSet", "UserError", "__version__", "build_prompter", "engine", "few_shot_indices",
-    "list_prompters", "load_clip",
+    "Clip",
+    "Prompter",
+    "Task",
+    "TaskSet",
+    "UserError",
+    "__version__",
+    "build_prompter",
+    "engine",
+    "few_shot_indices",
+    "list_prompters",
+    "load_clip",
 ]
 
 if TYPE_CHECKING:
-    from softcpt.backbone import Clip, load_clip
+    from softcpt.clip.model import Clip, load_clip
     from softcpt.dassl import engine
+    from softcpt.data.few_shot import few_shot_indices
     from softcpt.errors import UserError
-    from softcpt.fewshot import few_shot_indices
     from softcpt.prompters import Prompter, build_prompter, list_prompters
     from softcpt.tasks import Task, TaskSet
 

@@ -1,5 +1,5 @@
 """``python -m softcpt`` is the command ``softcpt``."""
 
-from softcpt.cli import main
+from softcpt.cli.main import main
 
 main()

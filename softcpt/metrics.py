@@ -12,6 +12,7 @@ Two metrics rank images and need their logits, s_c of class c:
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -23,6 +24,8 @@ from torch import Tensor
 
 from softcpt.errors import UserError
 from softcpt.tasks import Task, TaskSet, first, marks
+
+_log = logging.getLogger(__name__)
 
 RANKING = ("map11", "roc_auc")
 
@@ -74,7 +77,9 @@ class Tally:
     def results(self) -> list[TaskResult]:
         """Figures of every task that has images."""
         logits = {index: torch.cat(kept) for index, kept in self._logits.items()}
-        return task_results(self.tasks, torch.cat(self._predictions), torch.cat(self._labels), logits)
+        return task_results(
+            self.tasks, torch.cat(self._predictions), torch.cat(self._labels), logits
+        )
 
 
 def task_results(
@@ -99,11 +104,21 @@ def task_results(
         guess, truth = predictions[mine], _truth(predictions[mine], labels[mine])
         figures = _figures(guess.numpy(), truth.numpy())
         if task.metric in RANKING:
-            metric = _RANKED[task.metric](task, (logits or {})[index], labels[mine] - tasks.offsets[index])
+            metric = _RANKED[task.metric](
+                task, (logits or {})[index], labels[mine] - tasks.offsets[index]
+            )
         else:
             metric = figures[task.metric]
-        results.append(TaskResult(task.name, len(task.class_names), int(mine.sum()), int((guess == truth).sum()),
-                                  **figures, metric=metric))
+        results.append(
+            TaskResult(
+                task.name,
+                len(task.class_names),
+                int(mine.sum()),
+                int((guess == truth).sum()),
+                **figures,
+                metric=metric,
+            )
+        )
     return results
 
 
@@ -121,7 +136,8 @@ def _figures(guess: np.ndarray, truth: np.ndarray) -> dict[str, float]:
     return {
         "accuracy": 100 * float(right.mean()),
         "mean_per_class": 100 * float(np.mean([right[truth == label].mean() for label in present])),
-        "macro_f1": 100 * float(f1_score(truth, guess, average="macro", labels=present, zero_division=0)),
+        "macro_f1": 100
+        * float(f1_score(truth, guess, average="macro", labels=present, zero_division=0)),
     }
 
 
@@ -129,7 +145,9 @@ def _map11(task: Task, logits: Tensor, labels: Tensor) -> float:
     """Of logits (n, C) and labels (n,) or (n, K), below 0 for none, in percent."""
     positive = marks(labels if labels.dim() > 1 else labels[:, None], logits.shape[1]).numpy()
     present = np.flatnonzero(positive.any(axis=0))
-    return 100 * float(np.mean([average_precision_11(logits[:, c].numpy(), positive[:, c]) for c in present]))
+    return 100 * float(
+        np.mean([average_precision_11(logits[:, c].numpy(), positive[:, c]) for c in present])
+    )
 
 
 def average_precision_11(scores: np.ndarray, positive: np.ndarray) -> float:
@@ -138,7 +156,9 @@ def average_precision_11(scores: np.ndarray, positive: np.ndarray) -> float:
     Images of equal score count together, so their order does not matter.
     """
     order = np.argsort(-scores, kind="stable")
-    ends = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)  # the last image of every score
+    ends = np.append(
+        np.flatnonzero(np.diff(scores[order])), len(order) - 1
+    )  # the last image of every score
     found = np.cumsum(positive[order])[ends]
     precision, total = found / (ends + 1), found[-1]
     # recall >= i / 10, in whole numbers
@@ -149,8 +169,10 @@ def _roc_auc(task: Task, logits: Tensor, labels: Tensor) -> float:
     """Of logits (n, 2) and labels (n,) or (n, K), of which the first counts, in percent."""
     labels = first(labels)
     if len(torch.unique(labels)) < 2:
-        raise UserError(f"task '{task.name}': metric roc_auc needs images of both classes, and all are of "
-                        f"'{task.class_names[int(labels[0])]}'; choose accuracy (DATASET.METRICS) or other images")
+        raise UserError(
+            f"task '{task.name}': metric roc_auc needs images of both classes, and all are of "
+            f"'{task.class_names[int(labels[0])]}'; choose accuracy (DATASET.METRICS) or other images"
+        )
     return 100 * float(roc_auc_score(labels.numpy(), (logits[:, 1] - logits[:, 0]).numpy()))
 
 
@@ -169,11 +191,19 @@ def overall(results: Sequence[TaskResult]) -> dict[str, float]:
 
 def print_results(results: Sequence[TaskResult], per_task: bool = True) -> None:
     """The lines that the field's result parsers read (Dassl's and SoftCPT's)."""
-    total, correct, means = sum(r.total for r in results), sum(r.correct for r in results), overall(results)
-    print(f"=> result\n* total: {total:,}\n* correct: {correct:,}\n* accuracy: {means['accuracy']:.2f}%\n"
-          f"* error: {100 - means['accuracy']:.2f}%\n* macro_f1: {means['macro_f1']:.2f}%")
+    total, correct, means = (
+        sum(r.total for r in results),
+        sum(r.correct for r in results),
+        overall(results),
+    )
+    _log.info(
+        f"=> result\n* total: {total:,}\n* correct: {correct:,}\n* accuracy: {means['accuracy']:.2f}%\n"
+        f"* error: {100 - means['accuracy']:.2f}%\n* macro_f1: {means['macro_f1']:.2f}%"
+    )
     if per_task:
         for index, result in enumerate(results):
-            print(f"* task: {index} ({result.name})\ttotal: {result.total:,}\tmetric: {result.metric:.2f}%")
-        print(f"* average: {means['overall_metric']:.2f}%")
-    print(f"* overall_metric: {means['overall_metric']:.2f}%")
+            _log.info(
+                f"* task: {index} ({result.name})\ttotal: {result.total:,}\tmetric: {result.metric:.2f}%"
+            )
+        _log.info(f"* average: {means['overall_metric']:.2f}%")
+    _log.info(f"* overall_metric: {means['overall_metric']:.2f}%")

@@ -8,12 +8,15 @@ imported under these names, as all CoOp-family code does. In an installed packag
 from __future__ import annotations
 
 import importlib
+import logging
 import sys
 from pathlib import Path
 from types import ModuleType
 
 from softcpt import dassl
 from softcpt.errors import UserError
+
+_log = logging.getLogger(__name__)
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -43,7 +46,7 @@ def load(kind: str) -> dict[str, ModuleType]:
         try:
             modules[path.stem] = importlib.import_module(f"{package}.{path.stem}")
         except Exception as error:  # whatever a dropped-in file may raise
-            print(f"{path}: left out, importing it failed ({type(error).__name__}: {error})", file=sys.stderr)
+            _log.warning(f"{path}: left out, importing it failed ({type(error).__name__}: {error})")
     return modules
 
 
@@ -55,6 +58,8 @@ def _package(kind: str) -> str:
         sys.path.insert(0, str(root))
     loaded = importlib.import_module(kind)
     if Path(loaded.__file__ or "").parent != root / kind:
-        raise UserError(f"package '{kind}': {loaded.__file__} is imported already, and {root / kind} is needed; "
-                        f"start from the checkout with `python train.py`, or install softcpt")
+        raise UserError(
+            f"package '{kind}': {loaded.__file__} is imported already, and {root / kind} is needed; "
+            f"start from the checkout with `python train.py`, or install softcpt"
+        )
     return kind

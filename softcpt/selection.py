@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -9,6 +10,8 @@ from typing import Any, Protocol
 from yacs.config import CfgNode
 
 from softcpt.errors import UserError
+
+_log = logging.getLogger(__name__)
 
 FINAL_MODELS = ("last_step", "best_val")
 
@@ -65,7 +68,7 @@ def settled(
     if not why:
         return cfg
     if tell:
-        print(
+        _log.info(
             f"TEST.FINAL_MODEL best_val: {why}, so the last step counts: no epoch is chosen on "
             "test images"
         )

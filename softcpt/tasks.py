@@ -42,12 +42,18 @@ class Task:
         if not self.class_names:
             raise UserError(f"task '{self.name}': it has no classes; give at least one class name")
         if self.metric not in METRICS:
-            raise UserError(f"task '{self.name}': unknown metric '{self.metric}'; choose from {', '.join(METRICS)}")
+            raise UserError(
+                f"task '{self.name}': unknown metric '{self.metric}'; choose from {', '.join(METRICS)}"
+            )
         if self.metric == "roc_auc" and len(self.class_names) != 2:
-            raise UserError(f"task '{self.name}': metric roc_auc is of two classes, and there are {len(self.class_names)}; "
-                            "choose another")
+            raise UserError(
+                f"task '{self.name}': metric roc_auc is of two classes, and there are {len(self.class_names)}; "
+                "choose another"
+            )
         if "{}" not in self.template:
-            raise UserError(f"task '{self.name}': template '{self.template}' has no {{}} for the class name; add it")
+            raise UserError(
+                f"task '{self.name}': template '{self.template}' has no {{}} for the class name; add it"
+            )
 
 
 class TaskSet:
@@ -68,8 +74,10 @@ class TaskSet:
         names = [task.name for task in self.tasks]
         twice = sorted({name for name in names if names.count(name) > 1})
         if not names or twice:
-            raise UserError(f"task set: {'task names given twice: ' + ', '.join(twice) if twice else 'no tasks'}; "
-                            "give one or more tasks with names of their own")
+            raise UserError(
+                f"task set: {'task names given twice: ' + ', '.join(twice) if twice else 'no tasks'}; "
+                "give one or more tasks with names of their own"
+            )
         self.sizes = tuple(len(task.class_names) for task in self.tasks)
         self.offsets = tuple(sum(self.sizes[:index]) for index in range(len(self.sizes)))
 
@@ -125,7 +133,9 @@ class TaskSet:
 
     def classes_of(self, tasks: Sequence[int]) -> Tensor:
         """(C',) global indices of the classes of ``tasks``, ascending."""
-        return torch.cat([torch.arange(self.num_classes)[self.columns(task)] for task in sorted(tasks)])
+        return torch.cat(
+            [torch.arange(self.num_classes)[self.columns(task)] for task in sorted(tasks)]
+        )
 
     def mean_of_classes(self, values: Tensor) -> Tensor:
         """(T, ...) the mean over each task's classes of ``values`` (C, ...)."""
@@ -138,11 +148,15 @@ class TaskSet:
             UserError: there are several.
         """
         if len(self) > 1:
-            raise UserError(f"task description '{description}': there are {len(self)} tasks; put a task_desc.txt into "
-                            "each one's folder, or choose one with DATASET.SUBSAMPLE_TASKS")
+            raise UserError(
+                f"task description '{description}': there are {len(self)} tasks; put a task_desc.txt into "
+                "each one's folder, or choose one with DATASET.SUBSAMPLE_TASKS"
+            )
         return TaskSet([replace(self.tasks[0], description=description)])
 
-    def chosen(self, tasks: Sequence[int] | None = None, classes: Tensor | None = None) -> tuple[list[int], Tensor]:
+    def chosen(
+        self, tasks: Sequence[int] | None = None, classes: Tensor | None = None
+    ) -> tuple[list[int], Tensor]:
         """(tasks, classes), both ascending: all, or ``tasks`` and their classes, or ``classes`` and their tasks."""
         if classes is not None:
             return self.present(classes), classes
@@ -163,7 +177,9 @@ class TaskSet:
             kept.append(others[torch.randperm(len(others))[: math.ceil(rate * len(others))]])
         return torch.cat(kept).sort().values
 
-    def restrict(self, logits: Tensor, labels: Tensor, classes: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def restrict(
+        self, logits: Tensor, labels: Tensor, classes: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Logits (B, C') with the columns of other tasks than the image's own at -inf, and the labels' columns.
 
         Args:
@@ -222,7 +238,9 @@ def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     """
     if targets.dim() == 1:
         return F.cross_entropy(logits, targets)
-    surprise = -F.log_softmax(logits, dim=1).masked_fill(~targets, 0)  # 0 times infinity would be no number
+    surprise = -F.log_softmax(logits, dim=1).masked_fill(
+        ~targets, 0
+    )  # 0 times infinity would be no number
     return (surprise.sum(dim=1) / targets.sum(dim=1)).mean()
 
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import sys
-from pathlib import Path
 
 # Test workers share the cores; a pool of spinning threads each would take turns instead. Set before torch is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import pytest  # noqa: E402
+import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+from softcpt.utils.console import show_messages
+
+show_messages()  # as every command does
 
 
 @pytest.fixture(autouse=True)

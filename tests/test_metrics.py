@@ -38,15 +38,22 @@ def test_average_precision_is_the_challenges(seed):
     scores = generator.normal(size=count) + positive * generator.random()
     if seed % 2:
         scores = np.round(scores, 1)  # ties
-    assert average_precision_11(scores, positive) == pytest.approx(ap_11(scores, positive), abs=1e-12)
+    assert average_precision_11(scores, positive) == pytest.approx(
+        ap_11(scores, positive), abs=1e-12
+    )
     order = generator.permutation(count)
-    assert average_precision_11(scores[order], positive[order]) == average_precision_11(scores, positive)
+    assert average_precision_11(scores[order], positive[order]) == average_precision_11(
+        scores, positive
+    )
 
 
 def test_known_average_precisions():
     assert average_precision_11(np.array([3.0, 2.0, 1.0]), np.array([True, True, False])) == 1
     assert average_precision_11(np.array([1.0, 2.0]), np.array([True, False])) == 0.5
-    assert average_precision_11(np.array([1.0, 1.0, 1.0, 1.0]), np.array([True, False, False, False])) == 0.25
+    assert (
+        average_precision_11(np.array([1.0, 1.0, 1.0, 1.0]), np.array([True, False, False, False]))
+        == 0.25
+    )
 
 
 def mixed(count: int = 90):
@@ -56,7 +63,9 @@ def mixed(count: int = 90):
     labels = torch.full((count, 3), -1)
     for image in range(count):
         task = image % 3
-        own = torch.randperm(TASKS.sizes[task], generator=generator)[: 1 + image % 4 if task == 1 else 1]
+        own = torch.randperm(TASKS.sizes[task], generator=generator)[
+            : 1 + image % 4 if task == 1 else 1
+        ]
         labels[image, : len(own[:3])] = own[:3] + TASKS.offsets[task]
     return logits, labels
 
@@ -71,15 +80,23 @@ def tallied(logits, labels, size: int = 7):
 def test_images_count_in_their_own_task_whatever_the_batches():
     logits, labels = mixed()
     memes, scenes, fruit = results = tallied(logits, labels)
-    assert results == tallied(logits, labels, 90) and [result.total for result in results] == [30, 30, 30]
+    assert results == tallied(logits, labels, 90) and [result.total for result in results] == [
+        30,
+        30,
+        30,
+    ]
 
     mine = labels[:, 0] < 2
-    wanted = 100 * roc_auc_score(labels[mine, 0], torch.softmax(logits[mine, :2].double(), dim=1)[:, 1])
+    wanted = 100 * roc_auc_score(
+        labels[mine, 0], torch.softmax(logits[mine, :2].double(), dim=1)[:, 1]
+    )
     assert memes.metric == pytest.approx(wanted)
 
     mine = (labels[:, 0] >= 2) & (labels[:, 0] < 6)
     positive = np.array([[label in row for label in range(2, 6)] for row in labels[mine].tolist()])
-    wanted = np.mean([ap_11(logits[mine, 2 + c].tolist(), positive[:, c].tolist()) for c in range(4)])
+    wanted = np.mean(
+        [ap_11(logits[mine, 2 + c].tolist(), positive[:, c].tolist()) for c in range(4)]
+    )
     assert scenes.metric == pytest.approx(100 * wanted)
 
     mine = labels[:, 0] >= 6
@@ -93,9 +110,14 @@ def test_an_image_of_several_classes_is_right_if_the_best_is_one_of_them():
     tasks = TaskSet([Task("scenes", ["boat", "car", "dog"])])
     tally = Tally(tasks)
     # right as class 1; right as class 0; wrong, counted as its first class 2
-    tally.add(torch.tensor([[0.0, 2, 1], [2, 1, 0], [0, 1, 0]]), torch.tensor([[0, 1], [0, -1], [2, 0]]))
+    tally.add(
+        torch.tensor([[0.0, 2, 1], [2, 1, 0], [0, 1, 0]]), torch.tensor([[0, 1], [0, -1], [2, 0]])
+    )
     [result] = tally.results()
-    assert (result.correct, result.total) == (2, 3) and result.accuracy == result.metric == pytest.approx(200 / 3)
+    assert (result.correct, result.total) == (
+        2,
+        3,
+    ) and result.accuracy == result.metric == pytest.approx(200 / 3)
     assert result.mean_per_class == pytest.approx(100 * (1 + 1 + 0) / 3)
     assert result.macro_f1 == pytest.approx(100 * (1 + 2 / 3 + 0) / 3)
 
@@ -103,7 +125,10 @@ def test_an_image_of_several_classes_is_right_if_the_best_is_one_of_them():
 def test_padding_changes_no_figure_of_images_of_one_class():
     tasks = TaskSet([FRUIT, Task("signs", ["stop", "yield"])])
     generator = torch.Generator().manual_seed(0)
-    logits, labels = torch.randn(50, 5, generator=generator), torch.randint(5, (50,), generator=generator)
+    logits, labels = (
+        torch.randn(50, 5, generator=generator),
+        torch.randint(5, (50,), generator=generator),
+    )
     plain, padded = Tally(tasks), Tally(tasks)
     plain.add(logits, labels)
     padded.add(logits, torch.stack([labels, torch.full_like(labels, -1)], dim=1))
@@ -113,7 +138,9 @@ def test_padding_changes_no_figure_of_images_of_one_class():
 def test_a_ranking_of_images_of_one_class_only_is_refused():
     tally = Tally(TaskSet([MEMES]))
     tally.add(torch.randn(4, 2), torch.tensor([1, 1, 1, 1]))
-    with pytest.raises(UserError, match="task 'memes': metric roc_auc needs images of both classes, and all are of"):
+    with pytest.raises(
+        UserError, match="task 'memes': metric roc_auc needs images of both classes, and all are of"
+    ):
         tally.results()
     with pytest.raises(UserError, match="roc_auc is of two classes, and there are 3"):
         Task("fruit", ["apple", "kiwi", "plum"], metric="roc_auc")

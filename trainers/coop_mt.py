@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dassl.engine import TRAINER_REGISTRY
 
-from softcpt.trainer import PromptTrainer
+from softcpt.engine.trainer import PromptTrainer
 
 
 @TRAINER_REGISTRY.register()

@@ -1,14 +1,14 @@
-"""Linear probe: logistic regression on image features, one per task (arXiv 2103.00020); softcpt/prompters/probe.py."""
+"""Linear probe: logistic regression on image features, one per task (arXiv 2103.00020); softcpt/prompters/linear_probe.py."""
 
 from __future__ import annotations
 
 from dassl.engine import TRAINER_REGISTRY
 
-from softcpt.fitting import FittingTrainer
+from softcpt.engine.fit_trainer import FitTrainer
 
 
 @TRAINER_REGISTRY.register()
-class LinearProbe(FittingTrainer):
+class LinearProbe(FitTrainer):
     """logits = W x + b; the strength of regularisation is chosen on validation images."""
 
     method = "LinearProbe"

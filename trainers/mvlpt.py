@@ -1,4 +1,4 @@
-"""MVLPT: CoOp, VPT or UPT, as the lengths in TRAINER.MVLPT say (arXiv 2211.11720); softcpt/mvlpt.py."""
+"""MVLPT: CoOp, VPT or UPT, as the lengths in TRAINER.MVLPT say (arXiv 2211.11720); softcpt/engine/mvlpt.py."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Any
 
 from dassl.engine import TRAINER_REGISTRY
 
-from softcpt import mvlpt
-from softcpt.trainer import PromptTrainer
+from softcpt.engine import mvlpt
+from softcpt.engine.trainer import PromptTrainer
 
 
 @TRAINER_REGISTRY.register()
@@ -35,4 +35,6 @@ class MVLPT(PromptTrainer):
         mean = super()._test_on(split)
         if self.counting_task is None:
             return mean
-        return next(result.metric for result in self.evaluator.results if result.name == self.counting_task)
+        return next(
+            result.metric for result in self.evaluator.results if result.name == self.counting_task
+        )

@@ -1,14 +1,14 @@
-"""Nearest class means of image features (arXiv 1703.05175), nothing optimised; softcpt/prompters/prototypes.py."""
+"""Nearest class means of image features (arXiv 1703.05175), nothing optimised; softcpt/prompters/protonet.py."""
 
 from __future__ import annotations
 
 from dassl.engine import TRAINER_REGISTRY
 
-from softcpt.fitting import FittingTrainer
+from softcpt.engine.fit_trainer import FitTrainer
 
 
 @TRAINER_REGISTRY.register()
-class ProtoNet(FittingTrainer):
+class ProtoNet(FitTrainer):
     """w_c = mean of the image features of c."""
 
     method = "ProtoNet"

@@ -48,14 +48,17 @@ def _activated() -> _Engine:
         if str(_BUILTIN) not in sys.path:
             sys.path.append(str(_BUILTIN))
         return _Engine(
-            "built-in", f"no dassl is installed for {sys.executable}; the built-in engine at {_BUILTIN} answers"
+            "built-in",
+            f"no dassl is installed for {sys.executable}; the built-in engine at {_BUILTIN} answers",
         )
     from softcpt.dassl.mend import import_and_mend
 
     version, mended = import_and_mend(installed)
     if not mended:
         return _Engine(f"dassl {version}", f"found at {installed}; nothing needed mending")
-    return _Engine(f"dassl {version} (mended)", f"found at {installed}; mended in memory: {', '.join(mended)}")
+    return _Engine(
+        f"dassl {version} (mended)", f"found at {installed}; mended in memory: {', '.join(mended)}"
+    )
 
 
 def _installed() -> Path | None:

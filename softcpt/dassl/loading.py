@@ -18,7 +18,13 @@ from softcpt.errors import UserError
 def _admitted() -> list[Any]:
     """What Dassl pickled beside tensors: the inner scheduler with its optimiser, and numpy's numbers as results."""
     schedulers = [lr_scheduler.CosineAnnealingLR, lr_scheduler.StepLR, lr_scheduler.MultiStepLR]
-    optimisers = [torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW, torch.optim.RMSprop, torch.optim.RAdam]
+    optimisers = [
+        torch.optim.SGD,
+        torch.optim.Adam,
+        torch.optim.AdamW,
+        torch.optim.RMSprop,
+        torch.optim.RAdam,
+    ]
     scalar = np.float64(0).__reduce__()[0]
     numbers = [
         (scalar, "numpy.core.multiarray.scalar"),
@@ -28,7 +34,14 @@ def _admitted() -> list[Any]:
         type(np.dtype(np.float32)),
     ]
     radam = getattr(sys.modules.get("dassl.optim.radam"), "RAdam", torch.optim.RAdam)
-    return [*schedulers, *optimisers, (radam, "dassl.optim.radam.RAdam"), *numbers, collections.defaultdict, dict]
+    return [
+        *schedulers,
+        *optimisers,
+        (radam, "dassl.optim.radam.RAdam"),
+        *numbers,
+        collections.defaultdict,
+        dict,
+    ]
 
 
 def load_safely(path: str | os.PathLike, map_location: Any = None) -> Any:
@@ -38,4 +51,6 @@ def load_safely(path: str | os.PathLike, map_location: Any = None) -> Any:
             return torch.load(path, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError as error:
         reason = str(error).splitlines()[0]
-        raise UserError(f"{path}: not a checkpoint of plain data ({reason}); save it again as a state dict") from error
+        raise UserError(
+            f"{path}: not a checkpoint of plain data ({reason}); save it again as a state dict"
+        ) from error

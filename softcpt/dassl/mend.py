@@ -49,9 +49,7 @@ def _import_problem(folder: Path, error: ImportError) -> str:
     """What is missing, and the two ways out."""
     name = (getattr(error, "name", None) or "").split(".")[0]
     if not isinstance(error, ModuleNotFoundError) or not name or name == "dassl":
-        return (
-            f"dassl at {folder}: cannot be imported ({error}); install it anew, or remove it to use the built-in engine"
-        )
+        return f"dassl at {folder}: cannot be imported ({error}); install it anew, or remove it to use the built-in engine"
     package = _PIP_NAMES.get(name, name)
     return (
         f"dassl at {folder}: its requirement {name!r} is not installed; "
@@ -90,12 +88,18 @@ def mend_warmup_signature(torch: Any) -> bool:
     optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
     inner = torch.optim.lr_scheduler.StepLR(optimizer, 1)
     if broken is None or not _raises(
-        TypeError, lambda: lr_scheduler.ConstantWarmupScheduler(optimizer, inner, warmup_epoch=1, cons_lr=0.1)
+        TypeError,
+        lambda: lr_scheduler.ConstantWarmupScheduler(optimizer, inner, warmup_epoch=1, cons_lr=0.1),
     ):
         return False
 
     def __init__(
-        self: Any, optimizer: Any, successor: Any, warmup_epoch: int, last_epoch: int = -1, verbose: bool = False
+        self: Any,
+        optimizer: Any,
+        successor: Any,
+        warmup_epoch: int,
+        last_epoch: int = -1,
+        verbose: bool = False,
     ) -> None:
         self.successor = successor
         self.warmup_epoch = warmup_epoch
@@ -148,7 +152,10 @@ def mend_loading(torch: Any) -> bool:
 
 def _passes_keyword(function: types.FunctionType, keyword: str) -> bool:
     """Whether ``function`` calls something with ``keyword=``. Compiled code tells; the source may be missing."""
-    return any(isinstance(constant, tuple) and keyword in constant for constant in function.__code__.co_consts)
+    return any(
+        isinstance(constant, tuple) and keyword in constant
+        for constant in function.__code__.co_consts
+    )
 
 
 def mend_numpy_int(_: Any) -> bool:
@@ -164,7 +171,10 @@ def mend_numpy_int(_: Any) -> bool:
             return getattr(np, name)
 
     pixel = Image.new("RGB", (1, 1))
-    probes = {autoaugment: autoaugment.ImageNetPolicy, randaugment: lambda: randaugment.SolarizeAdd(pixel)}
+    probes = {
+        autoaugment: autoaugment.ImageNetPolicy,
+        randaugment: lambda: randaugment.SolarizeAdd(pixel),
+    }
     broken = [module for module, probe in probes.items() if _raises(AttributeError, probe)]
     for module in broken:
         module.np = NumpyWithInt("numpy")

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from softcpt.data.class_words import words
+from softcpt.data.dassl_dataset import DATASET_REGISTRY, TaskedDataset
 from softcpt.data.datum import Datum, ImageDatum
 from softcpt.data.draws import Drawn, few_shot
-from softcpt.data.layout import Layout
+from softcpt.data.elevater_tasks import registered_name
+from softcpt.data.folder_layout import Layout
 from softcpt.data.listing import class_folders, find_images
-from softcpt.data.names import words
-from softcpt.data.side import side_file
+from softcpt.data.side_files import side_file
 from softcpt.data.source import Source
-from softcpt.data.split import DRAW_SEED, Item, Split, divide_ratio, divide_trainval, read_split, write_drawn
+from softcpt.data.split import (
+    DRAW_SEED,
+    Item,
+    Split,
+    divide_ratio,
+    divide_trainval,
+    read_split,
+    write_drawn,
+)
 from softcpt.data.subsample import subsample
-from softcpt.data.targets import registered_name
-from softcpt.data.tasked import DATASET_REGISTRY, TaskedDataset
 from softcpt.errors import UserError
 from softcpt.tasks import Task, TaskSet
+
+_log = logging.getLogger(__name__)
 
 Row = tuple[str, int, str]  # path below the image folder, label, class name
 
@@ -35,7 +46,7 @@ class Pool(NamedTuple):
 class TaskDataset(Layout, TaskedDataset):
     """A classification task (or several) in a folder below ``DATASET.ROOT``. Subclasses state facts and register.
 
-    Facts that a data set states as class attributes, besides those of its :class:`softcpt.data.layout.Layout`:
+    Facts that a data set states as class attributes, besides those of its :class:`softcpt.data.folder_layout.Layout`:
 
     Attributes:
         rule: how a split is made without one: "ratio" (50/20/30 of every class), "trainval" (80/20 of the official
@@ -93,17 +104,29 @@ class TaskDataset(Layout, TaskedDataset):
             tasks, parts, source = self._load(given)
         except OSError as error:
             where = f"{error.filename} cannot be read ({error.strerror})"
-            raise UserError(f"data set {self.name()}: {where}; give yourself access, or copy it") from error
+            raise UserError(
+                f"data set {self.name()}: {where}; give yourself access, or copy it"
+            ) from error
         counts = ", ".join(f"{part} {len(items):,}" for part, items in parts.items())
         if not parts["train"] or not parts["test"]:
-            raise UserError(f"data set {self.name()}: {counts} images of {source} are there; {self.advice}")
+            raise UserError(
+                f"data set {self.name()}: {counts} images of {source} are there; {self.advice}"
+            )
         if cfg.VERBOSE:
-            print(f"{self.name()}: {tasks.num_classes} classes; {counts} images; split: {source}")
+            _log.info(
+                f"{self.name()}: {tasks.num_classes} classes; {counts} images; split: {source}"
+            )
             if self.test_only:
-                print(f"{self.name()}: its test images stand in for training images, it is meant for --eval-only")
+                _log.info(
+                    f"{self.name()}: its test images stand in for training images, it is meant for --eval-only"
+                )
             for part in ("train", "test"):
-                if bare := tasks.num_classes - len({label for item in parts[part] for label in item.labels}):
-                    print(f"{self.name()}: {bare} of {tasks.num_classes} classes have no {part} image")
+                if bare := tasks.num_classes - len(
+                    {label for item in parts[part] for label in item.labels}
+                ):
+                    _log.info(
+                        f"{self.name()}: {bare} of {tasks.num_classes} classes have no {part} image"
+                    )
         super().__init__(tasks, parts)
 
     @classmethod
@@ -126,7 +149,9 @@ class TaskDataset(Layout, TaskedDataset):
             drawn, draw = {"train": split.train, "val": split.val, "test": split.test}, ""
         tasks = self.make_tasks(split)
         datums = self.datums(drawn, tasks, split.source)
-        chosen = subsample(tasks, datums, self.option("SUBSAMPLE_CLASSES", "all"), self.chosen_tasks())
+        chosen = subsample(
+            tasks, datums, self.option("SUBSAMPLE_CLASSES", "all"), self.chosen_tasks()
+        )
         return *chosen, f"{split.source}, few-shot draw {draw}" if draw else split.source
 
     def chosen_tasks(self) -> str:
@@ -161,9 +186,16 @@ class TaskDataset(Layout, TaskedDataset):
 
     def no_split(self, folder: Path) -> str:
         """What is wrong without a split file, and what helps."""
-        links = [f"{source.file} from {source.address}" for source in self.sources if source.file in self.split_files]
+        links = [
+            f"{source.file} from {source.address}"
+            for source in self.sources
+            if source.file in self.split_files
+        ]
         get = f"get {links[0]}, or" if links else "none is published,"
-        how = {"ratio": "50/20/30 of every class", "trainval": "80/20 of the official training list"}[self.rule]
+        how = {
+            "ratio": "50/20/30 of every class",
+            "trainval": "80/20 of the official training list",
+        }[self.rule]
         return (
             f"data set {self.name()}: no split file {' or '.join(self.split_files) or self.drawn_file()} in {folder}; "
             f"{get} --draw-split makes one ({how}, seed {DRAW_SEED})"
@@ -174,7 +206,9 @@ class TaskDataset(Layout, TaskedDataset):
         split = self.make_split(folder)
         path = side_file(folder, self.drawn_file())
         write_drawn(path, split, self.rule)
-        print(f"{self.name()}: no published split at hand, {path} drawn ({self.rule}, seed {DRAW_SEED})")
+        _log.info(
+            f"{self.name()}: no published split at hand, {path} drawn ({self.rule}, seed {DRAW_SEED})"
+        )
         return path
 
     def make_split(self, folder: Path) -> Split:
@@ -183,7 +217,10 @@ class TaskDataset(Layout, TaskedDataset):
         names = {label: name for pool in pools for _, label, name in pool.rows}
         labels = {label: index for index, label in enumerate(sorted(names))}
         parts = self.divide(
-            [(pool.part, [Item(path, 0, labels[label]) for path, label, _ in pool.rows]) for pool in pools]
+            [
+                (pool.part, [Item(path, 0, labels[label]) for path, label, _ in pool.rows])
+                for pool in pools
+            ]
         )
         return Split(*parts, [[names[label] for label in sorted(names)]])
 
@@ -192,14 +229,18 @@ class TaskDataset(Layout, TaskedDataset):
             return list(self.pools(folder, self.image_folder(folder)))
         except UserError:
             raise
-        except Exception as error:  # half a list or half a MATLAB file makes its reader raise nearly anything
+        except (
+            Exception
+        ) as error:  # half a list or half a MATLAB file makes its reader raise nearly anything
             if isinstance(error, OSError) and error.filename is not None:
                 raise
             reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
             message = f"data set {self.name()}: the lists in {folder} cannot be used ({reason}); {self.advice}"
             raise UserError(message) from error
 
-    def divide(self, pools: Iterable[tuple[str, list[Item]]]) -> tuple[list[Item], list[Item], list[Item]]:
+    def divide(
+        self, pools: Iterable[tuple[str, list[Item]]]
+    ) -> tuple[list[Item], list[Item], list[Item]]:
         """Training, validation and test images of pools of images (:class:`Pool`), from one generator in order."""
         generator = random.Random(DRAW_SEED)
         parts: dict[str, list[Item]] = {"train": [], "val": [], "test": []}
@@ -251,7 +292,9 @@ class TaskDataset(Layout, TaskedDataset):
     def by_class(self, images: Path) -> dict[str, list[str]]:
         """Name of the class folder -> its images, without the ignored ones."""
         classes: dict[str, list[str]] = {}
-        for folder, paths in (class_folders(images, self.leaves) if images.is_dir() else {}).items():
+        for folder, paths in (
+            class_folders(images, self.leaves) if images.is_dir() else {}
+        ).items():
             name = folder.rpartition("/")[2]
             if name not in self.ignored:
                 classes.setdefault(name, []).extend(paths)
@@ -267,7 +310,11 @@ class TaskDataset(Layout, TaskedDataset):
         Raises:
             UserError: the file is missing.
         """
-        return [line.strip() for line in self.needed(path).read_text(encoding="utf-8").splitlines() if line.strip()]
+        return [
+            line.strip()
+            for line in self.needed(path).read_text(encoding="utf-8").splitlines()
+            if line.strip()
+        ]
 
     def needed(self, path: Path) -> Path:
         """``path``, if there is such a file."""
@@ -277,10 +324,24 @@ class TaskDataset(Layout, TaskedDataset):
 
     def make_tasks(self, split: Split) -> TaskSet:
         """The tasks with all their classes."""
-        name = self.option("TASK_NAME", "") or self._text_file("task_name.txt") or "".join(split.task_names[:1])
+        name = (
+            self.option("TASK_NAME", "")
+            or self._text_file("task_name.txt")
+            or "".join(split.task_names[:1])
+        )
         template = self.option("TEMPLATE", "") or self.template
         about = self._text_file("task_desc.txt")
-        return TaskSet([Task(name or self.default_task_name, split.class_names[0], self.task_metric, template, about)])
+        return TaskSet(
+            [
+                Task(
+                    name or self.default_task_name,
+                    split.class_names[0],
+                    self.task_metric,
+                    template,
+                    about,
+                )
+            ]
+        )
 
     @property
     def task_metric(self) -> str:
@@ -294,7 +355,9 @@ class TaskDataset(Layout, TaskedDataset):
             name, _, metric = entry.partition("=")
             name = registered_name(name)
             if name not in DATASET_REGISTRY.registered_names():
-                raise UserError(f"DATASET.METRICS: '{entry}' names no data set; give \"['{self.name()}=accuracy']\"")
+                raise UserError(
+                    f"DATASET.METRICS: '{entry}' names no data set; give \"['{self.name()}=accuracy']\""
+                )
             chosen = metric if name == self.name() else chosen
         return chosen
 
@@ -319,9 +382,18 @@ class TaskDataset(Layout, TaskedDataset):
         elif self.rule != "official":  # else it is the same split to both
             kept = kept[:1]
         drawn, source = few_shot(
-            split, self.cfg.DATASET.NUM_SHOTS, self.cfg.SEED, self.folder, kept, not self.val_is_test
+            split,
+            self.cfg.DATASET.NUM_SHOTS,
+            self.cfg.SEED,
+            self.folder,
+            kept,
+            not self.val_is_test,
         )
-        return {**drawn, "val": split.test if self.val_is_test else drawn["val"], "test": split.test}, source
+        return {
+            **drawn,
+            "val": split.test if self.val_is_test else drawn["val"],
+            "test": split.test,
+        }, source
 
     def datums(self, parts: Drawn, tasks: TaskSet, source: str) -> dict[str, list[ImageDatum]]:
         """Dassl's records of the images.
@@ -346,17 +418,18 @@ class TaskDataset(Layout, TaskedDataset):
         }
 
     def places(self, paths: Sequence[str]) -> list[str | None]:
-        """Where each of ``paths`` is on disk, or will be once it is needed (:mod:`softcpt.data.packed`); None: nowhere.
-        """
+        """Where each of ``paths`` is on disk, or will be once it is needed (:mod:`softcpt.data.packed_images`); None: nowhere."""
         return find_images(self.image_folder(self.folder), paths)
 
     def unpack(self, places: Sequence[str]) -> None:
-        """Bring images to their ``places`` that are there in another form only; see :mod:`softcpt.data.packed`."""
+        """Bring images to their ``places`` that are there in another form only; see :mod:`softcpt.data.packed_images`."""
 
     def find_images(self, wanted: Iterable[str], source: str) -> dict[str, str]:
         """Path on disk of each of the ``wanted`` paths that is there."""
         wanted, root = sorted(wanted), self.image_folder(self.folder)
-        found = {path: place for path, place in zip(wanted, self.places(wanted)) if place is not None}
+        found = {
+            path: place for path, place in zip(wanted, self.places(wanted)) if place is not None
+        }
         self.unpack(list(found.values()))
         if len(found) < len(wanted):
             first = next(path for path in wanted if path not in found)
@@ -368,5 +441,5 @@ class TaskDataset(Layout, TaskedDataset):
                 raise UserError(
                     f"data set {self.name()}: {message}; {self.advice}, DATASET.ON_MISSING skip leaves them out"
                 )
-            print(f"{self.name()}: {message}; left out")
+            _log.info(f"{self.name()}: {message}; left out")
         return found

@@ -9,13 +9,13 @@ from typing import NamedTuple
 
 from softcpt import plugins
 from softcpt.data.base import TaskDataset
+from softcpt.data.elevater_tasks import registered_name
 from softcpt.data.multitask import MultiTaskDataset
-from softcpt.data.own import OwnDataset
-from softcpt.data.targets import registered_name
+from softcpt.data.own_images import OwnDataset
 from softcpt.errors import UserError
 
 
-class Entry(NamedTuple):
+class CatalogEntry(NamedTuple):
     """A data set that is asked for.
 
     Attributes:
@@ -39,15 +39,20 @@ def catalogue() -> dict[str, type]:
     plugins.load("datasets")
     from dassl.data.datasets import DATASET_REGISTRY
 
-    return {name: DATASET_REGISTRY.get(name) for name in sorted(DATASET_REGISTRY.registered_names(), key=str.lower)}
+    return {
+        name: DATASET_REGISTRY.get(name)
+        for name in sorted(DATASET_REGISTRY.registered_names(), key=str.lower)
+    }
 
 
 def is_published(kind: type) -> bool:
     """Whether ``kind`` is a data set, not a way to read or to merge some."""
-    return not issubclass(kind, OwnDataset) and not (issubclass(kind, MultiTaskDataset) and not kind.members)
+    return not issubclass(kind, OwnDataset) and not (
+        issubclass(kind, MultiTaskDataset) and not kind.members
+    )
 
 
-def entries(names: Sequence[str], root: str) -> list[Entry]:
+def entries(names: Sequence[str], root: str) -> list[CatalogEntry]:
     """The data sets called ``names`` (capitals make no difference; ELEVATER's own names will do), merged ones as their
     members; none: all there are.
 
@@ -58,15 +63,25 @@ def entries(names: Sequence[str], root: str) -> list[Entry]:
     if names:
         found = [entry for name in names for entry in expand(name, root, known)]
     else:
-        kinds = {name: kind for name, kind in known.items() if is_published(kind) and getattr(kind, "own_folder", True)}
-        found = [Entry(name, kind, root) for name, kind in kinds.items() if not issubclass(kind, MultiTaskDataset)]
+        kinds = {
+            name: kind
+            for name, kind in known.items()
+            if is_published(kind) and getattr(kind, "own_folder", True)
+        }
+        found = [
+            CatalogEntry(name, kind, root)
+            for name, kind in kinds.items()
+            if not issubclass(kind, MultiTaskDataset)
+        ]
     outside = [entry.name for entry in found if not entry.embedded]
     if outside and not root:
-        raise UserError(f"--root: not given, and {outside[0]} lies there; give the folder that holds the data sets")
+        raise UserError(
+            f"--root: not given, and {outside[0]} lies there; give the folder that holds the data sets"
+        )
     return list(dict.fromkeys(found))
 
 
-def expand(name: str, root: str, known: dict[str, type]) -> list[Entry]:
+def expand(name: str, root: str, known: dict[str, type]) -> list[CatalogEntry]:
     """The data set called ``name``, or the members of the one that merges some.
 
     Raises:
@@ -77,15 +92,21 @@ def expand(name: str, root: str, known: dict[str, type]) -> list[Entry]:
     by_lower = {registered.lower(): registered for registered in known}
     if word.lower() not in by_lower:
         near = difflib.get_close_matches(word.lower(), by_lower, 1)
-        hint = f"did you mean '{by_lower[near[0]]}'?" if near else "`python -m softcpt data list` names all"
+        hint = (
+            f"did you mean '{by_lower[near[0]]}'?"
+            if near
+            else "`python -m softcpt data list` names all"
+        )
         raise UserError(f"data set '{word}': there is none of this name; {hint}")
     registered = by_lower[word.lower()]
     kind = known[registered]
     if not issubclass(kind, MultiTaskDataset):
         where = str(Path(root, place)) if place else root
-        return [Entry(f"{registered}:{place}" if place else registered, kind, where)]
+        return [CatalogEntry(f"{registered}:{place}" if place else registered, kind, where)]
     if not kind.members:
-        raise UserError(f"data set {registered}: has no members of its own; name the data sets that it is to merge")
+        raise UserError(
+            f"data set {registered}: has no members of its own; name the data sets that it is to merge"
+        )
     return [entry for member in kind.members for entry in expand(member, root, known)]
 
 

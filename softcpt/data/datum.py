@@ -19,7 +19,9 @@ class ImageDatum(Datum):
         labels: all classes of the image, ``label`` the first of them.
     """
 
-    def __init__(self, impath: str, label: int, domain: int, classname: str, others: Sequence[int] = ()) -> None:
+    def __init__(
+        self, impath: str, label: int, domain: int, classname: str, others: Sequence[int] = ()
+    ) -> None:
         # Not super().__init__(): it is what asks the disk. The names are Dassl's.
         self._impath, self._label, self._domain, self._classname = impath, label, domain, classname
         self.labels = (label, *others)

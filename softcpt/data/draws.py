@@ -7,20 +7,25 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from softcpt.data.foreign import Paths, read_index, read_lines, read_pickle
-from softcpt.data.side import side_file
+from softcpt.data.few_shot import few_shot_indices
+from softcpt.data.published_files import Paths, read_index, read_lines, read_pickle
+from softcpt.data.side_files import side_file
 from softcpt.data.split import Item, Split
 from softcpt.errors import UserError
-from softcpt.fewshot import few_shot_indices
-from softcpt.files import write_json
+from softcpt.utils.files import write_json
 
 Drawn = dict[str, list[Item]]
-Draw = Callable[[Split, int, int], dict[str, list[int]]]  # of a split, shots and a seed: places in its lists, by part
+Draw = Callable[
+    [Split, int, int], dict[str, list[int]]
+]  # of a split, shots and a seed: places in its lists, by part
 
 
 def as_coop_draws(split: Split, shots: int, seed: int) -> dict[str, list[int]]:
     """``shots`` training and min(shots, 4) validation images of each class."""
-    rows = {part: [(item.path, (item.task, item.label)) for item in getattr(split, part)] for part in ("train", "val")}
+    rows = {
+        part: [(item.path, (item.task, item.label)) for item in getattr(split, part)]
+        for part in ("train", "val")
+    }
     return few_shot_indices(rows, shots, seed)
 
 
@@ -37,7 +42,7 @@ def few_shot(
 
     A draw of this seed that one of ``kept`` in ``folder`` holds is used: CoOp's pickle, 2SFS's pair of ``.jsonl``, the
     index file of cross-modal adaptation, or ours; ours only while the split is the one it was drawn from. Otherwise it
-    is drawn and written into the first (:func:`softcpt.data.side.side_file`), with relative paths and the split's
+    is drawn and written into the first (:func:`softcpt.data.side_files.side_file`), with relative paths and the split's
     digest.
 
     Args:
@@ -80,9 +85,15 @@ def _own(split: Split, shots: int, seed: int, path: Path, draw: Draw) -> tuple[P
         if content["split_sha256"] == digest and {"train", "val"} <= content.keys():
             return {part: content[part] for part in ("train", "val")}, path
     drawn = draw(split, shots, seed)
-    paths = {part: [getattr(split, part)[place].path for place in places] for part, places in drawn.items()}
+    paths = {
+        part: [getattr(split, part)[place].path for place in places]
+        for part, places in drawn.items()
+    }
     try:
-        write_json(path, {"split": split.source, "split_sha256": digest, "shots": shots, "seed": seed, **paths})
+        write_json(
+            path,
+            {"split": split.source, "split_sha256": digest, "shots": shots, "seed": seed, **paths},
+        )
     except OSError as error:
         raise UserError(
             f"few-shot file {path}: cannot be written ({error.strerror}); make room, or set SOFTCPT_CACHE to "
@@ -99,7 +110,9 @@ def _read_json(path: Path) -> dict[str, Any]:
         reason = "a mapping is needed"
     except ValueError as error:
         reason = str(error)
-    raise UserError(f"few-shot file {path}: not a list of images ({reason}); delete it, and it is drawn again")
+    raise UserError(
+        f"few-shot file {path}: not a list of images ({reason}); delete it, and it is drawn again"
+    )
 
 
 def _match(paths: Sequence[str], items: Sequence[Item], source: Path) -> list[Item]:
@@ -109,7 +122,12 @@ def _match(paths: Sequence[str], items: Sequence[Item], source: Path) -> list[It
     for path in paths:
         parts = path.replace("\\", "/").split("/")
         item = next(
-            (known[end] for end in ("/".join(parts[start:]) for start in range(len(parts))) if end in known), None
+            (
+                known[end]
+                for end in ("/".join(parts[start:]) for start in range(len(parts)))
+                if end in known
+            ),
+            None,
         )
         if item is None:
             raise UserError(

@@ -15,17 +15,17 @@ from pathlib import Path
 from softcpt.data.base import Pool, Row, TaskDataset
 from softcpt.data.draws import Drawn, few_shot
 from softcpt.data.elevater_draw import draw
+from softcpt.data.elevater_tasks import class_names, elevater_task, template
 from softcpt.data.listing import class_folders, scan
 from softcpt.data.parts import part_folders
 from softcpt.data.split import DRAW_SEED, Item, Split
-from softcpt.data.targets import class_names, target, template
 from softcpt.errors import UserError
 
 DEPTH = 3  # folders that an archive or a person may have put around a data set
 
 
 class ElevaterDataset(TaskDataset):
-    """A task of ELEVATER; a subclass states its ``key`` in :mod:`softcpt.data.targets` and where images lie.
+    """A task of ELEVATER; a subclass states its ``key`` in :mod:`softcpt.data.elevater_tasks` and where images lie.
 
     Few-shot images are drawn as ELEVATER's toolkit draws them (:mod:`softcpt.data.elevater_draw`), those for validation
     out of the training images; the publishers' validation images are not used, there and here.
@@ -55,14 +55,21 @@ class ElevaterDataset(TaskDataset):
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         cls.own_folder = "dataset_dir" in cls.__dict__
-        found = target(cls.key)
+        found = elevater_task(cls.key)
         if found:
             cls.aliases = (*cls.aliases, cls.key)
-            cls.task_name, cls.metric, cls.num_classes, cls.sizes = found.task, found.metric, found.classes, found.sizes
+            cls.task_name, cls.metric, cls.num_classes, cls.sizes = (
+                found.task,
+                found.metric,
+                found.classes,
+                found.sizes,
+            )
             cls.template, cls.classes = template(cls.key), class_names(cls.key)
             cls._labels = _numbered(cls.classes)
         cls.split_files = (f"split_elevater_{cls.key}.json",) if cls.rule == "drawn" else ()
-        cls.sources = tuple(source for source in cls.sources if not source.file.startswith("split_"))  # CoOp's
+        cls.sources = tuple(
+            source for source in cls.sources if not source.file.startswith("split_")
+        )  # CoOp's
 
     @classmethod
     def image_folder(cls, folder: Path) -> Path:
@@ -81,7 +88,9 @@ class ElevaterDataset(TaskDataset):
         """
         label = self._labels.get(_plain(name))
         if label is None:
-            raise UserError(f"data set {self.name()}: it has no class '{name}'; move that out, or correct its name")
+            raise UserError(
+                f"data set {self.name()}: it has no class '{name}'; move that out, or correct its name"
+            )
         return label
 
     # -- the split ----------------------------------------------------------------------------------------------------
@@ -101,7 +110,9 @@ class ElevaterDataset(TaskDataset):
         parts = self.divide((pool.part, _items(pool.rows)) for pool in pools)
         return Split(*parts, [list(self.classes.values())])
 
-    def divide(self, pools: Iterable[tuple[str, list[Item]]]) -> tuple[list[Item], list[Item], list[Item]]:
+    def divide(
+        self, pools: Iterable[tuple[str, list[Item]]]
+    ) -> tuple[list[Item], list[Item], list[Item]]:
         """The parts as they come; of a pool "all", ``per_class`` images of each class."""
         generator = random.Random(DRAW_SEED)
         parts: dict[str, list[Item]] = {"train": [], "val": [], "test": []}
@@ -116,8 +127,10 @@ class ElevaterDataset(TaskDataset):
                 generator.shuffle(group)
                 least = sum(1 if count is None else count for count in self.per_class)
                 if len(group) < least:
-                    raise UserError(f"data set {self.name()}: {len(group)} images like {group[0].path}, and {least} of each "
-                                    f"class are needed; {self.advice}")
+                    raise UserError(
+                        f"data set {self.name()}: {len(group)} images like {group[0].path}, and {least} of each "
+                        f"class are needed; {self.advice}"
+                    )
                 for kept, count in zip(parts.values(), self.per_class):
                     kept += group[:count]
                     group = [] if count is None else group[count:]
@@ -143,7 +156,9 @@ class ElevaterDataset(TaskDataset):
             parts = part_folders(place)
             if {"train", "test"} <= set(parts.values()):
                 return place, parts
-        raise UserError(f"data set {self.name()}: no train and test folders in {folder}; {self.advice}")
+        raise UserError(
+            f"data set {self.name()}: no train and test folders in {folder}; {self.advice}"
+        )
 
     def by_folder(self, place: Path, images: Path) -> Iterator[Row]:
         """A row for each image in the class folders of ``place``, paths relative to ``images``."""
@@ -160,9 +175,14 @@ class ElevaterDataset(TaskDataset):
         whole = replace(split, val=split.train)
         if shots < 1:
             places = _draw(whole, shots, seed)
-            drawn, source = {part: [split.train[i] for i in chosen] for part, chosen in places.items()}, ""
+            drawn, source = (
+                {part: [split.train[i] for i in chosen] for part, chosen in places.items()},
+                "",
+            )
         else:
-            drawn, source = few_shot(whole, shots, seed, self.folder, (self.draws_folder,), draw=_draw)
+            drawn, source = few_shot(
+                whole, shots, seed, self.folder, (self.draws_folder,), draw=_draw
+            )
         return {**drawn, "test": split.test}, source
 
 
@@ -177,7 +197,9 @@ def below(folder: Path, depth: int = DEPTH) -> Iterator[Path]:
 
 def holding(folder: Path, *names: str) -> Path | None:
     """The nearest folder in ``folder``, or itself, in which all ``names`` are; None: there is none."""
-    return next((place for place in below(folder) if all((place / name).exists() for name in names)), None)
+    return next(
+        (place for place in below(folder) if all((place / name).exists() for name in names)), None
+    )
 
 
 def _draw(split: Split, shots: int, seed: int) -> dict[str, list[int]]:

@@ -11,12 +11,12 @@ from pathlib import Path
 from filelock import FileLock
 
 from softcpt.data.base import TaskDataset
-from softcpt.data.catalog import Entry
+from softcpt.data.catalog import CatalogEntry
 from softcpt.data.source import Source
 from softcpt.data.split import read_split
 from softcpt.data.unpack import BadArchive, merge_folders, unpack
-from softcpt.download import digest_name, download, file_digest, make_folder
 from softcpt.errors import UserError
+from softcpt.utils.download import digest_name, download, file_digest, make_folder
 
 
 class ByHand(UserError):
@@ -27,7 +27,9 @@ class ByHand(UserError):
         self.steps = steps
 
 
-def get(entry: Entry, keep: bool = False, again: bool = False, refill: bool = False) -> list[UserError]:
+def get(
+    entry: CatalogEntry, keep: bool = False, again: bool = False, refill: bool = False
+) -> list[UserError]:
     """Fetch and unpack the files of a data set that are not there yet; returns what kept single ones from arriving.
 
     A file that is in place stays, but for a split file that is damaged, and so does an archive that was put there by
@@ -52,7 +54,11 @@ def get(entry: Entry, keep: bool = False, again: bool = False, refill: bool = Fa
         for source in kind.sources:
             gives = source.gives or source.file
             renew = again or _is_damaged_split(kind, folder / source.file)
-            wanted = renew or refill and source.unpack_to is not None or not _in_place(kind, folder, source)
+            wanted = (
+                renew
+                or (refill and source.unpack_to is not None)
+                or not _in_place(kind, folder, source)
+            )
             if gives in fetched or not wanted:
                 failures.pop(gives, None)
                 continue
@@ -66,7 +72,7 @@ def get(entry: Entry, keep: bool = False, again: bool = False, refill: bool = Fa
     return list(failures.values())
 
 
-def folder_of(entry: Entry) -> Path:
+def folder_of(entry: CatalogEntry) -> Path:
     """The data set's folder, whether it is there or not."""
     try:
         return entry.kind.find_folder(entry.root)
@@ -114,7 +120,9 @@ def _obtain(source: Source, folder: Path, keep: bool) -> None:
             archive.unlink(missing_ok=True)
         marker.unlink()
     if source.gives and not (folder / source.gives).exists():
-        raise UserError(f"{archive}: another archive than expected, it holds no {source.gives}; get {source.address}")
+        raise UserError(
+            f"{archive}: another archive than expected, it holds no {source.gives}; get {source.address}"
+        )
 
 
 def _unpack(source: Source, archive: Path, folder: Path) -> None:
@@ -164,8 +172,10 @@ def _rename(old: Path, new: Path) -> None:
 def _check(source: Source, archive: Path) -> None:
     checksum = source.sha256 or source.md5
     if checksum and file_digest(archive, checksum) != checksum:
-        raise UserError(f"{archive}: not the published file (its {digest_name(checksum)} is not {checksum[:12]}...); "
-                        f"delete it and run this command again, or get it from {source.address}")
+        raise UserError(
+            f"{archive}: not the published file (its {digest_name(checksum)} is not {checksum[:12]}...); "
+            f"delete it and run this command again, or get it from {source.address}"
+        )
 
 
 def _from_web(source: Source, archive: Path) -> None:
@@ -192,8 +202,11 @@ def _from_drive(source: Source, archive: Path) -> None:
     checksum = source.sha256 or source.md5
     if checksum and file_digest(partial, checksum) != checksum:
         partial.unlink()
-        raise ByHand(f"{archive.name}: the bytes from {source.address} have the wrong {digest_name(checksum)} and were "
-                     "thrown away; fetch it by hand", _steps(source, archive))
+        raise ByHand(
+            f"{archive.name}: the bytes from {source.address} have the wrong {digest_name(checksum)} and were "
+            "thrown away; fetch it by hand",
+            _steps(source, archive),
+        )
     os.replace(partial, archive)
 
 
@@ -202,8 +215,10 @@ def _from_kaggle(source: Source, archive: Path) -> None:
     client = _kaggle_client()
     if client is None:
         steps = _steps(source, archive)
-        steps.append("or `pip install kagglehub` and give Kaggle's token (KAGGLE_API_TOKEN, or KAGGLE_USERNAME and "
-                     "KAGGLE_KEY, or ~/.kaggle/kaggle.json): then this command does it all")
+        steps.append(
+            "or `pip install kagglehub` and give Kaggle's token (KAGGLE_API_TOKEN, or KAGGLE_USERNAME and "
+            "KAGGLE_KEY, or ~/.kaggle/kaggle.json): then this command does it all"
+        )
         raise ByHand(f"{source.file}: Kaggle asks for an account; fetch it by hand", steps)
     cache = archive.parent / ".kaggle"  # on the same disk, so that files are moved, not copied
     try:
@@ -215,7 +230,9 @@ def _from_kaggle(source: Source, archive: Path) -> None:
         raise ByHand(message, _steps(source, archive)) from error
     link = next((path for path in fetched.rglob("*") if path.is_symlink()), None)
     if link is not None:
-        raise UserError(f"{link}: a link in a data set of strangers; delete {cache} and fetch {source.file} by hand")
+        raise UserError(
+            f"{link}: a link in a data set of strangers; delete {cache} and fetch {source.file} by hand"
+        )
     if source.unpack_to is not None:
         _marker(archive).write_text("downloaded")
     merge_folders(fetched, archive.parent / (source.unpack_to or "."))
@@ -248,7 +265,9 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
 
 
 def _by_hand(source: Source, archive: Path) -> None:
-    raise ByHand(f"{source.file}: no program may fetch it; fetch it by hand", _steps(source, archive))
+    raise ByHand(
+        f"{source.file}: no program may fetch it; fetch it by hand", _steps(source, archive)
+    )
 
 
 _FETCHERS = {"http": _from_web, "gdrive": _from_drive, "kaggle": _from_kaggle, "manual": _by_hand}

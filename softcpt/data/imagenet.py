@@ -30,7 +30,9 @@ class ImageNetVariant(TaskDataset):
         """The parts, with labels in the order of the folders' names."""
         names = read_classnames(folder)
         for part, inner in self.parts:
-            yield Pool(part, self._rows(self.by_class(images / inner), names, f"{inner}/" if inner else ""))
+            yield Pool(
+                part, self._rows(self.by_class(images / inner), names, f"{inner}/" if inner else "")
+            )
 
     def _rows(self, classes: dict[str, list[str]], names: dict[str, str], prefix: str) -> list[Row]:
         unknown = sorted(set(classes) - set(names))
@@ -40,7 +42,11 @@ class ImageNetVariant(TaskDataset):
                 "get the whole file"
             )
         order = {folder: label for label, folder in enumerate(sorted(names))}
-        return [(prefix + path, order[folder], names[folder]) for folder in sorted(classes) for path in classes[folder]]
+        return [
+            (prefix + path, order[folder], names[folder])
+            for folder in sorted(classes)
+            for path in classes[folder]
+        ]
 
 
 def read_classnames(folder: Path) -> dict[str, str]:
@@ -53,4 +59,6 @@ def read_classnames(folder: Path) -> dict[str, str]:
         if path.is_file():
             lines = path.read_text(encoding="utf-8").splitlines()
             return dict(line.strip().split(" ", 1) for line in lines if " " in line.strip())
-    raise UserError(f"{folder}: no classnames.txt, and none in imagenet/ beside it; get it from {CLASS_NAMES.address}")
+    raise UserError(
+        f"{folder}: no classnames.txt, and none in imagenet/ beside it; get it from {CLASS_NAMES.address}"
+    )

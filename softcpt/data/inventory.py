@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from softcpt import config
 from softcpt.data.base import TaskDataset
-from softcpt.data.catalog import Entry, expected_images
+from softcpt.data.catalog import CatalogEntry, expected_images
 from softcpt.data.listing import scan
-from softcpt.data.own import OwnDataset
+from softcpt.data.own_images import OwnDataset
 from softcpt.data.split import Item, Split
+from softcpt.engine import config
 from softcpt.errors import UserError
 from softcpt.tasks import Task, TaskSet
 
@@ -44,7 +44,7 @@ class Inventory:
         tasks: its tasks; None: not known without a split.
         wanted: images of the split by task.
         in_part: whether images are missing, or lists that come with them.
-        unpack: brings images to their files that a publisher packs into one (:mod:`softcpt.data.packed`).
+        unpack: brings images to their files that a publisher packs into one (:mod:`softcpt.data.packed_images`).
     """
 
     name: str
@@ -60,13 +60,13 @@ class Inventory:
 
     @property
     def state(self) -> str:
-        """"found", "incomplete" or "missing"."""
+        """ "found", "incomplete" or "missing"."""
         if not self.images:
             return "missing"
         return "incomplete" if self.problem else "found"
 
 
-def take(entry: Entry) -> Inventory:
+def take(entry: CatalogEntry) -> Inventory:
     """Look at the disk for the data set of ``entry``.
 
     Raises:
@@ -79,11 +79,15 @@ def take(entry: Entry) -> Inventory:
         raise UserError(f"data set {entry.name}: {where}; mend that") from error
 
 
-def settings(entry: Entry) -> Any:
+def settings(entry: CatalogEntry) -> Any:
     """A configuration that asks for all images of ``entry`` and for nothing to be written or printed."""
     cfg = config.default_config()
     cfg.VERBOSE = False
-    cfg.DATASET.NAME, cfg.DATASET.ROOT, cfg.DATASET.NUM_SHOTS = entry.name.partition(":")[0], entry.root, -1
+    cfg.DATASET.NAME, cfg.DATASET.ROOT, cfg.DATASET.NUM_SHOTS = (
+        entry.name.partition(":")[0],
+        entry.root,
+        -1,
+    )
     cfg.freeze()
     return cfg
 
@@ -97,7 +101,7 @@ def image_files(folder: Path) -> list[str]:
     return found
 
 
-def _of_folder(entry: Entry) -> Inventory:
+def _of_folder(entry: CatalogEntry) -> Inventory:
     kind: type[TaskDataset] = entry.kind
     expected = expected_images(kind)
     try:
@@ -114,12 +118,20 @@ def _of_folder(entry: Entry) -> Inventory:
     if split is None:
         images = [Image(path, 0, 0) for path in image_files(root)]
         besides = _besides(len(images), expected)
-        in_part = bool(besides) or kind.rule == "official" or source == "none"  # no split could be made
-        return Inventory(entry.name, folder, images, expected, source, problem + besides, in_part=in_part)
+        in_part = (
+            bool(besides) or kind.rule == "official" or source == "none"
+        )  # no split could be made
+        return Inventory(
+            entry.name, folder, images, expected, source, problem + besides, in_part=in_part
+        )
     places = dataset.places([item.path for item in items])
-    images = [Image(place, item.task, item.label) for item, place in zip(items, places) if place is not None]
+    images = [
+        Image(place, item.task, item.label)
+        for item, place in zip(items, places)
+        if place is not None
+    ]
     listed = source == split.source  # rather than what happens to lie there
-    if listed and not (kind.rule == "official" and expected) or issubclass(kind, OwnDataset):
+    if (listed and not (kind.rule == "official" and expected)) or issubclass(kind, OwnDataset):
         expected = len(items)
     in_part = len(images) < (expected or 0) * (1 if listed else 1 - TOLERANCE)
     if problem:
@@ -127,7 +139,18 @@ def _of_folder(entry: Entry) -> Inventory:
     elif in_part:
         problem = _missing(dataset, items, places, expected)
     wanted = Counter(item.task for item in items)
-    return Inventory(entry.name, folder, images, expected, source, problem, tasks, wanted, in_part, dataset.unpack)
+    return Inventory(
+        entry.name,
+        folder,
+        images,
+        expected,
+        source,
+        problem,
+        tasks,
+        wanted,
+        in_part,
+        dataset.unpack,
+    )
 
 
 def _chosen(dataset: TaskDataset, split: Split) -> tuple[TaskSet, list[Item]]:
@@ -143,22 +166,32 @@ def _chosen(dataset: TaskDataset, split: Split) -> tuple[TaskSet, list[Item]]:
 
 def _besides(found: int, expected: int | None) -> str:
     """An addition to what is wrong: that images are missing, too."""
-    return f"; besides, {found:,} of {expected:,} images are there" if found < (expected or 0) * (1 - TOLERANCE) else ""
+    return (
+        f"; besides, {found:,} of {expected:,} images are there"
+        if found < (expected or 0) * (1 - TOLERANCE)
+        else ""
+    )
 
 
-def _missing(dataset: TaskDataset, items: list[Item], places: list[str | None], expected: int) -> str:
+def _missing(
+    dataset: TaskDataset, items: list[Item], places: list[str | None], expected: int
+) -> str:
     first = next((item.path for item, place in zip(items, places) if place is None), "")
     lacking = expected - sum(place is not None for place in places)
     which = f", the first is {first}" if first else ""
-    return (f"data set {dataset.name()}: {lacking:,} of {expected:,} images are not in "
-            f"{dataset.image_folder(dataset.folder)}{which}; {dataset.advice}")
+    return (
+        f"data set {dataset.name()}: {lacking:,} of {expected:,} images are not in "
+        f"{dataset.image_folder(dataset.folder)}{which}; {dataset.advice}"
+    )
 
 
 def _read_split(dataset: TaskDataset) -> tuple[Split | None, str, str]:
     """The split, where it is from, and what is wrong with it; without a split file, the images as they lie there."""
     try:
         if isinstance(dataset, OwnDataset):
-            rows = [("train", *row[1:]) for row in dataset.labelled(dataset.folder)]  # "train": not to be divided
+            rows = [
+                ("train", *row[1:]) for row in dataset.labelled(dataset.folder)
+            ]  # "train": not to be divided
             return dataset.as_split(rows), "as on disk", ""
         split = dataset.read_or_draw(dataset.folder)
         return split, split.source, ""
@@ -184,21 +217,34 @@ def _one_line(dataset: TaskDataset, error: Exception) -> str:
     return f"data set {dataset.name()}: {reason}; {dataset.advice}"
 
 
-def _of_records(entry: Entry) -> Inventory:
+def _of_records(entry: CatalogEntry) -> Inventory:
     """Of a data set that any Dassl class reads."""
     kind: Any = entry.kind
     name = f"data set {entry.name}"
     folder = None if entry.embedded else Path(entry.root, kind.dataset_dir)
     if folder and not folder.is_dir():
-        return Inventory(entry.name, problem=f"{name}: no folder {folder}; {kind.__module__} may say where it is from")
+        return Inventory(
+            entry.name,
+            problem=f"{name}: no folder {folder}; {kind.__module__} may say where it is from",
+        )
     try:
         dataset = kind(settings(entry))
     except Exception as error:  # whatever a class of strangers raises
         text = " ".join(str(error).split()) or type(error).__name__
-        problem = text if isinstance(error, UserError) else f"{name}: {text}; {kind.__module__} may say what it needs"
+        problem = (
+            text
+            if isinstance(error, UserError)
+            else f"{name}: {text}; {kind.__module__} may say what it needs"
+        )
         return Inventory(entry.name, folder, problem=problem)
     tasks = getattr(dataset, "tasks", None) or TaskSet([Task(entry.name, dataset.classnames)])
-    records = {item.impath: item for part in (dataset.train_x, dataset.val, dataset.test) for item in part or ()}
+    records = {
+        item.impath: item
+        for part in (dataset.train_x, dataset.val, dataset.test)
+        for item in part or ()
+    }
     images = [Image(path, *tasks.to_local(item.label)) for path, item in records.items()]
     wanted = Counter(image.task for image in images)
-    return Inventory(entry.name, Path(dataset.dataset_dir), images, len(images), "its own", "", tasks, wanted)
+    return Inventory(
+        entry.name, Path(dataset.dataset_dir), images, len(images), "its own", "", tasks, wanted
+    )

@@ -6,7 +6,20 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
+IMAGE_SUFFIXES = (
+    ".jpg",
+    ".jpeg",
+    ".jpe",
+    ".jfif",
+    ".png",
+    ".bmp",
+    ".gif",
+    ".tif",
+    ".tiff",
+    ".webp",
+    ".ppm",
+    ".pgm",
+)
 # Folders that stand beside the classes and are none.
 NO_CLASSES = {"split_fewshot", "split_fewshot_mt", "__MACOSX", "@eaDir"}
 
@@ -55,7 +68,9 @@ def class_folders(folder: Path, leaves: bool = False) -> dict[str, list[str]]:
     def visit(path: str, owner: str) -> None:
         folders, images = scan(folder / path)
         if images and path:
-            classes.setdefault(path if leaves else owner, []).extend(f"{path}/{name}" for name in images)
+            classes.setdefault(path if leaves else owner, []).extend(
+                f"{path}/{name}" for name in images
+            )
         for name in folders:
             below = f"{path}/{name}" if path else name
             visit(below, owner or name)

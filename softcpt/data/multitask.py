@@ -12,12 +12,12 @@ from softcpt import dassl
 dassl.activate()
 from dassl.data.datasets import DATASET_REGISTRY, DatasetBase  # noqa: E402 (an engine must be there first)
 
+from softcpt.data.dassl_dataset import TaskedDataset  # noqa: E402
 from softcpt.data.datum import Datum, ImageDatum, all_labels  # noqa: E402
-from softcpt.data.merged import merged_draw  # noqa: E402
+from softcpt.data.elevater_tasks import registered_name  # noqa: E402
+from softcpt.data.merged_draw import merged_draw  # noqa: E402
 from softcpt.data.split import Split  # noqa: E402
 from softcpt.data.subsample import subsample  # noqa: E402
-from softcpt.data.targets import registered_name  # noqa: E402
-from softcpt.data.tasked import TaskedDataset  # noqa: E402
 from softcpt.errors import UserError  # noqa: E402
 from softcpt.tasks import Task, TaskSet  # noqa: E402
 
@@ -50,17 +50,23 @@ class MultiTaskDataset(TaskedDataset):
                 "DATASET.TASKS: empty; give names of data sets, as \"['OxfordPets', 'DescribableTextures']\""
             )
         if cfg.DATASET.get("TASK_NAME", ""):
-            raise UserError("DATASET.TASK_NAME: there are several tasks; put a task_name.txt into each one's folder")
+            raise UserError(
+                "DATASET.TASK_NAME: there are several tasks; put a task_name.txt into each one's folder"
+            )
         drawn = self._merged_draw(names, cfg) or [None] * len(names)
         self.dataset_dir = cfg.DATASET.ROOT
         tasks, parts = merge([build_member(name, cfg, given) for name, given in zip(names, drawn)])
-        super().__init__(*subsample(tasks, parts, which_tasks=cfg.DATASET.get("SUBSAMPLE_TASKS", "all")))
+        super().__init__(
+            *subsample(tasks, parts, which_tasks=cfg.DATASET.get("SUBSAMPLE_TASKS", "all"))
+        )
 
     def _merged_draw(self, names: tuple[str, ...], cfg: Any) -> list[Split] | None:
         if not self.dataset_dir or names != self.members:
             return None
         folder = Path(cfg.DATASET.ROOT).expanduser().absolute() / self.dataset_dir
-        return merged_draw(folder, cfg.DATASET.NUM_SHOTS, cfg.SEED, [DATASET_REGISTRY.get(name) for name in names])
+        return merged_draw(
+            folder, cfg.DATASET.NUM_SHOTS, cfg.SEED, [DATASET_REGISTRY.get(name) for name in names]
+        )
 
 
 def build_member(name: str, cfg: Any, given: Split | None = None) -> DatasetBase:
@@ -76,7 +82,11 @@ def build_member(name: str, cfg: Any, given: Split | None = None) -> DatasetBase
         near = difflib.get_close_matches(registered, known, 1)
         raise UserError(
             f"DATASET.TASKS: no data set '{registered}'"
-            + (f"; did you mean '{near[0]}'?" if near else "; `python -m softcpt data list` names all")
+            + (
+                f"; did you mean '{near[0]}'?"
+                if near
+                else "; `python -m softcpt data list` names all"
+            )
         )
     member = cfg.clone()
     member.defrost()
@@ -103,7 +113,9 @@ def merge(datasets: Sequence[DatasetBase]) -> tuple[TaskSet, dict[str, list[Datu
         for part, items in zip(parts.values(), (dataset.train_x, dataset.val or [], dataset.test)):
             for item in items:
                 task = places[item.label][0]
-                label, *others = (tasks.to_global(first + task, places[label][1]) for label in all_labels(item))
+                label, *others = (
+                    tasks.to_global(first + task, places[label][1]) for label in all_labels(item)
+                )
                 part.append(ImageDatum(item.impath, label, first + task, item.classname, others))
         first += len(group)
     return tasks, parts

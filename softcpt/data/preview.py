@@ -9,8 +9,8 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from tqdm import tqdm
 
 from softcpt.data.inventory import Inventory
-from softcpt.files import atomic_write
-from softcpt.images import ImageError, read_image
+from softcpt.features.images import ImageError, read_image
+from softcpt.utils.files import atomic_write
 
 ROWS = 60  # classes that stand under each other at most; more go beside them
 _GAP = 4  # pixels between pictures
@@ -36,7 +36,10 @@ def sheets(inventory: Inventory, output: Path, per_class: int, side: int) -> lis
                 word = "".join(letter if letter.isalnum() else "_" for letter in task.name)
                 path = output.with_name(f"{output.stem}-{index:02}-{word}{output.suffix}")
             title = f"{inventory.name}: {task.name}"
-            rows = [(name, len(group), _spread(group, per_class)) for name, group in zip(task.class_names, groups)]
+            rows = [
+                (name, len(group), _spread(group, per_class))
+                for name, group in zip(task.class_names, groups)
+            ]
             inventory.unpack([path for _, _, paths in rows for path in paths])
             sheet = _sheet(title, rows, per_class, side, bar)
             with atomic_write(path) as temporary:
@@ -54,7 +57,9 @@ def _groups(inventory: Inventory, task: int) -> list[list[str]]:
     return groups
 
 
-def _sheet(title: str, rows: Sequence[tuple[str, int, list[str]]], per_class: int, side: int, bar: tqdm) -> Image.Image:
+def _sheet(
+    title: str, rows: Sequence[tuple[str, int, list[str]]], per_class: int, side: int, bar: tqdm
+) -> Image.Image:
     font = ImageFont.load_default(size=13)
     height = side + _GAP
     width = _NAME + per_class * (side + _GAP) + 4 * _GAP
@@ -92,7 +97,9 @@ def _paste(sheet: Image.Image, path: str, left: int, top: int, side: int) -> Non
     """The whole picture in a square; a crossed box where it cannot be read."""
     try:
         picture = ImageOps.contain(read_image(path), (side, side))
-        sheet.paste(picture, (left + (side - picture.width) // 2, top + (side - picture.height) // 2))
+        sheet.paste(
+            picture, (left + (side - picture.width) // 2, top + (side - picture.height) // 2)
+        )
     except ImageError:
         draw = ImageDraw.Draw(sheet)
         draw.rectangle((left, top, left + side - 1, top + side - 1), outline="red")

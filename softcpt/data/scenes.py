@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from softcpt.data.base import TaskDataset
-from softcpt.data.names import words
+from softcpt.data.class_words import words
 
 
 class SceneDataset(TaskDataset):

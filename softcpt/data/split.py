@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from softcpt import __version__
 from softcpt.errors import UserError
-from softcpt.files import atomic_write
+from softcpt.utils.files import atomic_write
 
 DRAW_SEED = 1  # of every split that is drawn here
 
@@ -48,20 +48,28 @@ class Split:
         """SHA-256 of what a few-shot draw depends on: the order of the training and validation images and labels."""
         hashed = hashlib.sha256()
         for part in (self.train, self.val):
-            lines = ("\t".join(map(str, (path, task, label, *others))) + "\n" for path, task, label, others in part)
+            lines = (
+                "\t".join(map(str, (path, task, label, *others))) + "\n"
+                for path, task, label, others in part
+            )
             hashed.update("".join(lines).encode() + b"\0")
         return hashed.hexdigest()
 
     def renamed(self, rule: Callable[[str], str]) -> Split:
         """The same split with ``rule`` applied to every class name."""
-        return replace(self, class_names=[[rule(name) for name in names] for names in self.class_names])
+        return replace(
+            self, class_names=[[rule(name) for name in names] for names in self.class_names]
+        )
 
 
 def single_task(parts: dict[str, Sequence[tuple[str, int, str]]], source: str) -> Split:
     """A split of one task from (path, label, class name) rows by part; labels are renumbered without gaps."""
     names = {int(label): name for rows in parts.values() for _, label, name in rows}
     labels = {label: index for index, label in enumerate(sorted(names))}
-    items = {part: [Item(path, 0, labels[int(label)]) for path, label, _ in rows] for part, rows in parts.items()}
+    items = {
+        part: [Item(path, 0, labels[int(label)]) for path, label, _ in rows]
+        for part, rows in parts.items()
+    }
     return Split(
         items.get("train", []),
         items.get("val", []),
@@ -86,12 +94,20 @@ def read_split(path: Path, inside: bool = True) -> Split:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         parts = {part: content[part] for part in ("train", "val", "test")}
-        split = _with_meta(parts, content["meta"], path) if "meta" in content else single_task(parts, path.name)
+        split = (
+            _with_meta(parts, content["meta"], path)
+            if "meta" in content
+            else single_task(parts, path.name)
+        )
     except OSError as error:
-        raise UserError(f"split file {path}: cannot be read ({error.strerror}); check its permissions") from error
+        raise UserError(
+            f"split file {path}: cannot be read ({error.strerror}); check its permissions"
+        ) from error
     except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
         reason = f"{type(error).__name__}: {error}"
-        raise UserError(f"split file {path}: not a split ({reason}); delete it and fetch it again") from error
+        raise UserError(
+            f"split file {path}: not a split ({reason}); delete it and fetch it again"
+        ) from error
     if inside:
         refuse_outside((*split.train, *split.val, *split.test), f"split file {path}")
     return split
@@ -107,15 +123,19 @@ def refuse_outside(items: Iterable[Item], where: str) -> None:
 
 def _with_meta(parts: dict[str, list], meta: dict[str, Any], path: Path) -> Split:
     def item(image: str, labels: list[int] | int, tasks: list[int] | int) -> Item:
-        [label], [task] = ([value] if isinstance(value, int) else value for value in (labels, tasks))
+        [label], [task] = (
+            [value] if isinstance(value, int) else value for value in (labels, tasks)
+        )
         return Item(image, int(task), int(label))
 
     names = meta["taskid2cname"]
     items = {part: [item(*row) for row in rows] for part, rows in parts.items()}
     for part in items.values():
         for row in part:
-            names[row.task][row.label]  # noqa: B018 (an IndexError is what the caller reports)
-    return Split(**items, class_names=names, task_names=meta.get("taskid2tname", []), source=path.name)
+            names[row.task][row.label]
+    return Split(
+        **items, class_names=names, task_names=meta.get("taskid2tname", []), source=path.name
+    )
 
 
 def write_drawn(path: Path, split: Split, rule: str) -> None:
@@ -123,14 +143,27 @@ def write_drawn(path: Path, split: Split, rule: str) -> None:
     parts: dict[str, Any]
     if len(split.class_names) == 1:
         names = split.class_names[0]
-        parts = {part: [[item.path, item.label, names[item.label]] for item in items] for part, items in _parts(split)}
+        parts = {
+            part: [[item.path, item.label, names[item.label]] for item in items]
+            for part, items in _parts(split)
+        }
     else:
-        parts = {part: [[item.path, [item.label], [item.task]] for item in items] for part, items in _parts(split)}
+        parts = {
+            part: [[item.path, [item.label], [item.task]] for item in items]
+            for part, items in _parts(split)
+        }
         parts["meta"] = {"taskid2cname": split.class_names, "taskid2tname": split.task_names}
-    drawn_by = {"program": f"softcpt {__version__}", "seed": DRAW_SEED, "rule": rule, "order": "sorted file names"}
+    drawn_by = {
+        "program": f"softcpt {__version__}",
+        "seed": DRAW_SEED,
+        "rule": rule,
+        "order": "sorted file names",
+    }
     try:
         with atomic_write(path) as temporary:
-            temporary.write_text(json.dumps({"drawn_by": drawn_by, **parts}, ensure_ascii=False), encoding="utf-8")
+            temporary.write_text(
+                json.dumps({"drawn_by": drawn_by, **parts}, ensure_ascii=False), encoding="utf-8"
+            )
     except OSError as error:
         raise UserError(
             f"split file {path}: cannot be written ({error.strerror}); make room, or set SOFTCPT_CACHE to a "

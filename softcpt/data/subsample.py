@@ -33,7 +33,11 @@ def subsample(
         return tasks, parts
     chosen = _chosen_tasks(len(tasks), which_tasks)
     kept = [
-        _half(range(tasks.sizes[task]), which_classes, f"DATASET.SUBSAMPLE_CLASSES of task '{tasks[task].name}'")
+        _half(
+            range(tasks.sizes[task]),
+            which_classes,
+            f"DATASET.SUBSAMPLE_CLASSES of task '{tasks[task].name}'",
+        )
         for task in chosen
     ]
     reduced = TaskSet(
@@ -53,19 +57,30 @@ def subsample(
     }
 
 
-def _renumbered(item: Datum, places: dict[int, tuple[int, int]], tasks: TaskSet) -> ImageDatum | None:
+def _renumbered(
+    item: Datum, places: dict[int, tuple[int, int]], tasks: TaskSet
+) -> ImageDatum | None:
     """The record with those of its classes that ``places`` has, as (task, global class index); None: with none."""
     kept = [places[label] for label in all_labels(item) if label in places]
     if not kept:
         return None
     (task, label), *others = kept
-    return ImageDatum(item.impath, label, task, tasks.class_names[label], [other for _, other in others])
+    return ImageDatum(
+        item.impath, label, task, tasks.class_names[label], [other for _, other in others]
+    )
 
 
 def _chosen_tasks(count: int, which: str) -> Sequence[int]:
     named = re.fullmatch(r"(all-but-)?task[0-9]+(,task[0-9]+)*", which.replace(" ", ""))
     if named is None:
-        return _half(range(count), which, "DATASET.SUBSAMPLE_TASKS", "task<i>", "task<i>,task<j>", "all-but-task<i>")
+        return _half(
+            range(count),
+            which,
+            "DATASET.SUBSAMPLE_TASKS",
+            "task<i>",
+            "task<i>,task<j>",
+            "all-but-task<i>",
+        )
     numbers = {int(number) for number in re.findall("[0-9]+", which)}
     if max(numbers) >= count:
         prefix = named[1] or ""

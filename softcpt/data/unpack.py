@@ -18,18 +18,30 @@ from typing import BinaryIO, NamedTuple
 
 from tqdm import tqdm
 
-from softcpt.download import make_folder
 from softcpt.errors import UserError
+from softcpt.utils.download import make_folder
 
 # Photographs hardly shrink; lists and annotations shrink to a twentieth.
 MAX_RATIO = 100
 MAX_FILES = 5_000_000  # four times ImageNet
 _SMALL = 100_000_000  # bytes; a bomb below this does no harm
 
-_DECOMPRESSORS: dict[bytes, Callable] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
+_DECOMPRESSORS: dict[bytes, Callable] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ\x00": lzma.open,
+}
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 _FOREIGN = {b"Rar!": "RAR", b"7z\xbc\xaf": "7-Zip"}
-_DAMAGE = (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, NotImplementedError, ValueError)
+_DAMAGE = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    EOFError,
+    zlib.error,
+    lzma.LZMAError,
+    NotImplementedError,
+    ValueError,
+)
 
 
 class BadArchive(UserError):
@@ -70,7 +82,11 @@ def unpack(archive: Path, folder: Path) -> None:
         stage.mkdir()
         if _begins_with(archive, *_ZIP):
             with zipfile.ZipFile(archive) as content:
-                members = list(_checked((_zip_member(content, info) for info in content.infolist()), archive, stage))
+                members = list(
+                    _checked(
+                        (_zip_member(content, info) for info in content.infolist()), archive, stage
+                    )
+                )
                 _write(members, archive, sum(member.size for member, _ in members))
         else:
             _write(_checked(_members_of_tar(archive), archive, stage), archive)
@@ -80,7 +96,9 @@ def unpack(archive: Path, folder: Path) -> None:
     except OSError as error:
         if error.errno is None:  # from a decompressor
             raise _damaged(archive, folder, error) from error
-        raise UserError(f"{archive}: not unpacked into {folder} ({error.strerror}); mend that and try again") from error
+        raise UserError(
+            f"{archive}: not unpacked into {folder} ({error.strerror}); mend that and try again"
+        ) from error
     finally:
         shutil.rmtree(stage, ignore_errors=True)
 
@@ -98,7 +116,9 @@ def merge_folders(source: Path, target: Path) -> None:
             shutil.move(entry.path, place)
 
 
-def _checked(members: Iterable[_Member], archive: Path, stage: Path) -> Iterator[tuple[_Member, Path]]:
+def _checked(
+    members: Iterable[_Member], archive: Path, stage: Path
+) -> Iterator[tuple[_Member, Path]]:
     """Members with the place that they are written to; stops at the first that is not to be written."""
     limit = max(MAX_RATIO * archive.stat().st_size, _SMALL)
     free = shutil.disk_usage(stage).free
@@ -107,14 +127,22 @@ def _checked(members: Iterable[_Member], archive: Path, stage: Path) -> Iterator
         parts = _safe_parts(archive, member)
         total += member.size
         if total > limit or count > MAX_FILES:
-            raise _refused(archive, member, f"makes it more than {limit / 1e9:.1f} GB or {MAX_FILES:,} files")
+            raise _refused(
+                archive, member, f"makes it more than {limit / 1e9:.1f} GB or {MAX_FILES:,} files"
+            )
         if total > free:
-            raise UserError(f"{archive}: needs more than the {free / 1e9:.1f} GB free in {stage.parent}; make room")
+            raise UserError(
+                f"{archive}: needs more than the {free / 1e9:.1f} GB free in {stage.parent}; make room"
+            )
         yield member, stage.joinpath(*parts)
 
 
-def _write(members: Iterable[tuple[_Member, Path]], archive: Path, total: int | None = None) -> None:
-    with tqdm(total=total, unit="B", unit_scale=True, desc=f"unpacking {archive.name}", delay=1) as bar:
+def _write(
+    members: Iterable[tuple[_Member, Path]], archive: Path, total: int | None = None
+) -> None:
+    with tqdm(
+        total=total, unit="B", unit_scale=True, desc=f"unpacking {archive.name}", delay=1
+    ) as bar:
         for member, path in members:
             folder = path if member.kind == "folder" else path.parent
             folder.mkdir(parents=True, exist_ok=True)
@@ -155,7 +183,9 @@ def _zip_member(content: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Member:
         kind = "link"
     elif stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
         kind = "device"
-    return _Member(name, kind, 0 if kind == "folder" else info.file_size, lambda: content.open(info))
+    return _Member(
+        name, kind, 0 if kind == "folder" else info.file_size, lambda: content.open(info)
+    )
 
 
 class _LastRead:
@@ -171,7 +201,9 @@ class _LastRead:
 
 
 def _members_of_tar(archive: Path) -> Iterator[_Member]:
-    decompressor = next((opener for magic, opener in _DECOMPRESSORS.items() if _begins_with(archive, magic)), None)
+    decompressor = next(
+        (opener for magic, opener in _DECOMPRESSORS.items() if _begins_with(archive, magic)), None
+    )
     with (decompressor or open)(archive, "rb") as raw:
         file = _LastRead(raw)
         with tarfile.open(fileobj=file, mode="r:") as content:
@@ -191,7 +223,9 @@ def _tar_member(content: tarfile.TarFile, info: tarfile.TarInfo) -> _Member:
         name = name.encode("utf-8", "surrogateescape").decode("latin-1")
     link = info.issym() or info.islnk()
     kind = "file" if info.isreg() else "folder" if info.isdir() else "link" if link else "device"
-    return _Member(name, kind, info.size if kind == "file" else 0, lambda: content.extractfile(info))
+    return _Member(
+        name, kind, info.size if kind == "file" else 0, lambda: content.extractfile(info)
+    )
 
 
 def _begins_with(archive: Path, *magic: bytes) -> bool:
@@ -202,10 +236,18 @@ def _begins_with(archive: Path, *magic: bytes) -> bool:
 def _damaged(archive: Path, folder: Path, error: Exception) -> BadArchive:
     for magic, name in _FOREIGN.items():
         if _begins_with(archive, magic):
-            return BadArchive(archive, f"{name} archives are not read", f"unpack it with another program into {folder}")
+            return BadArchive(
+                archive,
+                f"{name} archives are not read",
+                f"unpack it with another program into {folder}",
+            )
     reason = " ".join(str(error).split()) or type(error).__name__
-    return BadArchive(archive, f"damaged, or no zip or tar archive ({reason})", "delete it and get it again")
+    return BadArchive(
+        archive, f"damaged, or no zip or tar archive ({reason})", "delete it and get it again"
+    )
 
 
 def _refused(archive: Path, member: _Member, reason: str) -> BadArchive:
-    return BadArchive(archive, f"not unpacked, {member.name!r} {reason}", "get the archive from another source")
+    return BadArchive(
+        archive, f"not unpacked, {member.name!r} {reason}", "get the archive from another source"
+    )

@@ -38,8 +38,11 @@ class Times:
             lambda other: None,
         )
         for key in likeness:
-            like = [seconds * max(job.shots, 1) / max(other.shots, 1)
-                    for other, seconds in self.known.items() if key(other) == key(job)]
+            like = [
+                seconds * max(job.shots, 1) / max(other.shots, 1)
+                for other, seconds in self.known.items()
+                if key(other) == key(job)
+            ]
             if like:
                 return sum(like) / len(like)
         return None
@@ -52,13 +55,20 @@ class Times:
                 expected = self.expected(job)
                 if expected is None:
                     return None
-                elapsed = time.time() - status.record.started if status.state == "running" and status.record else 0.0
+                elapsed = (
+                    time.time() - status.record.started
+                    if status.state == "running" and status.record
+                    else 0.0
+                )
                 total += max(0.0, expected - elapsed)
-        return total / max(1, min(workers, sum(status.state in ("left", "running") for status in statuses.values())))
+        return total / max(
+            1,
+            min(workers, sum(status.state in ("left", "running") for status in statuses.values())),
+        )
 
 
 def in_words(seconds: float | None) -> str:
-    """"about 8 min", "about 2.5 h"."""
+    """ "about 8 min", "about 2.5 h"."""
     if seconds is None:
         return "unknown until a job is done"
     if seconds < 90:

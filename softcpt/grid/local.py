@@ -31,9 +31,13 @@ def resources(workers: int) -> Resources:
     """
     import torch
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    gpus = tuple(visible.split(",")) if visible else tuple(map(str, range(torch.cuda.device_count())))
+    gpus = (
+        tuple(visible.split(",")) if visible else tuple(map(str, range(torch.cuda.device_count())))
+    )
     workers = workers or max(1, len(gpus))
     threads = max(1, min(cores // workers, int(os.environ.get("OMP_NUM_THREADS") or cores)))
     return Resources(workers, threads, gpus if torch.cuda.device_count() else ())
@@ -52,14 +56,22 @@ class LocalLauncher:
     def start(self) -> None:
         """Start a worker."""
         log = self.logs / f"{self.plan.stem}-{self.started}.log"
-        environment = os.environ | {"PYTHONPATH": python_path(), "OMP_NUM_THREADS": str(self.shares.threads)}
+        environment = os.environ | {
+            "PYTHONPATH": python_path(),
+            "OMP_NUM_THREADS": str(self.shares.threads),
+        }
         environment["TQDM_DISABLE"] = "1"  # a worker's log is for what it dies of
         if self.shares.gpus:
-            environment["CUDA_VISIBLE_DEVICES"] = self.shares.gpus[self.started % len(self.shares.gpus)]
+            environment["CUDA_VISIBLE_DEVICES"] = self.shares.gpus[
+                self.started % len(self.shares.gpus)
+            ]
         with open(log, "wb") as errors:
             process = subprocess.Popen(
                 [sys.executable, "-m", "softcpt.grid.worker", str(self.plan)],
-                stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=errors, env=environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                env=environment,
                 start_new_session=True,
             )
         self.started += 1
@@ -71,11 +83,17 @@ class LocalLauncher:
 
     def died(self) -> list[str]:
         """Of workers that ended unexpectedly since the last call, why."""
-        ended = {process: log for process, log in self._running.items() if process.poll() is not None}
+        ended = {
+            process: log for process, log in self._running.items() if process.poll() is not None
+        }
         for process in ended:
             process.stdin.close()
             del self._running[process]
-        return [_reason(process.returncode, log) for process, log in ended.items() if process.returncode != 0]
+        return [
+            _reason(process.returncode, log)
+            for process, log in ended.items()
+            if process.returncode != 0
+        ]
 
     def close(self) -> None:
         """End all workers; a job that is running keeps what it saved."""
@@ -113,7 +131,11 @@ def _end_session(process: subprocess.Popen) -> None:
 
 def _reason(code: int, log: Path) -> str:
     how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"status {code}"
-    lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    lines = [
+        line
+        for line in log.read_text(encoding="utf-8", errors="replace").splitlines()
+        if line.strip()
+    ]
     return f"{how}{': ' + lines[-1].strip() if lines else ''} ({log})"
 
 
@@ -122,4 +144,6 @@ def require(module: str, launcher: str, extra: str) -> None:
     import importlib.util
 
     if importlib.util.find_spec(module) is None:
-        raise UserError(f"--launcher {launcher}: {module} is not installed; pip install 'softcpt[{extra}]'")
+        raise UserError(
+            f"--launcher {launcher}: {module} is not installed; pip install 'softcpt[{extra}]'"
+        )

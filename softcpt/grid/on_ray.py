@@ -22,12 +22,22 @@ class RayLauncher:
         if os.environ.get("RAY_ADDRESS"):
             ray.init(address=os.environ["RAY_ADDRESS"], **quiet)
         else:
-            ray.init(address="local", num_cpus=shares.workers * shares.threads, include_dashboard=False, **quiet)
+            ray.init(
+                address="local",
+                num_cpus=shares.workers * shares.threads,
+                include_dashboard=False,
+                **quiet,
+            )
         gpus = min(1.0, ray.cluster_resources().get("GPU", 0.0) / shares.workers)
         environment = {"PYTHONPATH": python_path(), "OMP_NUM_THREADS": str(shares.threads)}
         # A process that ran into an error runs no other worker: max_calls. The grid, not Ray, tries again: max_retries.
-        self._work = ray.remote(num_cpus=shares.threads, num_gpus=gpus, max_calls=1, max_retries=0,
-                                runtime_env={"env_vars": environment})(_work)
+        self._work = ray.remote(
+            num_cpus=shares.threads,
+            num_gpus=gpus,
+            max_calls=1,
+            max_retries=0,
+            runtime_env={"env_vars": environment},
+        )(_work)
         self._running: list[Any] = []
 
     def start(self) -> None:
@@ -57,7 +67,11 @@ class RayLauncher:
 
     def _split(self) -> tuple[list[Any], list[Any]]:
         """Ended and running workers."""
-        return self.ray.wait(self._running, num_returns=len(self._running), timeout=0) if self._running else ([], [])
+        return (
+            self.ray.wait(self._running, num_returns=len(self._running), timeout=0)
+            if self._running
+            else ([], [])
+        )
 
 
 def _work(plan: str) -> None:

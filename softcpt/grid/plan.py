@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from softcpt.errors import UserError
-from softcpt.files import write_json
+from softcpt.utils.files import write_json
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,8 @@ def read_plan(path: str) -> Plan:
     try:
         tree = json.loads(Path(path).read_bytes())
     except OSError as error:
-        raise UserError(f"plan {path}: a worker cannot read it ({error.strerror}); let the grid's output be a folder "
-                        "that all machines see") from error
+        raise UserError(
+            f"plan {path}: a worker cannot read it ({error.strerror}); let the grid's output be a folder "
+            "that all machines see"
+        ) from error
     return Plan(**{**tree, "tasks": [Task(**task) for task in tree["tasks"]]})

@@ -22,23 +22,36 @@ class SlurmLauncher:
         options: parameters of submitit's executor; "cluster" may be "local", submitit's stand-in for a cluster.
     """
 
-    def __init__(self, plan: Path, output: Path, shares: Resources, options: Mapping[str, Any]) -> None:
+    def __init__(
+        self, plan: Path, output: Path, shares: Resources, options: Mapping[str, Any]
+    ) -> None:
         require("submitit", "slurm", "slurm")
         import submitit
 
-        options = {"timeout_min": DAY, "cpus_per_task": shares.threads, "name": f"softcpt-{plan.stem}", **options}
+        options = {
+            "timeout_min": DAY,
+            "cpus_per_task": shares.threads,
+            "name": f"softcpt-{plan.stem}",
+            **options,
+        }
         cluster = options.pop("cluster", "slurm")
         if cluster == "slurm" and shutil.which("sbatch") is None:
-            raise UserError("--launcher slurm: there is no sbatch on this machine; start the grid where jobs are "
-                            "submitted")
+            raise UserError(
+                "--launcher slurm: there is no sbatch on this machine; start the grid where jobs are "
+                "submitted"
+            )
         os.environ["PYTHONPATH"] = python_path()  # a job inherits it
         self.plan = plan
-        self._executor = submitit.AutoExecutor(folder=output / GRID_FOLDER / "slurm", cluster=cluster)
+        self._executor = submitit.AutoExecutor(
+            folder=output / GRID_FOLDER / "slurm", cluster=cluster
+        )
         try:
             self._executor.update_parameters(**options)
         except (NameError, TypeError, ValueError) as error:
-            raise UserError(f"slurm: {' '.join(str(error).split())}; in the grid file, slurm: takes what submitit's "
-                            "executor takes") from error
+            raise UserError(
+                f"slurm: {' '.join(str(error).split())}; in the grid file, slurm: takes what submitit's "
+                "executor takes"
+            ) from error
         self._running: list[Any] = []
 
     def start(self) -> None:
@@ -56,8 +69,11 @@ class SlurmLauncher:
         ended = [worker for worker in self._running if worker.done()]
         self._running = [worker for worker in self._running if worker not in ended]
         errors = [worker.exception() for worker in ended]
-        return [f"{str(error).strip().splitlines()[-1]} ({worker.paths.stderr})"
-                for worker, error in zip(ended, errors) if error is not None]
+        return [
+            f"{str(error).strip().splitlines()[-1]} ({worker.paths.stderr})"
+            for worker, error in zip(ended, errors)
+            if error is not None
+        ]
 
     def close(self) -> None:
         """Cancel all workers; a job that is running keeps what it saved."""

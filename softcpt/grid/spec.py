@@ -99,17 +99,25 @@ def read_keys(kind: type[Read], path: Path) -> Read:
         UserError: the file is missing or not valid, or has an unknown key or a value of a wrong type.
     """
     if not path.is_file():
-        raise UserError(f"{kind.__name__.lower()} file {path}: no such file; configs/grids/ and configs/studies/ hold those "
-                        "of this project")
+        raise UserError(
+            f"{kind.__name__.lower()} file {path}: no such file; configs/grids/ and configs/studies/ hold those "
+            "of this project"
+        )
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except yaml.YAMLError as error:
-        raise UserError(f"{kind.__name__.lower()} file {path}: not valid yaml ({' '.join(str(error).split())}); mend the "
-                        "file") from error
+        raise UserError(
+            f"{kind.__name__.lower()} file {path}: not valid yaml ({' '.join(str(error).split())}); mend the "
+            "file"
+        ) from error
     found = _build(kind, tree, f"{kind.__name__.lower()} file {path}")
     beside = _beside if isinstance(found.data, str) else _placed
-    return replace(found, methods=_placed(found.methods, path.parent), config=_beside(found.config, path.parent),
-                   data=beside(found.data, path.parent))
+    return replace(
+        found,
+        methods=_placed(found.methods, path.parent),
+        config=_beside(found.config, path.parent),
+        data=beside(found.data, path.parent),
+    )
 
 
 def entries(names: Sequence[str]) -> tuple[Entry, ...]:
@@ -118,7 +126,10 @@ def entries(names: Sequence[str]) -> tuple[Entry, ...]:
 
 
 def _placed(found: Sequence[Entry], folder: Path) -> tuple[Entry, ...]:
-    return tuple(replace(entry, of=_beside(entry.of, folder), config=_beside(entry.config, folder)) for entry in found)
+    return tuple(
+        replace(entry, of=_beside(entry.of, folder), config=_beside(entry.config, folder))
+        for entry in found
+    )
 
 
 def _beside(name: str, folder: Path) -> str:
@@ -139,7 +150,11 @@ def _build(kind: type, tree: Any, place: str, **given: Any) -> Any:
         key = str(key)
         if key not in known or key in given:
             near = difflib.get_close_matches(key, set(known) - set(given), 1)
-            there = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(set(known) - set(given))}"
+            there = (
+                f"did you mean '{near[0]}'?"
+                if near
+                else f"there are {', '.join(set(known) - set(given))}"
+            )
             raise UserError(f"{place}: unknown key '{key}'; {there}")
         values[key] = _value(str(known[key].type), value, f"{place}: {key}")
     return kind(**values)
@@ -151,7 +166,7 @@ def _value(kind: str, value: Any, place: str) -> Any:
         return _entries(value, place)
     if kind.startswith("tuple"):
         items = value if isinstance(value, list) else [value]
-        return tuple(_single(kind[6:].split(",")[0], item, place) for item in items)
+        return tuple(_single(kind[6:].split(",", maxsplit=1)[0], item, place) for item in items)
     if kind.startswith("Mapping"):
         return _flat(value, place)
     return _single(kind, value, place)
@@ -164,7 +179,9 @@ def _single(kind: str, value: Any, place: str) -> Any:
     if type(value) is int and wanted is str:
         return str(value)
     if type(value) is not wanted:
-        raise UserError(f"{place} is {value!r}; its type is {kind}: give one, or a list where several can be meant")
+        raise UserError(
+            f"{place} is {value!r}; its type is {kind}: give one, or a list where several can be meant"
+        )
     return value
 
 
@@ -174,13 +191,18 @@ def _entries(value: Any, place: str) -> tuple[Entry, ...]:
     found: list[Entry] = []
     for item in items:
         if isinstance(item, Mapping):
-            found += [_build(Entry, tree or {}, f"{place}: {name}", name=str(name)) for name, tree in item.items()]
+            found += [
+                _build(Entry, tree or {}, f"{place}: {name}", name=str(name))
+                for name, tree in item.items()
+            ]
         else:
             found += entries([_single("str", item, place)])
     names = [entry.name for entry in found]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise UserError(f"{place}: {', '.join(twice)} twice; give each a name of its own, as in CoOp-CS: {{of: CoOp}}")
+        raise UserError(
+            f"{place}: {', '.join(twice)} twice; give each a name of its own, as in CoOp-CS: {{of: CoOp}}"
+        )
     return tuple(found)
 
 
@@ -190,5 +212,9 @@ def _flat(tree: Any, place: str, prefix: str = "") -> dict[str, Any]:
         raise UserError(f"{place}: a mapping is needed, as in {{OPTIM.LR: 0.002}}")
     leaves: dict[str, Any] = {}
     for key, value in tree.items():
-        leaves |= _flat(value, place, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+        leaves |= (
+            _flat(value, place, f"{prefix}{key}.")
+            if isinstance(value, Mapping)
+            else {f"{prefix}{key}": value}
+        )
     return leaves

@@ -20,10 +20,11 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from softcpt import checkpoint, config
+from softcpt.artefacts import checkpoint
+from softcpt.engine import config
+from softcpt.engine.results import RESULTS_FILE, SCHEMA
 from softcpt.errors import UserError
-from softcpt.files import write_json
-from softcpt.results import RESULTS_FILE, SCHEMA
+from softcpt.utils.files import write_json
 
 JOB_FILE = "job.json"
 LOG_FILE = "log.txt"
@@ -70,7 +71,9 @@ def read_result(folder: str) -> dict[str, Any] | None:
     """The job's results.json, if there is a whole one."""
     try:
         result = json.loads((Path(folder) / RESULTS_FILE).read_bytes())
-        return result if result["schema"] == SCHEMA and result["tasks"] and result["config"] else None
+        return (
+            result if result["schema"] == SCHEMA and result["tasks"] and result["config"] else None
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -90,10 +93,14 @@ def is_done(folder: str, cfg: Any) -> bool:
     else:
         return False
     if theirs != cfg.dump():
-        changed = config.differences(config.run_settings(cfg), config.run_settings(cfg.load_cfg(theirs)))
+        changed = config.differences(
+            config.run_settings(cfg), config.run_settings(cfg.load_cfg(theirs))
+        )
         if changed:
-            raise UserError(f"{folder}: it holds a run with other settings ({'; '.join(changed[:3])}); choose another "
-                            "output, or delete the folder")
+            raise UserError(
+                f"{folder}: it holds a run with other settings ({'; '.join(changed[:3])}); choose another "
+                "output, or delete the folder"
+            )
     return result is not None
 
 
@@ -125,7 +132,9 @@ def last_line(folder: str) -> str:
     """The last line of the job's log."""
     log = Path(folder) / LOG_FILE
     lines = log.read_text(encoding="utf-8", errors="replace").split("\n") if log.is_file() else []
-    return next((line.strip() for line in reversed(lines) if line.strip()), "nothing was written to its log")
+    return next(
+        (line.strip() for line in reversed(lines) if line.strip()), "nothing was written to its log"
+    )
 
 
 @dataclass(frozen=True)
@@ -148,10 +157,20 @@ def status(output: str, folder: str, launch: str = "", attempts: int = 0) -> Sta
 def status_when_taken(folder: str, launch: str, attempts: int) -> Status:
     """The same of a job whose lock is held here; if its worker died once too often, that is written down."""
     record = read_record(folder)
-    if record is not None and record.state == "running" and launch and record.attempts.get(launch, 0) >= attempts:
+    if (
+        record is not None
+        and record.state == "running"
+        and launch
+        and record.attempts.get(launch, 0) >= attempts
+    ):
         if read_result(folder) is None:
             tried = f"tried {attempts} time{'s' * (attempts != 1)}"
-            record = replace(record, state="failed", launch=launch, error=f"{tried}; its log ends: {last_line(folder)}")
+            record = replace(
+                record,
+                state="failed",
+                launch=launch,
+                error=f"{tried}; its log ends: {last_line(folder)}",
+            )
             write_record(folder, record)
     return _noted(folder, record, launch)
 

@@ -21,9 +21,16 @@ def overview(statuses: Mapping[Job, Status]) -> str:
     counts: dict[tuple[str, ...], Counter] = defaultdict(Counter)
     seconds: dict[tuple[str, ...], list[float]] = defaultdict(list)
     many_data = len({(job.data, job.backbone, job.method, job.part) for job in statuses}) > _ROWS
-    many_parts = many_data and len({(job.backbone, job.method, job.part) for job in statuses}) > _ROWS
+    many_parts = (
+        many_data and len({(job.backbone, job.method, job.part) for job in statuses}) > _ROWS
+    )
     for job, status in statuses.items():
-        row = ("" if many_data else job.data, job.backbone, job.method, "" if many_parts else job.part)
+        row = (
+            "" if many_data else job.data,
+            job.backbone,
+            job.method,
+            "" if many_parts else job.part,
+        )
         counts[row][status.state] += 1
         if (took := seconds_of(job, status)) is not None:
             seconds[row].append(took)
@@ -55,8 +62,15 @@ def scores(jobs: Sequence[Job]) -> str:
         if (value := score(job)) is not None:
             values[job.data, job.backbone, job.part, job.method][job.shots].append(value)
     shots = sorted({job.shots for job in jobs})
-    rows = [[*row, *(_mean(found[k]) if k in found else "" for k in shots)] for row, found in values.items()]
-    return _table(rows, ["data", "backbone", "part", "method, %", *(f"{k} shot{'s' * (k != 1)}" for k in shots)], 4)
+    rows = [
+        [*row, *(_mean(found[k]) if k in found else "" for k in shots)]
+        for row, found in values.items()
+    ]
+    return _table(
+        rows,
+        ["data", "backbone", "part", "method, %", *(f"{k} shot{'s' * (k != 1)}" for k in shots)],
+        4,
+    )
 
 
 def score(job: Job) -> float | None:
@@ -72,7 +86,15 @@ def _mean(values: Sequence[float]) -> str:
 
 def _table(rows: list[list], head: list[str], words: int) -> str:
     """A plain table without columns that are empty; the first ``words`` are to the left."""
-    kept = [column for column, name in enumerate(head) if any(str(row[column]) for row in rows) or name in STATES]
+    kept = [
+        column
+        for column, name in enumerate(head)
+        if any(str(row[column]) for row in rows) or name in STATES
+    ]
     aligned = ["left" if column < words else "right" for column in kept]
-    return tabulate([[row[column] for column in kept] for row in rows], [head[column] for column in kept],
-                    disable_numparse=True, colalign=aligned if rows else None)
+    return tabulate(
+        [[row[column] for column in kept] for row in rows],
+        [head[column] for column in kept],
+        disable_numparse=True,
+        colalign=aligned if rows else None,
+    )

@@ -37,11 +37,14 @@ class Launcher(Protocol):
         """End all workers."""
 
 
-def look(plan: Plan, jobs: Sequence[Job], before: Mapping[Job, Status] | None = None) -> dict[Job, Status]:
+def look(
+    plan: Plan, jobs: Sequence[Job], before: Mapping[Job, Status] | None = None
+) -> dict[Job, Status]:
     """How the jobs stand; what had ended ``before`` is not looked at again."""
     before = before or {}
     return {
-        job: before[job] if job in before and before[job].state in ENDED
+        job: before[job]
+        if job in before and before[job].state in ENDED
         else status(plan.output, job.folder, plan.launch, plan.attempts)
         for job in jobs
     }
@@ -74,8 +77,14 @@ def watch(plan: Plan, jobs: Sequence[Job], launcher: Launcher, workers: int) -> 
 def _wanted(plan: Plan, statuses: Mapping[Job, Status], alive: int, workers: int) -> int:
     """Workers to start: for jobs that can be taken, beyond those that idle workers are about to take."""
     ended = {job.folder for job, entry in statuses.items() if entry.state in ENDED}
-    free = sum(entry.state == "left" and (not job.needs or job.needs in ended) for job, entry in statuses.items())
-    busy = sum(entry.state == "running" and entry.record.launch == plan.launch for entry in statuses.values())
+    free = sum(
+        entry.state == "left" and (not job.needs or job.needs in ended)
+        for job, entry in statuses.items()
+    )
+    busy = sum(
+        entry.state == "running" and entry.record.launch == plan.launch
+        for entry in statuses.values()
+    )
     return max(0, min(workers - alive, free - (alive - busy)))
 
 
@@ -96,13 +105,17 @@ class _Deaths:
         """Count those that died; raises UserError when it is hopeless."""
         if not reasons:
             return
-        taken = sum(entry.record.attempts.get(self.launch, 0) for entry in statuses.values() if entry.record)
+        taken = sum(
+            entry.record.attempts.get(self.launch, 0) for entry in statuses.values() if entry.record
+        )
         self.in_vain = self.in_vain + len(reasons) if taken == self.taken else 0
         self.taken = taken
         for reason in reasons:
             tqdm.write(f"a worker ended: {reason}")
         if self.in_vain >= HOPELESS:
-            raise UserError(f"workers: they end before they take a job: {reasons[-1]}; mend that and begin again")
+            raise UserError(
+                f"workers: they end before they take a job: {reasons[-1]}; mend that and begin again"
+            )
 
 
 class _Progress:
@@ -111,20 +124,33 @@ class _Progress:
     def __init__(self, jobs: Sequence[Job], workers: int) -> None:
         self.workers, self.told = workers, None
         self.times = Times({})
-        self.bar = tqdm(total=len(jobs), desc="jobs", file=sys.stderr, mininterval=0.1 if sys.stderr.isatty() else 30,
-                        bar_format="{desc}: {n_fmt}/{total_fmt} |{bar:20}| {elapsed}{postfix}")
+        self.bar = tqdm(
+            total=len(jobs),
+            desc="jobs",
+            file=sys.stderr,
+            mininterval=0.1 if sys.stderr.isatty() else 30,
+            bar_format="{desc}: {n_fmt}/{total_fmt} |{bar:20}| {elapsed}{postfix}",
+        )
 
     def show(self, statuses: Mapping[Job, Status]) -> None:
         """Draw the bar anew."""
         ended = {job for job, entry in statuses.items() if entry.state in ENDED}
-        for job in [] if self.told is None else [job for job in statuses if job in ended - self.told]:
+        for job in (
+            [] if self.told is None else [job for job in statuses if job in ended - self.told]
+        ):
             tqdm.write(_line(job, statuses[job]))
         if self.told != ended:
             known = {job: seconds_of(job, statuses[job]) for job in ended}
-            self.times = Times({job: seconds for job, seconds in known.items() if seconds is not None})
+            self.times = Times(
+                {job: seconds for job, seconds in known.items() if seconds is not None}
+            )
         self.told = ended
         states = [entry.state for entry in statuses.values()]
-        counts = [f"{states.count(state)} {state}" for state in ("running", "failed", "left") if state in states]
+        counts = [
+            f"{states.count(state)} {state}"
+            for state in ("running", "failed", "left")
+            if state in states
+        ]
         left = in_words(self.times.remaining(statuses, self.workers))
         told = [*counts, f"time left: {left}"] if len(ended) < len(states) else counts
         self.bar.set_postfix_str(", ".join(told), refresh=False)
@@ -140,4 +166,8 @@ class _Progress:
 def _line(job: Job, entry: Status) -> str:
     took = f" ({entry.record.seconds:.0f} s)" if entry.record and entry.record.seconds else ""
     reached = score(job)
-    return f"done: {job}: {reached:.2f} %{took}" if entry.state == "done" else f"failed: {job}: {entry.record.error}"
+    return (
+        f"done: {job}: {reached:.2f} %{took}"
+        if entry.state == "done"
+        else f"failed: {job}: {entry.record.error}"
+    )

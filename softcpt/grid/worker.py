@@ -21,7 +21,7 @@ from typing import Any
 
 from softcpt.errors import UserError
 from softcpt.grid.plan import Plan, Task, read_plan
-from softcpt.memory import give_back_freed_memory, keep_freed_memory
+from softcpt.utils.allocator import give_back_freed_memory, keep_freed_memory
 
 STOP_SECONDS = 10.0  # from the wish to stop until a worker is ended by force
 
@@ -33,17 +33,21 @@ def drain(path: str) -> None:
         Exception: whatever ended a job unexpectedly. The process may be in a bad state then, and runs no other.
     """
     plan = read_plan(path)
-    os.environ["OMP_NUM_THREADS"] = str(plan.threads)  # before torch is imported, and for loader processes
+    os.environ["OMP_NUM_THREADS"] = str(
+        plan.threads
+    )  # before torch is imported, and for loader processes
     os.chdir(plan.cwd)
     keep_freed_memory()
     import torch
 
-    from softcpt.warm import sharing
+    from softcpt.utils.process_cache import process_cache
 
     torch.set_num_threads(plan.threads)
     settled: set[str] = set()
-    with sharing(), open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
-        while any([_attempt(plan, task, settled) for task in plan.tasks if task.folder not in settled]):
+    with process_cache(), open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
+        while any(
+            [_attempt(plan, task, settled) for task in plan.tasks if task.folder not in settled]
+        ):
             pass
 
 
@@ -51,7 +55,11 @@ def _attempt(plan: Plan, task: Task, settled: set[str]) -> bool:
     """Run a job if it is free and its turn; returns whether it was run. What is done or failed joins ``settled``."""
     from softcpt.grid import state
 
-    needed = state.status(plan.output, task.needs, plan.launch, plan.attempts).state if task.needs else "done"
+    needed = (
+        state.status(plan.output, task.needs, plan.launch, plan.attempts).state
+        if task.needs
+        else "done"
+    )
     if needed in ("running", "left"):
         return False
     with state.taken(plan.output, task.folder) as mine:
@@ -60,7 +68,9 @@ def _attempt(plan: Plan, task: Task, settled: set[str]) -> bool:
         before = state.status_when_taken(task.folder, plan.launch, plan.attempts)
         if before.state == "left":
             if needed == "failed":
-                state.write_record(task.folder, state.Record("failed", plan.launch, error=f"{task.needs} failed"))
+                state.write_record(
+                    task.folder, state.Record("failed", plan.launch, error=f"{task.needs} failed")
+                )
             else:
                 _run(plan, task, before.record)
         settled.add(task.folder)
@@ -85,7 +95,9 @@ def _run(plan: Plan, task: Task, before: Any) -> None:
     except UserError as error:
         ended("failed", str(error))
     except KeyboardInterrupt:
-        record = replace(record, attempts={**attempts, plan.launch: tried})  # being stopped is no failure
+        record = replace(
+            record, attempts={**attempts, plan.launch: tried}
+        )  # being stopped is no failure
         ended("stopped")
         raise
     except Exception:
@@ -96,13 +108,15 @@ def _run(plan: Plan, task: Task, before: Any) -> None:
 
 
 def _train(task: Task) -> None:
-    from softcpt import train
+    from softcpt.cli import train
     from softcpt.grid.state import read_result
 
     _forget_peaks()
     train.run(train.parser().parse_args(list(task.flags)))
     if read_result(task.folder) is None:
-        raise UserError(f"{task.name}: it left no results.json; only methods of this project's own kind write one")
+        raise UserError(
+            f"{task.name}: it left no results.json; only methods of this project's own kind write one"
+        )
 
 
 def _forget_peaks() -> None:

@@ -6,16 +6,16 @@ import difflib
 from collections.abc import Mapping
 from typing import Any
 
-from softcpt.backbone import Clip
+from softcpt.clip.model import Clip
 from softcpt.errors import UserError
 from softcpt.prompters.base import Prompter, PromptOptions
 from softcpt.prompters.cocoop import CoCoOp
 from softcpt.prompters.coop import CoOp
 from softcpt.prompters.kgcoop import KgCoOp
+from softcpt.prompters.linear_probe import LinearProbe
 from softcpt.prompters.plot import PLOT
-from softcpt.prompters.probe import LinearProbe
 from softcpt.prompters.prograd import ProGrad
-from softcpt.prompters.prototypes import ProtoNet
+from softcpt.prompters.protonet import ProtoNet
 from softcpt.prompters.softcpt import SoftCPT
 from softcpt.prompters.upt import UPT
 from softcpt.prompters.vpt import VPT
@@ -63,12 +63,16 @@ def build_prompter(name: str, clip: Clip, tasks: TaskSet, **options: Any) -> Pro
         UserError: for an unknown method or option.
     """
     if name not in METHODS:
-        raise UserError(f"method '{name}': unknown{_nearest(name, METHODS)}; there are {', '.join(METHODS)}")
+        raise UserError(
+            f"method '{name}': unknown{_nearest(name, METHODS)}; there are {', '.join(METHODS)}"
+        )
     prompter, fixed = METHODS[name]
     known = prompter.Options.__dataclass_fields__
     for key in options:
         if key not in known:
-            raise UserError(f"option '{key}' of {name}: unknown{_nearest(key, known)}; there are {', '.join(known)}")
+            raise UserError(
+                f"option '{key}' of {name}: unknown{_nearest(key, known)}; there are {', '.join(known)}"
+            )
     return prompter(clip, tasks, prompter.Options(**{**fixed, **options}))
 
 
@@ -76,8 +80,13 @@ def variant_name(name: str, options: Mapping[str, Any]) -> str:
     """What the method ``name`` is called with ``options``: SoftCPT with ``task_csc`` is "SoftCPT-NATS"."""
     prompter, fixed = METHODS[name]
     settings = {**fixed, **options}
-    fits = {other: len(theirs) for other, (kind, theirs) in METHODS.items()
-            if kind is prompter and theirs.items() >= fixed.items() and settings.items() >= theirs.items()}
+    fits = {
+        other: len(theirs)
+        for other, (kind, theirs) in METHODS.items()
+        if kind is prompter
+        and theirs.items() >= fixed.items()
+        and settings.items() >= theirs.items()
+    }
     return max(fits, key=lambda other: (fits[other], other == name))
 
 
@@ -86,4 +95,11 @@ def _nearest(name: str, known) -> str:
     return f", did you mean '{match[0]}'?" if match else ""
 
 
-__all__ = ["METHODS", "Prompter", "PromptOptions", "build_prompter", "list_prompters", "variant_name"]
+__all__ = [
+    "METHODS",
+    "PromptOptions",
+    "Prompter",
+    "build_prompter",
+    "list_prompters",
+    "variant_name",
+]

@@ -9,41 +9,62 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from softcpt.backbone import Clip
+from softcpt.clip.model import Clip
 from softcpt.errors import UserError
-from softcpt.packing import Layout
-from softcpt.prompts import prompt_symbols
+from softcpt.prompters.task_matching import tensors_for_tasks
 from softcpt.tasks import TaskSet, cross_entropy, hits
-from softcpt.transfer import transfer
-from softcpt.warm import shared
+from softcpt.text.packing import PackedPrompts
+from softcpt.text.prompts import prompt_symbols
+from softcpt.utils.process_cache import cached
 
 
-def option(default, help: str, choices: Sequence | None = None, key: str = "", aliases: Sequence[str] = ()):
+def option(
+    default, help: str, choices: Sequence | None = None, key: str = "", aliases: Sequence[str] = ()
+):
     """A field of an options dataclass: ``help`` says what it does, ``key`` is its yaml name if not the upper-cased one,
     ``aliases`` are the names that reference implementations give it."""
-    return field(default=default, metadata={"help": help, "choices": choices, "key": key, "aliases": tuple(aliases)})
+    return field(
+        default=default,
+        metadata={"help": help, "choices": choices, "key": key, "aliases": tuple(aliases)},
+    )
 
 
 @dataclass
 class PromptOptions:
     """Options of every method that encodes class names with learnable contexts."""
 
-    max_text_tokens: int = option(0, "encode at most this many tokens at once, and compute them again in the backward "
-                                     "pass: bounds memory for thousands of classes (0: no bound)")
-    cls_sample_rate: float = option(0.0, "training: of each task's classes without an image in the batch, encode this "
-                                         "share, drawn anew for every batch (0: all)")
-    softmax: str = option("task", "classes that the training loss tells apart: those of the image's own task, or joint: "
-                                  "those of all tasks at once, as MVLPT does", ("task", "joint"))
+    max_text_tokens: int = option(
+        0,
+        "encode at most this many tokens at once, and compute them again in the backward "
+        "pass: bounds memory for thousands of classes (0: no bound)",
+    )
+    cls_sample_rate: float = option(
+        0.0,
+        "training: of each task's classes without an image in the batch, encode this "
+        "share, drawn anew for every batch (0: all)",
+    )
+    softmax: str = option(
+        "task",
+        "classes that the training loss tells apart: those of the image's own task, or joint: "
+        "those of all tasks at once, as MVLPT does",
+        ("task", "joint"),
+    )
 
     def __post_init__(self) -> None:
         for entry in fields(self):
             value, choices = getattr(self, entry.name), entry.metadata["choices"]
             if choices and value not in choices:
-                raise UserError(f"option {entry.name} = {value!r}: choose from {', '.join(map(str, choices))}")
+                raise UserError(
+                    f"option {entry.name} = {value!r}: choose from {', '.join(map(str, choices))}"
+                )
             if isinstance(value, (int, float)) and value < 0:
-                raise UserError(f"option {entry.name} = {value}: it has no negative values, give 0 or more")
+                raise UserError(
+                    f"option {entry.name} = {value}: it has no negative values, give 0 or more"
+                )
         if not 0 <= self.cls_sample_rate <= 1:
-            raise UserError(f"option cls_sample_rate = {self.cls_sample_rate}: it is a share, give 0 to 1")
+            raise UserError(
+                f"option cls_sample_rate = {self.cls_sample_rate}: it is a share, give 0 to 1"
+            )
 
 
 class Prompter(nn.Module):
@@ -84,17 +105,25 @@ class Prompter(nn.Module):
         self.options = options
         clip.text.max_tokens = options.max_text_tokens or None
         if options.cls_sample_rate and not self.samples_classes:
-            raise UserError(f"option cls_sample_rate: {type(self).__name__} encodes all classes of a task; leave it at 0")
-        if options.softmax == "joint" and (options.cls_sample_rate or type(self).loss is not Prompter.loss):
+            raise UserError(
+                f"option cls_sample_rate: {type(self).__name__} encodes all classes of a task; leave it at 0"
+            )
+        if options.softmax == "joint" and (
+            options.cls_sample_rate or type(self).loss is not Prompter.loss
+        ):
             what = "cls_sample_rate" if options.cls_sample_rate else type(self).__name__
-            raise UserError(f"option softmax = joint: {what} needs the classes of each image's own task; leave it at task")
+            raise UserError(
+                f"option softmax = joint: {what} needs the classes of each image's own task; leave it at task"
+            )
 
     @property
     def device(self) -> torch.device:
         """Where the towers are."""
         return self.clip.device
 
-    def class_embeddings(self, tasks: Sequence[int] | None = None, classes: Tensor | None = None) -> Tensor:
+    def class_embeddings(
+        self, tasks: Sequence[int] | None = None, classes: Tensor | None = None
+    ) -> Tensor:
         """(C, D) L2-normalised embeddings of all classes in TaskSet order, or (C', D) of the classes of ``tasks``.
 
         A method that can encode single classes takes ``classes`` too, ascending global indices (C',).
@@ -103,15 +132,23 @@ class Prompter(nn.Module):
 
     def encode_image(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) pre-processed images -> (B, D) L2-normalised features, or (B, 1 + M, D): ``local_features``."""
-        return self.image_features(self.clip.encode_image(images.to(self.device), spatial=self.local_features))
+        return self.image_features(
+            self.clip.encode_image(images.to(self.device), spatial=self.local_features)
+        )
 
     def image_features(self, features: Tensor) -> Tensor:
         """What the method takes of the frozen tower's features (B, D), or (B, 1 + M, D): L2-normalised."""
         return F.normalize(features, dim=-1)
 
-    def logits(self, features: Tensor, tasks: Sequence[int] | None = None, classes: Tensor | None = None) -> Tensor:
+    def logits(
+        self, features: Tensor, tasks: Sequence[int] | None = None, classes: Tensor | None = None
+    ) -> Tensor:
         """(B, D) normalised image features -> (B, C) = exp(logit_scale) * features @ class_embeddings.T."""
-        weights = self.class_embeddings(tasks) if classes is None else self.class_embeddings(classes=classes)
+        weights = (
+            self.class_embeddings(tasks)
+            if classes is None
+            else self.class_embeddings(classes=classes)
+        )
         return self.clip.logit_scale.exp() * features @ weights.t()
 
     def classifier(self) -> Callable[[Tensor], Tensor]:
@@ -184,7 +221,9 @@ class Prompter(nn.Module):
         """What was learned, under the reference implementations' names ("prompt_learner.ctx", "prompt_gen.proj")."""
         return {name: tensor.clone() for name, tensor in self.state_dict().items()}
 
-    def load_reference_state(self, state: Mapping[str, Tensor], trained: TaskSet | None = None) -> None:
+    def load_reference_state(
+        self, state: Mapping[str, Tensor], trained: TaskSet | None = None
+    ) -> None:
         """Load tensors under the reference's names; what it saves without training it (``not_trained``) is left out.
 
         Args:
@@ -194,18 +233,27 @@ class Prompter(nn.Module):
         Raises:
             UserError: if a tensor is missing, unknown or of another shape, or a task or class has none.
         """
-        parameters = self.state_dict()  # the tensors themselves, parameters and what a method keeps beside them
+        parameters = (
+            self.state_dict()
+        )  # the tensors themselves, parameters and what a method keeps beside them
         given = {
             self.other_names.get(name, name): torch.as_tensor(value)
             for name, value in state.items()
             if not name.endswith(self.not_trained)
         }
         if trained is not None:
-            given = transfer(given, trained, self.tasks, {name: self.rows(name) for name in parameters})
-        for problem, names in (("lacks", parameters.keys() - given.keys()), ("has unknown", given.keys() - parameters)):
+            given = tensors_for_tasks(
+                given, trained, self.tasks, {name: self.rows(name) for name in parameters}
+            )
+        for problem, names in (
+            ("lacks", parameters.keys() - given.keys()),
+            ("has unknown", given.keys() - parameters),
+        ):
             if names:
-                raise UserError(f"state for {type(self).__name__}: it {problem} {', '.join(sorted(names))}; "
-                                f"it needs exactly {', '.join(parameters) or 'no tensors'}")
+                raise UserError(
+                    f"state for {type(self).__name__}: it {problem} {', '.join(sorted(names))}; "
+                    f"it needs exactly {', '.join(parameters) or 'no tensors'}"
+                )
         with torch.no_grad():
             for name, parameter in parameters.items():
                 if given[name].shape != parameter.shape:
@@ -215,17 +263,25 @@ class Prompter(nn.Module):
                     )
                 parameter.copy_(given[name])
 
-    def class_layout(self, n_ctx: int, position: str, per_class: bool) -> Layout:
+    def class_layout(self, n_ctx: int, position: str, per_class: bool) -> PackedPrompts:
         """Prompts of all classes; a context belongs to a class, or to a task."""
         clip, tasks = self.clip, self.tasks
 
-        def make() -> Layout:
-            prompts = [prompt_symbols(clip.tokenizer, n, n_ctx, position, clip.context_length) for n in tasks.class_names]
+        def make() -> PackedPrompts:
+            prompts = [
+                prompt_symbols(clip.tokenizer, n, n_ctx, position, clip.context_length)
+                for n in tasks.class_names
+            ]
             groups = range(tasks.num_classes) if per_class else tasks.task_of_class.numpy()
-            return Layout(prompts, groups, n_ctx, clip.text_width)
+            return PackedPrompts(prompts, groups, n_ctx, clip.text_width)
 
         names = tuple(task.class_names for task in tasks)
-        return shared("layout", (names, n_ctx, position, per_class, clip.context_length, clip.text_width), make, most=16)
+        return cached(
+            "layout",
+            (names, n_ctx, position, per_class, clip.context_length, clip.text_width),
+            make,
+            most=16,
+        )
 
 
 def _measured(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:

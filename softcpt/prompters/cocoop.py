@@ -26,8 +26,11 @@ from softcpt.tasks import Task
 class CoCoOpOptions(CoOpOptions):
     """Options of CoCoOp. Its published runs have 4 vectors that start from "a photo of a"."""
 
-    max_text_tokens: int = option(8192, "encode at most this many tokens at once, and compute them again in the "
-                                        "backward pass: every image has prompts of its own (0: no bound)")
+    max_text_tokens: int = option(
+        8192,
+        "encode at most this many tokens at once, and compute them again in the "
+        "backward pass: every image has prompts of its own (0: no bound)",
+    )
 
 
 class ConditionalContext(Context):
@@ -36,9 +39,13 @@ class ConditionalContext(Context):
     def __init__(self, ctx: Tensor, features: int):
         super().__init__(ctx)
         hidden = features // 16
-        self.meta_net = nn.Sequential(OrderedDict(
-            linear1=nn.Linear(features, hidden), relu=nn.ReLU(), linear2=nn.Linear(hidden, ctx.shape[-1])
-        )).to(ctx.device)
+        self.meta_net = nn.Sequential(
+            OrderedDict(
+                linear1=nn.Linear(features, hidden),
+                relu=nn.ReLU(),
+                linear2=nn.Linear(hidden, ctx.shape[-1]),
+            )
+        ).to(ctx.device)
 
 
 class CoCoOp(CoOp):
@@ -60,11 +67,15 @@ class CoCoOp(CoOp):
         tasks, classes = self.tasks.chosen([task])
         shift = self.learner(task).meta_net(features)[:, None, None]
         contexts = self.contexts(tasks) + shift
-        return normalise(self.clip.encode_prompts(self.layout, contexts, groups=self.groups(tasks, classes)))
+        return normalise(
+            self.clip.encode_prompts(self.layout, contexts, groups=self.groups(tasks, classes))
+        )
 
     def logits(self, features: Tensor, tasks: Sequence[int] | None = None) -> Tensor:
         """(B, D) normalised image features -> (B, C), or (B, C') of the classes of ``tasks``."""
-        return torch.cat([self._task_logits(features, task) for task in self.tasks.chosen(tasks)[0]], dim=1)
+        return torch.cat(
+            [self._task_logits(features, task) for task in self.tasks.chosen(tasks)[0]], dim=1
+        )
 
     def own_logits(self, features: Tensor, owners: Tensor) -> Tensor:
         """(B, D) features of images of the tasks ``owners`` (B,) -> (B, C), -inf for the classes of other tasks."""
@@ -84,7 +95,9 @@ class CoCoOp(CoOp):
 
     def training_logits(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (B, C), -inf for the classes of other tasks than the image's, and all classes."""
-        return self.own_logits(features, self.tasks.owners(labels.cpu())), torch.arange(self.tasks.num_classes)
+        return self.own_logits(features, self.tasks.owners(labels.cpu())), torch.arange(
+            self.tasks.num_classes
+        )
 
     def _task_logits(self, features: Tensor, task: int) -> Tensor:
         """(B, D) -> (B, C') of the task's classes."""

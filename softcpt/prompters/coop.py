@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from softcpt.backbone import Clip
+from softcpt.clip.model import Clip
 from softcpt.prompters.base import Context, Prompter, PromptOptions, normalise, option
-from softcpt.prompts import init_context, words_context
 from softcpt.tasks import Task, TaskSet
+from softcpt.text.prompts import init_context, words_context
 
 
 @dataclass
@@ -24,10 +24,19 @@ class CoOpOptions(PromptOptions):
 
     n_ctx: int = option(16, "context vectors")
     csc: bool = option(False, "a context of its own for every class")
-    ctx_init: str = option("", "words whose embeddings the context starts from; their number replaces n_ctx")
-    position: str = option("end", "place of the class name", ("end", "middle", "front"), key="CLASS_TOKEN_POSITION",
-                           aliases=("TOKEN_POSITION", "POSITION"))
-    per_task: bool = option(True, "a context of its own for every task (False: one for all)", aliases=("TSC",))
+    ctx_init: str = option(
+        "", "words whose embeddings the context starts from; their number replaces n_ctx"
+    )
+    position: str = option(
+        "end",
+        "place of the class name",
+        ("end", "middle", "front"),
+        key="CLASS_TOKEN_POSITION",
+        aliases=("TOKEN_POSITION", "POSITION"),
+    )
+    per_task: bool = option(
+        True, "a context of its own for every task (False: one for all)", aliases=("TSC",)
+    )
 
 
 class CoOp(Prompter):
@@ -76,7 +85,11 @@ class CoOp(Prompter):
         shared = not hasattr(self.prompt_learner, "learners")
         if self.per_class:
             trained = range(len(self.tasks)) if shared else tasks
-            ctx = self.prompt_learner.ctx if shared else torch.cat([self.learner(task).ctx for task in tasks])
+            ctx = (
+                self.prompt_learner.ctx
+                if shared
+                else torch.cat([self.learner(task).ctx for task in tasks])
+            )
             return ctx[torch.searchsorted(self.tasks.classes_of(trained), classes).to(ctx.device)]
         if shared:
             return self.prompt_learner.ctx.expand(len(tasks), *self.prompt_learner.ctx.shape)
@@ -86,8 +99,13 @@ class CoOp(Prompter):
         """The layout's groups whose contexts :meth:`contexts` gives: tasks, or classes."""
         return classes.tolist() if self.per_class else tasks
 
-    def class_embeddings(self, tasks: Sequence[int] | None = None, classes: Tensor | None = None) -> Tensor:
+    def class_embeddings(
+        self, tasks: Sequence[int] | None = None, classes: Tensor | None = None
+    ) -> Tensor:
         """(C, D) or, of the classes of ``tasks`` or of ``classes``, (C', D)."""
         groups = self.groups(*self.tasks.chosen(tasks, classes))
-        return normalise(self.clip.encode_prompts(self.layout, self.contexts(tasks, classes), groups=groups,
-                                                  prompts=classes))
+        return normalise(
+            self.clip.encode_prompts(
+                self.layout, self.contexts(tasks, classes), groups=groups, prompts=classes
+            )
+        )

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from softcpt.backbone import Clip
+from softcpt.clip.model import Clip
 from softcpt.prompters.base import option
 from softcpt.prompters.coop import CoOp, CoOpOptions
 from softcpt.prompters.zeroshot import ZeroShot, ZeroShotOptions
@@ -25,9 +25,13 @@ class KgCoOpOptions(CoOpOptions):
     """Options of KgCoOp; the defaults are those of its published runs."""
 
     n_ctx: int = option(4, "context vectors, without ctx_init")
-    ctx_init: str = option("a photo of a", "words whose embeddings the context starts from; their number replaces "
-                                           "n_ctx")
-    weight: float = option(8.0, "lambda: weight of the distance to the hand-written prompts", aliases=("W",))
+    ctx_init: str = option(
+        "a photo of a",
+        "words whose embeddings the context starts from; their number replaces n_ctx",
+    )
+    weight: float = option(
+        8.0, "lambda: weight of the distance to the hand-written prompts", aliases=("W",)
+    )
 
 
 class KgCoOp(CoOp):
@@ -40,11 +44,18 @@ class KgCoOp(CoOp):
     Options = KgCoOpOptions
     samples_classes = False
     # Parts of its published prompt learner that no output depends on.
-    not_trained = (*CoOp.not_trained, "bias_vectors", "meta_net.linear1.weight", "meta_net.linear1.bias")
+    not_trained = (
+        *CoOp.not_trained,
+        "bias_vectors",
+        "meta_net.linear1.weight",
+        "meta_net.linear1.bias",
+    )
 
     def __init__(self, clip: Clip, tasks: TaskSet, options: KgCoOpOptions):
         super().__init__(clip, tasks, options)
-        self.hand_written = ZeroShot(clip, tasks, ZeroShotOptions(max_text_tokens=options.max_text_tokens))
+        self.hand_written = ZeroShot(
+            clip, tasks, ZeroShotOptions(max_text_tokens=options.max_text_tokens)
+        )
 
     def loss(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Cross-entropy plus lambda times the mean cosine distance, and the accuracy in %."""

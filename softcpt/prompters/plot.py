@@ -18,8 +18,8 @@ from torch import Tensor
 from softcpt.errors import UserError
 from softcpt.prompters.base import normalise, option
 from softcpt.prompters.coop import CoOp, CoOpOptions
-from softcpt.prompts import init_context
 from softcpt.tasks import Task
+from softcpt.text.prompts import init_context
 
 
 @dataclass
@@ -27,15 +27,22 @@ class PLOTOptions(CoOpOptions):
     """Options of PLOT."""
 
     n_prompts: int = option(4, "N: contexts of a task (with csc of a class)", aliases=("N",))
-    use_pooled: bool = option(False, "add the logit of the pooled image feature and a class's mean text feature; the "
-                                     "published code does on ImageNet")
+    use_pooled: bool = option(
+        False,
+        "add the logit of the pooled image feature and a class's mean text feature; the "
+        "published code does on ImageNet",
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.n_prompts < 1:
-            raise UserError(f"option n_prompts = {self.n_prompts}: a class is described by prompts, give 1 or more")
+            raise UserError(
+                f"option n_prompts = {self.n_prompts}: a class is described by prompts, give 1 or more"
+            )
         if self.ctx_init:
-            raise UserError(f"option ctx_init = {self.ctx_init!r}: contexts that start alike stay alike; leave it out")
+            raise UserError(
+                f"option ctx_init = {self.ctx_init!r}: contexts that start alike stay alike; leave it out"
+            )
 
 
 class PLOT(CoOp):
@@ -49,7 +56,9 @@ class PLOT(CoOp):
         """(N, L, d) vectors that the contexts of ``tasks`` start from; with ``csc`` (C', N, L, d)."""
         options, clip = self.options, self.clip
         classes = [sum(len(task.class_names) for task in tasks)] if options.csc else []
-        return init_context([*classes, options.n_prompts, options.n_ctx, clip.text_width]).to(clip.device)
+        return init_context([*classes, options.n_prompts, options.n_ctx, clip.text_width]).to(
+            clip.device
+        )
 
     def contexts(self, tasks: Sequence[int] | None = None, classes: Tensor | None = None) -> Tensor:
         """(N, K, L, d): N contexts for each of ``tasks``; with ``csc`` for each of their classes, or of ``classes``."""
@@ -84,7 +93,9 @@ class PLOT(CoOp):
         owners = self.tasks.owners(labels.cpu())
         return self._compare(features, self.text_features(present), classes, owners), classes
 
-    def _compare(self, features: Tensor, text: Tensor, classes: Tensor, owners: Tensor | None = None) -> Tensor:
+    def _compare(
+        self, features: Tensor, text: Tensor, classes: Tensor, owners: Tensor | None = None
+    ) -> Tensor:
         """(B, C') logits from ``text`` (N, C', D) of ``classes``; with ``owners`` (B,), -inf outside an image's task.
 
         Task by task: the published code trains one model per task, and its Sinkhorn loop stops for a batch as a whole.
@@ -95,7 +106,9 @@ class PLOT(CoOp):
         for task in (task_of_column if owners is None else owners.cpu()).unique():
             rows = every if owners is None else every[owners.cpu() == task]
             columns = (task_of_column == task).nonzero()[:, 0]
-            logits[rows[:, None], columns] = scale * transported(features[rows, 1:], prompts[:, columns])
+            logits[rows[:, None], columns] = scale * transported(
+                features[rows, 1:], prompts[:, columns]
+            )
         if self.options.use_pooled:
             logits = logits + scale * features[:, 0] @ normalise(text.mean(dim=0)).t()
         return logits
@@ -107,7 +120,9 @@ def transported(places: Tensor, prompts: Tensor) -> Tensor:
     return (transport_plan(similarity.detach()) * similarity).sum(dim=(1, 2))
 
 
-def transport_plan(similarity: Tensor, eps: float = 0.1, iterations: int = 100, tolerance: float = 1e-2) -> Tensor:
+def transport_plan(
+    similarity: Tensor, eps: float = 0.1, iterations: int = 100, tolerance: float = 1e-2
+) -> Tensor:
     """Plans T (B, M, N, C) of marginals 1/M and 1/N and least cost 1 - ``similarity`` (B, M, N, C), smoothed by ``eps``.
 
     Sinkhorn's iterations stop when the row scaling moves by less than ``tolerance``, mean over all plans: a plan
@@ -115,7 +130,11 @@ def transport_plan(similarity: Tensor, eps: float = 0.1, iterations: int = 100, 
     is at least exp(-2 / eps) = 2e-9. Classes come last because that is how they lie in memory.
     """
     kernel = torch.exp((similarity - 1) / eps)
-    (m, n), rows, columns = kernel.shape[1:3], torch.ones_like(kernel[:, :, :1]), torch.ones_like(kernel[:, :1])
+    (m, n), rows, columns = (
+        kernel.shape[1:3],
+        torch.ones_like(kernel[:, :, :1]),
+        torch.ones_like(kernel[:, :1]),
+    )
     for _ in range(iterations):
         previous = rows
         rows = 1 / m / (kernel * columns).sum(dim=2, keepdim=True)

@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from softcpt.backbone import Clip
+from softcpt.clip.model import Clip
 from softcpt.errors import UserError
 from softcpt.prompters.base import option
 from softcpt.prompters.coop import CoOp, CoOpOptions
@@ -31,17 +31,25 @@ from softcpt.tasks import Task, TaskSet
 class ProGradOptions(CoOpOptions):
     """Options of ProGrad; the defaults are those of its published runs."""
 
-    ctx_init: str = option("template", "words whose embeddings the context starts from; their number replaces n_ctx. "
-                                       "template: n_ctx vectors that end with the words of the task's template in "
-                                       "front of the name, zeros before them")
-    projection: float = option(1.0, "lambda: share of the conflicting part of the gradient that is taken out",
-                               aliases=("LAMBDA",))
+    ctx_init: str = option(
+        "template",
+        "words whose embeddings the context starts from; their number replaces n_ctx. "
+        "template: n_ctx vectors that end with the words of the task's template in "
+        "front of the name, zeros before them",
+    )
+    projection: float = option(
+        1.0,
+        "lambda: share of the conflicting part of the gradient that is taken out",
+        aliases=("LAMBDA",),
+    )
     temperature: float = option(1.0, "T: temperature of the distillation term", aliases=("T",))
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.temperature <= 0:
-            raise UserError(f"option temperature = {self.temperature}: logits are divided by it, give more than 0")
+            raise UserError(
+                f"option temperature = {self.temperature}: logits are divided by it, give more than 0"
+            )
 
 
 class ProGrad(CoOp):
@@ -56,7 +64,9 @@ class ProGrad(CoOp):
 
     def __init__(self, clip: Clip, tasks: TaskSet, options: ProGradOptions):
         super().__init__(clip, tasks, options)
-        self.hand_written = ZeroShot(clip, tasks, ZeroShotOptions(max_text_tokens=options.max_text_tokens))
+        self.hand_written = ZeroShot(
+            clip, tasks, ZeroShotOptions(max_text_tokens=options.max_text_tokens)
+        )
 
     def initial_context(self, tasks: Sequence[Task]) -> Tensor:
         """(L, d) vectors that the context of ``tasks`` starts from; with ``csc`` (C', L, d), one for each class."""
@@ -64,13 +74,17 @@ class ProGrad(CoOp):
             return super().initial_context(tasks)
         words = {task.template.partition("{}")[0].strip() for task in tasks}
         if len(words) > 1 or not all(words):
-            raise UserError(f"option ctx_init = template: the templates of {', '.join(task.name for task in tasks)} do "
-                            "not begin with the same words in front of the name; give words, or '' for random vectors")
+            raise UserError(
+                f"option ctx_init = template: the templates of {', '.join(task.name for task in tasks)} do "
+                "not begin with the same words in front of the name; give words, or '' for random vectors"
+            )
         embeddings = self.clip.text.tower.tokens
         ids = torch.tensor(self.clip.tokenizer.encode(words.pop()), device=embeddings.device)
         if len(ids) > self.options.n_ctx:
-            raise UserError(f"option n_ctx = {self.options.n_ctx}: the template of task '{tasks[0].name}' has "
-                            f"{len(ids)} tokens in front of the name; give at least as many")
+            raise UserError(
+                f"option n_ctx = {self.options.n_ctx}: the template of task '{tasks[0].name}' has "
+                f"{len(ids)} tokens in front of the name; give at least as many"
+            )
         return F.pad(embeddings[ids].detach().float(), (0, 0, self.options.n_ctx - len(ids), 0))
 
     def loss(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -79,20 +93,28 @@ class ProGrad(CoOp):
         logits = self.logits(features, present)
         loss, accuracy = self.task_loss(logits, labels, classes)
         own, _ = self.tasks.restrict(logits, labels, classes)
-        teacher, _ = self.tasks.restrict(self.hand_written.logits(features, present), labels, classes)
+        teacher, _ = self.tasks.restrict(
+            self.hand_written.logits(features, present), labels, classes
+        )
         divergence = distillation(own, teacher, self.options.temperature)
-        return _Projected.apply((loss, divergence), self.options.projection, *self.parameters()), accuracy
+        return _Projected.apply(
+            (loss, divergence), self.options.projection, *self.parameters()
+        ), accuracy
 
 
 def distillation(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
     """The KL term from logits (B, C), both -inf in the columns that do not count."""
     log_student = F.log_softmax(student / temperature, dim=1).masked_fill(teacher == -torch.inf, 0)
-    return -(temperature**2 * F.softmax(teacher / temperature, dim=1) * log_student).sum(dim=1).mean()
+    return (
+        -(temperature**2 * F.softmax(teacher / temperature, dim=1) * log_student).sum(dim=1).mean()
+    )
 
 
 def project(gradient: Tensor, general: Tensor, strength: float) -> Tensor:
     """``gradient`` without ``strength`` times its part along ``general``, if they are in conflict (same shapes)."""
-    direction = general / torch.linalg.vector_norm(general).clamp(min=torch.finfo(general.dtype).tiny)
+    direction = general / torch.linalg.vector_norm(general).clamp(
+        min=torch.finfo(general.dtype).tiny
+    )
     product = (gradient * direction).sum()
     # Where the product is no number, an overflow under a GradScaler, the result is none either: the scaler must see it.
     return torch.where(product >= 0, gradient, gradient - strength * product * direction)
@@ -106,7 +128,9 @@ class _Projected(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, losses: tuple[Tensor, Tensor], strength: float, *parameters: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, losses: tuple[Tensor, Tensor], strength: float, *parameters: Tensor
+    ) -> Tensor:
         ctx.losses, ctx.strength = losses, strength
         ctx.save_for_backward(*parameters)
         return losses[0].detach()
@@ -114,10 +138,16 @@ class _Projected(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, factor: Tensor) -> tuple[Tensor | None, ...]:
         gradients, generals = (
-            torch.autograd.grad(loss, ctx.saved_tensors, factor, retain_graph=True, allow_unused=True)
+            torch.autograd.grad(
+                loss, ctx.saved_tensors, factor, retain_graph=True, allow_unused=True
+            )
             for loss in ctx.losses
         )
-        return None, None, *(
-            None if gradient is None else project(gradient, general, ctx.strength)
-            for gradient, general in zip(gradients, generals)
+        return (
+            None,
+            None,
+            *(
+                None if gradient is None else project(gradient, general, ctx.strength)
+                for gradient, general in zip(gradients, generals)
+            ),
         )

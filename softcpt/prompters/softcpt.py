@@ -18,13 +18,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from softcpt.backbone import Clip
-from softcpt.context import GENERATORS, ContextGenerator
+from softcpt.clip.model import Clip
 from softcpt.errors import UserError
-from softcpt.packing import Layout
 from softcpt.prompters.base import Context, Prompter, PromptOptions, normalise, option
-from softcpt.prompts import init_context, prompt_symbols, words_context
+from softcpt.prompters.context_generator import GENERATORS, ContextGenerator
 from softcpt.tasks import TaskSet
+from softcpt.text.packing import PackedPrompts
+from softcpt.text.prompts import init_context, prompt_symbols, words_context
 
 POSITIONS = ("end", "middle", "front")
 
@@ -38,17 +38,33 @@ class SoftCPTOptions(PromptOptions):
     task_n_ctx: int = option(4, "M: learnable vectors in front of the task's name")
     task_ctx_init: str = option("", "words whose embeddings the task context starts from")
     task_csc: bool = option(False, "a task context of its own for every task (NATS, CATS, CSTS)")
-    task_position: str = option("end", "place of the task's name", POSITIONS, aliases=("TASK_TOKEN_POSITION",))
-    csc: bool = option(False, "a context for every class, from class and task features (the CA and CS variants)")
-    class_n_ctx: int = option(4, "K: learnable vectors in front of the class name for class features (with csc)")
+    task_position: str = option(
+        "end", "place of the task's name", POSITIONS, aliases=("TASK_TOKEN_POSITION",)
+    )
+    csc: bool = option(
+        False, "a context for every class, from class and task features (the CA and CS variants)"
+    )
+    class_n_ctx: int = option(
+        4, "K: learnable vectors in front of the class name for class features (with csc)"
+    )
     class_ctx_init: str = option("", "words whose embeddings the class context starts from")
     class_csc: bool = option(False, "a class context of its own for every class (CSTA, CSTS)")
-    class_position: str = option("end", "place of the class name for class features", POSITIONS,
-                                 aliases=("CLASS_TOKEN_POSITION",))
-    generator: str = option("lin", "network from features to contexts", GENERATORS, aliases=("PG_TYPE",))
+    class_position: str = option(
+        "end",
+        "place of the class name for class features",
+        POSITIONS,
+        aliases=("CLASS_TOKEN_POSITION",),
+    )
+    generator: str = option(
+        "lin", "network from features to contexts", GENERATORS, aliases=("PG_TYPE",)
+    )
     rank: int = option(64, "r: inner width of the generators lowrank and mlp")
-    task_text: str = option("name", "what a task's feature is made from: its name, its description, or none: a free "
-                                    "vector per task (SoftCPT*)", ("name", "description", "none"))
+    task_text: str = option(
+        "name",
+        "what a task's feature is made from: its name, its description, or none: a free "
+        "vector per task (SoftCPT*)",
+        ("name", "description", "none"),
+    )
 
 
 class SoftCPT(Prompter):
@@ -62,15 +78,30 @@ class SoftCPT(Prompter):
         # Random draws in the reference's order: class context, task context, generator.
         if options.csc:
             self.class_prompt_learner, self.class_feature_layout = self._feature_prompts(
-                tasks.class_names, options.class_n_ctx, options.class_ctx_init, options.class_csc,
-                options.class_position)
+                tasks.class_names,
+                options.class_n_ctx,
+                options.class_ctx_init,
+                options.class_csc,
+                options.class_position,
+            )
         if options.task_text == "none":
             self.task_embedding = self._free_features()
         else:
             self.task_prompt_learner, self.task_feature_layout = self._feature_prompts(
-                self._task_texts(), options.task_n_ctx, options.task_ctx_init, options.task_csc, options.task_position)
-        self.prompt_gen = ContextGenerator(options.generator, clip.embed_dim, 2 if options.csc else 1, options.n_ctx,
-                                           clip.text_width, options.rank).to(clip.device)
+                self._task_texts(),
+                options.task_n_ctx,
+                options.task_ctx_init,
+                options.task_csc,
+                options.task_position,
+            )
+        self.prompt_gen = ContextGenerator(
+            options.generator,
+            clip.embed_dim,
+            2 if options.csc else 1,
+            options.n_ctx,
+            clip.text_width,
+            options.rank,
+        ).to(clip.device)
         self.layout = self.class_layout(options.n_ctx, options.position, options.csc)
 
     @property
@@ -83,21 +114,32 @@ class SoftCPT(Prompter):
             return list(self.tasks.names)
         for task in self.tasks:
             if not task.description.strip():
-                raise UserError(f"task '{task.name}': it has no description, and task_text is description; give it one "
-                                "(Task(description=...), DATASET.TASK_DESCRIPTION or a task_desc.txt), or use its name")
-        return [task.description.strip().rstrip(".") for task in self.tasks]  # prompts end with a stop of their own
+                raise UserError(
+                    f"task '{task.name}': it has no description, and task_text is description; give it one "
+                    "(Task(description=...), DATASET.TASK_DESCRIPTION or a task_desc.txt), or use its name"
+                )
+        return [
+            task.description.strip().rstrip(".") for task in self.tasks
+        ]  # prompts end with a stop of their own
 
     def _free_features(self) -> nn.Embedding:
         """F (T, D), free vectors of the length that the features of the bare task names have on average."""
         clip, names = self.clip, self.tasks.names
-        prompts = [prompt_symbols(clip.tokenizer, name, 0, context_length=clip.context_length) for name in names]
+        prompts = [
+            prompt_symbols(clip.tokenizer, name, 0, context_length=clip.context_length)
+            for name in names
+        ]
         with torch.no_grad():
-            features = clip.encode_prompts(Layout(prompts, width=clip.text_width)).float()
-        start = torch.randn(len(self.tasks), clip.embed_dim).to(clip.device) * features.square().mean().sqrt()
+            features = clip.encode_prompts(PackedPrompts(prompts, width=clip.text_width)).float()
+        start = (
+            torch.randn(len(self.tasks), clip.embed_dim).to(clip.device)
+            * features.square().mean().sqrt()
+        )
         return nn.Embedding.from_pretrained(start, freeze=False)
 
-    def _feature_prompts(self, names: Sequence[str], n_ctx: int, words: str, specific: bool,
-                         position: str) -> tuple[Context, Layout]:
+    def _feature_prompts(
+        self, names: Sequence[str], n_ctx: int, words: str, specific: bool, position: str
+    ) -> tuple[Context, PackedPrompts]:
         """The learnable context, and the prompts, of task (or class) features."""
         clip = self.clip
         if words:
@@ -106,15 +148,25 @@ class SoftCPT(Prompter):
             shape = (len(names), n_ctx, clip.text_width) if specific else (n_ctx, clip.text_width)
             ctx = init_context(shape).to(clip.device)
         n_ctx = ctx.shape[-2]
-        prompts = [prompt_symbols(clip.tokenizer, name, n_ctx, position, clip.context_length) for name in names]
-        return Context(ctx), Layout(prompts, range(len(names)) if specific else None, n_ctx, clip.text_width)
+        prompts = [
+            prompt_symbols(clip.tokenizer, name, n_ctx, position, clip.context_length)
+            for name in names
+        ]
+        return Context(ctx), PackedPrompts(
+            prompts, range(len(names)) if specific else None, n_ctx, clip.text_width
+        )
 
-    def _features(self, learner: Context, layout: Layout, chosen: Sequence[int]) -> Tensor:
+    def _features(self, learner: Context, layout: PackedPrompts, chosen: Sequence[int]) -> Tensor:
         """(N', D) text features of the chosen names, not normalised."""
         if layout.num_groups > 1:
-            return self.clip.encode_prompts(layout, learner.ctx[torch.as_tensor(chosen, device=learner.ctx.device)],
-                                            groups=chosen)
-        return self.clip.encode_prompts(layout, learner.ctx.reshape(1, *learner.ctx.shape[-2:]), prompts=chosen)
+            return self.clip.encode_prompts(
+                layout,
+                learner.ctx[torch.as_tensor(chosen, device=learner.ctx.device)],
+                groups=chosen,
+            )
+        return self.clip.encode_prompts(
+            layout, learner.ctx.reshape(1, *learner.ctx.shape[-2:]), prompts=chosen
+        )
 
     def task_features(self, tasks: Sequence[int] | None = None) -> Tensor:
         """(T, D) features F_t of all tasks, or of ``tasks``."""
@@ -128,21 +180,28 @@ class SoftCPT(Prompter):
         tasks, classes = self.tasks.chosen(tasks, classes)
         features = self.task_features(tasks)
         if self.options.csc:
-            own = self._features(self.class_prompt_learner, self.class_feature_layout, classes.tolist())
+            own = self._features(
+                self.class_prompt_learner, self.class_feature_layout, classes.tolist()
+            )
             place = torch.searchsorted(torch.tensor(tasks), self.tasks.task_of_class[classes])
             features = torch.cat([own, features[place.to(features.device)]], dim=1)
         return self.prompt_gen(features)
 
-    def class_embeddings(self, tasks: Sequence[int] | None = None, classes: Tensor | None = None) -> Tensor:
+    def class_embeddings(
+        self, tasks: Sequence[int] | None = None, classes: Tensor | None = None
+    ) -> Tensor:
         """(C, D) or, of the classes of ``tasks`` or of ``classes``, (C', D)."""
         tasks, own = self.tasks.chosen(tasks, classes)
         groups = own.tolist() if self.options.csc else tasks
-        return normalise(self.clip.encode_prompts(self.layout, self.contexts(tasks, classes), groups=groups,
-                                                  prompts=classes))
+        return normalise(
+            self.clip.encode_prompts(
+                self.layout, self.contexts(tasks, classes), groups=groups, prompts=classes
+            )
+        )
 
     def rows(self, name: str) -> str:
         """Specific task contexts are (T, M, d), specific class contexts (C, K, d), free features (T, D)."""
         if name == "task_embedding.weight":
             return "task"
         specific = name.endswith(".ctx") and self.get_parameter(name).dim() == 3
-        return name.split("_")[0] if specific else ""
+        return name.split("_", maxsplit=1)[0] if specific else ""

@@ -20,15 +20,15 @@ import torch
 from open_clip.transformer import QuickGELU, Transformer
 from torch import Tensor, nn
 
-from softcpt.backbone import Clip
+from softcpt.clip.model import Clip
+from softcpt.clip.vit import Vit
 from softcpt.errors import UserError
-from softcpt.image_prompts import ImagePrompts
-from softcpt.packing import Layout
 from softcpt.prompters.base import normalise, option
+from softcpt.prompters.image_prompts import ImagePrompts
 from softcpt.prompters.vpt import ImagePrompter, ImagePromptOptions
-from softcpt.prompts import init_context, prompt_symbols, words_context
 from softcpt.tasks import TaskSet
-from softcpt.vit import Vit
+from softcpt.text.packing import PackedPrompts
+from softcpt.text.prompts import init_context, prompt_symbols, words_context
 
 PROJECTIONS = ("transformer", "mlp", "identity")
 
@@ -37,21 +37,37 @@ PROJECTIONS = ("transformer", "mlp", "identity")
 class UPTOptions(ImagePromptOptions):
     """Options of UPT."""
 
-    n_ctx: int = option(4, "context vectors of the text tower, and prompts per block of the image tower")
+    n_ctx: int = option(
+        4, "context vectors of the text tower, and prompts per block of the image tower"
+    )
     visual_n_ctx: int = option(0, "prompts per block of the image tower, if not n_ctx")
     csc: bool = option(False, "a text context of its own for every class")
-    ctx_init: str = option("", "words whose embeddings the text context starts from; their number replaces n_ctx there")
-    position: str = option("middle", "place of the class name", ("end", "middle", "front"), key="CLASS_TOKEN_POSITION",
-                           aliases=("TOKEN_POSITION", "POSITION"))
-    project: str = option("transformer", "network that makes the prompts", PROJECTIONS, aliases=("PROJECT_METHOD",))
+    ctx_init: str = option(
+        "", "words whose embeddings the text context starts from; their number replaces n_ctx there"
+    )
+    position: str = option(
+        "middle",
+        "place of the class name",
+        ("end", "middle", "front"),
+        key="CLASS_TOKEN_POSITION",
+        aliases=("TOKEN_POSITION", "POSITION"),
+    )
+    project: str = option(
+        "transformer", "network that makes the prompts", PROJECTIONS, aliases=("PROJECT_METHOD",)
+    )
     project_dim: int = option(128, "h: width of that network")
-    mix: bool = option(False, "all prompts attend to each other in the transformer, as in the paper; in the published "
-                              "code none does")
+    mix: bool = option(
+        False,
+        "all prompts attend to each other in the transformer, as in the paper; in the published "
+        "code none does",
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.project_dim < 1:
-            raise UserError(f"option project_dim = {self.project_dim}: it is the network's width; give 1 or more")
+            raise UserError(
+                f"option project_dim = {self.project_dim}: it is the network's width; give 1 or more"
+            )
 
 
 class UnifiedPrompts(ImagePrompts):
@@ -69,9 +85,13 @@ class UnifiedPrompts(ImagePrompts):
     """
 
     def __init__(self, clip: Clip, vit: Vit, options: UPTOptions, classes: int):
-        super().__init__(vit, options.visual_n_ctx or options.n_ctx, options.deep, dropout=options.dropout)
+        super().__init__(
+            vit, options.visual_n_ctx or options.n_ctx, options.deep, dropout=options.dropout
+        )
         if options.ctx_init:
-            self.ctx = nn.Parameter(words_context(options.ctx_init, clip.tokenizer, clip.text.tower.tokens))
+            self.ctx = nn.Parameter(
+                words_context(options.ctx_init, clip.tokenizer, clip.text.tower.tokens)
+            )
         else:
             shape = [classes] * options.csc + [options.n_ctx, clip.text_width]
             self.ctx = nn.Parameter(init_context(shape))
@@ -79,21 +99,34 @@ class UnifiedPrompts(ImagePrompts):
         self.projects = options.project != "identity"
         if self.projects:
             hidden = options.project_dim
-            self.mvlpt_proj_ctx_coop_pre, self.mvlpt_proj_ctx_coop_post = _in_and_out(clip.text_width, hidden)
-            self.mvlpt_proj_ctx_vpt_pre, self.mvlpt_proj_ctx_vpt_post = _in_and_out(vit.width, hidden)
+            self.mvlpt_proj_ctx_coop_pre, self.mvlpt_proj_ctx_coop_post = _in_and_out(
+                clip.text_width, hidden
+            )
+            self.mvlpt_proj_ctx_vpt_pre, self.mvlpt_proj_ctx_vpt_post = _in_and_out(
+                vit.width, hidden
+            )
             block = options.project == "transformer"
-            self.mvlpt_proj = Transformer(hidden, layers=1, heads=1, act_layer=QuickGELU) if block else nn.GELU()
+            self.mvlpt_proj = (
+                Transformer(hidden, layers=1, heads=1, act_layer=QuickGELU) if block else nn.GELU()
+            )
 
     def both(self) -> tuple[Tensor, Tensor]:
         """The text contexts (N, d) or (C, N, d), and the image prompts (L or 1, N, d_v)."""
         text, image = self.ctx, self.embeddings()
         if not self.projects:
             return text, image
-        ins = self.mvlpt_proj_ctx_coop_pre(text.flatten(0, -2)), self.mvlpt_proj_ctx_vpt_pre(image.flatten(0, 1))
-        projected = self.mvlpt_proj(torch.cat(ins).unsqueeze(self.sequence_dim)).squeeze(self.sequence_dim)
+        ins = (
+            self.mvlpt_proj_ctx_coop_pre(text.flatten(0, -2)),
+            self.mvlpt_proj_ctx_vpt_pre(image.flatten(0, 1)),
+        )
+        projected = self.mvlpt_proj(torch.cat(ins).unsqueeze(self.sequence_dim)).squeeze(
+            self.sequence_dim
+        )
         outs = projected.split([len(part) for part in ins])
-        return (self.mvlpt_proj_ctx_coop_post(outs[0]).view(text.shape),
-                self.mvlpt_proj_ctx_vpt_post(outs[1]).view(image.shape))
+        return (
+            self.mvlpt_proj_ctx_coop_post(outs[0]).view(text.shape),
+            self.mvlpt_proj_ctx_vpt_post(outs[1]).view(image.shape),
+        )
 
     def forward(self, images: int) -> Tensor:
         """The image prompts for a number of images, (L or 1, 1 or B, N, d_v)."""
@@ -118,18 +151,28 @@ class UPT(ImagePrompter):
 
     def __init__(self, clip: Clip, tasks: TaskSet, options: UPTOptions):
         super().__init__(clip, tasks, options)
-        self.prompt_learner = UnifiedPrompts(clip, self.vit, options, tasks.num_classes).to(clip.device)
+        self.prompt_learner = UnifiedPrompts(clip, self.vit, options, tasks.num_classes).to(
+            clip.device
+        )
         ctx = self.prompt_learner.ctx
         self.per_class, n_ctx = ctx.dim() == 3, ctx.shape[-2]
-        prompts = [prompt_symbols(clip.tokenizer, name, n_ctx, options.position, clip.context_length)
-                   for name in tasks.class_names]
-        self.layout = Layout(prompts, range(len(prompts)) if self.per_class else None, n_ctx, clip.text_width)
+        prompts = [
+            prompt_symbols(clip.tokenizer, name, n_ctx, options.position, clip.context_length)
+            for name in tasks.class_names
+        ]
+        self.layout = PackedPrompts(
+            prompts, range(len(prompts)) if self.per_class else None, n_ctx, clip.text_width
+        )
 
-    def class_embeddings(self, tasks: Sequence[int] | None = None, classes: Tensor | None = None) -> Tensor:
+    def class_embeddings(
+        self, tasks: Sequence[int] | None = None, classes: Tensor | None = None
+    ) -> Tensor:
         """(C, D), or (C', D) of the classes of ``tasks`` or of ``classes``."""
         chosen = self.tasks.chosen(tasks, classes)[1]
         contexts = self.prompt_learner.both()[0]
         if self.per_class:
             contexts = contexts[chosen.to(contexts.device)]
-            return normalise(self.clip.encode_prompts(self.layout, contexts, groups=chosen.tolist()))
+            return normalise(
+                self.clip.encode_prompts(self.layout, contexts, groups=chosen.tolist())
+            )
         return normalise(self.clip.encode_prompts(self.layout, contexts[None], prompts=chosen))

@@ -1,7 +1,7 @@
 """VPT: prompts of the image tower, free vectors beside the image's tokens (Jia et al. 2022, arXiv 2203.12119).
 
     w_c = text("a photo of a {name of c}.")                                    constant: encoded once
-    f   = image(x; P_1 ... P_L)                                                softcpt/image_prompts.py
+    f   = image(x; P_1 ... P_L)                                                softcpt/prompters/image_prompts.py
 
 As in MVLPT (Shen et al. 2022, arXiv 2211.11720), the prompts serve all tasks, whose classes share one softmax.
 """
@@ -14,14 +14,14 @@ from functools import partial
 
 from torch import Tensor
 
-from softcpt import parallel
-from softcpt.backbone import Clip
+from softcpt.clip.model import Clip
+from softcpt.clip.vit import open_vit
 from softcpt.errors import UserError
-from softcpt.image_prompts import ImagePrompts, encode_with_prompts
 from softcpt.prompters.base import Prompter, PromptOptions, normalise, option
+from softcpt.prompters.image_prompts import ImagePrompts, encode_with_prompts
 from softcpt.prompters.zeroshot import ZeroShot, ZeroShotOptions
 from softcpt.tasks import TaskSet
-from softcpt.vit import open_vit
+from softcpt.utils import parallel
 
 TEMPLATE = "a photo of a {}."
 
@@ -30,12 +30,22 @@ TEMPLATE = "a photo of a {}."
 class ImagePromptOptions(PromptOptions):
     """Options of methods that prompt the image tower."""
 
-    softmax: str = option("joint", "classes that the training loss tells apart: those of all tasks at once (joint, as "
-                                   "MVLPT does), or those of the image's own task", ("joint", "task"))
-    deep: bool = option(True, "prompts of their own for every block of the image tower (False: for the first one only)")
+    softmax: str = option(
+        "joint",
+        "classes that the training loss tells apart: those of all tasks at once (joint, as "
+        "MVLPT does), or those of the image's own task",
+        ("joint", "task"),
+    )
+    deep: bool = option(
+        True,
+        "prompts of their own for every block of the image tower (False: for the first one only)",
+    )
     dropout: float = option(0.0, "share of the image prompts' entries that is left out in training")
-    checkpoint: bool = option(False, "compute the image tower's blocks again in the backward pass: a fraction of the "
-                                     "memory, a third more arithmetic")
+    checkpoint: bool = option(
+        False,
+        "compute the image tower's blocks again in the backward pass: a fraction of the "
+        "memory, a third more arithmetic",
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -72,8 +82,11 @@ class VPTOptions(ImagePromptOptions):
     """Options of VPT."""
 
     n_ctx: int = option(16, "prompts per block")
-    project_dim: int = option(0, "width of the prompts before a linear layer to the image tower's (0: that width)",
-                              aliases=("PROJECT",))
+    project_dim: int = option(
+        0,
+        "width of the prompts before a linear layer to the image tower's (0: that width)",
+        aliases=("PROJECT",),
+    )
     own_template: bool = option(False, 'each task\'s own template in place of "a photo of a {}."')
 
 
@@ -88,12 +101,19 @@ class VPT(ImagePrompter):
 
     def __init__(self, clip: Clip, tasks: TaskSet, options: VPTOptions):
         super().__init__(clip, tasks, options)
-        self.prompt_learner = ImagePrompts(self.vit, options.n_ctx, options.deep, options.project_dim,
-                                           options.dropout).to(clip.device)
+        self.prompt_learner = ImagePrompts(
+            self.vit, options.n_ctx, options.deep, options.project_dim, options.dropout
+        ).to(clip.device)
         if not options.own_template:
             tasks = TaskSet([replace(task, template=TEMPLATE) for task in tasks])
-        self.hand_written = ZeroShot(clip, tasks, ZeroShotOptions(max_text_tokens=options.max_text_tokens))
+        self.hand_written = ZeroShot(
+            clip, tasks, ZeroShotOptions(max_text_tokens=options.max_text_tokens)
+        )
 
-    def class_embeddings(self, tasks: Sequence[int] | None = None, classes: Tensor | None = None) -> Tensor:
+    def class_embeddings(
+        self, tasks: Sequence[int] | None = None, classes: Tensor | None = None
+    ) -> Tensor:
         """(C, D), or (C', D) of the classes of ``tasks`` or of ``classes``; nothing is computed."""
-        return self.hand_written.class_embeddings()[self.tasks.chosen(tasks, classes)[1].to(self.device)]
+        return self.hand_written.class_embeddings()[
+            self.tasks.chosen(tasks, classes)[1].to(self.device)
+        ]

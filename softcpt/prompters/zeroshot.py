@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from softcpt.backbone import Clip
-from softcpt.packing import Layout
+from softcpt.clip.model import Clip
 from softcpt.prompters.base import Prompter, PromptOptions, normalise, option
-from softcpt.prompts import text_symbols
 from softcpt.tasks import Task, TaskSet
+from softcpt.text.packing import PackedPrompts
+from softcpt.text.prompts import text_symbols
 
 # The templates that OpenAI chose, one after the other, as the best few of its 80 for ImageNet (the notebook
 # Prompt_Engineering_for_ImageNet of openai/CLIP).
@@ -53,22 +53,32 @@ class ZeroShot(Prompter):
         """(C, D) normalised embeddings of all classes, each in its task's one of ``templates``."""
         clip = self.clip
         prompts = [
-            text_symbols(clip.tokenizer, template.format(name.replace("_", " ")), clip.context_length)
+            text_symbols(
+                clip.tokenizer, template.format(name.replace("_", " ")), clip.context_length
+            )
             for task, template in zip(self.tasks, templates)
             for name in task.class_names
         ]
-        return normalise(clip.encode_prompts(Layout(prompts, width=clip.text_width, share_prefix=False)))
+        return normalise(
+            clip.encode_prompts(PackedPrompts(prompts, width=clip.text_width, share_prefix=False))
+        )
 
     def class_embeddings(self, tasks: Sequence[int] | None = None) -> Tensor:
         """(C, D); computed once."""
-        return self.embeddings if tasks is None else self.embeddings[self.tasks.classes_of(tasks).to(self.device)]
+        return (
+            self.embeddings
+            if tasks is None
+            else self.embeddings[self.tasks.classes_of(tasks).to(self.device)]
+        )
 
 
 @dataclass
 class ZeroShotEnsembleOptions(ZeroShotOptions):
     """Options of the ensemble."""
 
-    own_template: bool = option(True, "the task's own template is one of the ensemble; CoOp leaves it out on ImageNet")
+    own_template: bool = option(
+        True, "the task's own template is one of the ensemble; CoOp leaves it out on ImageNet"
+    )
 
 
 class ZeroShotEnsemble(ZeroShot):

@@ -21,31 +21,47 @@ def benchmarks(group: Group, number: int, metric: str = "metric") -> list[Benchm
     found = []
     for part, datasets in enumerate(_parts(group)):
         single = [results for results in datasets if len(_tasks(results)) == 1]
-        tables = [(results[0].dataset, results, _tasks(results)) for results in datasets
-                  if len(single) == 1 or results not in single]
+        tables = [
+            (results[0].dataset, results, _tasks(results))
+            for results in datasets
+            if len(single) == 1 or results not in single
+        ]
         if len(single) > 1:
             names = tuple(sorted({results[0].dataset for results in single}))
-            tables.append((f"{len(names)} data sets", [result for results in single for result in results], names))
+            tables.append(
+                (
+                    f"{len(names)} data sets",
+                    [result for results in single for result in results],
+                    names,
+                )
+            )
         for name, results, tasks in tables:
             if [other for other, _, _ in tables].count(name) > 1:
                 name = f"{name}, {len(tasks)} tasks"
             benchmark = Benchmark(name, number, results[0].backbone, tasks)
             if part:
-                benchmark.warnings.append("these runs saw other images than those of the tables before")
+                benchmark.warnings.append(
+                    "these runs saw other images than those of the tables before"
+                )
             found.append(_fill(benchmark, results, metric))
     return found
 
 
 def _parts(group: Group) -> list[list[list[Result]]]:
     """Results that saw the same images, each part by data set and tasks; results of logs with the first that fits."""
-    trained_first = sorted(group.results, key=lambda result: result.cost is None)  # before tests of what they trained
+    trained_first = sorted(
+        group.results, key=lambda result: result.cost is None
+    )  # before tests of what they trained
     parts: list[dict[tuple, list[Result]]] = []
     for results in split_by_images(trained_first):
         parts.append({})
         for result in results:
             parts[-1].setdefault((result.dataset, *sorted(result.tasks)), []).append(result)
     for result in group.unverified:
-        beside = next((mine for part in parts for (name, *_), mine in part.items() if name == result.dataset), None)
+        beside = next(
+            (mine for part in parts for (name, *_), mine in part.items() if name == result.dataset),
+            None,
+        )
         if beside is None:
             parts = parts or [{}]
             beside = parts[0].setdefault((result.dataset,), [])
@@ -55,16 +71,25 @@ def _parts(group: Group) -> list[list[list[Result]]]:
 
 def _tasks(results: Sequence[Result]) -> tuple[str, ...]:
     """Task names of a data set; its own name where it is one task."""
-    names = max((tuple(result.tasks) for result in results if result.verified == results[0].verified), key=len)
+    names = max(
+        (tuple(result.tasks) for result in results if result.verified == results[0].verified),
+        key=len,
+    )
     return names if len(names) > 1 else (results[0].dataset,)
 
 
 def _fill(benchmark: Benchmark, results: Sequence[Result], metric: str) -> Benchmark:
     for result, label in zip(results, labels(results)):
-        shots = NO_SHOTS if result.zero_shot else max(result.shots, ALL_IMAGES) or ALL_IMAGES  # below 1: all images
+        shots = (
+            NO_SHOTS if result.zero_shot else max(result.shots, ALL_IMAGES) or ALL_IMAGES
+        )  # below 1: all images
         place = Place(result.classes, label, shots, result.seed)
         figures = _figures(benchmark, result, metric)
-        mean = result.overall.get("metric") if metric == "metric" and len(benchmark.tasks) > 1 else None
+        mean = (
+            result.overall.get("metric")
+            if metric == "metric" and len(benchmark.tasks) > 1
+            else None
+        )
         if mean is not None and not math.isnan(mean):
             benchmark.means.setdefault(place, mean)
         _put(benchmark, place, result, figures)
@@ -81,11 +106,17 @@ def _figures(benchmark: Benchmark, result: Result, metric: str) -> dict[str, flo
         figures = dict(zip(names, (task.get(metric, math.nan) for task in result.tasks.values())))
     else:
         only = next(iter(result.tasks.values()), result.overall)
-        figures = {result.dataset: only.get(metric, math.nan)} if result.dataset in benchmark.tasks else {}
+        figures = (
+            {result.dataset: only.get(metric, math.nan)}
+            if result.dataset in benchmark.tasks
+            else {}
+        )
     missing = [task for task, value in figures.items() if not math.isfinite(value)]
     if missing:
-        benchmark.warnings.append(f"{result.path}: {result.method} has no figure for {', '.join(missing)}; missing, "
-                                  "and so is its mean over tasks")
+        benchmark.warnings.append(
+            f"{result.path}: {result.method} has no figure for {', '.join(missing)}; missing, "
+            "and so is its mean over tasks"
+        )
     return {task: value for task, value in figures.items() if math.isfinite(value)}
 
 
@@ -98,7 +129,12 @@ def _put(benchmark: Benchmark, place: Place, result: Result, figures: dict[str, 
         mine.update(figures)
         runs.append(result)
     elif any(abs(mine[task] - value) > 1e-6 for task, value in figures.items() if task in mine):
-        why = ("the same model on the same images must agree; check weights and test images"
-               if result.zero_shot else "give only one of them, or say which settings differ")
-        benchmark.warnings.append(f"{place.method}, seed {place.seed}: {result.path} is left out, {before.path} stands "
-                                  f"there with other figures; {why}")
+        why = (
+            "the same model on the same images must agree; check weights and test images"
+            if result.zero_shot
+            else "give only one of them, or say which settings differ"
+        )
+        benchmark.warnings.append(
+            f"{place.method}, seed {place.seed}: {result.path} is left out, {before.path} stands "
+            f"there with other figures; {why}"
+        )

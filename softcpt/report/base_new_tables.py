@@ -24,13 +24,19 @@ def base_new_tables(benchmark: Benchmark) -> list[Table]:
 
 def base_new_shots(benchmark: Benchmark) -> list[int]:
     """Numbers of shots that both kinds of classes have; NO_SHOTS where there is zero-shot alone."""
-    return [shots for shots in benchmark.shots("base") if shots in benchmark.shots("new")] or [NO_SHOTS]
+    return [shots for shots in benchmark.shots("base") if shots in benchmark.shots("new")] or [
+        NO_SHOTS
+    ]
 
 
-def base_new(benchmark: Benchmark, method: str, shots: int,
-             task: str | None = None) -> tuple[Summary | None, Summary | None, float | None]:
+def base_new(
+    benchmark: Benchmark, method: str, shots: int, task: str | None = None
+) -> tuple[Summary | None, Summary | None, float | None]:
     """Base, new, and H of their means over seeds (for the average: of the means over tasks, as the papers do)."""
-    base, new = (summary(list(benchmark.values(method, shots, task, classes).values())) for classes in ("base", "new"))
+    base, new = (
+        summary(list(benchmark.values(method, shots, task, classes).values()))
+        for classes in ("base", "new")
+    )
     return base, new, harmonic_mean(base.mean, new.mean) if base and new else None
 
 
@@ -45,33 +51,68 @@ def _base_new_average(benchmark: Benchmark, shots: int) -> Table:
     best = _best(benchmark, methods, found)
     rows, records = [], []
     for index, (method, (base, new, h)) in enumerate(zip(methods, found)):
-        expected = [0 if is_zero_shot(method) else len(benchmark.seeds(kind)) for kind in ("base", "new")]
-        texts = [mean_cell(base, expected[0]).text, mean_cell(new, expected[1]).text, MISSING if h is None else f"{h:.2f}"]
-        rows.append(Row([Cell(method), *(Cell(text, index in best[column]) for column, text in enumerate(texts))]))
+        expected = [
+            0 if is_zero_shot(method) else len(benchmark.seeds(kind)) for kind in ("base", "new")
+        ]
+        texts = [
+            mean_cell(base, expected[0]).text,
+            mean_cell(new, expected[1]).text,
+            MISSING if h is None else f"{h:.2f}",
+        ]
+        rows.append(
+            Row(
+                [
+                    Cell(method),
+                    *(Cell(text, index in best[column]) for column, text in enumerate(texts)),
+                ]
+            )
+        )
     for task in [None, *benchmark.tasks]:
         records += [_base_new_record(benchmark, method, shots, task) for method in methods]
     title = f"{benchmark.name}, {shots_name(shots)}: base and new classes, mean over {len(benchmark.tasks)} tasks, %"
-    return Table("base-new", f"base-new-{slug(shots)}", title, ["method", "Base", "New", "H"], rows,
-                 [*accuracy_notes(benchmark, methods, "base"), "H is the harmonic mean of the two means."], records)
+    return Table(
+        "base-new",
+        f"base-new-{slug(shots)}",
+        title,
+        ["method", "Base", "New", "H"],
+        rows,
+        [*accuracy_notes(benchmark, methods, "base"), "H is the harmonic mean of the two means."],
+        records,
+    )
 
 
 def _best(benchmark: Benchmark, methods: list[str], found: list[tuple]) -> list[set[int]]:
     """Rows with the highest base, new and H, of those that have every seed."""
     columns: list[list[float | None]] = [[], [], []]
     for method, (base, new, h) in zip(methods, found):
-        means = [whole_mean(value, method, len(benchmark.seeds(kind))) for kind, value in (("base", base), ("new", new))]
+        means = [
+            whole_mean(value, method, len(benchmark.seeds(kind)))
+            for kind, value in (("base", base), ("new", new))
+        ]
         whole = benchmark.verified(method)
         for column, value in zip(columns, [*means, h if None not in means else None]):
             column.append(value if whole else None)
     return mark_best(columns)
 
 
-def _base_new_record(benchmark: Benchmark, method: str, shots: int, task: str | None) -> dict[str, Any]:
+def _base_new_record(
+    benchmark: Benchmark, method: str, shots: int, task: str | None
+) -> dict[str, Any]:
     base, new, h = base_new(benchmark, method, shots, task)
-    return {"group": benchmark.group, "benchmark": benchmark.name, "method": method, "shots": shots,
-            "task": task or "mean over tasks", "base": base and base.mean, "base_std": base and base.std,
-            "base_n": base.n if base else 0, "new": new and new.mean, "new_std": new and new.std,
-            "new_n": new.n if new else 0, "h": h}
+    return {
+        "group": benchmark.group,
+        "benchmark": benchmark.name,
+        "method": method,
+        "shots": shots,
+        "task": task or "mean over tasks",
+        "base": base and base.mean,
+        "base_std": base and base.std,
+        "base_n": base.n if base else 0,
+        "new": new and new.mean,
+        "new_std": new and new.std,
+        "new_n": new.n if new else 0,
+        "h": h,
+    }
 
 
 def _base_new_tasks(benchmark: Benchmark, shots: int) -> Table:
@@ -80,10 +121,24 @@ def _base_new_tasks(benchmark: Benchmark, shots: int) -> Table:
     for task in benchmark.tasks:
         found = [base_new(benchmark, method, shots, task) for method in methods]
         best = _best(benchmark, methods, found)[2]
-        cells = [Cell(" / ".join(f"{value:.2f}" if value is not None else MISSING
-                                 for value in (base and base.mean, new and new.mean, h)), index in best)
-                 for index, (base, new, h) in enumerate(found)]
+        cells = [
+            Cell(
+                " / ".join(
+                    f"{value:.2f}" if value is not None else MISSING
+                    for value in (base and base.mean, new and new.mean, h)
+                ),
+                index in best,
+            )
+            for index, (base, new, h) in enumerate(found)
+        ]
         rows.append(Row([Cell(task), *cells]))
     title = f"{benchmark.name}, {shots_name(shots)}: base / new / H of every task, %"
-    return Table("base-new", f"base-new-tasks-{slug(shots)}", title, ["task", *methods], rows, ["Bold: highest H."],
-                 folded=True)
+    return Table(
+        "base-new",
+        f"base-new-tasks-{slug(shots)}",
+        title,
+        ["task", *methods],
+        rows,
+        ["Bold: highest H."],
+        folded=True,
+    )

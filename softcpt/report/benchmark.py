@@ -72,12 +72,17 @@ class Benchmark:
     def seeds(self, classes: str = "all") -> list[int]:
         """Seeds of trained runs; the results.json files say which, or the logs where there are no others."""
         places = [place for place in self.runs if place.classes == classes]
-        for accept in (lambda p: self.verified(p.method) and p.shots != NO_SHOTS, lambda p: p.shots != NO_SHOTS):
+        for accept in (
+            lambda p: self.verified(p.method) and p.shots != NO_SHOTS,
+            lambda p: p.shots != NO_SHOTS,
+        ):
             if found := {place.seed for place in places if accept(place)}:
                 return sorted(found)
         return sorted({place.seed for place in places})
 
-    def values(self, method: str, shots: int, task: str | None = None, classes: str = "all") -> dict[int, float]:
+    def values(
+        self, method: str, shots: int, task: str | None = None, classes: str = "all"
+    ) -> dict[int, float]:
         """Seed -> percent of ``task``, or of the mean over tasks; seeds without a figure are not there."""
         shots = NO_SHOTS if is_zero_shot(method) else shots
         found = {}
@@ -104,13 +109,19 @@ class Benchmark:
         parameters = [cost.parameters for cost in costs if cost.parameters is not None]
         memory = [cost.memory for cost in costs if cost.memory is not None]
         sections = dict.fromkeys(name for cost in costs for name in cost.seconds)
-        return Cost(sum(parameters) if len(parameters) == len(costs) else None,
-                    {name: sum(cost.seconds.get(name, 0.0) for cost in costs) for name in sections},
-                    max(memory) if memory else None)
+        return Cost(
+            sum(parameters) if len(parameters) == len(costs) else None,
+            {name: sum(cost.seconds.get(name, 0.0) for cost in costs) for name in sections},
+            max(memory) if memory else None,
+        )
 
     @cached_property
     def _unverified(self) -> set[str]:
-        return {place.method for place, runs in self.runs.items() if not all(run.verified for run in runs)}
+        return {
+            place.method
+            for place, runs in self.runs.items()
+            if not all(run.verified for run in runs)
+        }
 
     def verified(self, method: str) -> bool:
         """Whether the method's runs were read from results.json."""

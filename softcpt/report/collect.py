@@ -33,7 +33,9 @@ def collect(paths: Sequence[Path]) -> Collection:
         UserError: a path does not exist, or there is nothing readable.
     """
     results, left_out, files = [], [], 0
-    for candidates in tqdm(list(_candidates(paths)), "reading runs", unit="run", delay=2, leave=False):
+    for candidates in tqdm(
+        list(_candidates(paths)), "reading runs", unit="run", delay=2, leave=False
+    ):
         problems = []
         for path in candidates:  # of several logs of a folder the newest that ended with a result
             try:
@@ -47,8 +49,10 @@ def collect(paths: Sequence[Path]) -> Collection:
             left_out += problems
     if not results:
         why = f" ({left_out[0][0]}: {left_out[0][1]})" if left_out else ""
-        raise UserError(f"report: no finished run below {', '.join(map(str, paths))}{why}; give the output folder of runs, "
-                        f"where {RESULTS_FILE} or log.txt files are")
+        raise UserError(
+            f"report: no finished run below {', '.join(map(str, paths))}{why}; give the output folder of runs, "
+            f"where {RESULTS_FILE} or log.txt files are"
+        )
     return Collection(results, files, left_out)
 
 
@@ -57,7 +61,9 @@ def _candidates(paths: Sequence[Path]) -> Iterator[list[Path]]:
     seen: set[Path] = set()
     for path in paths:
         if not path.exists():
-            raise UserError(f"report {path}: no such file or folder; give the output folder of runs")
+            raise UserError(
+                f"report {path}: no such file or folder; give the output folder of runs"
+            )
         for folder, names in _folders(path, seen):
             if RESULTS_FILE in names:
                 yield [folder / RESULTS_FILE]
@@ -72,7 +78,9 @@ def _folders(path: Path, seen: set[Path]) -> Iterator[tuple[Path, list[str]]]:
         return
     for name, children, files in os.walk(path, followlinks=True):
         folder, real = Path(name), Path(name).resolve()
-        children[:] = [] if real in seen else sorted(child for child in children if not child.startswith("."))
+        children[:] = (
+            [] if real in seen else sorted(child for child in children if not child.startswith("."))
+        )
         if real not in seen:
             seen.add(real)
             yield folder, files

@@ -10,8 +10,17 @@ from softcpt.report.comparisons import Comparison, Contest
 from softcpt.report.statistics import summary
 from softcpt.report.table import MISSING, NOTHING, Cell, Row, Table, p_text, signed
 
-_PAIRED = ["method A", "method B", "pairs", "A − B", "95 % interval", "better/equal/worse", "p, t", "p, Wilcoxon",
-           "p, Wilcoxon over tasks"]
+_PAIRED = [
+    "method A",
+    "method B",
+    "pairs",
+    "A − B",
+    "95 % interval",
+    "better/equal/worse",
+    "p, t",
+    "p, Wilcoxon",
+    "p, Wilcoxon over tasks",
+]
 
 _PAIRED_NOTE = (
     "A pair is one task at one seed (and number of shots), where both methods had the same images and views. p-values are "
@@ -28,18 +37,35 @@ def contest_tables(benchmark: Benchmark, contest: Contest, explain: bool = True)
     if contest.classes != "all":
         where, name = f"{contest.classes} classes, {where}", f"{contest.classes}-{name}"
     folded = contest.shots is not None and len(benchmark.shots(contest.classes)) > 1
-    friedman = f"; Friedman's test of equal ranks: p {_relation(contest.friedman)}" if contest.friedman is not None else ""
+    friedman = (
+        f"; Friedman's test of equal ranks: p {_relation(contest.friedman)}"
+        if contest.friedman is not None
+        else ""
+    )
     ranks = Table(
-        "ranks", f"ranks-{name}", f"{benchmark.name}, {where}: average rank (1 is best)", ["method", "average rank"],
+        "ranks",
+        f"ranks-{name}",
+        f"{benchmark.name}, {where}: average rank (1 is best)",
+        ["method", "average rank"],
         [Row([Cell(method), Cell(f"{rank:.2f}")]) for method, rank in contest.ranks.items()],
         [f"Over the {contest.ranked} units (task, seed, shots) that all methods have{friedman}."],
-        [_place(benchmark, contest) | {"method": method, "rank": rank, "units": contest.ranked}
-         for method, rank in contest.ranks.items()], folded=folded)
+        [
+            _place(benchmark, contest) | {"method": method, "rank": rank, "units": contest.ranked}
+            for method, rank in contest.ranks.items()
+        ],
+        folded=folded,
+    )
     pairs = Table(
-        "comparisons", f"pairs-{name}", f"{benchmark.name}, {where}: paired differences, points of %", _PAIRED,
+        "comparisons",
+        f"pairs-{name}",
+        f"{benchmark.name}, {where}: paired differences, points of %",
+        _PAIRED,
         [Row([Cell(text) for text in _texts(pair)]) for pair in contest.comparisons],
         [_PAIRED_NOTE] if explain else [],
-        [_place(benchmark, contest) | _numbers(pair) for pair in contest.comparisons], labels=2, folded=folded)
+        [_place(benchmark, contest) | _numbers(pair) for pair in contest.comparisons],
+        labels=2,
+        folded=folded,
+    )
     return [ranks, pairs] if contest.ranks else [pairs]
 
 
@@ -48,25 +74,52 @@ def _relation(p: float) -> str:
 
 
 def _place(benchmark: Benchmark, contest: Contest) -> dict[str, Any]:
-    return {"group": benchmark.group, "benchmark": benchmark.name, "classes": contest.classes,
-            "shots": "all" if contest.shots is None else contest.shots}
+    return {
+        "group": benchmark.group,
+        "benchmark": benchmark.name,
+        "classes": contest.classes,
+        "shots": "all" if contest.shots is None else contest.shots,
+    }
 
 
 def _texts(pair: Comparison) -> list[str]:
     found, half = pair.units, pair.units.half_width
-    interval = NOTHING if half is None else f"{signed(found.mean - half)} to {signed(found.mean + half)}"
-    return [pair.a, pair.b, str(found.n), signed(found.mean), interval, f"{found.wins}/{found.ties}/{found.losses}",
-            p_text(pair.t_test), p_text(pair.wilcoxon), p_text(pair.wilcoxon_tasks)]
+    interval = (
+        NOTHING if half is None else f"{signed(found.mean - half)} to {signed(found.mean + half)}"
+    )
+    return [
+        pair.a,
+        pair.b,
+        str(found.n),
+        signed(found.mean),
+        interval,
+        f"{found.wins}/{found.ties}/{found.losses}",
+        p_text(pair.t_test),
+        p_text(pair.wilcoxon),
+        p_text(pair.wilcoxon_tasks),
+    ]
 
 
 def _numbers(pair: Comparison) -> dict[str, Any]:
     found, half = pair.units, pair.units.half_width
-    return {"method_a": pair.a, "method_b": pair.b, "pairs": found.n, "difference": found.mean,
-            "ci95_low": None if half is None else found.mean - half,
-            "ci95_high": None if half is None else found.mean + half,
-            "better": found.wins, "equal": found.ties, "worse": found.losses, "p_t": found.t_test, "p_t_holm": pair.t_test,
-            "p_wilcoxon": found.wilcoxon, "p_wilcoxon_holm": pair.wilcoxon, "tasks": pair.tasks.n,
-            "p_wilcoxon_tasks": pair.tasks.wilcoxon, "p_wilcoxon_tasks_holm": pair.wilcoxon_tasks}
+    return {
+        "method_a": pair.a,
+        "method_b": pair.b,
+        "pairs": found.n,
+        "difference": found.mean,
+        "ci95_low": None if half is None else found.mean - half,
+        "ci95_high": None if half is None else found.mean + half,
+        "better": found.wins,
+        "equal": found.ties,
+        "worse": found.losses,
+        "p_t": found.t_test,
+        "p_t_holm": pair.t_test,
+        "p_wilcoxon": found.wilcoxon,
+        "p_wilcoxon_holm": pair.wilcoxon,
+        "tasks": pair.tasks.n,
+        "p_wilcoxon_tasks": pair.tasks.wilcoxon,
+        "p_wilcoxon_tasks_holm": pair.wilcoxon_tasks,
+    }
 
 
 def train_seconds(seconds: dict[str, float]) -> float | None:
@@ -80,20 +133,47 @@ def cost_table(benchmark: Benchmark) -> Table | None:
     if not records:
         return None
     shots = benchmark.shots(benchmark.classes()[0])
-    head = ["method", "parameters", *(f"s, {shots_name(each)}" for each in shots), "s, images", "peak MB"]
+    head = [
+        "method",
+        "parameters",
+        *(f"s, {shots_name(each)}" for each in shots),
+        "s, images",
+        "peak MB",
+    ]
     rows = []
     for method in dict.fromkeys(record["method"] for record in records):
         mine = [record for record in records if record["method"] == method]
         cells = [_highest([r["parameters"] for r in mine if r["parameters"] is not None])]
         for each in shots:
-            cells.append(_mean([r["seconds"] for r in mine if r["shots"] == each and r["seconds"] is not None], 1, MISSING))
-        cells.append(_mean([r["seconds_image"] for r in mine if r["seconds_image"] is not None], 1, NOTHING))
-        cells.append(_highest([r["peak_memory_bytes"] / 1e6 for r in mine if r["peak_memory_bytes"] is not None]))
+            cells.append(
+                _mean(
+                    [r["seconds"] for r in mine if r["shots"] == each and r["seconds"] is not None],
+                    1,
+                    MISSING,
+                )
+            )
+        cells.append(
+            _mean([r["seconds_image"] for r in mine if r["seconds_image"] is not None], 1, NOTHING)
+        )
+        cells.append(
+            _highest(
+                [r["peak_memory_bytes"] / 1e6 for r in mine if r["peak_memory_bytes"] is not None]
+            )
+        )
         rows.append(Row([Cell(method), *map(Cell, cells)]))
-    return Table("cost", "cost", f"{benchmark.name}: time and memory of a run", head, rows,
-                 ["Mean wall seconds over seeds, without encoding images, which has its own column (with a feature bank the "
-                  "first run encodes for all; times read from logs include it). Memory is the highest of any run: of the "
-                  "GPU, or of the whole process."], records)
+    return Table(
+        "cost",
+        "cost",
+        f"{benchmark.name}: time and memory of a run",
+        head,
+        rows,
+        [
+            "Mean wall seconds over seeds, without encoding images, which has its own column (with a feature bank the "
+            "first run encodes for all; times read from logs include it). Memory is the highest of any run: of the "
+            "GPU, or of the whole process."
+        ],
+        records,
+    )
 
 
 def cost_records(benchmark: Benchmark, classes: str | None = None) -> list[dict[str, Any]]:
@@ -104,11 +184,23 @@ def cost_records(benchmark: Benchmark, classes: str | None = None) -> list[dict[
         wanted = place.classes == classes if classes else place.classes != "new"
         if is_zero_shot(place.method) or cost is None or not cost.seconds or not wanted:
             continue
-        records.append({"group": benchmark.group, "benchmark": benchmark.name, "method": place.method,
-                        "classes": place.classes, "shots": place.shots, "seed": place.seed, "parameters": cost.parameters,
-                        "seconds": train_seconds(dict(cost.seconds)), "seconds_image": cost.seconds.get("image"),
-                        "seconds_text": cost.seconds.get("text"), "seconds_total": cost.seconds.get("total"),
-                        "peak_memory_bytes": cost.memory, "mean": benchmark.mean(place)})
+        records.append(
+            {
+                "group": benchmark.group,
+                "benchmark": benchmark.name,
+                "method": place.method,
+                "classes": place.classes,
+                "shots": place.shots,
+                "seed": place.seed,
+                "parameters": cost.parameters,
+                "seconds": train_seconds(dict(cost.seconds)),
+                "seconds_image": cost.seconds.get("image"),
+                "seconds_text": cost.seconds.get("text"),
+                "seconds_total": cost.seconds.get("total"),
+                "peak_memory_bytes": cost.memory,
+                "mean": benchmark.mean(place),
+            }
+        )
     return records
 
 
@@ -131,11 +223,28 @@ def settings_table(benchmark: Benchmark) -> Table | None:
                     told.setdefault(place.method, {}).setdefault(key, set()).add(value)
     methods = [method for method in benchmark.methods(None) if method in told]
     keys = sorted({key for mine in told.values() for key in mine})
-    different = [key for key in keys if len({frozenset(told[m].get(key, ())) for m in methods}) > 1
-                 or any(len(told[m].get(key, ())) > 1 for m in methods)]
+    different = [
+        key
+        for key in keys
+        if len({frozenset(told[m].get(key, ())) for m in methods}) > 1
+        or any(len(told[m].get(key, ())) > 1 for m in methods)
+    ]
     if not different:
         return None
-    rows = [Row([Cell(key), *(Cell(", ".join(sorted(told[m].get(key, {NOTHING}))) or NOTHING) for m in methods)])
-            for key in different]
-    return Table("settings", "own-settings", f"{benchmark.name}: optimisation settings that differ between methods",
-                 ["setting", *methods], rows, ["Several values: they differ with the number of shots."])
+    rows = [
+        Row(
+            [
+                Cell(key),
+                *(Cell(", ".join(sorted(told[m].get(key, {NOTHING}))) or NOTHING) for m in methods),
+            ]
+        )
+        for key in different
+    ]
+    return Table(
+        "settings",
+        "own-settings",
+        f"{benchmark.name}: optimisation settings that differ between methods",
+        ["setting", *methods],
+        rows,
+        ["Several values: they differ with the number of shots."],
+    )

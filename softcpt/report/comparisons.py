@@ -64,19 +64,32 @@ def contests(benchmark: Benchmark) -> list[Contest]:
 def contest(benchmark: Benchmark, shots: int | None = None, classes: str = "all") -> Contest | None:
     """Compare all methods whose runs are verified; None with fewer than two of them."""
     settings = benchmark.shots(classes) if shots is None else [shots]
-    values = {method: _units(benchmark, method, settings, classes)
-              for method in benchmark.methods(classes) if benchmark.verified(method)}
+    values = {
+        method: _units(benchmark, method, settings, classes)
+        for method in benchmark.methods(classes)
+        if benchmark.verified(method)
+    }
     values = {method: units for method, units in values.items() if units}
     if len(values) < 2:
         return None
     ranks, ranked, friedman = _ranks(values)
     order = sorted(values, key=lambda method: ranks.get(method, 0.0))
-    pairs = [found for a, b in combinations(order, 2) if (found := _compare(a, b, values[a], values[b]))]
-    return Contest(classes, shots, _corrected(pairs), {method: ranks[method] for method in order if method in ranks}, ranked,
-                   friedman)
+    pairs = [
+        found for a, b in combinations(order, 2) if (found := _compare(a, b, values[a], values[b]))
+    ]
+    return Contest(
+        classes,
+        shots,
+        _corrected(pairs),
+        {method: ranks[method] for method in order if method in ranks},
+        ranked,
+        friedman,
+    )
 
 
-def _units(benchmark: Benchmark, method: str, settings: list[int], classes: str) -> dict[Unit, float]:
+def _units(
+    benchmark: Benchmark, method: str, settings: list[int], classes: str
+) -> dict[Unit, float]:
     """Zero-shot stands at every number of shots; a seed it was not run with has the figure of the others if it is one."""
     found: dict[Unit, float] = {}
     for shots in settings:
@@ -88,28 +101,40 @@ def _units(benchmark: Benchmark, method: str, settings: list[int], classes: str)
     return found
 
 
-def _compare(a: str, b: str, of_a: Mapping[Unit, float], of_b: Mapping[Unit, float]) -> Comparison | None:
+def _compare(
+    a: str, b: str, of_a: Mapping[Unit, float], of_b: Mapping[Unit, float]
+) -> Comparison | None:
     by_task: dict[str, list[float]] = defaultdict(list)
     for unit, value in of_a.items():
         if unit in of_b:
             by_task[unit[2]].append(value - of_b[unit])
     if not by_task:
         return None
-    return Comparison(a, b, paired([d for mine in by_task.values() for d in mine]),
-                      paired([float(np.mean(mine)) for mine in by_task.values()]))
+    return Comparison(
+        a,
+        b,
+        paired([d for mine in by_task.values() for d in mine]),
+        paired([float(np.mean(mine)) for mine in by_task.values()]),
+    )
 
 
 def _corrected(pairs: list[Comparison]) -> list[Comparison]:
     t_tests = holm([pair.units.t_test for pair in pairs])
     wilcoxons = holm([pair.units.wilcoxon for pair in pairs])
     tasks = holm([pair.tasks.wilcoxon for pair in pairs])
-    return [Comparison(pair.a, pair.b, pair.units, pair.tasks, *corrected)
-            for pair, *corrected in zip(pairs, t_tests, wilcoxons, tasks)]
+    return [
+        Comparison(pair.a, pair.b, pair.units, pair.tasks, *corrected)
+        for pair, *corrected in zip(pairs, t_tests, wilcoxons, tasks)
+    ]
 
 
-def _ranks(values: Mapping[str, Mapping[Unit, float]]) -> tuple[dict[str, float], int, float | None]:
+def _ranks(
+    values: Mapping[str, Mapping[Unit, float]],
+) -> tuple[dict[str, float], int, float | None]:
     common = sorted(set.intersection(*(set(units) for units in values.values())))
     if not common:
         return {}, 0, None
-    ranks, friedman = average_ranks(np.array([[units[unit] for units in values.values()] for unit in common]))
+    ranks, friedman = average_ranks(
+        np.array([[units[unit] for units in values.values()] for unit in common])
+    )
     return dict(zip(values, map(float, ranks))), len(common), friedman

@@ -11,7 +11,7 @@ _OWN = ("OPTIM.", "DATALOADER.TRAIN_X.", "TRAIN.COUNT_ITER")
 
 
 def leaves(text: str) -> dict[str, str]:
-    """"A.B" -> value, as text, of an indented tree of "KEY: value" lines.
+    """ "A.B" -> value, as text, of an indented tree of "KEY: value" lines.
 
     yaml would refuse Dassl's print (``CTX_INIT:`` with nothing behind it stands for an empty string, words are not
     quoted), and takes seconds for a thousand files. Items of a block list are joined with commas.
@@ -38,9 +38,15 @@ def own_settings(config: Mapping[str, str], method: str) -> dict[str, str]:
 
     ``SoftCPT-NATS`` has the node SOFTCPT, a trainer MTCoOp the node MTCOOP; keys of no node count, too.
     """
-    nodes = {method.split("-")[0].upper(), config.get("TRAINER.NAME", "").upper()}
-    return {key: value for key, value in config.items() if key.startswith(_OWN) or _of_trainer(key.split("."), nodes)}
+    nodes = {method.split("-", maxsplit=1)[0].upper(), config.get("TRAINER.NAME", "").upper()}
+    return {
+        key: value
+        for key, value in config.items()
+        if key.startswith(_OWN) or _of_trainer(key.split("."), nodes)
+    }
 
 
 def _of_trainer(parts: list[str], nodes: set[str]) -> bool:
-    return parts[0] == "TRAINER" and (parts[1] in nodes if len(parts) == 3 else parts[1:] != ["NAME"])
+    return parts[0] == "TRAINER" and (
+        parts[1] in nodes if len(parts) == 3 else parts[1:] != ["NAME"]
+    )

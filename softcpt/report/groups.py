@@ -12,8 +12,20 @@ from typing import Any
 from softcpt.report.result import Result
 
 # Settings of training alone: a zero-shot run fits into every group that differs from it in these only.
-TRAINING_SETTINGS = {"transforms", "crop_scale", "features", "views", "workers", "batch_size", "epochs", "optimiser",
-                     "schedule", "warmup_epochs", "reference_schedule", "final_model"}
+TRAINING_SETTINGS = {
+    "transforms",
+    "crop_scale",
+    "features",
+    "views",
+    "workers",
+    "batch_size",
+    "epochs",
+    "optimiser",
+    "schedule",
+    "warmup_epochs",
+    "reference_schedule",
+    "final_model",
+}
 
 
 @dataclass
@@ -56,7 +68,9 @@ def differing(groups: Sequence[Group]) -> dict[str, list[Any]]:
     """Setting -> its value in every group (None: not told), for settings that are not the same in all."""
     keys = dict.fromkeys(key for group in groups for key in group.settings)
     values = {key: [group.settings.get(key) for group in groups] for key in keys}
-    return {key: found for key, found in values.items() if len({_key(value) for value in found}) > 1}
+    return {
+        key: found for key, found in values.items() if len({_key(value) for value in found}) > 1
+    }
 
 
 def split_by_images(results: Sequence[Result]) -> list[list[Result]]:
@@ -72,7 +86,9 @@ def split_by_images(results: Sequence[Result]) -> list[list[Result]]:
         batches += [mine] if _consistent(mine) else [[result] for result in mine]
     parts: list[tuple[dict[tuple, tuple], list[Result]]] = []
     for batch in batches:
-        seen, part = next((part for part in parts if all(_agrees(part[0], result) for result in batch)), ({}, []))
+        seen, part = next(
+            (part for part in parts if all(_agrees(part[0], result) for result in batch)), ({}, [])
+        )
         if not part:
             parts.append((seen, part))
         seen.update({_cell(result): result.images for result in batch if result.images})
@@ -90,7 +106,11 @@ def _agrees(seen: Mapping[tuple, tuple], result: Result) -> bool:
 
 def _consistent(results: Sequence[Result]) -> bool:
     seen: dict[tuple, tuple] = {}
-    return all(seen.setdefault(_cell(result), result.images) == result.images for result in results if result.images)
+    return all(
+        seen.setdefault(_cell(result), result.images) == result.images
+        for result in results
+        if result.images
+    )
 
 
 def _only_zero_shot(result: Result) -> bool:
@@ -98,8 +118,11 @@ def _only_zero_shot(result: Result) -> bool:
 
 
 def _settings(result: Result, ignore: Sequence[str]) -> dict[str, Any]:
-    return {key: value for key, value in result.settings.items()
-            if not any(fnmatch.fnmatchcase(key, pattern) for pattern in ignore)}
+    return {
+        key: value
+        for key, value in result.settings.items()
+        if not any(fnmatch.fnmatchcase(key, pattern) for pattern in ignore)
+    }
 
 
 def _key(value: Any) -> str:
@@ -110,16 +133,28 @@ def _join(result: Result, groups: dict[str, Group], ignore: Sequence[str]) -> No
     """Add a zero-shot run to all groups it fits, or to one of its own."""
     settings = _settings(result, ignore)
     tested = {key: value for key, value in settings.items() if key not in TRAINING_SETTINGS}
-    fits = [group for group in groups.values() if _key(tested) == _key(
-        {key: value for key, value in group.settings.items() if key not in TRAINING_SETTINGS})]
+    fits = [
+        group
+        for group in groups.values()
+        if _key(tested)
+        == _key(
+            {key: value for key, value in group.settings.items() if key not in TRAINING_SETTINGS}
+        )
+    ]
     for group in fits or [groups.setdefault(_key(settings), Group(settings))]:
         group.results.append(result)
 
 
 def _stand_beside(result: Result, groups: dict[str, Group], ignore: Sequence[str]) -> None:
     """Add a run read from a log to the groups of its backbone and data set, or to one of logs alone."""
-    fits = [group for group in groups.values()
-            if any((other.dataset, other.backbone) == (result.dataset, result.backbone) for other in group.results)]
+    fits = [
+        group
+        for group in groups.values()
+        if any(
+            (other.dataset, other.backbone) == (result.dataset, result.backbone)
+            for other in group.results
+        )
+    ]
     if not fits:
         settings = {"backbone": result.backbone, **_settings(result, ignore)}
         fits = [groups.setdefault("log " + _key(settings), Group(settings))]

@@ -25,7 +25,13 @@ _SETTINGS = ("INPUT.SIZE", "INPUT.TRANSFORMS", "INPUT.RRCROP_SCALE", "TEST.FINAL
 # What the folders say where the log does not: CoOp's, CoCoOp's and SoftCPT's layouts.
 _SEED = re.compile(r"seed_?(\d+)$")
 _SHOTS = re.compile(r"(?:^|_)(\d+)[-_]?shots?$|^shots?_(\d+)")
-_CLASSES = {"base": "base", "train_base": "base", "test_base": "base", "new": "new", "test_new": "new"}
+_CLASSES = {
+    "base": "base",
+    "train_base": "base",
+    "test_base": "base",
+    "new": "new",
+    "test_new": "new",
+}
 
 
 def read_log(path: Path) -> Result:
@@ -40,16 +46,25 @@ def read_log(path: Path) -> Result:
     folders = path.parent.parts
     method, dataset = _method(config, arguments), config.get("DATASET.NAME", "")
     if not method or not dataset:
-        raise Unreadable("the log does not name its trainer and data set (no configuration is printed in it)")
+        raise Unreadable(
+            "the log does not name its trainer and data set (no configuration is printed in it)"
+        )
     return Result(
-        path=str(path), verified=False, own=True, method=method, dataset=dataset,
+        path=str(path),
+        verified=False,
+        own=True,
+        method=method,
+        dataset=dataset,
         backbone=config.get("MODEL.BACKBONE.NAME", "") or "unknown",
         classes=config.get("DATASET.SUBSAMPLE_CLASSES") or _folder_classes(folders),
         shots=_number(config.get("DATASET.NUM_SHOTS"), 1, _SHOTS, folders),
         seed=_number(config.get("SEED"), 0, _SEED, folders),
         settings={key: config[key] for key in _SETTINGS if key in config},
         options={} if method.startswith(ZERO_SHOT) else own_settings(config, method),
-        tasks=tasks, overall=figures, cost=cost)
+        tasks=tasks,
+        overall=figures,
+        cost=cost,
+    )
 
 
 def _figures(lines: Iterable[str]) -> tuple[dict[str, float], dict[str, dict[str, float]], Cost]:
@@ -88,12 +103,16 @@ def _blocks(lines: list[str]) -> tuple[dict[str, str], dict[str, str]]:
             name = line.strip("* \n")
         elif line.startswith("*** settings of this run"):
             name = "flat"
-        elif line.startswith(("Collecting env info", "Loading trainer", "=> ", "epoch [")) or (name == "flat" and not line):
+        elif line.startswith(("Collecting env info", "Loading trainer", "=> ", "epoch [")) or (
+            name == "flat" and not line
+        ):
             name = ""
         elif name and not set(line) <= {"*"}:
             blocks.setdefault(name, []).append(line)
     flat = dict(line.split(": ", 1) for line in blocks.get("flat", []) if ": " in line)
-    config = leaves("\n".join(blocks.get("Config", []))) | {key: value.strip("'") for key, value in flat.items()}
+    config = leaves("\n".join(blocks.get("Config", []))) | {
+        key: value.strip("'") for key, value in flat.items()
+    }
     return config, leaves("\n".join(blocks.get("Arguments", [])))
 
 
@@ -104,14 +123,28 @@ def _method(config: Mapping[str, str], arguments: Mapping[str, str]) -> str:
     if trainer == "ZeroshotCLIP":
         return ZERO_SHOT
     if trainer == "MTCoOp":
-        classes = "NA" if "TRAINER.MTCOOP.CSC" not in yes else "CS" if "TRAINER.MTCOOP.CLASS_CSC" in yes else "CA"
+        classes = (
+            "NA"
+            if "TRAINER.MTCOOP.CSC" not in yes
+            else "CS"
+            if "TRAINER.MTCOOP.CLASS_CSC" in yes
+            else "CA"
+        )
         return f"SoftCPT-{classes}{'TS' if 'TRAINER.MTCOOP.TASK_CSC' in yes else 'TA'}"
     if trainer == "MTCoOpHard":
-        return "CoOp-CS" if "TRAINER.MTCOOPH.CSC" in yes else "CoOp-CA" if "TRAINER.MTCOOPH.TSC" in yes else "CoOp-MT"
+        return (
+            "CoOp-CS"
+            if "TRAINER.MTCOOPH.CSC" in yes
+            else "CoOp-CA"
+            if "TRAINER.MTCOOPH.TSC" in yes
+            else "CoOp-MT"
+        )
     return trainer
 
 
-def _number(told: str | None, least: int, pattern: re.Pattern[str], folders: tuple[str, ...]) -> int:
+def _number(
+    told: str | None, least: int, pattern: re.Pattern[str], folders: tuple[str, ...]
+) -> int:
     """What the log tells, if it is at least ``least``; else the number in the innermost folder that matches; else -1."""
     if told is not None and int(told) >= least:
         return int(told)

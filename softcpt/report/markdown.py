@@ -19,44 +19,71 @@ def markdown_report(report: Report, figures: Figures) -> str:
     for section in report.sections:
         parts += _section(section, figures.get(section.slug, ()), len(report.groups) > 1)
     if report.collection.left_out:
-        items = [f"- {markdown_text(path)}: {markdown_text(why)}" for path, why in report.collection.left_out]
+        items = [
+            f"- {markdown_text(path)}: {markdown_text(why)}"
+            for path, why in report.collection.left_out
+        ]
         parts += ["## Left out", "\n".join(items)]
     return "\n\n".join(part.strip("\n") for part in parts if part) + "\n"
 
 
 def _summary(report: Report) -> str:
     found = report.collection
-    figure = {"metric": "each task's own metric"}.get(report.metric, report.metric.replace("_", " "))
+    figure = {"metric": "each task's own metric"}.get(
+        report.metric, report.metric.replace("_", " ")
+    )
     text = f"{found.files} runs read; figures are {figure}, in %. " + (
-        "All runs were made under the same settings." if len(report.groups) == 1 else
-        f"They were made under {len(report.groups)} different settings, and only runs of one group are compared.")
-    return text + (f" Not looked at (--ignore): {', '.join(report.ignored)}." if report.ignored else "")
+        "All runs were made under the same settings."
+        if len(report.groups) == 1
+        else f"They were made under {len(report.groups)} different settings, and only runs of one group are compared."
+    )
+    return text + (
+        f" Not looked at (--ignore): {', '.join(report.ignored)}." if report.ignored else ""
+    )
 
 
 def _settings(report: Report) -> list[str]:
     parts = []
     if report.shared:
         rows = [Row([Cell(key), Cell(setting_text(value))]) for key, value in report.shared.items()]
-        parts.append(markdown(Table("", "", "The same in all runs", ["setting", "value"], rows, labels=2)))
+        parts.append(
+            markdown(Table("", "", "The same in all runs", ["setting", "value"], rows, labels=2))
+        )
     if report.differing:
         head = ["setting", *(f"group {number}" for number in range(1, len(report.groups) + 1))]
-        rows = [Row([Cell(key), *map(Cell, map(setting_text, values))]) for key, values in report.differing.items()]
-        parts.append(markdown(Table("", "", "What differs between groups", head, rows, labels=len(head))))
+        rows = [
+            Row([Cell(key), *map(Cell, map(setting_text, values))])
+            for key, values in report.differing.items()
+        ]
+        parts.append(
+            markdown(Table("", "", "What differs between groups", head, rows, labels=len(head)))
+        )
     return parts
 
 
 def _section(section: Section, figures: Sequence[tuple[str, Path]], grouped: bool) -> list[str]:
     benchmark = section.benchmark
-    parts = [f"## {markdown_text(benchmark.name)} · {markdown_text(benchmark.backbone)}"
-             + (f" (group {benchmark.group})" if grouped else "")]
+    parts = [
+        f"## {markdown_text(benchmark.name)} · {markdown_text(benchmark.backbone)}"
+        + (f" (group {benchmark.group})" if grouped else "")
+    ]
     parts.append("\n".join(f"- {markdown_text(text)}" for text in section.notes))
     parts += [markdown(table) for table in section.tables if not table.folded]
     if published_rows(benchmark.name, benchmark.backbone):
-        parts.append("\n".join([f"Published figures: {markdown_text(published_source())}.", "",
-                                *(f"- {markdown_text(remark)}" for remark in published_remarks())]))
+        parts.append(
+            "\n".join(
+                [
+                    f"Published figures: {markdown_text(published_source())}.",
+                    "",
+                    *(f"- {markdown_text(remark)}" for remark in published_remarks()),
+                ]
+            )
+        )
     shown: set[str] = set()
     for caption, path in figures:
         if path.stem not in shown:
             shown.add(path.stem)
-            parts.append(f"![{markdown_text(caption)}]({path.as_posix()})\n\n{markdown_text(caption)}.")
+            parts.append(
+                f"![{markdown_text(caption)}]({path.as_posix()})\n\n{markdown_text(caption)}."
+            )
     return parts + [markdown(table) for table in section.tables if table.folded]

@@ -20,13 +20,24 @@ from softcpt.report.report import Report, Section, setting_text
 from softcpt.report.statistics import Paired, Summary, summary
 from softcpt.report.style import styles
 
-_SCRIPTS = ("dom.js", "table.js", "chart.js", "accuracy.js", "contests.js", "cost.js", "runs.js", "main.js")
+_SCRIPTS = (
+    "dom.js",
+    "table.js",
+    "chart.js",
+    "accuracy.js",
+    "contests.js",
+    "cost.js",
+    "runs.js",
+    "main.js",
+)
 
 
 def page(report: Report) -> str:
     """The page's text."""
     script = "\n".join(_part(name) for name in _SCRIPTS)
-    data = json.dumps(_rounded(page_data(report)), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    data = json.dumps(
+        _rounded(page_data(report)), ensure_ascii=False, separators=(",", ":"), allow_nan=False
+    )
     fill = {"style": _part("page.css"), "script": script, "data": data.replace("<", "\\u003c")}
     # In one pass: what was put in is not looked at again, whatever names the data holds.
     return re.sub(r"/\*(style|script|data)\*/", lambda match: fill[match[1]], _part("page.html"))
@@ -54,7 +65,9 @@ def page_data(report: Report) -> dict[str, Any]:
         "ignored": list(report.ignored),
         "shared": {key: setting_text(value) for key, value in report.shared.items()},
         "groups": len(report.groups),
-        "differing": {key: list(map(setting_text, values)) for key, values in report.differing.items()},
+        "differing": {
+            key: list(map(setting_text, values)) for key, values in report.differing.items()
+        },
         "leftOut": [list(item) for item in report.collection.left_out],
         "publishedSource": published_source(),
         "publishedRemarks": published_remarks(),
@@ -67,25 +80,68 @@ def _benchmark(section: Section) -> dict[str, Any]:
     methods = benchmark.methods(None)
     look = styles(methods)
     return {
-        "name": benchmark.name, "backbone": benchmark.backbone, "group": benchmark.group, "tasks": list(benchmark.tasks),
+        "name": benchmark.name,
+        "backbone": benchmark.backbone,
+        "group": benchmark.group,
+        "tasks": list(benchmark.tasks),
         "classes": benchmark.classes(),
-        "methods": [{"name": method, "zeroShot": is_zero_shot(method), "verified": benchmark.verified(method),
-                     "colour": look[method][0], "marker": look[method][1]} for method in methods],
+        "methods": [
+            {
+                "name": method,
+                "zeroShot": is_zero_shot(method),
+                "verified": benchmark.verified(method),
+                "colour": look[method][0],
+                "marker": look[method][1],
+            }
+            for method in methods
+        ],
         "kinds": {kind: _kind(benchmark, methods, kind) for kind in benchmark.classes()},
         "runs": _runs(benchmark, methods),
-        "published": [{"name": row.name, "ours": [methods.index(name) for name in row.ours if name in methods],
-                       "shots": {str(shots): list(cell) for shots, cell in row.cells.items() if shots is not None},
-                       "average": list(row.cells[None])} for row in published_rows(benchmark.name, benchmark.backbone)],
+        "published": [
+            {
+                "name": row.name,
+                "ours": [methods.index(name) for name in row.ours if name in methods],
+                "shots": {
+                    str(shots): list(cell) for shots, cell in row.cells.items() if shots is not None
+                },
+                "average": list(row.cells[None]),
+            }
+            for row in published_rows(benchmark.name, benchmark.backbone)
+        ],
         "contests": [_contest(contest, methods) for contest in section.contests],
         "baseNew": _base_new(benchmark, methods),
-        "cost": [[methods.index(record["method"]), record["shots"], record["classes"], record["seed"], record["parameters"],
-                  record["seconds"], record["seconds_image"], record["peak_memory_bytes"], record["mean"]]
-                 for record in cost_records(benchmark)],
-        "relations": [{"method": methods.index(found.method), "shots": shots_name(found.shots), "runs": found.runs,
-                       "tasks": list(found.tasks), "similarity": found.similarity.round(3).tolist()}
-                      for found in section.relations],
-        "ownSettings": next(([list(table.head), *([cell.text for cell in row.cells] for row in table.rows)]
-                             for table in section.tables if table.kind == "settings"), []),
+        "cost": [
+            [
+                methods.index(record["method"]),
+                record["shots"],
+                record["classes"],
+                record["seed"],
+                record["parameters"],
+                record["seconds"],
+                record["seconds_image"],
+                record["peak_memory_bytes"],
+                record["mean"],
+            ]
+            for record in cost_records(benchmark)
+        ],
+        "relations": [
+            {
+                "method": methods.index(found.method),
+                "shots": shots_name(found.shots),
+                "runs": found.runs,
+                "tasks": list(found.tasks),
+                "similarity": found.similarity.round(3).tolist(),
+            }
+            for found in section.relations
+        ],
+        "ownSettings": next(
+            (
+                [list(table.head), *([cell.text for cell in row.cells] for row in table.rows)]
+                for table in section.tables
+                if table.kind == "settings"
+            ),
+            [],
+        ),
         "notes": list(section.notes),
     }
 
@@ -95,9 +151,18 @@ def _kind(benchmark: Benchmark, methods: Sequence[str], kind: str) -> dict[str, 
     shots = benchmark.shots(kind)
     columns = {method: [NO_SHOTS] if is_zero_shot(method) else shots for method in methods}
     return {
-        "shots": shots, "seeds": benchmark.seeds(kind),
-        "cells": [[[_summary(summary(list(benchmark.values(method, each, task, kind).values())))
-                    for task in (None, *benchmark.tasks)] for each in columns[method]] for method in methods],
+        "shots": shots,
+        "seeds": benchmark.seeds(kind),
+        "cells": [
+            [
+                [
+                    _summary(summary(list(benchmark.values(method, each, task, kind).values())))
+                    for task in (None, *benchmark.tasks)
+                ]
+                for each in columns[method]
+            ]
+            for method in methods
+        ],
         "average": [_summary(few_shot(benchmark, method, None, kind)) for method in methods],
     }
 
@@ -108,17 +173,37 @@ def _summary(found: Summary | None) -> list[Any] | None:
 
 def _runs(benchmark: Benchmark, methods: Sequence[str]) -> list[list[Any]]:
     """[method, shots, seed, classes, mean, figures by task, paths] of every run."""
-    return [[methods.index(place.method), place.shots, place.seed, place.classes, benchmark.mean(place),
-             [benchmark.figures[place].get(task) for task in benchmark.tasks], [run.path for run in benchmark.runs[place]]]
-            for place in benchmark.places()]
+    return [
+        [
+            methods.index(place.method),
+            place.shots,
+            place.seed,
+            place.classes,
+            benchmark.mean(place),
+            [benchmark.figures[place].get(task) for task in benchmark.tasks],
+            [run.path for run in benchmark.runs[place]],
+        ]
+        for place in benchmark.places()
+    ]
 
 
 def _contest(contest: Contest, methods: Sequence[str]) -> dict[str, Any]:
     return {
-        "classes": contest.classes, "shots": contest.shots, "ranked": contest.ranked, "friedman": contest.friedman,
+        "classes": contest.classes,
+        "shots": contest.shots,
+        "ranked": contest.ranked,
+        "friedman": contest.friedman,
         "ranks": [[methods.index(method), rank] for method, rank in contest.ranks.items()],
-        "pairs": [[methods.index(pair.a), methods.index(pair.b), *_paired(pair.units), *_corrected(pair), pair.tasks.n]
-                  for pair in contest.comparisons],
+        "pairs": [
+            [
+                methods.index(pair.a),
+                methods.index(pair.b),
+                *_paired(pair.units),
+                *_corrected(pair),
+                pair.tasks.n,
+            ]
+            for pair in contest.comparisons
+        ],
     }
 
 
@@ -134,5 +219,13 @@ def _base_new(benchmark: Benchmark, methods: Sequence[str]) -> list[dict[str, An
     """Per number of shots: h[task][method], task 0 the mean over tasks."""
     if not {"base", "new"} <= set(benchmark.classes()):
         return []
-    return [{"shots": shots, "h": [[base_new(benchmark, method, shots, task)[2] for method in methods]
-                                   for task in (None, *benchmark.tasks)]} for shots in base_new_shots(benchmark)]
+    return [
+        {
+            "shots": shots,
+            "h": [
+                [base_new(benchmark, method, shots, task)[2] for method in methods]
+                for task in (None, *benchmark.tasks)
+            ],
+        }
+        for shots in base_new_shots(benchmark)
+    ]

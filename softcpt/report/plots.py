@@ -18,38 +18,85 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_MARKERS = {"circle": "o", "square": "s", "triangle": "^", "diamond": "D", "cross": "X", "down": "v", "plus": "P",
-            "star": "*"}
+_MARKERS = {
+    "circle": "o",
+    "square": "s",
+    "triangle": "^",
+    "diamond": "D",
+    "cross": "X",
+    "down": "v",
+    "plus": "P",
+    "star": "*",
+}
 STYLE = {
-    "font.size": 9, "axes.titlesize": 9, "axes.labelsize": 9, "legend.fontsize": 8.5,
-    "xtick.labelsize": 8, "ytick.labelsize": 8,
-    "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": "#e4e4e4", "grid.linewidth": 0.7,
-    "axes.axisbelow": True, "axes.edgecolor": "#555555", "xtick.color": "#333333", "ytick.color": "#333333",
-    "legend.frameon": False, "svg.fonttype": "none", "svg.hashsalt": "softcpt", "text.parse_math": False,
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.labelsize": 9,
+    "legend.fontsize": 8.5,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#e4e4e4",
+    "grid.linewidth": 0.7,
+    "axes.axisbelow": True,
+    "axes.edgecolor": "#555555",
+    "xtick.color": "#333333",
+    "ytick.color": "#333333",
+    "legend.frameon": False,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "softcpt",
+    "text.parse_math": False,
 }
 
 
-def figures(benchmark: Benchmark, alike: Sequence[Relations] = ()) -> Iterator[tuple[str, str, Figure]]:
+def figures(
+    benchmark: Benchmark, alike: Sequence[Relations] = ()
+) -> Iterator[tuple[str, str, Figure]]:
     """(name, caption, figure) of all that the benchmark has something for."""
     import matplotlib
 
     with matplotlib.rc_context(STYLE):
         if benchmark.methods():
-            yield ("accuracy", f"{benchmark.name}: mean over {len(benchmark.tasks)} tasks; bars are the population standard "
-                   "deviation over seeds", _average(benchmark))
+            yield (
+                "accuracy",
+                f"{benchmark.name}: mean over {len(benchmark.tasks)} tasks; bars are the population standard "
+                "deviation over seeds",
+                _average(benchmark),
+            )
         if len(benchmark.tasks) > 1 and len(benchmark.shots()) > 1:
             yield "tasks", f"{benchmark.name}: every task, mean over seeds", _per_task(benchmark)
-        if any(record["mean"] is not None for record in cost_records(benchmark, benchmark.classes()[0])):
-            yield ("cost", f"{benchmark.name}: accuracy against time (without encoding images) and memory, means over seeds",
-                   _cost(benchmark))
+        if any(
+            record["mean"] is not None for record in cost_records(benchmark, benchmark.classes()[0])
+        ):
+            yield (
+                "cost",
+                f"{benchmark.name}: accuracy against time (without encoding images) and memory, means over seeds",
+                _cost(benchmark),
+            )
         for found in alike:
-            name = "relations-" + "".join(c if c.isalnum() else "-" for c in found.method).strip("-").lower()
-            yield (name, f"{benchmark.name}, {found.method}, {shots_name(found.shots)}: cosine between the tasks' contexts "
-                   f"less their mean, mean over {found.runs} run(s)", _relations(found))
+            name = (
+                "relations-"
+                + "".join(c if c.isalnum() else "-" for c in found.method).strip("-").lower()
+            )
+            yield (
+                name,
+                f"{benchmark.name}, {found.method}, {shots_name(found.shots)}: cosine between the tasks' contexts "
+                f"less their mean, mean over {found.runs} run(s)",
+                _relations(found),
+            )
 
 
-def _figure(width: float, height: float, columns: int = 1, left: float = 0.7, right: float = 0.15, bottom: float = 0.5,
-            top: float = 0.3) -> tuple[Figure, list[Axes]]:
+def _figure(
+    width: float,
+    height: float,
+    columns: int = 1,
+    left: float = 0.7,
+    right: float = 0.15,
+    bottom: float = 0.5,
+    top: float = 0.3,
+) -> tuple[Figure, list[Axes]]:
     """Panels of ``width`` x ``height`` with margins, all in inches.
 
     matplotlib can measure margins itself, which takes as long as drawing; a report of many benchmarks would feel it.
@@ -59,9 +106,19 @@ def _figure(width: float, height: float, columns: int = 1, left: float = 0.7, ri
     gap = 0.2
     full, high = left + columns * width + (columns - 1) * gap + right, bottom + height + top
     figure = Figure(figsize=(full, high))
-    grid = figure.subplots(1, columns, sharey=True, squeeze=False, gridspec_kw={
-        "left": left / full, "right": 1 - right / full, "bottom": bottom / high, "top": 1 - top / high,
-        "wspace": gap / width})
+    grid = figure.subplots(
+        1,
+        columns,
+        sharey=True,
+        squeeze=False,
+        gridspec_kw={
+            "left": left / full,
+            "right": 1 - right / full,
+            "bottom": bottom / high,
+            "top": 1 - top / high,
+            "wspace": gap / width,
+        },
+    )
     return figure, list(grid[0])
 
 
@@ -74,22 +131,37 @@ def _average(benchmark: Benchmark) -> Figure:
     """Few-shot curves of the mean over tasks, the published ones beside them; a dot plot for one number of shots."""
     if len(benchmark.shots()) < 2:
         return _dots(benchmark)
-    published = [row for row in published_rows(benchmark.name, benchmark.backbone)
-                 if set(row.ours) & set(benchmark.methods()) and set(row.cells) & set(benchmark.shots())]
-    figure, panels = _figure(3.2 if published else 3.8, 3.2, 2 if published else 1,
-                             right=0.55 + _text_width(benchmark.methods(), 8.5))
+    published = [
+        row
+        for row in published_rows(benchmark.name, benchmark.backbone)
+        if set(row.ours) & set(benchmark.methods()) and set(row.cells) & set(benchmark.shots())
+    ]
+    figure, panels = _figure(
+        3.2 if published else 3.8,
+        3.2,
+        2 if published else 1,
+        right=0.55 + _text_width(benchmark.methods(), 8.5),
+    )
     axes = panels[0]
     _curves(axes, benchmark, None, bars=True)
-    axes.set_ylabel(f"mean over {len(benchmark.tasks)} tasks, %" if len(benchmark.tasks) > 1 else "accuracy, %")
+    axes.set_ylabel(
+        f"mean over {len(benchmark.tasks)} tasks, %" if len(benchmark.tasks) > 1 else "accuracy, %"
+    )
     axes.set_title(f"{benchmark.name} · {benchmark.backbone}", loc="left")
     handles = axes.get_legend_handles_labels()
-    order = sorted(range(len(handles[1])), key=lambda index: benchmark.methods().index(handles[1][index]))
+    order = sorted(
+        range(len(handles[1])), key=lambda index: benchmark.methods().index(handles[1][index])
+    )
     if published:
         _published_curves(panels[1], benchmark, published)
     for axes in panels:
         _shots_axis(axes, benchmark)
         axes.set_xlabel("training images per class")
-    axes.legend(*([part[index] for index in order] for part in handles), loc="center left", bbox_to_anchor=(1.0, 0.5))
+    axes.legend(
+        *([part[index] for index in order] for part in handles),
+        loc="center left",
+        bbox_to_anchor=(1.0, 0.5),
+    )
     return figure
 
 
@@ -99,10 +171,24 @@ def _published_curves(axes: Axes, benchmark: Benchmark, rows: list[PublishedRow]
     for row in rows:
         colour, marker = look[next(method for method in benchmark.methods() if method in row.ours)]
         points = [(1 + shots.index(each), row.cells[each]) for each in shots if each in row.cells]
-        axes.errorbar([x for x, _ in points], [mean for _, (mean, _) in points], [std for _, (_, std) in points],
-                      color=colour, ls=(0, (4, 2)), lw=1.2, marker=_MARKERS[marker], ms=5, mfc="white", capsize=2,
-                      elinewidth=0.9)
-    zero_shot = [row.cells[None][0] for row in published_rows(benchmark.name, benchmark.backbone) if len(row.cells) == 1]
+        axes.errorbar(
+            [x for x, _ in points],
+            [mean for _, (mean, _) in points],
+            [std for _, (_, std) in points],
+            color=colour,
+            ls=(0, (4, 2)),
+            lw=1.2,
+            marker=_MARKERS[marker],
+            ms=5,
+            mfc="white",
+            capsize=2,
+            elinewidth=0.9,
+        )
+    zero_shot = [
+        row.cells[None][0]
+        for row in published_rows(benchmark.name, benchmark.backbone)
+        if len(row.cells) == 1
+    ]
     for mean in zero_shot:
         axes.axhline(mean, color=NEUTRAL, lw=0.8, ls=(0, (1, 2)), zorder=1)
         axes.plot([0], [mean], color=NEUTRAL, marker="*", ms=11, mfc="white", ls="none", zorder=3)
@@ -119,23 +205,46 @@ def _curves(axes: Axes, benchmark: Benchmark, task: str | None, bars: bool) -> N
             found = summary(list(benchmark.values(method, NO_SHOTS, task).values()))
             if found:
                 axes.axhline(found.mean, color=colour, lw=0.8, ls=(0, (1, 2)), zorder=1)
-                axes.plot([0], [found.mean], color=colour, marker="*", ms=11 if bars else 7, ls="none", label=method,
-                          zorder=3)
+                axes.plot(
+                    [0],
+                    [found.mean],
+                    color=colour,
+                    marker="*",
+                    ms=11 if bars else 7,
+                    ls="none",
+                    label=method,
+                    zorder=3,
+                )
             continue
-        points = [(1 + index, found) for index, each in enumerate(shots)
-                  if (found := summary(list(benchmark.values(method, each, task).values())))]
+        points = [
+            (1 + index, found)
+            for index, each in enumerate(shots)
+            if (found := summary(list(benchmark.values(method, each, task).values())))
+        ]
         x, means = [place for place, _ in points], [found.mean for _, found in points]
-        style = {"color": colour, "marker": _MARKERS[marker], "lw": 1.5 if bars else 1.1, "ms": 5 if bars else 3,
-                 "label": method, "ls": "-" if benchmark.verified(method) else ":", "zorder": 3, "clip_on": False}
+        style = {
+            "color": colour,
+            "marker": _MARKERS[marker],
+            "lw": 1.5 if bars else 1.1,
+            "ms": 5 if bars else 3,
+            "label": method,
+            "ls": "-" if benchmark.verified(method) else ":",
+            "zorder": 3,
+            "clip_on": False,
+        }
         if bars:
-            axes.errorbar(x, means, [found.std for _, found in points], capsize=2, elinewidth=0.9, **style)
+            axes.errorbar(
+                x, means, [found.std for _, found in points], capsize=2, elinewidth=0.9, **style
+            )
         else:
             axes.plot(x, means, **style)
     axes.set_xlim(-0.25, len(shots) + 0.25)
 
 
 def _shots_axis(axes: Axes, benchmark: Benchmark) -> None:
-    names = [shots_name(each).removesuffix("-shot").removesuffix(" images") for each in benchmark.shots()]
+    names = [
+        shots_name(each).removesuffix("-shot").removesuffix(" images") for each in benchmark.shots()
+    ]
     axes.set_xticks(range(len(names) + 1), ["0", *names])
 
 
@@ -147,12 +256,22 @@ def _dots(benchmark: Benchmark) -> Figure:
     look = styles(benchmark.methods(None))
     for row, method in enumerate(methods):
         found = summary(list(benchmark.values(method, shots).values()))
-        axes.errorbar([found.mean], [row], xerr=[found.std], color=look[method][0], marker=_MARKERS[look[method][1]], ms=7,
-                      capsize=3, ls="none")
+        axes.errorbar(
+            [found.mean],
+            [row],
+            xerr=[found.std],
+            color=look[method][0],
+            marker=_MARKERS[look[method][1]],
+            ms=7,
+            capsize=3,
+            ls="none",
+        )
     axes.set_yticks(range(len(methods)), methods)
     axes.invert_yaxis()
     axes.set_ylim(len(methods) - 0.5, -0.5)
-    axes.set_xlabel(f"mean over {len(benchmark.tasks)} tasks, %" if len(benchmark.tasks) > 1 else "accuracy, %")
+    axes.set_xlabel(
+        f"mean over {len(benchmark.tasks)} tasks, %" if len(benchmark.tasks) > 1 else "accuracy, %"
+    )
     axes.set_title(f"{benchmark.name} · {benchmark.backbone} · {shots_name(shots)}", loc="left")
     return figure
 
@@ -170,9 +289,19 @@ def _per_task(benchmark: Benchmark) -> Figure:
     legend = 0.2 * math.ceil(len(benchmark.methods()) / across) + 0.1
     height = 1.35 * rows + 0.45 + legend
     figure = Figure(figsize=(width, height))
-    grid = figure.subplots(rows, columns, squeeze=False, gridspec_kw={
-        "left": 0.6 / width, "right": 1 - 0.08 / width, "bottom": 0.45 / height, "top": 1 - (legend + 0.22) / height,
-        "wspace": 0.26, "hspace": 0.32})
+    grid = figure.subplots(
+        rows,
+        columns,
+        squeeze=False,
+        gridspec_kw={
+            "left": 0.6 / width,
+            "right": 1 - 0.08 / width,
+            "bottom": 0.45 / height,
+            "top": 1 - (legend + 0.22) / height,
+            "wspace": 0.26,
+            "hspace": 0.32,
+        },
+    )
     for index, axes in enumerate(grid.flat):
         if index >= len(tasks):
             axes.remove()
@@ -201,17 +330,36 @@ def _cost(benchmark: Benchmark) -> Figure:
     """Accuracy against seconds and against memory; a method's numbers of shots are joined."""
     from matplotlib.ticker import LogLocator, NullLocator
 
-    records = [record for record in cost_records(benchmark, benchmark.classes()[0]) if record["mean"] is not None]
+    records = [
+        record
+        for record in cost_records(benchmark, benchmark.classes()[0])
+        if record["mean"] is not None
+    ]
     methods = list(dict.fromkeys(record["method"] for record in records))
     figure, (left, right) = _figure(2.9, 2.7, 2, right=0.55 + _text_width(methods, 8.5))
     look = styles(benchmark.methods(None))
     for axes, key, scale in ((left, "seconds", 1.0), (right, "peak_memory_bytes", 1e-6)):
         for method in methods:
-            mine = [record for record in records if record["method"] == method and record[key] is not None]
-            points = [_middle(mine, shots, key) for shots in dict.fromkeys(record["shots"] for record in mine)]
+            mine = [
+                record
+                for record in records
+                if record["method"] == method and record[key] is not None
+            ]
+            points = [
+                _middle(mine, shots, key)
+                for shots in dict.fromkeys(record["shots"] for record in mine)
+            ]
             if points:
-                axes.plot([x.mean * scale for x, _ in points], [y.mean for _, y in points], color=look[method][0], lw=0.9,
-                          ms=6, marker=_MARKERS[look[method][1]], label=method, alpha=0.95)
+                axes.plot(
+                    [x.mean * scale for x, _ in points],
+                    [y.mean for _, y in points],
+                    color=look[method][0],
+                    lw=0.9,
+                    ms=6,
+                    marker=_MARKERS[look[method][1]],
+                    label=method,
+                    alpha=0.95,
+                )
     left.set_xscale("log")
     left.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     left.xaxis.set_major_formatter("{x:g}")
@@ -232,7 +380,9 @@ def _middle(records: list[dict], shots: int, key: str) -> tuple[Summary, Summary
 def _relations(found: Relations) -> Figure:
     """A heat map; red is alike, blue is unlike."""
     figure = heat_map(found.similarity, found.tasks, "cosine, mean over tasks taken away", 1.0)
-    figure.axes[0].set_title(f"{found.method}, {shots_name(found.shots)}: relations of tasks", loc="left")
+    figure.axes[0].set_title(
+        f"{found.method}, {shots_name(found.shots)}: relations of tasks", loc="left"
+    )
     return figure
 
 
@@ -251,8 +401,14 @@ def heat_map(values: np.ndarray, names: Sequence[str], label: str, limit: float)
     for spine in axes.spines.values():
         spine.set_visible(False)
     place = axes.get_position()
-    scale = figure.add_axes((place.x1 + 0.15 / figure.get_figwidth(), place.y0 + place.height / 4,
-                             0.14 / figure.get_figwidth(), place.height / 2))
+    scale = figure.add_axes(
+        (
+            place.x1 + 0.15 / figure.get_figwidth(),
+            place.y0 + place.height / 4,
+            0.14 / figure.get_figwidth(),
+            place.height / 2,
+        )
+    )
     bar = figure.colorbar(image, cax=scale)
     bar.outline.set_visible(False)
     bar.set_label(label, fontsize=8, color=NEUTRAL)

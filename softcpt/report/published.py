@@ -31,7 +31,9 @@ class PublishedRow:
 
 @cache
 def _data() -> dict[str, Any]:
-    return json.loads(resources.files(__package__).joinpath("published.json").read_text(encoding="utf-8"))
+    return json.loads(
+        resources.files(__package__).joinpath("published.json").read_text(encoding="utf-8")
+    )
 
 
 def published_rows(dataset: str, backbone: str) -> list[PublishedRow]:
@@ -42,9 +44,13 @@ def published_rows(dataset: str, backbone: str) -> list[PublishedRow]:
         return []
     rows = []
     for name, row in benchmark["methods"].items():
-        cells: dict[int | None, tuple[float, float]] = dict(zip(data["shots"], map(tuple, row["shots"])))
+        cells: dict[int | None, tuple[float, float]] = dict(
+            zip(data["shots"], map(tuple, row["shots"]))
+        )
         cells[None] = tuple(row["average"])
-        rows.append(PublishedRow(name, tuple(data["names"][name]), cells, row["parameters"], row["minutes"]))
+        rows.append(
+            PublishedRow(name, tuple(data["names"][name]), cells, row["parameters"], row["minutes"])
+        )
     return rows
 
 
@@ -60,7 +66,11 @@ def published_remarks() -> list[str]:
 
 def paper_order(method: str) -> tuple[int, list[tuple[int, str]]]:
     """A sort key: methods as the paper lists them, variants behind their method, unknown ones last by name."""
-    families = [(ours, index) for index, names in enumerate(_data()["names"].values()) for ours in names]
+    families = [
+        (ours, index) for index, names in enumerate(_data()["names"].values()) for ours in names
+    ]
     fits = [(len(ours), index) for ours, index in families if method.startswith(ours)]
-    natural = [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", method)]
+    natural = [
+        (int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", method)
+    ]
     return max(fits)[1] if fits else len(families), natural

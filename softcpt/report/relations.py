@@ -28,8 +28,13 @@ def relations(benchmark: Benchmark) -> list[Relations]:
     """Of every method whose runs tell their contexts, at the highest number of shots that they do so."""
     found = []
     for method in dict.fromkeys(place.method for place in benchmark.places()):
-        runs = {place: run.contexts for place in benchmark.places() if place.method == method and place.classes != "new"
-                for run in benchmark.runs[place] if run.contexts and len(run.contexts.tasks) > 2}
+        runs = {
+            place: run.contexts
+            for place in benchmark.places()
+            if place.method == method and place.classes != "new"
+            for run in benchmark.runs[place]
+            if run.contexts and len(run.contexts.tasks) > 2
+        }
         if runs:
             best = max(place.shots for place in runs)
             same = [contexts for place, contexts in runs.items() if place.shots == best]
@@ -46,7 +51,9 @@ def similarity(contexts: Contexts) -> np.ndarray:
     gram = np.asarray(contexts.gram, dtype=float)
     centred = gram - gram.mean(0) - gram.mean(1)[:, None] + gram.mean()
     length = np.sqrt(np.maximum(np.diag(centred), 0.0))
-    scale = np.where(length > 1e-9 * max(length.max(), 1e-30), length, np.inf)  # a task at the mean is like none
+    scale = np.where(
+        length > 1e-9 * max(length.max(), 1e-30), length, np.inf
+    )  # a task at the mean is like none
     cosine = np.clip(centred / scale / scale[:, None], -1.0, 1.0)
     np.fill_diagonal(cosine, 1.0)
     return cosine
@@ -58,4 +65,6 @@ def alike_together(cosine: np.ndarray) -> list[int]:
     from scipy.spatial.distance import squareform
 
     distance = squareform((1.0 - (cosine + cosine.T) / 2).round(12), checks=False)
-    return [int(index) for index in leaves_list(linkage(distance, "average", optimal_ordering=True))]
+    return [
+        int(index) for index in leaves_list(linkage(distance, "average", optimal_ordering=True))
+    ]

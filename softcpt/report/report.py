@@ -12,7 +12,6 @@ from typing import Any
 
 from tqdm import tqdm
 
-from softcpt.files import atomic_write
 from softcpt.report.accuracy_tables import few_shot_tables, missing_runs, task_tables
 from softcpt.report.assemble import benchmarks
 from softcpt.report.base_new_tables import base_new_tables
@@ -24,6 +23,7 @@ from softcpt.report.formats import csv_text, latex
 from softcpt.report.groups import Group, differing, group_results
 from softcpt.report.relations import Relations, relations
 from softcpt.report.table import Table
+from softcpt.utils.files import atomic_write
 
 FORMATS = ("md", "html", "tex", "csv", "png", "svg")
 
@@ -53,7 +53,11 @@ class Report:
     @property
     def shared(self) -> dict[str, Any]:
         """Settings that all runs have in common."""
-        return {key: value for key, value in self.groups[0].settings.items() if key not in self.differing}
+        return {
+            key: value
+            for key, value in self.groups[0].settings.items()
+            if key not in self.differing
+        }
 
     @property
     def differing(self) -> dict[str, list[Any]]:
@@ -61,7 +65,9 @@ class Report:
         return differing(self.groups)
 
 
-def make_report(paths: Sequence[Path], metric: str = "metric", ignore: Sequence[str] = ()) -> Report:
+def make_report(
+    paths: Sequence[Path], metric: str = "metric", ignore: Sequence[str] = ()
+) -> Report:
     """Read all runs below ``paths`` and compare those that can be compared.
 
     Args:
@@ -74,48 +80,81 @@ def make_report(paths: Sequence[Path], metric: str = "metric", ignore: Sequence[
     found = collect(paths)
     groups = group_results(found.results, ignore)
     sections: list[Section] = []
-    for number, group in enumerate(tqdm(groups, "comparing", unit="group", delay=2, leave=False), 1):
+    for number, group in enumerate(
+        tqdm(groups, "comparing", unit="group", delay=2, leave=False), 1
+    ):
         for benchmark in benchmarks(group, number, metric):
             sections.append(_section(benchmark, {section.slug for section in sections}))
     return Report(found, groups, sections, metric, ignore)
 
 
 def _section(benchmark: Benchmark, taken: set[str]) -> Section:
-    slug = "".join(c if c.isalnum() else "-" for c in f"{benchmark.name}-{benchmark.backbone}").strip("-").lower()
+    slug = (
+        "".join(c if c.isalnum() else "-" for c in f"{benchmark.name}-{benchmark.backbone}")
+        .strip("-")
+        .lower()
+    )
     while slug in taken:
         slug += "-2"
     found = contests(benchmark)
     tables = [*few_shot_tables(benchmark), *base_new_tables(benchmark)]
-    tables += [table for each in found for table in contest_tables(benchmark, each, explain=each is found[0])]
+    tables += [
+        table
+        for each in found
+        for table in contest_tables(benchmark, each, explain=each is found[0])
+    ]
     tables += [table for table in (cost_table(benchmark), settings_table(benchmark)) if table]
-    missing = [f"missing: {text}" for classes in benchmark.classes() for text in missing_runs(benchmark, classes)]
+    missing = [
+        f"missing: {text}"
+        for classes in benchmark.classes()
+        for text in missing_runs(benchmark, classes)
+    ]
     notes = [*missing, *dict.fromkeys(benchmark.warnings)]
-    return Section(benchmark, slug, found, [*tables, *task_tables(benchmark)], relations(benchmark), notes)
+    return Section(
+        benchmark, slug, found, [*tables, *task_tables(benchmark)], relations(benchmark), notes
+    )
 
 
 def setting_text(value: Any) -> str:
     """A setting's value for a table; None: some runs do not tell it."""
-    return "not told" if value is None else ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return (
+        "not told"
+        if value is None
+        else ", ".join(map(str, value))
+        if isinstance(value, list)
+        else str(value)
+    )
 
 
 def write_report(report: Report, folder: Path, formats: Sequence[str] = FORMATS) -> list[Path]:
     """Write the report into ``folder``; returns the files, the ones to read first at the beginning."""
     from softcpt.report.markdown import markdown_report
 
-    figures = _write_figures(report, folder / "figures", [name for name in formats if name in ("png", "svg")])
+    figures = _write_figures(
+        report, folder / "figures", [name for name in formats if name in ("png", "svg")]
+    )
     written = []
     if "html" in formats:
         from softcpt.report.page import page
 
         written.append(_write(folder / "report.html", page(report)))
     if "md" in formats:
-        shown = {slug: [(caption, path.relative_to(folder)) for caption, path in mine] for slug, mine in figures.items()}
+        shown = {
+            slug: [(caption, path.relative_to(folder)) for caption, path in mine]
+            for slug, mine in figures.items()
+        }
         written.append(_write(folder / "report.md", markdown_report(report, shown)))
     if "csv" in formats:
-        written += [_write(folder / "tables" / f"{kind}.csv", csv_text(mine)) for kind, mine in _records(report).items()]
+        written += [
+            _write(folder / "tables" / f"{kind}.csv", csv_text(mine))
+            for kind, mine in _records(report).items()
+        ]
     if "tex" in formats:
-        written += [_write(folder / "tables" / f"{section.slug}-{table.slug}.tex", latex(table))
-                    for section in report.sections for table in section.tables]
+        written += [
+            _write(folder / "tables" / f"{section.slug}-{table.slug}.tex", latex(table))
+            for section in report.sections
+            for table in section.tables
+        ]
     return written + [path for mine in figures.values() for _, path in mine]
 
 
@@ -125,24 +164,46 @@ def _write(path: Path, text: str) -> Path:
     return path
 
 
-def _write_figures(report: Report, folder: Path, formats: Sequence[str]) -> dict[str, list[tuple[str, Path]]]:
+def _write_figures(
+    report: Report, folder: Path, formats: Sequence[str]
+) -> dict[str, list[tuple[str, Path]]]:
     """Slug of the section -> (caption, path) of its figures. Drawing is most of a report's time: in two processes."""
     if not formats:
         return {}
     if len(report.sections) < 3:
-        return {section.slug: _draw(section.benchmark, section.relations, section.slug, folder, formats)
-                for section in report.sections}
+        return {
+            section.slug: _draw(section.benchmark, section.relations, section.slug, folder, formats)
+            for section in report.sections
+        }
     sections = sorted(report.sections, key=lambda section: -len(section.benchmark.tasks))
-    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:  # a fork of a process with threads may hang
-        jobs = {section.slug: pool.submit(_draw, section.benchmark, section.relations, section.slug, folder, formats)
-                for section in sections}
-        for job in tqdm(as_completed(jobs.values()), "drawing", len(jobs), unit="benchmark", delay=2, leave=False):
+    with ProcessPoolExecutor(
+        2, multiprocessing.get_context("spawn")
+    ) as pool:  # a fork of a process with threads may hang
+        jobs = {
+            section.slug: pool.submit(
+                _draw, section.benchmark, section.relations, section.slug, folder, formats
+            )
+            for section in sections
+        }
+        for job in tqdm(
+            as_completed(jobs.values()),
+            "drawing",
+            len(jobs),
+            unit="benchmark",
+            delay=2,
+            leave=False,
+        ):
             job.result()
     return {section.slug: jobs[section.slug].result() for section in report.sections}
 
 
-def _draw(benchmark: Benchmark, alike: Sequence[Relations], slug: str, folder: Path,
-          formats: Sequence[str]) -> list[tuple[str, Path]]:
+def _draw(
+    benchmark: Benchmark,
+    alike: Sequence[Relations],
+    slug: str,
+    folder: Path,
+    formats: Sequence[str],
+) -> list[tuple[str, Path]]:
     from softcpt.report.plots import figures
 
     written = []
@@ -164,8 +225,15 @@ def _records(report: Report) -> dict[str, list[dict[str, Any]]]:
                 kinds.setdefault(table.kind, []).extend(table.records)
         for place in section.benchmark.places():
             for run in section.benchmark.runs[place]:
-                kinds["runs"].append({
-                    "group": section.benchmark.group, "benchmark": section.benchmark.name, **place._asdict(),
-                    "dataset": run.dataset, "mean": section.benchmark.mean(place), "path": run.path,
-                    "options": json.dumps(run.options, ensure_ascii=False)})
+                kinds["runs"].append(
+                    {
+                        "group": section.benchmark.group,
+                        "benchmark": section.benchmark.name,
+                        **place._asdict(),
+                        "dataset": run.dataset,
+                        "mean": section.benchmark.mean(place),
+                        "path": run.path,
+                        "options": json.dumps(run.options, ensure_ascii=False),
+                    }
+                )
     return kinds

@@ -31,15 +31,25 @@ def read_results(path: Path) -> list[Result]:
     try:
         shared = shared_of(run)
         settings = {key: value for key, value in shared.items() if key not in (*AXES, *IMAGES)}
-        settings |= {f"versions.{name}": version for name, version in run.get("versions", {}).items()}
+        settings |= {
+            f"versions.{name}": version for name, version in run.get("versions", {}).items()
+        }
         common: dict[str, Any] = {
-            "path": str(path), "verified": True, "dataset": str(shared["dataset"]), "backbone": str(shared["backbone"]),
-            "classes": str(shared.get("classes", "all")), "shots": int(shared["shots"]), "seed": int(shared["seed"]),
-            "settings": settings, "images": tuple(str(shared[key]) for key in IMAGES if key in shared),
+            "path": str(path),
+            "verified": True,
+            "dataset": str(shared["dataset"]),
+            "backbone": str(shared["backbone"]),
+            "classes": str(shared.get("classes", "all")),
+            "shots": int(shared["shots"]),
+            "seed": int(shared["seed"]),
+            "settings": settings,
+            "images": tuple(str(shared[key]) for key in IMAGES if key in shared),
         }
         return [_result(run, method, tasks, common) for method, tasks in run["tasks"].items()]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise Unreadable(f"not as docs/results.md describes it ({type(error).__name__}: {error})") from error
+        raise Unreadable(
+            f"not as docs/results.md describes it ({type(error).__name__}: {error})"
+        ) from error
 
 
 def shared_of(run: Mapping[str, Any]) -> dict[str, Any]:
@@ -47,7 +57,10 @@ def shared_of(run: Mapping[str, Any]) -> dict[str, Any]:
     shared = run["shared"]
     if "final_model" in shared:
         return shared
-    return {**shared, "final_model": leaves(run.get("config", "")).get("TEST.FINAL_MODEL", "last_step")}
+    return {
+        **shared,
+        "final_model": leaves(run.get("config", "")).get("TEST.FINAL_MODEL", "last_step"),
+    }
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -58,20 +71,35 @@ def _load(path: Path) -> dict[str, Any]:
     if not isinstance(run, dict) or "schema" not in run:
         raise Unreadable("not a results.json of this project (no key 'schema')")
     if run["schema"] not in SCHEMAS:
-        raise Unreadable(f"schema {run['schema']}; this version reads {', '.join(map(str, SCHEMAS))}, update softcpt")
+        raise Unreadable(
+            f"schema {run['schema']}; this version reads {', '.join(map(str, SCHEMAS))}, update softcpt"
+        )
     return run
 
 
-def _result(run: Mapping[str, Any], method: str, tasks: list[Mapping[str, Any]], common: dict[str, Any]) -> Result:
+def _result(
+    run: Mapping[str, Any], method: str, tasks: list[Mapping[str, Any]], common: dict[str, Any]
+) -> Result:
     figures = {str(task["name"]): {key: _number(task[key]) for key in METRICS} for task in tasks}
     if not figures:
         raise ValueError(f"no task under {method}")
     if method != run["method"]:
         return Result(method=method, own=False, options={}, tasks=figures, **common)
-    cost = Cost(run.get("trainable_parameters"), run.get("seconds") or {}, run.get("peak_memory_bytes"))
-    options = {} if method.startswith(ZERO_SHOT) else own_settings(leaves(run.get("config", "")), method)
-    return Result(method=method, own=True, options=options, tasks=figures, cost=cost if run.get("trained", True) else None,
-                  contexts=_contexts(run), **common)
+    cost = Cost(
+        run.get("trainable_parameters"), run.get("seconds") or {}, run.get("peak_memory_bytes")
+    )
+    options = (
+        {} if method.startswith(ZERO_SHOT) else own_settings(leaves(run.get("config", "")), method)
+    )
+    return Result(
+        method=method,
+        own=True,
+        options=options,
+        tasks=figures,
+        cost=cost if run.get("trained", True) else None,
+        contexts=_contexts(run),
+        **common,
+    )
 
 
 def _number(value: Any) -> float:

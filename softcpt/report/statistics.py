@@ -69,8 +69,16 @@ def paired(differences: Sequence[float]) -> Paired:
     values = np.asarray(differences, dtype=float)
     values[np.abs(values) < 1e-9] = 0.0
     n = len(values)
-    return Paired(n, float(values.mean()), half_width(values), int((values > 0).sum()), int((values == 0).sum()),
-                  int((values < 0).sum()), t_test(values) if n > 1 else None, wilcoxon(values) if n > 1 else None)
+    return Paired(
+        n,
+        float(values.mean()),
+        half_width(values),
+        int((values > 0).sum()),
+        int((values == 0).sum()),
+        int((values < 0).sum()),
+        t_test(values) if n > 1 else None,
+        wilcoxon(values) if n > 1 else None,
+    )
 
 
 def t_test(differences: np.ndarray) -> float:

@@ -54,7 +54,7 @@ class Table:
 
 
 def mean_cell(found: Summary | None, expected: int, absent: str = MISSING) -> Cell:
-    """"67.68 ± 1.18"; without a deviation for one value, with n where fewer than ``expected`` values are there."""
+    """ "67.68 ± 1.18"; without a deviation for one value, with n where fewer than ``expected`` values are there."""
     if found is None:
         return Cell(absent)
     text = f"{found.mean:.2f}" + (f" ± {found.std:.2f}" if found.n > 1 else "")
@@ -67,7 +67,9 @@ def mark_best(columns: Sequence[Sequence[float | None]]) -> list[set[int]]:
     for column in columns:
         shown = {row: round(value, 2) for row, value in enumerate(column) if value is not None}
         highest = max(shown.values(), default=None)
-        best.append({row for row, value in shown.items() if value == highest} if len(shown) > 1 else set())
+        best.append(
+            {row for row, value in shown.items() if value == highest} if len(shown) > 1 else set()
+        )
     return best
 
 
@@ -82,5 +84,5 @@ def p_text(p: float | None) -> str:
 
 
 def listed(words: Sequence[str]) -> str:
-    """"a, b and c"."""
+    """ "a, b and c"."""
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

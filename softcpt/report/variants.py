@@ -23,7 +23,11 @@ def labels(results: Sequence[Result]) -> list[str]:
 
 def _label(result: Result, keys: Sequence[str]) -> str:
     told = [f"{key.rsplit('.', 1)[-1].lower()}={result.options.get(key, '?')}" for key in keys]
-    return result.method + (f" ({', '.join(told)})" if told else "") + ("" if result.verified else " (log)")
+    return (
+        result.method
+        + (f" ({', '.join(told)})" if told else "")
+        + ("" if result.verified else " (log)")
+    )
 
 
 def _differing(results: Sequence[Result]) -> list[str]:
@@ -36,6 +40,9 @@ def _differing(results: Sequence[Result]) -> list[str]:
         first, *others = mine
         for other in others:
             if other.options != first.options:
-                found |= dict.fromkeys(key for key, value in first.options.items()
-                                       if value != other.options.get(key, value))  # not told: a key of later versions
+                found |= dict.fromkeys(
+                    key
+                    for key, value in first.options.items()
+                    if value != other.options.get(key, value)
+                )  # not told: a key of later versions
     return sorted(found)

@@ -71,9 +71,14 @@ def matrices(runs: Sequence[Run], count: int, split: str = "") -> list[Matrix]:
     return [_matrix(method, reading, count, scores) for method, reading in keys]
 
 
-def _matrix(method: str, reading: str, count: int, scores: Iterable[tuple[Run, dict[int, float]]]) -> Matrix:
+def _matrix(
+    method: str, reading: str, count: int, scores: Iterable[tuple[Run, dict[int, float]]]
+) -> Matrix:
     seeds = list(dict.fromkeys(run.seed for run, _ in scores))
-    alone, paired = np.full((len(seeds), count), np.nan), np.full((len(seeds), count, count), np.nan)
+    alone, paired = (
+        np.full((len(seeds), count), np.nan),
+        np.full((len(seeds), count, count), np.nan),
+    )
     for run, score in scores:
         if run.method != method or run.part not in (ALONE, reading):
             continue
@@ -82,9 +87,13 @@ def _matrix(method: str, reading: str, count: int, scores: Iterable[tuple[Run, d
             if run.part == ALONE:
                 alone[seed, task] = value
             else:
-                paired[seed, next((other for other in run.tasks if other != task), task), task] = value
+                paired[seed, next((other for other in run.tasks if other != task), task), task] = (
+                    value
+                )
     itself = np.eye(count, dtype=bool)
-    return Matrix(method, reading, alone, np.where(itself & np.isnan(paired), alone[:, None], paired))
+    return Matrix(
+        method, reading, alone, np.where(itself & np.isnan(paired), alone[:, None], paired)
+    )
 
 
 def scores_of(run: Run, split: str = "") -> dict[int, float]:
@@ -93,4 +102,7 @@ def scores_of(run: Run, split: str = "") -> dict[int, float]:
     assert result is not None, f"{run.planned.job} is not done"
     figures = result["other_splits"][split] if split else result
     tested = run.tasks if run.part in ("joint", ALONE, "group") else run.tasks[1:]
-    return {task: figure["metric"] for task, figure in zip(tested, figures["tasks"][result["method"]], strict=True)}
+    return {
+        task: figure["metric"]
+        for task, figure in zip(tested, figures["tasks"][result["method"]], strict=True)
+    }

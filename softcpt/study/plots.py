@@ -16,8 +16,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def figure(matrix: Matrix, names: Sequence[str], similarities: Mapping[str, np.ndarray],
-           correlations: Mapping[str, Correlation]) -> Figure:
+def figure(
+    matrix: Matrix,
+    names: Sequence[str],
+    similarities: Mapping[str, np.ndarray],
+    correlations: Mapping[str, Correlation],
+) -> Figure:
     """Tasks that help each other are neighbours; beside it the pairs' gains against the similarities (T, T)."""
     import matplotlib
 
@@ -26,21 +30,31 @@ def figure(matrix: Matrix, names: Sequence[str], similarities: Mapping[str, np.n
         gains = matrix.gains[np.ix_(order, order)]
         np.fill_diagonal(gains, np.nan)
         limit = max(float(np.nanmax(np.abs(gains))), 1e-9)
-        drawn = heat_map(gains, [names[task] for task in order], "points gained by the target", limit)
-        drawn.axes[0].set_title(f"{matrix.method}, {matrix.reading}: source (row), target (column)", loc="left")
+        drawn = heat_map(
+            gains, [names[task] for task in order], "points gained by the target", limit
+        )
+        drawn.axes[0].set_title(
+            f"{matrix.method}, {matrix.reading}: source (row), target (column)", loc="left"
+        )
         _scatter(drawn, matrix.gains, similarities, correlations)
     return drawn
 
 
-def _scatter(drawn: Figure, gains: np.ndarray, similarities: Mapping[str, np.ndarray],
-             correlations: Mapping[str, Correlation]) -> None:
+def _scatter(
+    drawn: Figure,
+    gains: np.ndarray,
+    similarities: Mapping[str, np.ndarray],
+    correlations: Mapping[str, Correlation],
+) -> None:
     """Panels to the right of what is drawn, which keeps its size."""
     width, height = drawn.get_size_inches()
     side, gap = 2.2, 0.75
     full = width + len(similarities) * (side + gap)
     for axes in drawn.axes:
         place = axes.get_position()
-        axes.set_position((place.x0 * width / full, place.y0, place.width * width / full, place.height))
+        axes.set_position(
+            (place.x0 * width / full, place.y0, place.width * width / full, place.height)
+        )
     drawn.set_size_inches(full, height)
     pairs = ~np.eye(len(gains), dtype=bool)
     top = drawn.axes[0].get_position().y1

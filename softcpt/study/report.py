@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from tabulate import tabulate
 
-from softcpt.files import atomic_write, write_json
 from softcpt.report.relations import alike_together
 from softcpt.study.matrix import Matrix
 from softcpt.study.similarity import Correlation, correlation
+from softcpt.utils.files import atomic_write, write_json
 
 _HOW = {
     "joint": "both trained together, one prompt",
@@ -60,8 +60,10 @@ class Findings:
     correlations: list[dict[str, Correlation]] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.correlations = [{name: correlation(matrix.gains, table) for name, table in self.similarities.items()}
-                             for matrix in self.matrices]
+        self.correlations = [
+            {name: correlation(matrix.gains, table) for name, table in self.similarities.items()}
+            for matrix in self.matrices
+        ]
 
 
 def write(findings: Findings, folder: Path) -> Path:
@@ -74,33 +76,56 @@ def write(findings: Findings, folder: Path) -> Path:
         _write_csv(findings, matrix, folder / f"{name}.csv")
         for ending, settings in (("svg", {"metadata": {"Date": None}}), ("png", {"dpi": 150})):
             with atomic_write(folder / f"{name}.{ending}") as path:
-                figure(matrix, findings.names, findings.similarities, correlations).savefig(path, format=ending, **settings)
+                figure(matrix, findings.names, findings.similarities, correlations).savefig(
+                    path, format=ending, **settings
+                )
         parts.append(_section(findings, matrix, correlations, name))
-    parts += [_group_section(findings, method, grouping) for method, grouping in findings.groupings.items()]
+    parts += [
+        _group_section(findings, method, grouping)
+        for method, grouping in findings.groupings.items()
+    ]
     write_json(folder / "study.json", _tree(findings))
     with atomic_write(folder / "study.md") as path:
         path.write_text("\n".join(parts), encoding="utf-8")
     return folder / "study.md"
 
 
-def _section(findings: Findings, matrix: Matrix, correlations: Mapping[str, Correlation], name: str) -> str:
+def _section(
+    findings: Findings, matrix: Matrix, correlations: Mapping[str, Correlation], name: str
+) -> str:
     gains, values = matrix.gains, matrix.off_diagonal
     order = alike_together(matrix.mutual_likeness)
     head = ["source \\ target", *(findings.names[task] for task in order), "mean"]
-    rows = [[findings.names[source], *(f"{gains[source, target]:+.1f}" for target in order),
-             f"{matrix.of_sources[source]:+.1f}"] for source in order]
+    rows = [
+        [
+            findings.names[source],
+            *(f"{gains[source, target]:+.1f}" for target in order),
+            f"{matrix.of_sources[source]:+.1f}",
+        ]
+        for source in order
+    ]
     for place, row in enumerate(rows, start=1):
         row[place] = f"*{row[place]}*" if matrix.reading == "source" else ""
-    rows.append(["alone, %", *(f"{value:.1f}" for value in matrix.alone.mean(axis=0)[order]), f"{matrix.alone.mean():.1f}"])
-    told = [f"{measure} similarity ρ = {found.rho:+.2f} (p = {found.p:.3f})"
-            for measure, found in correlations.items()]
-    return (f"## {matrix.method}: {matrix.reading}\n\n"
-            f"A pair is {_HOW[matrix.reading]}; points that the target gained over training alone, mean over "
-            f"{len(matrix.alone)} seed(s). Mean gain {values.mean():+.2f}, standard deviation over pairs {values.std():.2f}"
-            f"; {(values > 0).mean():.0%} of {len(values)} pairs gain, {(values < 0).mean():.0%} lose"
-            f"{_seed_noise(matrix)}.{_trained_twice(matrix)} Rank correlation of gains with {' and '.join(told)}.\n\n"
-            f"![{matrix.method}, {matrix.reading}]({name}.svg)\n\n"
-            f"{tabulate(rows, head, tablefmt='github', disable_numparse=True)}\n")
+    rows.append(
+        [
+            "alone, %",
+            *(f"{value:.1f}" for value in matrix.alone.mean(axis=0)[order]),
+            f"{matrix.alone.mean():.1f}",
+        ]
+    )
+    told = [
+        f"{measure} similarity ρ = {found.rho:+.2f} (p = {found.p:.3f})"
+        for measure, found in correlations.items()
+    ]
+    return (
+        f"## {matrix.method}: {matrix.reading}\n\n"
+        f"A pair is {_HOW[matrix.reading]}; points that the target gained over training alone, mean over "
+        f"{len(matrix.alone)} seed(s). Mean gain {values.mean():+.2f}, standard deviation over pairs {values.std():.2f}"
+        f"; {(values > 0).mean():.0%} of {len(values)} pairs gain, {(values < 0).mean():.0%} lose"
+        f"{_seed_noise(matrix)}.{_trained_twice(matrix)} Rank correlation of gains with {' and '.join(told)}.\n\n"
+        f"![{matrix.method}, {matrix.reading}]({name}.svg)\n\n"
+        f"{tabulate(rows, head, tablefmt='github', disable_numparse=True)}\n"
+    )
 
 
 def _trained_twice(matrix: Matrix) -> str:
@@ -108,8 +133,10 @@ def _trained_twice(matrix: Matrix) -> str:
     if matrix.reading != "source":
         return ""
     again = np.diag(matrix.gains).mean()
-    return (f" Trained again from its own prompt (the diagonal) a task gains {again:+.2f}: so much of a pair's gain is "
-            "longer training.")
+    return (
+        f" Trained again from its own prompt (the diagonal) a task gains {again:+.2f}: so much of a pair's gain is "
+        "longer training."
+    )
 
 
 def _seed_noise(matrix: Matrix) -> str:
@@ -123,26 +150,59 @@ def _seed_noise(matrix: Matrix) -> str:
 
 def _group_section(findings: Findings, method: str, grouping: Grouping) -> str:
     alone = next(matrix.alone for matrix in findings.matrices if matrix.method == method)
-    rows = [[name, *(f"{part.mean(axis=0)[task]:.1f}" for part in (alone, grouping.grouped, grouping.together))]
-            for task, name in enumerate(findings.names)]
-    rows.append(["**mean**", *(f"**{part.mean():.2f}**" for part in (alone, grouping.grouped, grouping.together))])
-    groups = "; ".join(", ".join(findings.names[task] for task in group) for group in grouping.groups)
-    table = tabulate(rows, ["task, %", "alone", "in its group", "all together"], tablefmt="github", disable_numparse=True)
-    return (f"## {method}: suggested groups\n\n{groups}.\n\nChosen by the gains of pairs {findings.chosen_on}, then trained."
-            f"\n\n{table}\n")
+    rows = [
+        [
+            name,
+            *(
+                f"{part.mean(axis=0)[task]:.1f}"
+                for part in (alone, grouping.grouped, grouping.together)
+            ),
+        ]
+        for task, name in enumerate(findings.names)
+    ]
+    rows.append(
+        [
+            "**mean**",
+            *(f"**{part.mean():.2f}**" for part in (alone, grouping.grouped, grouping.together)),
+        ]
+    )
+    groups = "; ".join(
+        ", ".join(findings.names[task] for task in group) for group in grouping.groups
+    )
+    table = tabulate(
+        rows,
+        ["task, %", "alone", "in its group", "all together"],
+        tablefmt="github",
+        disable_numparse=True,
+    )
+    return (
+        f"## {method}: suggested groups\n\n{groups}.\n\nChosen by the gains of pairs {findings.chosen_on}, then trained."
+        f"\n\n{table}\n"
+    )
 
 
 def _write_csv(findings: Findings, matrix: Matrix, path: Path) -> None:
     """A line for each seed, source and target; source "" is the target alone."""
-    with atomic_write(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+    with (
+        atomic_write(path) as temporary,
+        open(temporary, "w", newline="", encoding="utf-8") as file,
+    ):
         lines = csv.writer(file)
         lines.writerow(["seed", "source", "target", "metric", "gain"])
         for seed, (alone, paired) in enumerate(zip(matrix.alone, matrix.paired)):
             for target, name in enumerate(findings.names):
                 lines.writerow([seed, "", name, f"{alone[target]:.4f}", ""])
-                lines.writerows([seed, findings.names[source], name, f"{paired[source, target]:.4f}",
-                                 f"{paired[source, target] - alone[target]:.4f}"]
-                                for source in range(len(paired)) if source != target or matrix.reading == "source")
+                lines.writerows(
+                    [
+                        seed,
+                        findings.names[source],
+                        name,
+                        f"{paired[source, target]:.4f}",
+                        f"{paired[source, target] - alone[target]:.4f}",
+                    ]
+                    for source in range(len(paired))
+                    if source != target or matrix.reading == "source"
+                )
 
 
 def _tree(findings: Findings) -> dict[str, Any]:
@@ -150,10 +210,23 @@ def _tree(findings: Findings) -> dict[str, Any]:
         "tasks": list(findings.names),
         "about": findings.about,
         "similarities": {name: table.tolist() for name, table in findings.similarities.items()},
-        "matrices": [{"method": matrix.method, "reading": matrix.reading, "alone": matrix.alone.tolist(),
-                      "paired": matrix.paired.tolist(), "gains": matrix.gains.tolist(),
-                      "correlations": {name: vars(found) for name, found in correlations.items()}}
-                     for matrix, correlations in zip(findings.matrices, findings.correlations)],
-        "groups": {method: {"groups": [list(group) for group in found.groups], "grouped": found.grouped.tolist(),
-                            "together": found.together.tolist()} for method, found in findings.groupings.items()},
+        "matrices": [
+            {
+                "method": matrix.method,
+                "reading": matrix.reading,
+                "alone": matrix.alone.tolist(),
+                "paired": matrix.paired.tolist(),
+                "gains": matrix.gains.tolist(),
+                "correlations": {name: vars(found) for name, found in correlations.items()},
+            }
+            for matrix, correlations in zip(findings.matrices, findings.correlations)
+        ],
+        "groups": {
+            method: {
+                "groups": [list(group) for group in found.groups],
+                "grouped": found.grouped.tolist(),
+                "together": found.together.tolist(),
+            }
+            for method, found in findings.groupings.items()
+        },
     }

@@ -26,7 +26,7 @@ class Correlation:
 
 @torch.no_grad()
 def similarities(cfg: Any, tasks: tuple[int, ...]) -> dict[str, np.ndarray]:
-    """"visual" and "label": (T, T), how well source i covers target j, in [-1, 1].
+    """ "visual" and "label": (T, T), how well source i covers target j, in [-1, 1].
 
     Both are the mean over j's classes of the largest cosine with one of i's: visual between the classes' mean features
     of their training images, label between the embeddings of "a photo of a {class name}.".
@@ -40,20 +40,32 @@ def similarities(cfg: Any, tasks: tuple[int, ...]) -> dict[str, np.ndarray]:
 
     trainer = build_trainer(cfg)
     items, centre = trainer.dataset.train_x, build_transform(cfg, is_train=False)
-    features = trainer.bank.features([item.impath for item in items], centre, None, cfg.DATASET.ROOT)
+    features = trainer.bank.features(
+        [item.impath for item in items], centre, None, cfg.DATASET.ROOT
+    )
     features = F.normalize(torch.as_tensor(features).float(), dim=-1)
     labels = torch.tensor([item.label for item in items])
-    means = torch.stack([features[labels == label].mean(dim=0) for label in range(trainer.tasks.num_classes)])
+    means = torch.stack(
+        [features[labels == label].mean(dim=0) for label in range(trainer.tasks.num_classes)]
+    )
     named = TaskSet([Task(task.name, task.class_names) for task in trainer.tasks])
     names = build_prompter("ZeroShot", trainer.clip, named).class_embeddings().float().cpu()
-    return {"visual": coverage(means, trainer.tasks, tasks), "label": coverage(names, trainer.tasks, tasks)}
+    return {
+        "visual": coverage(means, trainer.tasks, tasks),
+        "label": coverage(names, trainer.tasks, tasks),
+    }
 
 
 def coverage(classes: Tensor, tasks: TaskSet, chosen: tuple[int, ...]) -> np.ndarray:
     """(T, T) from one vector for each class (C, D): [i, j] is the mean over j's classes of the best cosine with i's."""
     classes = F.normalize(classes, dim=-1)
     parts = [classes[tasks.columns(task)] for task in chosen]
-    return np.array([[(target @ source.t()).max(dim=1).values.mean().item() for target in parts] for source in parts])
+    return np.array(
+        [
+            [(target @ source.t()).max(dim=1).values.mean().item() for target in parts]
+            for source in parts
+        ]
+    )
 
 
 def correlation(gains: np.ndarray, similarity: np.ndarray, seed: int = 0) -> Correlation:
@@ -75,7 +87,9 @@ def correlation(gains: np.ndarray, similarity: np.ndarray, seed: int = 0) -> Cor
 
     found = rho(np.arange(len(gains)))
     drawn = [abs(rho(generator.permutation(len(gains)))) for _ in range(PERMUTATIONS)]
-    return Correlation(found, (1 + sum(value >= abs(found) - 1e-12 for value in drawn)) / (1 + PERMUTATIONS))
+    return Correlation(
+        found, (1 + sum(value >= abs(found) - 1e-12 for value in drawn)) / (1 + PERMUTATIONS)
+    )
 
 
 def _standard(values: np.ndarray) -> np.ndarray:

@@ -44,8 +44,17 @@ class Study:
 
     def grid(self) -> Grid:
         """A grid with the same methods and settings; its layout has a place for how tasks are paired."""
-        return Grid(methods=self.methods, config=self.config, seeds=self.seeds, set=self.set, output=self.output,
-                    root=self.root, workers=self.workers, slurm=self.slurm, layout="{method}/{part}/{data}/seed{seed}")
+        return Grid(
+            methods=self.methods,
+            config=self.config,
+            seeds=self.seeds,
+            set=self.set,
+            output=self.output,
+            root=self.root,
+            workers=self.workers,
+            slurm=self.slurm,
+            layout="{method}/{part}/{data}/seed{seed}",
+        )
 
 
 def read_study(path: Path) -> Study:
@@ -57,10 +66,16 @@ def read_study(path: Path) -> Study:
     """
     study = read_keys(Study, path)
     if not study.methods:
-        raise UserError(f"study file {path}: no methods; give some that train one prompt for all tasks, as "
-                        "methods: [CoOp-MT]")
+        raise UserError(
+            f"study file {path}: no methods; give some that train one prompt for all tasks, as "
+            "methods: [CoOp-MT]"
+        )
     if unknown := [name for name in study.readings if name not in READINGS]:
-        raise UserError(f"study file {path}: readings: there is no {unknown[0]}; choose from {', '.join(READINGS)}")
+        raise UserError(
+            f"study file {path}: readings: there is no {unknown[0]}; choose from {', '.join(READINGS)}"
+        )
     if not study.readings or len(set(study.tasks)) == 1 or len(set(study.tasks)) < len(study.tasks):
-        raise UserError(f"study file {path}: pairs of tasks are studied; give two tasks or more, each once, and a reading")
+        raise UserError(
+            f"study file {path}: pairs of tasks are studied; give two tasks or more, each once, and a reading"
+        )
     return study

@@ -43,7 +43,9 @@ def draw_images(folder: Path, split: str, per_class: int) -> list[Datum]:
 class Colours(DatasetBase):
     """Three classes in two domains."""
 
-    dataset_dir = "generated"  # so that `data list` does not take it for an embedded one and make it
+    dataset_dir = (
+        "generated"  # so that `data list` does not take it for an embedded one and make it
+    )
 
     domains = ("even", "odd")
 

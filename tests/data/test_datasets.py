@@ -6,12 +6,12 @@ import json
 import os
 
 import pytest
-from layouts import ALL, build, built, config, write
 
 from softcpt import plugins
 from softcpt.data.base import TaskDataset
 from softcpt.errors import UserError
-from softcpt.images import read_image
+from softcpt.features.images import read_image
+from tests.helpers.layouts import ALL, build, built, config, write
 
 plugins.load("datasets")
 from dassl.data.datasets import DATASET_REGISTRY, DatasetBase, Datum  # noqa: E402
@@ -45,7 +45,8 @@ def snippet(root):
         ],
     }
     split = {
-        part: [[path, label, path.rpartition("_")[0].lower()] for path, label in items] for part, items in rows.items()
+        part: [[path, label, path.rpartition("_")[0].lower()] for path, label in items]
+        for part, items in rows.items()
     }
     write(root / "oxford_pets/images", (row[0] for part in split.values() for row in part))
     (root / "oxford_pets/split_zhou_OxfordPets.json").write_text(json.dumps(split))
@@ -66,21 +67,32 @@ def test_a_folder_as_published_becomes_a_task(name, shared):
     assert isinstance(data, DatasetBase) and isinstance(data.train_x[0], Datum)
     assert len(task.class_names) == data.num_classes == kind.num_classes
     assert len(set(task.class_names)) == kind.num_classes
-    assert task.metric == kind.metric and task.template == kind.template and "classification" in task.name
+    assert (
+        task.metric == kind.metric
+        and task.template == kind.template
+        and "classification" in task.name
+    )
     parts = [set(paths(part)) for part in (data.train_x, data.val, data.test)]
     assert all(os.path.isfile(path) for part in parts for path in part)
-    assert {item.label for item in data.train_x} == {item.label for item in data.test} == set(range(kind.num_classes))
+    assert (
+        {item.label for item in data.train_x}
+        == {item.label for item in data.test}
+        == set(range(kind.num_classes))
+    )
     if kind.test_only:
         assert parts[0] == parts[2] and not parts[1]
     else:
-        assert not parts[0] & parts[2] and (kind.val_is_test or not (parts[0] | parts[2]) & parts[1])
+        assert not parts[0] & parts[2] and (
+            kind.val_is_test or not (parts[0] | parts[2]) & parts[1]
+        )
     assert not any(os.path.basename(path).startswith(".") for part in parts for path in part)
 
 
 def test_the_link_to_a_missing_split_is_in_the_message(tmp_path):
     build("OxfordPets", tmp_path)
     with pytest.raises(
-        UserError, match="split_zhou_OxfordPets.json.*drive.google.com/file/d/1501r8Ber4nNKvmlFVQZ8SeUHTcdTTEqs"
+        UserError,
+        match="split_zhou_OxfordPets.json.*drive.google.com/file/d/1501r8Ber4nNKvmlFVQZ8SeUHTcdTTEqs",
     ):
         dataset("OxfordPets", tmp_path)
 
@@ -139,8 +151,15 @@ def test_class_names_are_those_of_the_papers(shared):
 def test_published_split_files_are_read_as_they_are(tmp_path):
     split = snippet(tmp_path)
     data = dataset("OxfordPets", tmp_path)
-    assert [item.classname for item in data.test] == ["abyssinian", "abyssinian", "american_bulldog", "beagle"]
-    assert [os.path.basename(path) for path in paths(data.train_x)] == [row[0] for row in split["train"]]
+    assert [item.classname for item in data.test] == [
+        "abyssinian",
+        "abyssinian",
+        "american_bulldog",
+        "beagle",
+    ]
+    assert [os.path.basename(path) for path in paths(data.train_x)] == [
+        row[0] for row in split["train"]
+    ]
     assert data.tasks[0].class_names == ("abyssinian", "american_bulldog", "beagle")
     assert [item.label for item in data.test] == [0, 0, 1, 2]
 
@@ -155,7 +174,10 @@ def test_splits_of_softcpt_are_read_with_their_names(tmp_path):
     }
     (tmp_path / "eurosat/split_dk_EuroSAT.json").write_text(json.dumps(split))
     data = dataset("EuroSAT", tmp_path)
-    assert data.tasks[0].class_names == ("Annual Crop Land", "Forest") and data.tasks[0].name == "land use"
+    assert (
+        data.tasks[0].class_names == ("Annual Crop Land", "Forest")
+        and data.tasks[0].name == "land use"
+    )
     (tmp_path / "eurosat/task_name.txt").write_text("satellite images\n")
     assert dataset("EuroSAT", tmp_path).tasks[0].name == "satellite images"
     assert dataset("EuroSAT", tmp_path, TASK_NAME="mine", TEMPLATE="{}!").tasks[0].name == "mine"
@@ -179,7 +201,8 @@ def test_a_drawn_split_says_so_stays_and_does_not_depend_on_what_else_draws(tmp_
 def test_a_set_of_kaggle_is_divided_folder_by_folder(shared):
     data = dataset("FruitVegetable", built("FruitVegetable", shared), DRAW_SPLIT=True)
     apart = [
-        sum(f"/images/{part}/" in path for path in paths(data.train_x)) for part in ("train", "test", "validation")
+        sum(f"/images/{part}/" in path for path in paths(data.train_x))
+        for part in ("train", "test", "validation")
     ]
     assert apart == [2 * 36] * 3
 
@@ -199,10 +222,15 @@ def test_one_folder_more_around_the_images_is_seen_through(tmp_path, nested):
 
 
 @pytest.mark.parametrize(
-    "name, image_dir, published", [("EuroSAT", "eurosat/2750", "EuroSAT_RGB"),
-                                   ("KaggleVegetable", "kaggle_vegetable/images", "Vegetable Images")]
+    "name, image_dir, published",
+    [
+        ("EuroSAT", "eurosat/2750", "EuroSAT_RGB"),
+        ("KaggleVegetable", "kaggle_vegetable/images", "Vegetable Images"),
+    ],
 )
-def test_images_are_found_under_the_name_that_their_archive_gives_them(tmp_path, name, image_dir, published):
+def test_images_are_found_under_the_name_that_their_archive_gives_them(
+    tmp_path, name, image_dir, published
+):
     build(name, tmp_path)
     (tmp_path / image_dir).rename((tmp_path / image_dir).with_name(published))
     data = dataset(name, tmp_path, DRAW_SPLIT=True)
@@ -217,7 +245,9 @@ def test_a_copy_of_rsscn7_without_letters_before_the_names_has_the_same_classes(
             folder.rename(folder.with_name(folder.name[1:]))
     data = dataset("RSSCN7", tmp_path, DRAW_SPLIT=True)
     lettered = DATASET_REGISTRY.get("RSSCN7").renamed
-    assert set(data.tasks[0].class_names) == {name for folder, name in lettered.items() if folder[0].islower()}
+    assert set(data.tasks[0].class_names) == {
+        name for folder, name in lettered.items() if folder[0].islower()
+    }
 
 
 def test_classes_that_lack_images_are_counted(tmp_path, capsys):
@@ -229,7 +259,10 @@ def test_classes_that_lack_images_are_counted(tmp_path, capsys):
     cfg.VERBOSE = True
     data = DATASET_REGISTRY.get("OxfordPets")(cfg)
     printed = capsys.readouterr().out
-    assert "1 of 3 classes have no train image" in printed and "2 of 3 classes have no test image" in printed
+    assert (
+        "1 of 3 classes have no train image" in printed
+        and "2 of 3 classes have no test image" in printed
+    )
     assert data.num_classes == 3
 
 
@@ -242,7 +275,9 @@ def test_cars_nested_by_the_archive_are_found_with_the_published_paths(tmp_path)
         "test": [["cars_test/00001.jpg", 0, "2012 Audi TTS Coupe"]],
     }
     (tmp_path / "stanford_cars/split_zhou_StanfordCars.json").write_text(json.dumps(split))
-    assert paths(dataset("StanfordCars", tmp_path).test)[0].endswith("cars_test/cars_test/00001.jpg")
+    assert paths(dataset("StanfordCars", tmp_path).test)[0].endswith(
+        "cars_test/cars_test/00001.jpg"
+    )
 
 
 def test_a_folder_is_found_however_its_name_is_spelt(tmp_path):
@@ -252,19 +287,24 @@ def test_a_folder_is_found_however_its_name_is_spelt(tmp_path):
 
 
 def test_missing_folder_split_and_images_are_each_one_clear_line(tmp_path):
-    with pytest.raises(UserError, match=rf"no folder {tmp_path}/oxford_pets; .*data get OxfordPets"):
+    with pytest.raises(
+        UserError, match=rf"no folder {tmp_path}/oxford_pets; .*data get OxfordPets"
+    ):
         dataset("OxfordPets", tmp_path)
     with pytest.raises(UserError, match="no --root"):
         dataset("OxfordPets", "")
     snippet(tmp_path)
     (tmp_path / "oxford_pets/images/beagle_3.jpg").unlink()
     with pytest.raises(
-        UserError, match="1 of 10 images of split_zhou_OxfordPets.json are not in .*beagle_3.jpg.*ON_MISSING skip"
+        UserError,
+        match="1 of 10 images of split_zhou_OxfordPets.json are not in .*beagle_3.jpg.*ON_MISSING skip",
     ):
         dataset("OxfordPets", tmp_path)
     assert len(dataset("OxfordPets", tmp_path, ON_MISSING="skip").test) == 3
     (tmp_path / "oxford_pets/images").rename(tmp_path / "oxford_pets/pictures")
-    with pytest.raises(UserError, match=r"10 of 10 images .*oxford_pets/images \(there is no such folder\)"):
+    with pytest.raises(
+        UserError, match=r"10 of 10 images .*oxford_pets/images \(there is no such folder\)"
+    ):
         dataset("OxfordPets", tmp_path)
     (tmp_path / "oxford_pets/split_zhou_OxfordPets.json").write_text('{"train": [["a.jpg", 0')
     with pytest.raises(UserError, match="split file .*not a split.*fetch it again"):
@@ -288,13 +328,17 @@ def test_half_a_folder_is_not_drawn_from(tmp_path):
         dataset("EuroSAT", tmp_path, DRAW_SPLIT=True)
 
 
-@pytest.mark.parametrize("name", ["OxfordPets", "StanfordCars", "OxfordFlowers", "UCF101", "SUN397", "FGVCAircraft"])
+@pytest.mark.parametrize(
+    "name", ["OxfordPets", "StanfordCars", "OxfordFlowers", "UCF101", "SUN397", "FGVCAircraft"]
+)
 def test_damaged_lists_are_one_clear_line(tmp_path, name):
     build(name, tmp_path)
     lists = [path for end in ("*.txt", "*.mat", "cat_to_name.json") for path in tmp_path.rglob(end)]
     for path in lists:
         path.write_bytes(b"\xff\xfe cut")
-    with pytest.raises(UserError, match=rf"data set {name}: the lists in .* cannot be used .*data get {name}"):
+    with pytest.raises(
+        UserError, match=rf"data set {name}: the lists in .* cannot be used .*data get {name}"
+    ):
         dataset(name, tmp_path, DRAW_SPLIT=True)
     for path in lists:
         path.unlink()
@@ -302,12 +346,16 @@ def test_damaged_lists_are_one_clear_line(tmp_path, name):
         dataset(name, tmp_path, DRAW_SPLIT=True)
 
 
-@pytest.mark.parametrize("name, file", [("StanfordCars", "devkit/cars_meta.mat"), ("OxfordFlowers", "imagelabels.mat")])
+@pytest.mark.parametrize(
+    "name, file", [("StanfordCars", "devkit/cars_meta.mat"), ("OxfordFlowers", "imagelabels.mat")]
+)
 def test_a_matlab_file_that_is_cut_short_is_one_clear_line(tmp_path, name, file):
     build(name, tmp_path)
     path = DATASET_REGISTRY.get(name).find_folder(str(tmp_path)) / file
     path.write_bytes(path.read_bytes()[:150])
-    with pytest.raises(UserError, match=rf"data set {name}: the lists in .* cannot be used .*data get {name}"):
+    with pytest.raises(
+        UserError, match=rf"data set {name}: the lists in .* cannot be used .*data get {name}"
+    ):
         dataset(name, tmp_path, DRAW_SPLIT=True)
 
 
@@ -338,7 +386,9 @@ def test_base_and_new_classes_share_no_class_and_are_numbered_from_zero(tmp_path
     new = dataset("RSSCN7", tmp_path, SUBSAMPLE_CLASSES="new")
     assert base.tasks[0].class_names + new.tasks[0].class_names == whole.tasks[0].class_names
     assert (base.num_classes, new.num_classes) == (4, 3)
-    assert {item.label for item in new.test} == {0, 1, 2} and new.classnames == list(new.tasks.class_names)
+    assert {item.label for item in new.test} == {0, 1, 2} and new.classnames == list(
+        new.tasks.class_names
+    )
     assert sorted(paths(base.test + new.test)) == sorted(paths(whole.test))
     with pytest.raises(UserError, match="give all, base, new"):
         dataset("RSSCN7", tmp_path, SUBSAMPLE_CLASSES="old")
@@ -364,7 +414,10 @@ def test_every_data_set_states_its_facts():
 def test_every_data_set_has_a_config_of_its_name():
     configs = plugins.folder("configs") / "datasets"
     named = {
-        line.split()[-1] for path in configs.glob("*.yaml") for line in path.read_text().splitlines() if "NAME:" in line
+        line.split()[-1]
+        for path in configs.glob("*.yaml")
+        for line in path.read_text().splitlines()
+        if "NAME:" in line
     }
     multi = {"Emoji44", "General10", "Plant6", "RS8", "Fashion20", "MultiTask"}
     assert {*SINGLE, *multi} <= named

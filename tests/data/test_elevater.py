@@ -9,25 +9,30 @@ import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
-import elevater_layouts as small
 import numpy as np
 import pytest
-from layouts import config
 from PIL import Image
 
-from softcpt import cli, plugins
-from softcpt.data import packed
+from softcpt import plugins
+from softcpt.cli import main as cli
+from softcpt.data import packed_images
 from softcpt.data.catalog import catalogue, entries
 from softcpt.data.elevater_draw import draw, validation
+from softcpt.data.elevater_tasks import ELEVATER_TASKS, class_names, elevater_task, registered_name
 from softcpt.data.inventory import take
-from softcpt.data.targets import TARGETS, class_names, registered_name, target
 from softcpt.errors import UserError
+from tests.helpers import elevater_layouts as small
+from tests.helpers.layouts import config
 
 plugins.load("datasets")
 from dassl.data.datasets import DATASET_REGISTRY  # noqa: E402
 
 # Of every class, in place of 30 to 560.
-PER_CLASS = {"ElevaterCaltech101": (2, 0, None), "ElevaterEuroSAT": (2, 2, 2), "ElevaterRESISC45": (2, 1, None)}
+PER_CLASS = {
+    "ElevaterCaltech101": (2, 0, None),
+    "ElevaterEuroSAT": (2, 2, 2),
+    "ElevaterRESISC45": (2, 1, None),
+}
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +64,9 @@ def check_images(data) -> None:
     for item in data.train_x + data.val + data.test:
         assert shade(item) == item.label % 250 or len(item.labels) > 1
         assert item.classname == data.tasks[0].class_names[item.label]
-    train, val, test = ({item.impath for item in part} for part in (data.train_x, data.val, data.test))
+    train, val, test = (
+        {item.impath for item in part} for part in (data.train_x, data.val, data.test)
+    )
     assert train and val and test and not train & val and not (train | val) & test
 
 
@@ -67,18 +74,30 @@ def check_images(data) -> None:
 
 
 def test_the_table_adds_up_to_the_published_totals():
-    assert len(TARGETS) == 20 and [one.key for one in TARGETS] == sorted(one.key for one in TARGETS)
-    assert sum(one.classes for one in TARGETS) == 1151
-    assert sum(one.sizes[0] for one in TARGETS) == 638_429 and sum(one.sizes[2] for one in TARGETS) == 192_677
-    assert sum(not one.coop for one in TARGETS) == 12
-    assert Counter(one.metric for one in TARGETS) == {"accuracy": 15, "mean_per_class": 4, "map11": 1}
+    assert len(ELEVATER_TASKS) == 20 and [one.key for one in ELEVATER_TASKS] == sorted(
+        one.key for one in ELEVATER_TASKS
+    )
+    assert sum(one.classes for one in ELEVATER_TASKS) == 1151
+    assert (
+        sum(one.sizes[0] for one in ELEVATER_TASKS) == 638_429
+        and sum(one.sizes[2] for one in ELEVATER_TASKS) == 192_677
+    )
+    assert sum(not one.coop for one in ELEVATER_TASKS) == 12
+    assert Counter(one.metric for one in ELEVATER_TASKS) == {
+        "accuracy": 15,
+        "mean_per_class": 4,
+        "map11": 1,
+    }
 
 
 @pytest.mark.parametrize("key", small.ALL)
 def test_each_task_has_a_data_set_with_its_classes_and_facts(key):
-    kind, one = DATASET_REGISTRY.get(registered_name(key)), target(key)
+    kind, one = DATASET_REGISTRY.get(registered_name(key)), elevater_task(key)
     names = class_names(key)
-    assert kind.key == key and len(names) == len(set(names.values())) == one.classes == kind.num_classes
+    assert (
+        kind.key == key
+        and len(names) == len(set(names.values())) == one.classes == kind.num_classes
+    )
     assert (kind.metric, kind.sizes, kind.task_name) == (one.metric, one.sizes, one.task)
     assert "{}" in kind.template and kind.sources and kind.citation and kind.licence
     assert not [source for source in kind.sources if source.file.startswith("split_")]
@@ -86,14 +105,44 @@ def test_each_task_has_a_data_set_with_its_classes_and_facts(key):
 
 def test_class_names_are_those_of_clips_list():
     names = {key: list(class_names(key).values()) for key in small.ALL}
-    assert names["cifar-10"] == "airplane automobile bird cat deer dog frog horse ship truck".split()
-    assert names["fer-2013"] == "angry disgusted fearful happy neutral sad surprised".split()
-    assert names["eurosat_clip"][2] == "brushland or shrubland" and names["eurosat_clip"][-1] == "lake or sea"
-    assert names["patch-camelyon"] == ["lymph node", "lymph node containing metastatic tumor tissue"]
+    assert names["cifar-10"] == [
+        "airplane",
+        "automobile",
+        "bird",
+        "cat",
+        "deer",
+        "dog",
+        "frog",
+        "horse",
+        "ship",
+        "truck",
+    ]
+    assert names["fer-2013"] == [
+        "angry",
+        "disgusted",
+        "fearful",
+        "happy",
+        "neutral",
+        "sad",
+        "surprised",
+    ]
+    assert (
+        names["eurosat_clip"][2] == "brushland or shrubland"
+        and names["eurosat_clip"][-1] == "lake or sea"
+    )
+    assert names["patch-camelyon"] == [
+        "lymph node",
+        "lymph node containing metastatic tumor tissue",
+    ]
     assert names["kitti-distance"][-1] == "a photo i took with no car."
     assert {"F-16A-B", "F-A-18"} < set(names["fgvc-aircraft-2013b-variants102"])
-    assert "Ram C V Cargo Van Minivan 2012" in names["stanford-cars"] and "off-center face" in names["caltech-101"]
-    assert class_names("country211")["CI"] == "Cote d'Ivoire" and class_names("gtsrb")["14"] == "stop"
+    assert (
+        "Ram C V Cargo Van Minivan 2012" in names["stanford-cars"]
+        and "off-center face" in names["caltech-101"]
+    )
+    assert (
+        class_names("country211")["CI"] == "Cote d'Ivoire" and class_names("gtsrb")["14"] == "stop"
+    )
     assert list(class_names("country211")) == sorted(class_names("country211"))
 
 
@@ -102,7 +151,7 @@ def test_class_names_are_those_of_clips_list():
 
 @pytest.mark.parametrize("key", small.ALL)
 def test_a_folder_as_published_becomes_the_task(key, everything):
-    data, one = dataset(key, everything), target(key)
+    data, one = dataset(key, everything), elevater_task(key)
     [task] = data.tasks
     assert list(task.class_names) == list(class_names(key).values())
     assert (task.name, task.metric) == (one.task, one.metric)
@@ -115,7 +164,7 @@ def test_a_folder_as_published_becomes_the_task(key, everything):
 def test_the_same_task_comes_of_other_folders(tmp_path, case):
     key, build = small.OTHERS[case]
     build(tmp_path)
-    data, one = dataset(key, tmp_path), target(key)
+    data, one = dataset(key, tmp_path), elevater_task(key)
     check_images(data)
     assert {label for item in data.test for label in item.labels} == set(range(one.classes))
     assert len(data.train_x) + len(data.val) == small.TRAIN * one.classes
@@ -130,7 +179,9 @@ def test_kaggles_faces_of_the_public_test_are_no_test_images(tmp_path):
 def test_a_folder_that_is_no_class_is_named(tmp_path):
     small.folders("mnist", "mnist/{}/{}/{}.png")(tmp_path)
     (tmp_path / "mnist/train/eleven").mkdir()
-    (tmp_path / "mnist/train/eleven/1.png").write_bytes((tmp_path / "mnist/train/1/1.png").read_bytes())
+    (tmp_path / "mnist/train/eleven/1.png").write_bytes(
+        (tmp_path / "mnist/train/1/1.png").read_bytes()
+    )
     with pytest.raises(UserError, match="data set MNIST: it has no class 'eleven'"):
         dataset("mnist", tmp_path)
 
@@ -158,14 +209,19 @@ def test_the_closest_vehicle_decides(everything):
     classes = {(7.99,): 0, (8.0,): 1, (19.99, 30.0): 1, (40.0, 20.0): 2, (): 3}
     for metres, label in classes.items():
         lines = [line.format(kind, metre) for kind, metre in zip(("Truck", "Car"), metres)]
-        assert module.distance_class([line.format("Pedestrian", 1.0), "DontCare -1 -1", *lines]) == label
+        assert (
+            module.distance_class([line.format("Pedestrian", 1.0), "DontCare -1 -1", *lines])
+            == label
+        )
     data = dataset("kitti-distance", everything)
     assert [len(data.train_x) + len(data.val), len(data.test)] == [96, 12]
 
 
 def test_drives_are_parted_as_the_published_split_parts_them():
     module = sys.modules[DATASET_REGISTRY.get("KITTIDistance").__module__]
-    parts = module.parts_of_drives({f"2011_09_26_drive_{number:04}_sync": [number] for number in range(40)})
+    parts = module.parts_of_drives(
+        {f"2011_09_26_drive_{number:04}_sync": [number] for number in range(40)}
+    )
     generator = np.random.RandomState(123)
     names = sorted(f"2011_09_26_drive_{number:04}_sync" for number in range(40))
     test = set(generator.choice(names, 4, replace=False))
@@ -178,7 +234,9 @@ def test_drives_are_parted_as_the_published_split_parts_them():
 def test_a_split_that_is_not_to_be_had_is_drawn_only_when_asked_for(tmp_path, name):
     key = DATASET_REGISTRY.get(name).key
     small.LAYOUTS[key](tmp_path)
-    with pytest.raises(UserError, match=rf"no split file split_elevater_{key}.json .*--draw-split makes one"):
+    with pytest.raises(
+        UserError, match=rf"no split file split_elevater_{key}.json .*--draw-split makes one"
+    ):
         dataset(key, tmp_path, DRAW_SPLIT=False)
     first = dataset(key, tmp_path)
     again = dataset(key, tmp_path, DRAW_SPLIT=False, seed=3)
@@ -192,7 +250,9 @@ def test_a_split_that_is_not_to_be_had_is_drawn_only_when_asked_for(tmp_path, na
 def test_too_few_images_for_a_draw_are_named(tmp_path, monkeypatch):
     small.LAYOUTS["eurosat_clip"](tmp_path)
     monkeypatch.setattr(DATASET_REGISTRY.get("ElevaterEuroSAT"), "per_class", (500, 500, 500))
-    with pytest.raises(UserError, match="6 images like AnnualCrop/.*, and 1500 of each class are needed"):
+    with pytest.raises(
+        UserError, match="6 images like AnnualCrop/.*, and 1500 of each class are needed"
+    ):
         dataset("eurosat_clip", tmp_path)
 
 
@@ -205,7 +265,9 @@ def test_only_the_images_that_a_run_needs_are_unpacked_and_only_once(tmp_path):
     written = {path: path.stat().st_mtime_ns for path in (tmp_path / "MNIST/png").rglob("*.png")}
     assert len(written) == 10 + 10 and all(path.name[0] != "." for path in written)
     dataset("mnist", tmp_path, shots=1)
-    assert written == {path: path.stat().st_mtime_ns for path in (tmp_path / "MNIST/png").rglob("*.png")}
+    assert written == {
+        path: path.stat().st_mtime_ns for path in (tmp_path / "MNIST/png").rglob("*.png")
+    }
     next(iter(written)).unlink()
     dataset("mnist", tmp_path, shots=1)
     assert set(written) == set((tmp_path / "MNIST/png").rglob("*.png"))
@@ -223,9 +285,11 @@ def test_two_runs_may_unpack_at_once(tmp_path):
 def test_images_go_to_the_cache_where_the_folder_cannot_be_written(tmp_path, monkeypatch):
     small.mnist(tmp_path)
     monkeypatch.setenv("SOFTCPT_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("softcpt.data.side._writable", lambda folder: folder.name != "MNIST")
+    monkeypatch.setattr("softcpt.data.side_files._writable", lambda folder: folder.name != "MNIST")
     data = dataset("mnist", tmp_path)
-    assert not (tmp_path / "MNIST/png").exists() and data.test[0].impath.startswith(str(tmp_path / "cache"))
+    assert not (tmp_path / "MNIST/png").exists() and data.test[0].impath.startswith(
+        str(tmp_path / "cache")
+    )
     check_images(data)
 
 
@@ -245,8 +309,12 @@ def test_a_pickle_that_asks_for_more_than_arrays_is_refused(tmp_path):
         def __reduce__(self):
             return os.system, (f"touch {tmp_path}/harm",)
 
-    (tmp_path / "cifar-10-batches-py/data_batch_3").write_bytes(pickle.dumps({"labels": Harm()}, protocol=2))
-    with pytest.raises(UserError, match=r"lists in .* cannot be used \(UnpicklingError: it asks for posix.system"):
+    (tmp_path / "cifar-10-batches-py/data_batch_3").write_bytes(
+        pickle.dumps({"labels": Harm()}, protocol=2)
+    )
+    with pytest.raises(
+        UserError, match=r"lists in .* cannot be used \(UnpicklingError: it asks for posix.system"
+    ):
         dataset("cifar-10", tmp_path)
     assert not (tmp_path / "harm").exists()
 
@@ -255,7 +323,9 @@ def test_a_pickle_that_asks_for_more_than_arrays_is_refused(tmp_path):
 def test_a_damaged_pack_is_one_clear_line(tmp_path, damage):
     small.mnist(tmp_path)
     (tmp_path / "MNIST/raw/train-labels-idx1-ubyte").write_bytes(damage)
-    with pytest.raises(UserError, match="data set MNIST: the lists in .* cannot be used .*data get MNIST"):
+    with pytest.raises(
+        UserError, match="data set MNIST: the lists in .* cannot be used .*data get MNIST"
+    ):
         dataset("mnist", tmp_path)
 
 
@@ -264,9 +334,13 @@ def test_patch_camelyon_is_read_with_h5py(tmp_path):
     (tmp_path / "pcam").mkdir()
     for part, count in (("train", 3), ("valid", 1), ("test", 2)):
         labels = np.array([0, 1] * count, np.uint8)
-        for axis, array in (("x", labels[:, None, None, None].repeat(96, 1).repeat(96, 2).repeat(3, 3)),
-                            ("y", labels[:, None, None, None])):
-            with h5py.File(tmp_path / f"pcam/camelyonpatch_level_2_split_{part}_{axis}.h5", "w") as file:
+        for axis, array in (
+            ("x", labels[:, None, None, None].repeat(96, 1).repeat(96, 2).repeat(3, 3)),
+            ("y", labels[:, None, None, None]),
+        ):
+            with h5py.File(
+                tmp_path / f"pcam/camelyonpatch_level_2_split_{part}_{axis}.h5", "w"
+            ) as file:
                 file[axis] = array
     data = dataset("patch-camelyon", tmp_path)
     check_images(data)
@@ -275,20 +349,29 @@ def test_patch_camelyon_is_read_with_h5py(tmp_path):
 
 def test_without_h5py_the_remedy_is_told(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "h5py", None)
-    with pytest.raises(UserError, match="pip install h5py"), packed.hdf5(tmp_path / "x.h5", "x"):
+    with (
+        pytest.raises(UserError, match="pip install h5py"),
+        packed_images.hdf5(tmp_path / "x.h5", "x"),
+    ):
         pass
 
 
 # -- draws -------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("shots, train, val", [(1, 1, 1), (5, 4, 1), (20, 16, 4), (50, 40, 10), (-1, 80, 20)])
+@pytest.mark.parametrize(
+    "shots, train, val", [(1, 1, 1), (5, 4, 1), (20, 16, 4), (50, 40, 10), (-1, 80, 20)]
+)
 def test_a_fifth_of_the_shots_is_for_validation(shots, train, val):
     labels = [(number % 3,) for number in range(300)]
     drawn = draw(labels, 3, shots, 1)
     for part, count in (("train", train), ("val", val)):
-        assert Counter(labels[number] for number in drawn[part]) == {(label,): count for label in range(3)}
-    assert (drawn["train"] == drawn["val"]) == (shots == 1) and (shots == 1 or not set(drawn["train"]) & set(drawn["val"]))
+        assert Counter(labels[number] for number in drawn[part]) == {
+            (label,): count for label in range(3)
+        }
+    assert (drawn["train"] == drawn["val"]) == (shots == 1) and (
+        shots == 1 or not set(drawn["train"]) & set(drawn["val"])
+    )
     assert (draw(labels, 3, shots, 2) != drawn) == (shots > 0)
 
 
@@ -314,7 +397,9 @@ def test_the_draw_is_written_down_and_used(everything):
     first = dataset("voc-2007-classification", everything, 2, 5)
     path = everything / "VOCdevkit/split_fewshot_elevater/shot_2-seed_5.json"
     written = json.loads(path.read_text())
-    assert [item.impath.removeprefix(f"{everything}/VOCdevkit/") for item in first.train_x] == written["train"]
+    assert [
+        item.impath.removeprefix(f"{everything}/VOCdevkit/") for item in first.train_x
+    ] == written["train"]
     written["train"] = written["train"][:3]
     path.write_text(json.dumps(written))
     assert len(dataset("voc-2007-classification", everything, 2, 5).train_x) == 3
@@ -325,11 +410,15 @@ def test_the_draw_is_written_down_and_used(everything):
 
 def test_all_twenty_are_one_set_of_tasks(everything):
     data = DATASET_REGISTRY.get("Elevater20")(config(everything, 1, DRAW_SPLIT=True))
-    assert data.num_classes == 1151 and [task.name for task in data.tasks] == [one.task for one in TARGETS]
-    assert [task.metric for task in data.tasks] == [one.metric for one in TARGETS]
+    assert data.num_classes == 1151 and [task.name for task in data.tasks] == [
+        one.task for one in ELEVATER_TASKS
+    ]
+    assert [task.metric for task in data.tasks] == [one.metric for one in ELEVATER_TASKS]
     assert {item.domain for item in data.train_x} == set(range(20))
     several = [item for item in data.train_x + data.test if len(item.labels) > 1]
-    assert several and all(data.tasks.to_local(label)[0] == 19 for item in several for label in item.labels)
+    assert several and all(
+        data.tasks.to_local(label)[0] == 19 for item in several for label in item.labels
+    )
     assert len(DATASET_REGISTRY.get("Elevater12").members) == 12
 
 
@@ -349,10 +438,16 @@ def test_variants_of_other_data_sets_are_looked_at_only_by_name(everything):
 def test_the_metric_of_a_data_set_can_be_chosen(everything):
     chosen = dict(METRICS=("hateful-memes=roc_auc", "VOC2007=accuracy"))
     assert dataset("hateful-memes", everything, **chosen).tasks[0].metric == "roc_auc"
-    both = DATASET_REGISTRY.get("MultiTask")(config(everything, 1, TASKS=("VOC2007", "cifar-10"), **chosen))
+    both = DATASET_REGISTRY.get("MultiTask")(
+        config(everything, 1, TASKS=("VOC2007", "cifar-10"), **chosen)
+    )
     assert [task.metric for task in both.tasks] == ["accuracy", "accuracy"]
-    for wrong, message in (("roc_auc", "'roc_auc' names no data set"), ("cifar10=accuracy", "names no data set"),
-                           ("cifar-10=roc_auc", "roc_auc is of two classes"), ("cifar-10=f1", "unknown metric 'f1'")):
+    for wrong, message in (
+        ("roc_auc", "'roc_auc' names no data set"),
+        ("cifar10=accuracy", "names no data set"),
+        ("cifar-10=roc_auc", "roc_auc is of two classes"),
+        ("cifar-10=f1", "unknown metric 'f1'"),
+    ):
         with pytest.raises(UserError, match=message):
             dataset("cifar-10", everything, METRICS=(wrong,))
 
@@ -371,20 +466,25 @@ def test_packs_are_counted_checked_and_previewed(tmp_path, capsys):
     assert run("check") == 1, "it is not whole"
     assert "30 images lie in a packed file" in capsys.readouterr().out
     assert run("preview", "-o", str(tmp_path / "sheet.png")) == 0
-    assert (tmp_path / "sheet.png").is_file() and len(list((tmp_path / "MNIST/png").rglob("*.png"))) == 30
-    assert run("check") == 1 and "30 images checked, 0 of them cannot be read" in capsys.readouterr().out
+    assert (tmp_path / "sheet.png").is_file() and len(
+        list((tmp_path / "MNIST/png").rglob("*.png"))
+    ) == 30
+    assert (
+        run("check") == 1
+        and "30 images checked, 0 of them cannot be read" in capsys.readouterr().out
+    )
 
 
 def test_every_target_has_a_config(everything):
     configs = plugins.folder("configs") / "datasets"
     texts = [path.read_text() for path in configs.glob("*.yaml")]
-    for name in [one.name for one in TARGETS] + ["Elevater20", "Elevater12"]:
+    for name in [one.name for one in ELEVATER_TASKS] + ["Elevater20", "Elevater12"]:
         assert any(f"NAME: {name}\n" in text for text in texts), name
-    assert set(catalogue()) >= {one.name for one in TARGETS}
+    assert set(catalogue()) >= {one.name for one in ELEVATER_TASKS}
 
 
 def test_the_guides_table_is_that_of_the_code():
     guide = (plugins.folder("docs") / "elevater.md").read_text(encoding="utf-8")
-    for one in TARGETS:
+    for one in ELEVATER_TASKS:
         sizes = " / ".join(map(str, one.sizes))
         assert f"\n| {one.key} | {one.name} | {one.classes} | {one.metric} | {sizes} |" in guide

@@ -14,14 +14,14 @@ from pathlib import Path
 
 import gdown
 import pytest
-from web import Server, serving
 
 from softcpt.data import fetch
 from softcpt.data.base import TaskDataset
-from softcpt.data.catalog import Entry
+from softcpt.data.catalog import CatalogEntry
 from softcpt.data.fetch import ByHand, get
 from softcpt.data.source import Source
 from softcpt.errors import UserError
+from tests.helpers.web import Server, serving
 
 
 def zipped(content: Mapping[str, bytes]) -> bytes:
@@ -54,9 +54,13 @@ def server(monkeypatch) -> Iterator[Server]:
         yield server
 
 
-def data_set(root: Path, *sources: Source) -> Entry:
-    kind = type("Colours", (TaskDataset,), {"dataset_dir": "colours", "image_dir": "images", "sources": sources})
-    return Entry("Colours", kind, str(root))
+def data_set(root: Path, *sources: Source) -> CatalogEntry:
+    kind = type(
+        "Colours",
+        (TaskDataset,),
+        {"dataset_dir": "colours", "image_dir": "images", "sources": sources},
+    )
+    return CatalogEntry("Colours", kind, str(root))
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -142,7 +146,9 @@ def test_keep_keeps_the_archive(server, tmp_path):
     assert files(tmp_path / "colours") == {**IMAGES, "images.zip": ARCHIVE}
 
 
-def test_an_archive_may_hold_the_data_sets_own_folder_and_tar_is_as_good_as_zip(monkeypatch, tmp_path):
+def test_an_archive_may_hold_the_data_sets_own_folder_and_tar_is_as_good_as_zip(
+    monkeypatch, tmp_path
+):
     content = {f"colours/{name}": data for name, data in IMAGES.items()}
     with serving(tarred(content), monkeypatch) as server:
         assert get(data_set(tmp_path, images(server, md5=None, unpack_to=".."))) == []
@@ -151,7 +157,11 @@ def test_an_archive_may_hold_the_data_sets_own_folder_and_tar_is_as_good_as_zip(
 
 def test_folders_get_the_names_that_the_field_uses(monkeypatch, tmp_path):
     content = {"v2/data/pictures/red/1.jpg": b"red", "v2/data/list.txt": b"list"}
-    rename = (("v2/data/pictures", "images"), ("v2/data/list.txt", "list.txt"), ("v2/data/not there", "neither"))
+    rename = (
+        ("v2/data/pictures", "images"),
+        ("v2/data/list.txt", "list.txt"),
+        ("v2/data/not there", "neither"),
+    )
     with serving(zipped(content), monkeypatch) as server:
         assert get(data_set(tmp_path, images(server, md5=None, rename=rename))) == []
     assert files(tmp_path / "colours") == {"images/red/1.jpg": b"red", "list.txt": b"list"}
@@ -181,7 +191,9 @@ def test_a_dropped_connection_and_an_error_of_the_server_are_got_over(server, tm
 
 
 @pytest.mark.parametrize("error", [404, 500])
-def test_what_cannot_be_fetched_is_told_step_by_step_and_the_rest_is_fetched(server, tmp_path, error):
+def test_what_cannot_be_fetched_is_told_step_by_step_and_the_rest_is_fetched(
+    server, tmp_path, error
+):
     server.errors = [error] * (1 if error == 404 else 5)
     entry = data_set(tmp_path, images(server), Source(f"{server.url}/split.json", "split.json"))
     [failure] = get(entry)
@@ -203,7 +215,9 @@ def test_wrong_bytes_are_refused_and_nothing_is_left(server, tmp_path):
     assert files(tmp_path / "colours") == {}
 
 
-@pytest.mark.parametrize("body", [ARCHIVE[: len(ARCHIVE) // 2], b"\x1f\x8bnoise"], ids=["half", "noise"])
+@pytest.mark.parametrize(
+    "body", [ARCHIVE[: len(ARCHIVE) // 2], b"\x1f\x8bnoise"], ids=["half", "noise"]
+)
 def test_a_damaged_archive_without_a_checksum_is_fetched_anew_the_next_time(server, tmp_path, body):
     server.content["images.zip"] = body
     entry = data_set(tmp_path, images(server, md5=None))
@@ -228,8 +242,13 @@ def test_another_archive_than_expected_is_named(server, tmp_path):
 
 
 def manual(**facts: object) -> Source:
-    return Source("https://example.org/form", "images.zip", "manual", note="sign the form",
-                  **{"unpack_to": ".", "gives": "images", **facts})
+    return Source(
+        "https://example.org/form",
+        "images.zip",
+        "manual",
+        note="sign the form",
+        **{"unpack_to": ".", "gives": "images", **facts},
+    )
 
 
 def test_an_archive_that_a_person_must_fetch_is_told_then_unpacked_and_kept(tmp_path):
@@ -263,7 +282,12 @@ def test_what_a_person_must_sort_is_told_and_found_when_it_is_there(tmp_path):
 
 
 def drive(**facts: object) -> Source:
-    return Source("1a2b3c", "images.zip", "gdrive", **{"md5": MD5, "unpack_to": ".", "gives": "images", **facts})
+    return Source(
+        "1a2b3c",
+        "images.zip",
+        "gdrive",
+        **{"md5": MD5, "unpack_to": ".", "gives": "images", **facts},
+    )
 
 
 def test_google_drive_is_reached_through_gdown(tmp_path, monkeypatch):
@@ -288,7 +312,9 @@ def test_a_drive_that_refuses_is_told_with_the_address_for_a_browser(tmp_path, m
 
 
 def test_wrong_bytes_from_a_drive_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(gdown, "download", lambda output, **_: Path(output).write_bytes(b"quota") and output)
+    monkeypatch.setattr(
+        gdown, "download", lambda output, **_: Path(output).write_bytes(b"quota") and output
+    )
     [failure] = get(data_set(tmp_path, drive()))
     assert "wrong md5" in str(failure)
     assert files(tmp_path / "colours") == {}
@@ -315,7 +341,10 @@ def test_kaggle_without_credentials_is_told_step_by_step(tmp_path, monkeypatch, 
         monkeypatch.setitem(sys.modules, "kagglehub", None)
     entry = data_set(tmp_path, KAGGLE)
     [failure] = get(entry)
-    assert isinstance(failure, ByHand) and "https://www.kaggle.com/datasets/owner/colours" in failure.steps[0]
+    assert (
+        isinstance(failure, ByHand)
+        and "https://www.kaggle.com/datasets/owner/colours" in failure.steps[0]
+    )
     assert "pip install kagglehub" in failure.steps[-1]
     (tmp_path / "colours/archive.zip").write_bytes(ARCHIVE)
     assert get(entry) == []

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 
 import pytest
-from layouts import build, built, config
 
 from softcpt import plugins
 from softcpt.data.multitask import merge
 from softcpt.errors import UserError
+from tests.helpers.layouts import build, built, config
 
 plugins.load("datasets")
 from dassl.data.datasets import DATASET_REGISTRY, DatasetBase, Datum  # noqa: E402
@@ -38,22 +38,36 @@ def test_the_benchmarks_have_the_papers_tasks_and_class_counts(name, shared):
         built(member, shared)
     data = dataset(name, shared, 1, DRAW_SPLIT=True)
     assert list(data.tasks.sizes) == SIZES[name] and data.num_classes == sum(SIZES[name])
-    assert [task.metric for task in data.tasks] == [DATASET_REGISTRY.get(member).metric for member in kind.members]
-    assert [task.template for task in data.tasks] == [DATASET_REGISTRY.get(member).template for member in kind.members]
-    assert len(data.train_x) == data.num_classes and {item.domain for item in data.test} == set(range(len(data.tasks)))
-    assert all(data.tasks.to_local(item.label)[0] == item.domain for item in data.train_x + data.val)
+    assert [task.metric for task in data.tasks] == [
+        DATASET_REGISTRY.get(member).metric for member in kind.members
+    ]
+    assert [task.template for task in data.tasks] == [
+        DATASET_REGISTRY.get(member).template for member in kind.members
+    ]
+    assert len(data.train_x) == data.num_classes and {item.domain for item in data.test} == set(
+        range(len(data.tasks))
+    )
+    assert all(
+        data.tasks.to_local(item.label)[0] == item.domain for item in data.train_x + data.val
+    )
     assert all(data.tasks.class_names[item.label] == item.classname for item in data.test)
 
 
 def test_class_totals_are_the_papers():
-    assert {name: sum(sizes) for name, sizes in SIZES.items()} == {"General10": 1191, "Plant6": 116, "RS8": 208}
+    assert {name: sum(sizes) for name, sizes in SIZES.items()} == {
+        "General10": 1191,
+        "Plant6": 116,
+        "RS8": 208,
+    }
 
 
 def test_a_member_has_the_images_of_its_single_task_run(tmp_path):
     options = build_small(tmp_path)
     merged = dataset("MultiTask", tmp_path, 2, 3, **options)
     alone = [dataset(name, tmp_path, 2, 3) for name in options["TASKS"]]
-    assert [item.impath for item in merged.train_x] == [item.impath for data in alone for item in data.train_x]
+    assert [item.impath for item in merged.train_x] == [
+        item.impath for data in alone for item in data.train_x
+    ]
     assert [item.label for item in merged.test] == (
         [item.label for item in alone[0].test]
         + [7 + item.label for item in alone[1].test]
@@ -61,13 +75,17 @@ def test_a_member_has_the_images_of_its_single_task_run(tmp_path):
     )
 
 
-@pytest.mark.parametrize("which, kept", [("base", [0, 1]), ("new", [2]), ("task1", [1]), ("all", [0, 1, 2])])
+@pytest.mark.parametrize(
+    "which, kept", [("base", [0, 1]), ("new", [2]), ("task1", [1]), ("all", [0, 1, 2])]
+)
 def test_tasks_can_be_taken_apart(tmp_path, which, kept):
     options = build_small(tmp_path)
     whole = dataset("MultiTask", tmp_path, **options)
     part = dataset("MultiTask", tmp_path, SUBSAMPLE_TASKS=which, **options)
     assert part.tasks.names == tuple(whole.tasks.names[task] for task in kept)
-    assert [item.impath for item in part.test] == [item.impath for item in whole.test if item.domain in kept]
+    assert [item.impath for item in part.test] == [
+        item.impath for item in whole.test if item.domain in kept
+    ]
     assert {item.domain for item in part.train_x} == set(range(len(kept)))
     assert {item.label for item in part.train_x} == set(range(part.num_classes))
 
@@ -89,8 +107,16 @@ def test_members_may_lie_in_folders_of_their_own(tmp_path):
     build("RSSCN7", tmp_path / "a")
     build("EuroSAT", tmp_path / "b")
     (tmp_path / "b/eurosat/2750").rename(tmp_path / "a/my_land")
-    data = dataset("MultiTask", tmp_path / "a", DRAW_SPLIT=True, TASKS=("RSSCN7", "ImageFolder:my_land", "Emoji44"))
-    assert data.tasks.names[:2] == ("land cover image classification", "my land") and len(data.tasks) == 46
+    data = dataset(
+        "MultiTask",
+        tmp_path / "a",
+        DRAW_SPLIT=True,
+        TASKS=("RSSCN7", "ImageFolder:my_land", "Emoji44"),
+    )
+    assert (
+        data.tasks.names[:2] == ("land cover image classification", "my land")
+        and len(data.tasks) == 46
+    )
 
 
 MISTAKES = {
@@ -123,7 +149,12 @@ def test_data_sets_written_for_coop_are_tasks_too(tmp_path):
 
     tasks, parts = merge([Theirs(), type("More", (Theirs,), {})()])
     assert tasks.names == ("Theirs", "More") and tasks.class_names == ("cat", "dog", "cat", "dog")
-    assert [(item.domain, item.label) for item in parts["train"]] == [(0, 0), (0, 1), (1, 2), (1, 3)]
+    assert [(item.domain, item.label) for item in parts["train"]] == [
+        (0, 0),
+        (0, 1),
+        (1, 2),
+        (1, 3),
+    ]
     assert parts["val"] == []
 
 
@@ -132,21 +163,37 @@ def test_fashion_is_twenty_tasks_together_or_one_by_one_with_the_same_images(tmp
     whole = dataset("Fashion20", tmp_path, 1, DRAW_SPLIT=True)
     assert len(whole.tasks) == 20 and whole.num_classes == 78
     assert {task.metric for task in whole.tasks} == {"mean_per_class"}
-    assert whole.tasks[0].template == "a photo of {}, a type of pants." and whole.tasks[14].template.endswith("hat.")
+    assert whole.tasks[0].template == "a photo of {}, a type of pants." and whole.tasks[
+        14
+    ].template.endswith("hat.")
     one = dataset("FashionHatStyle", tmp_path, 1)
     assert one.tasks.names == (whole.tasks.names[14],) == ("task 14 kind",)
-    assert [item.impath for item in one.train_x] == [item.impath for item in whole.train_x if item.domain == 14]
-    assert {item.label for item in one.test} <= set(range(4)) and {item.domain for item in one.test} == {0}
+    assert [item.impath for item in one.train_x] == [
+        item.impath for item in whole.train_x if item.domain == 14
+    ]
+    assert {item.label for item in one.test} <= set(range(4)) and {
+        item.domain for item in one.test
+    } == {0}
     assert dataset("FashionHatStyle", tmp_path, TASK_NAME="hats").tasks.names == ("hats",)
     assert dataset("Fashion20", tmp_path, SUBSAMPLE_TASKS="task14").tasks.names == one.tasks.names
-    assert len([path for path in (tmp_path / "fashion20").iterdir() if path.name.startswith("split_drawn")]) == 1
+    assert (
+        len(
+            [
+                path
+                for path in (tmp_path / "fashion20").iterdir()
+                if path.name.startswith("split_drawn")
+            ]
+        )
+        == 1
+    )
 
 
 def test_fashion_divides_a_task_as_a_whole(tmp_path):
     build("Fashion20", tmp_path)
     data = dataset("Fashion20", tmp_path, DRAW_SPLIT=True)
     counts = [
-        [sum(item.domain == task for item in part) for part in (data.train_x, data.val, data.test)] for task in (0, 19)
+        [sum(item.domain == task for item in part) for part in (data.train_x, data.val, data.test)]
+        for task in (0, 19)
     ]
     assert counts == [[8, 3, 5], [6, 2, 4]]
 

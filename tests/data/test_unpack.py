@@ -18,7 +18,12 @@ from softcpt.data import unpack as module
 from softcpt.data.unpack import unpack
 from softcpt.errors import UserError
 
-CONTENT = {"images/red/1.jpg": b"one", "images/red/2 b.jpg": b"two" * 1000, "images/blue/1.jpg": b"", "lists/a": b"a"}
+CONTENT = {
+    "images/red/1.jpg": b"one",
+    "images/red/2 b.jpg": b"two" * 1000,
+    "images/blue/1.jpg": b"",
+    "lists/a": b"a",
+}
 
 
 def zip_archive(path: Path, content: dict[str, bytes] = CONTENT) -> Path:
@@ -44,7 +49,11 @@ def tar_archive(path: Path, *members: tuple[tarfile.TarInfo, bytes], mode: str =
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 def assert_refused(archive: Path, folder: Path, reason: str) -> None:
@@ -91,19 +100,32 @@ ABSOLUTE = ["/evil", "C:\\evil", "c:evil", "\\\\host\\share\\evil"]
 @pytest.mark.parametrize("name", OUTSIDE + ABSOLUTE)
 def test_a_zip_archive_cannot_write_outside(tmp_path, name):
     archive = zip_archive(tmp_path / "a.zip", {**CONTENT, name: b"evil"})
-    assert_refused(archive, tmp_path / "out", "leads outside" if name in OUTSIDE else "is an absolute path")
+    assert_refused(
+        archive, tmp_path / "out", "leads outside" if name in OUTSIDE else "is an absolute path"
+    )
 
 
-@pytest.mark.parametrize("name", ["../evil", "images/../../evil", "/evil", "//evil", "./../evil", "C:/evil"])
+@pytest.mark.parametrize(
+    "name", ["../evil", "images/../../evil", "/evil", "//evil", "./../evil", "C:/evil"]
+)
 def test_a_tar_archive_cannot_write_outside(tmp_path, name):
-    archive = tar_archive(tmp_path / "a.tar", tar_member("images/1.jpg", b"one"), tar_member(name, b"evil"))
-    assert_refused(archive, tmp_path / "out", "leads outside" if ".." in name else "is an absolute path")
+    archive = tar_archive(
+        tmp_path / "a.tar", tar_member("images/1.jpg", b"one"), tar_member(name, b"evil")
+    )
+    assert_refused(
+        archive, tmp_path / "out", "leads outside" if ".." in name else "is an absolute path"
+    )
 
 
 @pytest.mark.parametrize(
     "kind, word",
-    [(tarfile.SYMTYPE, "link"), (tarfile.LNKTYPE, "link"), (tarfile.CHRTYPE, "device"), (tarfile.BLKTYPE, "device"),
-     (tarfile.FIFOTYPE, "device")],
+    [
+        (tarfile.SYMTYPE, "link"),
+        (tarfile.LNKTYPE, "link"),
+        (tarfile.CHRTYPE, "device"),
+        (tarfile.BLKTYPE, "device"),
+        (tarfile.FIFOTYPE, "device"),
+    ],
 )
 def test_links_and_devices_in_a_tar_archive_are_refused(tmp_path, kind, word):
     link = tar_member("images", type=kind, linkname="/etc")
@@ -111,7 +133,9 @@ def test_links_and_devices_in_a_tar_archive_are_refused(tmp_path, kind, word):
     assert_refused(archive, tmp_path / "out", f"is a {word}")
 
 
-@pytest.mark.parametrize("mode, word", [(stat.S_IFLNK, "link"), (stat.S_IFCHR, "device"), (stat.S_IFIFO, "device")])
+@pytest.mark.parametrize(
+    "mode, word", [(stat.S_IFLNK, "link"), (stat.S_IFCHR, "device"), (stat.S_IFIFO, "device")]
+)
 def test_links_and_devices_in_a_zip_archive_are_refused(tmp_path, mode, word):
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         info = zipfile.ZipInfo("images")
@@ -121,7 +145,10 @@ def test_links_and_devices_in_a_zip_archive_are_refused(tmp_path, mode, word):
 
 
 def test_modes_and_owners_are_not_taken_over(tmp_path):
-    unpack(tar_archive(tmp_path / "a.tar", tar_member("run", b"x", mode=0o4777, uid=12345)), tmp_path / "out")
+    unpack(
+        tar_archive(tmp_path / "a.tar", tar_member("run", b"x", mode=0o4777, uid=12345)),
+        tmp_path / "out",
+    )
     assert not (tmp_path / "out/run").stat().st_mode & (stat.S_ISUID | stat.S_IXUSR)
     assert (tmp_path / "out/run").stat().st_uid != 12345
 
@@ -146,7 +173,9 @@ def test_a_sparse_file_counts_with_its_whole_size(tmp_path):
 
 @pytest.mark.parametrize("make", [zip_archive, tar_archive])
 def test_an_archive_that_does_not_fit_is_refused(tmp_path, monkeypatch, make):
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9 - 1000, 1000))
+    monkeypatch.setattr(
+        shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9 - 1000, 1000)
+    )
     assert_refused(make(tmp_path / "a"), tmp_path / "out", "make room")
 
 
@@ -160,7 +189,9 @@ def test_an_archive_of_endlessly_many_files_is_refused(tmp_path, monkeypatch):
 def test_a_truncated_tar_archive_is_damaged_wherever_it_ends(tmp_path, mode, share):
     members = [tar_member(f"{i}.jpg", bytes(range(256)) * 8) for i in range(20)]
     archive = tar_archive(tmp_path / "a", *members, mode=mode)
-    whole = archive.read_bytes()[:-10240] if mode == "w" else archive.read_bytes()  # without the blocks of zeros
+    whole = (
+        archive.read_bytes()[:-10240] if mode == "w" else archive.read_bytes()
+    )  # without the blocks of zeros
     archive.write_bytes(whole[: int(len(whole) * share)])
     assert_refused(archive, tmp_path / "out", "damaged")
 
@@ -188,7 +219,9 @@ def test_a_compressed_tar_archive_of_an_old_program_has_no_blocks_of_zeros(tmp_p
 
 @pytest.mark.parametrize("place", [0.2, 0.5, 0.9])
 def test_a_zip_archive_that_is_cut_or_spoiled_is_damaged(tmp_path, place):
-    archive = zip_archive(tmp_path / "a.zip", {f"{i}.jpg": bytes(range(256)) * 8 for i in range(20)})
+    archive = zip_archive(
+        tmp_path / "a.zip", {f"{i}.jpg": bytes(range(256)) * 8 for i in range(20)}
+    )
     whole = archive.read_bytes()
     archive.write_bytes(whole[: int(len(whole) * place)])
     assert_refused(archive, tmp_path / "out", "damaged")
@@ -198,8 +231,17 @@ def test_a_zip_archive_that_is_cut_or_spoiled_is_damaged(tmp_path, place):
     assert_refused(archive, tmp_path / "out", "damaged")
 
 
-@pytest.mark.parametrize("content", [b"", b"<html>log in</html>", bytes(range(256)) * 9, gzip.compress(b"no tar", mtime=0),
-                                     bz2.compress(b"no tar"), lzma.compress(b"no tar")])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"<html>log in</html>",
+        bytes(range(256)) * 9,
+        gzip.compress(b"no tar", mtime=0),
+        bz2.compress(b"no tar"),
+        lzma.compress(b"no tar"),
+    ],
+)
 def test_what_is_no_archive_is_refused(tmp_path, content):
     (tmp_path / "a.zip").write_bytes(content)
     assert_refused(tmp_path / "a.zip", tmp_path / "out", "no zip or tar archive")
@@ -207,7 +249,11 @@ def test_what_is_no_archive_is_refused(tmp_path, content):
 
 def test_a_rar_archive_is_left_to_another_program(tmp_path):
     (tmp_path / "a.rar").write_bytes(b"Rar!\x1a\x07\x00" + bytes(100))
-    assert_refused(tmp_path / "a.rar", tmp_path / "out", f"unpack it with another program into {tmp_path / 'out'}")
+    assert_refused(
+        tmp_path / "a.rar",
+        tmp_path / "out",
+        f"unpack it with another program into {tmp_path / 'out'}",
+    )
 
 
 def test_a_password_is_named(tmp_path):
@@ -234,7 +280,8 @@ def zip_with_raw_name(path: Path, name: bytes) -> Path:
 
 
 @pytest.mark.parametrize(
-    "raw, name", [("ñ.jpg".encode(), "ñ.jpg"), ("猫.jpg".encode(), "猫.jpg"), (b"caf\x82.jpg", "café.jpg")]
+    "raw, name",
+    [("ñ.jpg".encode(), "ñ.jpg"), ("猫.jpg".encode(), "猫.jpg"), (b"caf\x82.jpg", "café.jpg")],
 )
 def test_names_in_a_zip_archive_are_read_as_utf8_or_else_as_code_page_437(tmp_path, raw, name):
     unpack(zip_with_raw_name(tmp_path / "a.zip", raw), tmp_path / "out")

@@ -14,18 +14,22 @@ import torch
 import yaml
 from PIL import Image
 from scipy.stats import spearmanr
-from toy import CONFIG, WEIGHTS
 
-from softcpt.study import cli
+from softcpt.cli import transfer as transfer_command
 from softcpt.study.groups import expected_gain, suggest
 from softcpt.study.matrix import Matrix
 from softcpt.study.plan import Plan
 from softcpt.study.similarity import correlation, coverage
 from softcpt.study.spec import read_study
 from softcpt.tasks import Task, TaskSet
+from tests.helpers.toy import CONFIG, WEIGHTS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-CLASSES = {"red things": ["rose", "brick"], "green things": ["oak", "elm", "frog"], "blue things": ["sea", "sky"]}
+CLASSES = {
+    "red things": ["rose", "brick"],
+    "green things": ["oak", "elm", "frog"],
+    "blue things": ["sea", "sky"],
+}
 
 
 def study_file(folder: Path, **keys) -> Path:
@@ -36,16 +40,30 @@ def study_file(folder: Path, **keys) -> Path:
             colour = generator.integers(0, 226, 3)
             for number in range(count):
                 path = folder / f"{name}-{part}-{number}.png"
-                Image.fromarray((colour + generator.integers(0, 30, (32, 32, 3))).astype(np.uint8)).save(path)
+                Image.fromarray(
+                    (colour + generator.integers(0, 30, (32, 32, 3))).astype(np.uint8)
+                ).save(path)
                 rows.append([path.name, name, part, task])
     with open(folder / "images.csv", "w", newline="") as file:
         csv.writer(file).writerows([["path", "label", "split", "task"], *rows])
-    (folder / "data.yaml").write_text(yaml.safe_dump({"DATASET": {"NAME": "CSV", "ROOT": str(folder / "images.csv")}}))
-    tree = yaml.safe_load(CONFIG) | {"MODEL": {"BACKBONE": {"NAME": str(WEIGHTS)}}, "FEATURES": {"VIEWS": 1}}
+    (folder / "data.yaml").write_text(
+        yaml.safe_dump({"DATASET": {"NAME": "CSV", "ROOT": str(folder / "images.csv")}})
+    )
+    tree = yaml.safe_load(CONFIG) | {
+        "MODEL": {"BACKBONE": {"NAME": str(WEIGHTS)}},
+        "FEATURES": {"VIEWS": 1},
+    }
     tree["OPTIM"] |= {"MAX_EPOCH": 1, "WARMUP_EPOCH": 0}
     (folder / "toy.yaml").write_text(yaml.safe_dump(tree))
-    study = {"methods": {"CoOp": {"of": "CoOp-MT"}}, "data": "data.yaml", "config": "toy.yaml", "shots": 1, "seeds": [2],
-             "readings": ["joint", "source", "zero-shot"], "output": str(folder / "out")}
+    study = {
+        "methods": {"CoOp": {"of": "CoOp-MT"}},
+        "data": "data.yaml",
+        "config": "toy.yaml",
+        "shots": 1,
+        "seeds": [2],
+        "readings": ["joint", "source", "zero-shot"],
+        "output": str(folder / "out"),
+    }
     path = folder / "study.yaml"
     path.write_text(yaml.safe_dump(study | keys))
     return path
@@ -53,7 +71,7 @@ def study_file(folder: Path, **keys) -> Path:
 
 def run(*words) -> int:
     try:
-        cli.main([str(word) for word in words])
+        transfer_command.main([str(word) for word in words])
     except SystemExit as end:
         return int(end.code or 0)
     return 0
@@ -74,15 +92,26 @@ def finished(tmp_path_factory):
 
 
 def test_every_pair_is_trained_in_every_reading(finished):
-    joint, alone = result(finished, "joint/red-things+blue-things/seed2"), result(finished, "alone/red-things/seed2")
+    joint, alone = (
+        result(finished, "joint/red-things+blue-things/seed2"),
+        result(finished, "alone/red-things/seed2"),
+    )
     adapted = result(finished, "source-red-things/blue-things/seed2")
     tested = result(finished, "zero-shot-red-things/blue-things/seed2")
     assert joint["shared"]["tasks"] == ["red things", "blue things"] and joint["trained"]
-    assert alone["shared"]["tasks"] == ["red things"] and adapted["shared"]["tasks"] == ["blue things"]
-    assert adapted["trained"] and adapted["source"]["prompt"].startswith(str(finished / "out/CoOp/alone/red-things/seed2"))
+    assert alone["shared"]["tasks"] == ["red things"] and adapted["shared"]["tasks"] == [
+        "blue things"
+    ]
+    assert adapted["trained"] and adapted["source"]["prompt"].startswith(
+        str(finished / "out/CoOp/alone/red-things/seed2")
+    )
     assert not tested["trained"] and tested["loaded"]["prompt"] == adapted["source"]["prompt"]
     parts = [path.parts[-4] for path in finished.glob("out/CoOp/*/*/seed2/results.json")]
-    assert [parts.count("alone"), parts.count("joint"), sum("-" in part for part in parts)] == [3, 3, 9 + 6]
+    assert [parts.count("alone"), parts.count("joint"), sum("-" in part for part in parts)] == [
+        3,
+        3,
+        9 + 6,
+    ]
 
 
 def test_matrices_hold_what_the_runs_reached(finished):
@@ -103,35 +132,52 @@ def test_matrices_hold_what_the_runs_reached(finished):
     assert source["gains"][red][blue] == pytest.approx(gain)
     with open(finished / "out/study/CoOp-source.csv") as file:
         rows = list(csv.DictReader(file))
-    mine = [float(row["gain"]) for row in rows if (row["source"], row["target"]) == ("red things", "blue things")]
+    mine = [
+        float(row["gain"])
+        for row in rows
+        if (row["source"], row["target"]) == ("red things", "blue things")
+    ]
     assert np.mean(mine) == pytest.approx(gain, abs=1e-3)
 
 
 def test_groups_are_chosen_on_validation_images_and_trained(finished):
-    tree, text = json.loads((finished / "out/study/study.json").read_text()), (finished / "out/study/study.md").read_text()
+    tree, text = (
+        json.loads((finished / "out/study/study.json").read_text()),
+        (finished / "out/study/study.md").read_text(),
+    )
     assert "on validation images" in text and "![CoOp, joint](CoOp-joint.svg)" in text
     assert (finished / "out/study/CoOp-joint.svg").read_text().startswith("<?xml")
     together = result(finished, "group/tasks-0-1-2/seed2")
-    assert tree["groups"]["CoOp"]["together"][0] == [task["metric"] for task in together["tasks"]["CoOp-MT"]]
+    assert tree["groups"]["CoOp"]["together"][0] == [
+        task["metric"] for task in together["tasks"]["CoOp-MT"]
+    ]
     assert sorted(task for group in tree["groups"]["CoOp"]["groups"] for task in group) == [0, 1, 2]
 
 
 def test_a_finished_study_trains_nothing_again(finished, capsys):
     files = {path: path.stat().st_mtime_ns for path in finished.glob("out/CoOp/**/results.json")}
     assert run(finished / "study.yaml") == 0
-    assert {path: path.stat().st_mtime_ns for path in finished.glob("out/CoOp/**/results.json")} == files
+    assert {
+        path: path.stat().st_mtime_ns for path in finished.glob("out/CoOp/**/results.json")
+    } == files
     assert run(finished / "study.yaml", "--list") == 0
     assert "source-red-things" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("keys", "told"), [
-    ({"methods": ["CoOp"]}, "use CoOp-MT, one prompt for all"),
-    ({"methods": []}, "no methods; give some that train one prompt"),
-    ({"readings": ["both"]}, "there is no both; choose from joint, source, zero-shot"),
-    ({"tasks": [0, 3]}, "has 3 task(s); name a data set of several, and tasks by numbers from 0 to 2"),
-    ({"tasks": [1]}, "give two tasks or more"),
-    ({"shot": 1}, "did you mean 'shots'"),
-])
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        ({"methods": ["CoOp"]}, "use CoOp-MT, one prompt for all"),
+        ({"methods": []}, "no methods; give some that train one prompt"),
+        ({"readings": ["both"]}, "there is no both; choose from joint, source, zero-shot"),
+        (
+            {"tasks": [0, 3]},
+            "has 3 task(s); name a data set of several, and tasks by numbers from 0 to 2",
+        ),
+        ({"tasks": [1]}, "give two tasks or more"),
+        ({"shot": 1}, "did you mean 'shots'"),
+    ],
+)
 def test_mistakes_are_told_in_one_line(tmp_path, capsys, keys, told):
     assert run(study_file(tmp_path, **keys)) == 2
     error = capsys.readouterr().err.strip()
@@ -141,15 +187,21 @@ def test_mistakes_are_told_in_one_line(tmp_path, capsys, keys, told):
 def test_without_a_file_it_is_the_study_that_comes_with_the_project(tmp_path, capsys):
     assert run("--list", "--output", tmp_path / "out") == 0
     listed = capsys.readouterr().out
-    assert "CoOp-MT smiling-faces+cat-faces joint 4 shots seed 3" in listed and not (tmp_path / "out").exists()
+    assert (
+        "CoOp-MT smiling-faces+cat-faces joint 4 shots seed 3" in listed
+        and not (tmp_path / "out").exists()
+    )
     assert run("OPTIM.LR") == 2
     assert "'OPTIM.LR' has no value; give a study file" in capsys.readouterr().err
 
 
 def test_what_figures_need_is_asked_for_before_hours_of_training(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(cli.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(transfer_command.importlib.util, "find_spec", lambda name: None)
     assert run(study_file(tmp_path)) == 2
-    assert "pip install 'softcpt[report]'" in capsys.readouterr().err and not (tmp_path / "out").exists()
+    assert (
+        "pip install 'softcpt[report]'" in capsys.readouterr().err
+        and not (tmp_path / "out").exists()
+    )
 
 
 def test_gains_are_over_the_target_alone():
@@ -168,7 +220,9 @@ def test_tasks_that_help_each_other_are_grouped():
 def test_the_expected_gain_of_a_partition():
     gains = np.array([[0.0, 1.0, 5.0], [3.0, 0.0, 7.0], [-1.0, 9.0, 0.0]])
     assert expected_gain(gains, np.array([1, 1, 2])) == pytest.approx(3 + 1)
-    assert expected_gain(gains, np.array([1, 1, 1])) == pytest.approx((3 - 1) / 2 + (1 + 9) / 2 + (5 + 7) / 2)
+    assert expected_gain(gains, np.array([1, 1, 1])) == pytest.approx(
+        (3 - 1) / 2 + (1 + 9) / 2 + (5 + 7) / 2
+    )
 
 
 def test_coverage_is_the_best_cosine_of_each_target_class():
@@ -191,7 +245,9 @@ def test_correlation_is_spearmans_and_its_p_value_knows_shared_tasks():
     assert naive < 1e-6 < 0.05 < correlation(odd, odd).p < 0.2
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "configs/studies").glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "configs/studies").glob("*.yaml")), ids=lambda path: path.stem
+)
 def test_the_studies_of_this_project_can_be_planned(path):
     """On the data that comes with the project."""
     study = replace(read_study(path), data="emoji44", tasks=(0, 2, 5), seeds=(1,))

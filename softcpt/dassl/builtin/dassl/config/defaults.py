@@ -48,7 +48,13 @@ DATALOADER = {
     "K_TRANSFORMS": 1,  # views per training image
     "RETURN_IMG0": False,  # also return the image without augmentation
     "TRAIN_X": {"SAMPLER": "RandomSampler", "BATCH_SIZE": 32, "N_DOMAIN": 0, "N_INS": 16},
-    "TRAIN_U": {"SAME_AS_X": True, "SAMPLER": "RandomSampler", "BATCH_SIZE": 32, "N_DOMAIN": 0, "N_INS": 16},
+    "TRAIN_U": {
+        "SAME_AS_X": True,
+        "SAMPLER": "RandomSampler",
+        "BATCH_SIZE": 32,
+        "N_DOMAIN": 0,
+        "N_INS": 16,
+    },
     "TEST": {"SAMPLER": "SequentialSampler", "BATCH_SIZE": 32},
 }
 

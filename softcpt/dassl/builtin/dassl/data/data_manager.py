@@ -33,7 +33,9 @@ def build_data_loader(
 ) -> DataLoader:
     """Batches of ``data_source``. When training, an incomplete batch is left out unless it is the only one."""
     if not data_source:
-        raise UserError("data loader: there are no images; check DATASET.ROOT, DATASET.NAME and its split")
+        raise UserError(
+            "data loader: there are no images; check DATASET.ROOT, DATASET.NAME and its split"
+        )
     order = build_sampler(sampler_type, cfg, data_source, batch_size, n_domain, n_ins)
     images = (dataset_wrapper or DatasetWrapper)(cfg, data_source, transform=tfm, is_train=is_train)
     fills_a_batch, workers = batch_size <= len(data_source), cfg.DATALOADER.NUM_WORKERS
@@ -46,7 +48,9 @@ def build_data_loader(
         drop_last=is_train and fills_a_batch,
     )
     if len(loader) == 0:
-        raise AssertionError(f"data loader: {sampler_type} gives no batch of {batch_size}; lower the batch size")
+        raise AssertionError(
+            f"data loader: {sampler_type} gives no batch of {batch_size}; lower the batch size"
+        )
     return loader
 
 
@@ -71,17 +75,29 @@ class DataManager:
         nodes = cfg.DATALOADER
         unlabelled = nodes.TRAIN_X if nodes.TRAIN_U.SAME_AS_X else nodes.TRAIN_U
         self.train_loader_x = self._loader(data.train_x, nodes.TRAIN_X, train, is_train=True)
-        self.train_loader_u = self._loader(data.train_u, unlabelled, train, is_train=True) if data.train_u else None
+        self.train_loader_u = (
+            self._loader(data.train_u, unlabelled, train, is_train=True) if data.train_u else None
+        )
         self.val_loader = self._loader(data.val, nodes.TEST, test) if data.val else None
         self.test_loader = self._loader(data.test, nodes.TEST, test)
         if cfg.VERBOSE:
             self.show_dataset_summary(cfg=cfg)
 
-    def _loader(self, source: Sequence[Datum], node: CfgNode, tfm: Any, is_train: bool = False) -> DataLoader:
+    def _loader(
+        self, source: Sequence[Datum], node: CfgNode, tfm: Any, is_train: bool = False
+    ) -> DataLoader:
         """Batches of ``source`` by one node of DATALOADER."""
-        sampling = {key.lower(): node[key] for key in ("BATCH_SIZE", "N_DOMAIN", "N_INS") if key in node}
+        sampling = {
+            key.lower(): node[key] for key in ("BATCH_SIZE", "N_DOMAIN", "N_INS") if key in node
+        }
         return build_data_loader(
-            self._cfg, node.SAMPLER, source, tfm=tfm, is_train=is_train, dataset_wrapper=self._wrapper, **sampling
+            self._cfg,
+            node.SAMPLER,
+            source,
+            tfm=tfm,
+            is_train=is_train,
+            dataset_wrapper=self._wrapper,
+            **sampling,
         )
 
     @property
@@ -101,7 +117,9 @@ class DataManager:
 
     def show_dataset_summary(self, cfg: CfgNode) -> None:
         """Print a table of names and sizes."""
-        splits = {name: getattr(self.dataset, name) for name in ("train_x", "train_u", "val", "test")}
+        splits = {
+            name: getattr(self.dataset, name) for name in ("train_x", "train_u", "val", "test")
+        }
         facts = {
             "data set": cfg.DATASET.NAME,
             "source domains": ", ".join(map(str, cfg.DATASET.SOURCE_DOMAINS)),
@@ -123,7 +141,10 @@ def _transform(cfg: CfgNode, custom: Any, is_train: bool) -> Any:
 def _plain_transform(cfg: CfgNode) -> transforms.Compose:
     """Image -> tensor of INPUT.SIZE, normalised if the configuration does so, and nothing drawn."""
     settings = cfg.INPUT
-    steps = [transforms.Resize(settings.SIZE, INTERPOLATION_MODES[settings.INTERPOLATION]), transforms.ToTensor()]
+    steps = [
+        transforms.Resize(settings.SIZE, INTERPOLATION_MODES[settings.INTERPOLATION]),
+        transforms.ToTensor(),
+    ]
     if "normalize" in settings.TRANSFORMS:
         steps.append(transforms.Normalize(settings.PIXEL_MEAN, settings.PIXEL_STD))
     return transforms.Compose(steps)
@@ -137,11 +158,22 @@ class DatasetWrapper(Dataset):
     """
 
     def __init__(
-        self, cfg: CfgNode, data_source: Sequence[Datum], transform: Any = None, is_train: bool = False
+        self,
+        cfg: CfgNode,
+        data_source: Sequence[Datum],
+        transform: Any = None,
+        is_train: bool = False,
     ) -> None:
-        self.cfg, self.data_source, self.transform, self.is_train = cfg, data_source, transform, is_train
+        self.cfg, self.data_source, self.transform, self.is_train = (
+            cfg,
+            data_source,
+            transform,
+            is_train,
+        )
         if transform is None and self.k_tfm > 1:
-            raise ValueError(f"DATALOADER.K_TRANSFORMS {self.k_tfm}: there is no transform to apply more than once")
+            raise ValueError(
+                f"DATALOADER.K_TRANSFORMS {self.k_tfm}: there is no transform to apply more than once"
+            )
 
     # Cached rather than plain properties, so that a subclass can set them.
 

@@ -30,7 +30,11 @@ class TrainerBase:
         self._writer: Any = None
 
     def register_model(
-        self, name: str = "model", model: nn.Module | None = None, optim: Any = None, sched: Any = None
+        self,
+        name: str = "model",
+        model: nn.Module | None = None,
+        optim: Any = None,
+        sched: Any = None,
     ) -> None:
         """Enter a model to be saved, loaded and stepped under ``name``. Raises AssertionError on a taken name."""
         if "_models" not in vars(self):
@@ -47,7 +51,9 @@ class TrainerBase:
         wanted = tolist_if_not(names)
         unknown = [name for name in wanted if name not in self._models]
         if unknown:
-            raise AssertionError(f"models {unknown}: not registered; registered are {list(self._models)}")
+            raise AssertionError(
+                f"models {unknown}: not registered; registered are {list(self._models)}"
+            )
         return wanted
 
     def _parts(self, table: Mapping[str, Any], names: str | list[str] | None) -> list[Any]:
@@ -55,7 +61,12 @@ class TrainerBase:
         return [table[name] for name in self.get_model_names(names) if table[name] is not None]
 
     def save_model(
-        self, epoch: int, directory: str, is_best: bool = False, val_result: float | None = None, model_name: str = ""
+        self,
+        epoch: int,
+        directory: str,
+        is_best: bool = False,
+        val_result: float | None = None,
+        model_name: str = "",
     ) -> None:
         """Write every model to ``<directory>/<name>/``. ``epoch`` is 0-based here and 1-based in the file."""
         for name in self.get_model_names():
@@ -67,7 +78,9 @@ class TrainerBase:
                 "scheduler": None if sched is None else sched.state_dict(),
                 "val_result": val_result,
             }
-            save_checkpoint(state, os.path.join(directory, name), is_best=is_best, model_name=model_name)
+            save_checkpoint(
+                state, os.path.join(directory, name), is_best=is_best, model_name=model_name
+            )
 
     def resume_model_if_exist(self, directory: str) -> int:
         """Continue from ``directory`` if it has a folder for every model; return the 0-based epoch to train next.
@@ -80,7 +93,9 @@ class TrainerBase:
             return 0
         print(f"resuming from {directory}")
         epochs = {
-            name: resume_from_checkpoint(folder, self._models[name], self._optims[name], self._scheds[name])
+            name: resume_from_checkpoint(
+                folder, self._models[name], self._optims[name], self._scheds[name]
+            )
             for name, folder in folders.items()
         }
         if len(set(epochs.values())) > 1:
@@ -102,7 +117,9 @@ class TrainerBase:
         for name in self.get_model_names():
             path = os.path.join(directory, name, file)
             if not os.path.exists(path):
-                raise MissingFileError(f"{path}: no such checkpoint; check --model-dir and --load-epoch")
+                raise MissingFileError(
+                    f"{path}: no such checkpoint; check --model-dir and --load-epoch"
+                )
             self._load_one(name, path)
 
     def _load_one(self, name: str, path: str) -> None:
@@ -127,7 +144,9 @@ class TrainerBase:
     def detect_anomaly(self, loss: torch.Tensor) -> None:
         """Raise FloatingPointError unless ``loss`` is finite."""
         if not loss.isfinite().all():
-            raise FloatingPointError(f"loss is {loss.detach()}: training diverged; lower OPTIM.LR or use fp32")
+            raise FloatingPointError(
+                f"loss is {loss.detach()}: training diverged; lower OPTIM.LR or use fp32"
+            )
 
     def init_writer(self, log_dir: str) -> None:
         """Open a tensorboard writer, or say that tensorboard is not installed."""
@@ -136,7 +155,9 @@ class TrainerBase:
         try:
             from torch.utils import tensorboard
         except ImportError:
-            print("tensorboard is not installed, so no event files are written (pip install tensorboard)")
+            print(
+                "tensorboard is not installed, so no event files are written (pip install tensorboard)"
+            )
             return
         print(f"curves for tensorboard: {log_dir}")
         self._writer = tensorboard.SummaryWriter(log_dir)
@@ -213,7 +234,9 @@ class TrainerBase:
         for optimizer in self._parts(self._optims, names):
             optimizer.step()
 
-    def model_backward_and_update(self, loss: torch.Tensor, names: str | list[str] | None = None) -> None:
+    def model_backward_and_update(
+        self, loss: torch.Tensor, names: str | list[str] | None = None
+    ) -> None:
         """One optimisation step."""
         self.model_zero_grad(names)
         self.model_backward(loss)

@@ -44,7 +44,9 @@ class EpochLog:
         """Dassl's line, which parsers read."""
         trainer, batch, data = self.trainer, self.batch_time, self.data_time
         epochs_left = trainer.max_epoch - trainer.epoch - 1
-        batches_left = trainer.num_batches - trainer.batch_idx - 1 + epochs_left * trainer.num_batches
+        batches_left = (
+            trainer.num_batches - trainer.batch_idx - 1 + epochs_left * trainer.num_batches
+        )
         return (
             f"epoch [{trainer.epoch + 1}/{trainer.max_epoch}] "
             f"batch [{trainer.batch_idx + 1}/{trainer.num_batches}] "

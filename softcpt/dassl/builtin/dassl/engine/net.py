@@ -16,7 +16,9 @@ class SimpleNet(nn.Module):
     def __init__(self, cfg: CfgNode, model_cfg: CfgNode, num_classes: int, **kwargs: Any) -> None:
         super().__init__()
         backbone, head = model_cfg.BACKBONE, model_cfg.HEAD
-        self.backbone = build_backbone(backbone.NAME, cfg.VERBOSE, pretrained=backbone.PRETRAINED, **kwargs)
+        self.backbone = build_backbone(
+            backbone.NAME, cfg.VERBOSE, pretrained=backbone.PRETRAINED, **kwargs
+        )
         self._fdim = self.backbone.out_features
         self.head = None
         if head.NAME and head.HIDDEN_LAYERS:

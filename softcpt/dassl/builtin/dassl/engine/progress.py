@@ -14,4 +14,6 @@ def progress(iterable: Iterable, description: str, total: int | None = None) -> 
     ``total`` is its length, where it does not know it itself.
     """
     interval = 0.1 if sys.stderr.isatty() else 10.0
-    return tqdm(iterable, desc=description, total=total, leave=False, mininterval=interval, file=sys.stderr)
+    return tqdm(
+        iterable, desc=description, total=total, leave=False, mininterval=interval, file=sys.stderr
+    )

@@ -75,7 +75,9 @@ class SimpleTrainer(TrainerBase):
         self.sched = build_lr_scheduler(self.optim, self.cfg.OPTIM)
         self.register_model(model=net, optim=self.optim, sched=self.sched)
         gpus = torch.cuda.device_count() if self.device.type == "cuda" else 0
-        print(f"model of {count_num_param(net):,} parameters on {gpus or 'no'} GPU{'' if gpus == 1 else 's'}")
+        print(
+            f"model of {count_num_param(net):,} parameters on {gpus or 'no'} GPU{'' if gpus == 1 else 's'}"
+        )
         # What is registered, and so saved, is the network itself.
         self.model = nn.DataParallel(net) if gpus > 1 else net
 

@@ -44,9 +44,15 @@ class TrainerX(SimpleTrainer):
         """One pass over the training images."""
         _run_steps(self, _alone(self.train_loader_x), len(self.train_loader_x))
 
-    def parse_batch_train(self, batch: Mapping[str, Any]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def parse_batch_train(
+        self, batch: Mapping[str, Any]
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Images, classes and domains on the device."""
-        return batch["img"].to(self.device), batch["label"].to(self.device), batch["domain"].to(self.device)
+        return (
+            batch["img"].to(self.device),
+            batch["label"].to(self.device),
+            batch["domain"].to(self.device),
+        )
 
 
 class _Endless(Iterator):
@@ -70,7 +76,11 @@ class TrainerXU(SimpleTrainer):
     def run_epoch(self) -> None:
         """As many steps as TRAIN.COUNT_ITER says; the shorter loader starts again when it is exhausted."""
         labelled, unlabelled = len(self.train_loader_x), len(self.train_loader_u)
-        lengths = {"train_x": labelled, "train_u": unlabelled, "smaller_one": min(labelled, unlabelled)}
+        lengths = {
+            "train_x": labelled,
+            "train_u": unlabelled,
+            "smaller_one": min(labelled, unlabelled),
+        }
         check_availability(self.cfg.TRAIN.COUNT_ITER, list(lengths))
         count = lengths[self.cfg.TRAIN.COUNT_ITER]
         pairs = zip(_Endless(self.train_loader_x), _Endless(self.train_loader_u))
@@ -80,4 +90,8 @@ class TrainerXU(SimpleTrainer):
         self, batch_x: Mapping[str, Any], batch_u: Mapping[str, Any]
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Labelled images, their classes, and unlabelled images on the device."""
-        return batch_x["img"].to(self.device), batch_x["label"].to(self.device), batch_u["img"].to(self.device)
+        return (
+            batch_x["img"].to(self.device),
+            batch_x["label"].to(self.device),
+            batch_u["img"].to(self.device),
+        )

@@ -12,7 +12,7 @@ from sklearn.metrics import confusion_matrix, f1_score
 from yacs.config import CfgNode
 
 from softcpt.errors import UserError
-from softcpt.files import atomic_write
+from softcpt.utils.files import atomic_write
 
 from .build import EVALUATOR_REGISTRY
 
@@ -92,5 +92,7 @@ class Classification(EvaluatorBase):
         """Write the row-normalised matrix as a tensor (C, C), rows true classes."""
         path = os.path.join(self.cfg.OUTPUT_DIR, "cmat.pt")
         with atomic_write(path) as temporary:
-            torch.save(torch.from_numpy(confusion_matrix(true, predicted, normalize="true")), temporary)
+            torch.save(
+                torch.from_numpy(confusion_matrix(true, predicted, normalize="true")), temporary
+            )
         print(f"confusion matrix: {path}")

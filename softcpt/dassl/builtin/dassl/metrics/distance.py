@@ -19,7 +19,9 @@ def cosine_distance(input1: torch.Tensor, input2: torch.Tensor) -> torch.Tensor:
     return 1 - functional.normalize(input1, dim=1) @ functional.normalize(input2, dim=1).T
 
 
-def compute_distance_matrix(input1: torch.Tensor, input2: torch.Tensor, metric: str = "euclidean") -> torch.Tensor:
+def compute_distance_matrix(
+    input1: torch.Tensor, input2: torch.Tensor, metric: str = "euclidean"
+) -> torch.Tensor:
     """Distances (M, N) of features (M, D) and (N, D); "euclidean" means squared. Raises ValueError on other names."""
     metrics = {"euclidean": euclidean_squared_distance, "cosine": cosine_distance}
     check_availability(metric, list(metrics))

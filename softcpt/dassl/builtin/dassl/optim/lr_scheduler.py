@@ -20,11 +20,17 @@ class WarmupScheduler(LRScheduler):
     """
 
     def __init__(
-        self, optimizer: Optimizer, successor: LRScheduler, warmup_epoch: int, ramp: Callable[[float, int], float]
+        self,
+        optimizer: Optimizer,
+        successor: LRScheduler,
+        warmup_epoch: int,
+        ramp: Callable[[float, int], float],
     ) -> None:
         self.successor = successor
         # A table of plain numbers, because a function in a checkpoint would be code.
-        self.rates = [[ramp(base, epoch) for base in successor.base_lrs] for epoch in range(warmup_epoch)]
+        self.rates = [
+            [ramp(base, epoch) for base in successor.base_lrs] for epoch in range(warmup_epoch)
+        ]
         super().__init__(optimizer)
 
     @property
@@ -60,14 +66,18 @@ class WarmupScheduler(LRScheduler):
 class ConstantWarmupScheduler(WarmupScheduler):
     """The rate ``cons_lr`` while warming up."""
 
-    def __init__(self, optimizer: Optimizer, successor: LRScheduler, warmup_epoch: int, cons_lr: float) -> None:
+    def __init__(
+        self, optimizer: Optimizer, successor: LRScheduler, warmup_epoch: int, cons_lr: float
+    ) -> None:
         super().__init__(optimizer, successor, warmup_epoch, lambda base, epoch: cons_lr)
 
 
 class LinearWarmupScheduler(WarmupScheduler):
     """``min_lr`` in the first epoch, then the base rate times epoch / ``warmup_epoch``."""
 
-    def __init__(self, optimizer: Optimizer, successor: LRScheduler, warmup_epoch: int, min_lr: float) -> None:
+    def __init__(
+        self, optimizer: Optimizer, successor: LRScheduler, warmup_epoch: int, min_lr: float
+    ) -> None:
         def ramp(base: float, epoch: int) -> float:
             return base * epoch / warmup_epoch if epoch else min_lr
 
@@ -78,14 +88,18 @@ def _single_step(optimizer: Optimizer, cfg: CfgNode) -> LRScheduler:
     """A drop every STEPSIZE epochs (the last, if these are several), or never when that is not positive."""
     length = cfg.STEPSIZE[-1] if isinstance(cfg.STEPSIZE, (list, tuple)) else cfg.STEPSIZE
     if not isinstance(length, int):
-        raise TypeError(f"OPTIM.STEPSIZE: single_step needs an integer, not {type(length).__name__}")
+        raise TypeError(
+            f"OPTIM.STEPSIZE: single_step needs an integer, not {type(length).__name__}"
+        )
     return StepLR(optimizer, length if length > 0 else cfg.MAX_EPOCH, cfg.GAMMA)
 
 
 def _multi_step(optimizer: Optimizer, cfg: CfgNode) -> LRScheduler:
     """A drop after each epoch in STEPSIZE."""
     if not isinstance(cfg.STEPSIZE, (list, tuple)):
-        raise TypeError(f"OPTIM.STEPSIZE: multi_step needs a list, not {type(cfg.STEPSIZE).__name__}")
+        raise TypeError(
+            f"OPTIM.STEPSIZE: multi_step needs a list, not {type(cfg.STEPSIZE).__name__}"
+        )
     return MultiStepLR(optimizer, cfg.STEPSIZE, cfg.GAMMA)
 
 

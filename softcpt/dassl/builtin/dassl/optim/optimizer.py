@@ -27,7 +27,9 @@ def _constructors(cfg: CfgNode) -> dict[str, Any]:
     }
 
 
-def build_optimizer(model: nn.Module | Iterable, optim_cfg: CfgNode, param_groups: Any = None) -> optim.Optimizer:
+def build_optimizer(
+    model: nn.Module | Iterable, optim_cfg: CfgNode, param_groups: Any = None
+) -> optim.Optimizer:
     """The optimiser ``optim_cfg.NAME`` over ``param_groups`` if given, otherwise over ``model``.
 
     ``model`` is a module or an iterable of parameters. With STAGED_LR the children in NEW_LAYERS learn at LR and all
@@ -42,13 +44,17 @@ def build_optimizer(model: nn.Module | Iterable, optim_cfg: CfgNode, param_group
             param_groups = _staged_groups(model, optim_cfg)
         else:
             param_groups = model.parameters() if isinstance(model, nn.Module) else model
-    return constructors[optim_cfg.NAME](param_groups, lr=optim_cfg.LR, weight_decay=optim_cfg.WEIGHT_DECAY)
+    return constructors[optim_cfg.NAME](
+        param_groups, lr=optim_cfg.LR, weight_decay=optim_cfg.WEIGHT_DECAY
+    )
 
 
 def _staged_groups(model: nn.Module | Iterable, cfg: CfgNode) -> list[dict[str, Any]]:
     """Old layers at the reduced rate, new ones at the full rate."""
     if not isinstance(model, nn.Module):
-        raise TypeError(f"OPTIM.STAGED_LR: a module with named children is needed, not {type(model).__name__}")
+        raise TypeError(
+            f"OPTIM.STAGED_LR: a module with named children is needed, not {type(model).__name__}"
+        )
     model = model.module if isinstance(model, nn.DataParallel) else model
     new_layers = [cfg.NEW_LAYERS] if isinstance(cfg.NEW_LAYERS, str) else cfg.NEW_LAYERS
     old: list[nn.Parameter] = []

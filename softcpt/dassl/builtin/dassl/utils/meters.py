@@ -40,9 +40,13 @@ class MetricMeter:
         if input_dict is None:
             return
         if not isinstance(input_dict, Mapping):
-            raise TypeError(f"MetricMeter.update: a dict of numbers is needed, not {type(input_dict).__name__}")
+            raise TypeError(
+                f"MetricMeter.update: a dict of numbers is needed, not {type(input_dict).__name__}"
+            )
         for name, value in input_dict.items():
             self.meters[name].update(value)
 
     def __str__(self) -> str:
-        return self.delimiter.join(f"{name} {m.val:.4f} ({m.avg:.4f})" for name, m in self.meters.items())
+        return self.delimiter.join(
+            f"{name} {m.val:.4f} ({m.avg:.4f})" for name, m in self.meters.items()
+        )

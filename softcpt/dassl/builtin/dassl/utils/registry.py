@@ -26,14 +26,18 @@ class Registry:
     def _add(self, thing: Any, force: bool) -> Any:
         name = thing.__name__
         if name in self._things and not force:
-            raise KeyError(f"{self._name} registry: {name!r} is registered already; rename it or pass force=True")
+            raise KeyError(
+                f"{self._name} registry: {name!r} is registered already; rename it or pass force=True"
+            )
         self._things[name] = thing
         return thing
 
     def get(self, name: str) -> Any:
         """The thing called ``name``. Raises KeyError when there is none."""
         if name not in self._things:
-            raise KeyError(f"{self._name} registry: no {name!r}; registered are {sorted(self._things)}")
+            raise KeyError(
+                f"{self._name} registry: no {name!r}; registered are {sorted(self._things)}"
+            )
         return self._things[name]
 
     def registered_names(self) -> list[str]:

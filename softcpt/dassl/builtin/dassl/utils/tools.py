@@ -15,7 +15,7 @@ import PIL
 import torch
 from PIL import Image
 
-from softcpt.files import atomic_write
+from softcpt.utils.files import atomic_write
 
 from .errors import UnavailableError
 

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from softcpt.dassl.loading import load_safely
-from softcpt.files import atomic_write
+from softcpt.utils.files import atomic_write
 
 from .errors import MissingFileError, UnavailableError
 
@@ -38,7 +38,10 @@ def save_checkpoint(
     ``state`` holds state_dict, epoch (1-based), optimizer, scheduler and val_result. With ``is_best`` the file is also
     copied to ``model-best.pth.tar``. Each file is written whole or not at all, the pointer last.
     """
-    state = {key: value.item() if isinstance(value, np.generic) else value for key, value in state.items()}
+    state = {
+        key: value.item() if isinstance(value, np.generic) else value
+        for key, value in state.items()
+    }
     if remove_module_from_keys:
         state["state_dict"] = _without_module(state["state_dict"])
     name = model_name or f"model.pth.tar-{state['epoch']}"
@@ -68,7 +71,9 @@ def load_checkpoint(fpath: str) -> dict[str, Any]:
     return load_safely(fpath, map_location="cpu")
 
 
-def resume_from_checkpoint(fdir: str, model: nn.Module, optimizer: Any = None, scheduler: Any = None) -> int:
+def resume_from_checkpoint(
+    fdir: str, model: nn.Module, optimizer: Any = None, scheduler: Any = None
+) -> int:
     """Load the checkpoint that ``<fdir>/checkpoint`` names into all three; return its epoch, the next 0-based one."""
     pointer = os.path.join(fdir, POINTER)
     if not os.path.exists(pointer):
@@ -91,11 +96,16 @@ def load_pretrained_weights(model: nn.Module, weight_path: str) -> None:
     saved = load_checkpoint(weight_path)
     own = model.state_dict()
     given = _without_module(saved.get("state_dict", saved))
-    matched = {key: value for key, value in given.items() if key in own and own[key].shape == value.shape}
+    matched = {
+        key: value for key, value in given.items() if key in own and own[key].shape == value.shape
+    }
     discarded = [key for key in given if key not in matched]
     model.load_state_dict(own | matched)
     if not matched:
-        warnings.warn(f"{weight_path}: no tensor fits the model by name and shape; check its keys", stacklevel=2)
+        warnings.warn(
+            f"{weight_path}: no tensor fits the model by name and shape; check its keys",
+            stacklevel=2,
+        )
         return
     print(f"{len(matched)} tensors taken from {weight_path}")
     if discarded:

@@ -11,7 +11,7 @@ from typing import Any
 
 from dassl.utils import MissingImageError, UnavailableError, download_url
 
-from softcpt.files import atomic_write
+from softcpt.utils.files import atomic_write
 
 
 class Datum:
@@ -20,7 +20,9 @@ class Datum:
     Raises MissingImageError (a UserError and an AssertionError) when there is no such file.
     """
 
-    def __init__(self, impath: str = "", label: int = 0, domain: int = 0, classname: str = "") -> None:
+    def __init__(
+        self, impath: str = "", label: int = 0, domain: int = 0, classname: str = ""
+    ) -> None:
         if not isinstance(impath, str) or not os.path.isfile(impath):
             raise MissingImageError(f"image {impath!r}: no such file; is the data set complete?")
         self._impath, self._label, self._domain, self._classname = impath, label, domain, classname
@@ -64,7 +66,11 @@ class DatasetBase:
     ) -> None:
         self._train_x, self._train_u, self._val, self._test = train_x, train_u, val, test
         by_label, names = self.get_lab2cname(train_x)
-        self._lab2cname, self._classnames, self._num_classes = by_label, names, self.get_num_classes(train_x)
+        self._lab2cname, self._classnames, self._num_classes = (
+            by_label,
+            names,
+            self.get_num_classes(train_x),
+        )
 
     @property
     def train_x(self) -> list[Datum]:
@@ -112,7 +118,9 @@ class DatasetBase:
         names = {item.label: item.classname for item in data_source}
         return names, [names[label] for label in sorted(names)]
 
-    def check_input_domains(self, source_domains: Sequence[str], target_domains: Sequence[str]) -> None:
+    def check_input_domains(
+        self, source_domains: Sequence[str], target_domains: Sequence[str]
+    ) -> None:
         """Raise unless both are non-empty and hold known domains only."""
         for key, given in (("SOURCE_DOMAINS", source_domains), ("TARGET_DOMAINS", target_domains)):
             if not given:
@@ -139,7 +147,9 @@ class DatasetBase:
         options = {} if dst.endswith(".zip") else {"filter": "data"}
         shutil.unpack_archive(dst, os.path.dirname(dst), **options)
 
-    def generate_fewshot_dataset(self, *data_sources: list[Datum], num_shots: int = -1, repeat: bool = False) -> Any:
+    def generate_fewshot_dataset(
+        self, *data_sources: list[Datum], num_shots: int = -1, repeat: bool = False
+    ) -> Any:
         """Draw ``num_shots`` images per class from each list, with python's global generator.
 
         Classes are visited in the order of their first image. A class with too few gives all it has, or with ``repeat``

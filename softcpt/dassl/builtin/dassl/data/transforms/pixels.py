@@ -15,7 +15,11 @@ class Random2DTranslation:
     """With probability ``p`` a random crop (height, width) of the image enlarged by 1/8, otherwise resized."""
 
     def __init__(
-        self, height: int, width: int, p: float = 0.5, interpolation: InterpolationMode = InterpolationMode.BILINEAR
+        self,
+        height: int,
+        width: int,
+        p: float = 0.5,
+        interpolation: InterpolationMode = InterpolationMode.BILINEAR,
     ) -> None:
         self.height, self.width, self.p, self.interpolation = height, width, p, interpolation
 
@@ -26,7 +30,9 @@ class Random2DTranslation:
         height, width = round(self.height * 1.125), round(self.width * 1.125)
         left = round(random.uniform(0, width - self.width))
         top = round(random.uniform(0, height - self.height))
-        return crop(resize(img, [height, width], self.interpolation), top, left, self.height, self.width)
+        return crop(
+            resize(img, [height, width], self.interpolation), top, left, self.height, self.width
+        )
 
 
 class InstanceNormalization:

@@ -28,7 +28,9 @@ from .pixels import Cutout, GaussianNoise, InstanceNormalization, Random2DTransl
 
 INTERPOLATION_MODES = {name: InterpolationMode(name) for name in ("bilinear", "bicubic", "nearest")}
 
-_Steps = dict[str, Callable[[], Any]]  # name in the configuration -> constructor, in the order of application
+_Steps = dict[
+    str, Callable[[], Any]
+]  # name in the configuration -> constructor, in the order of application
 
 
 def _train_steps(c: CfgNode) -> _Steps:
@@ -38,7 +40,9 @@ def _train_steps(c: CfgNode) -> _Steps:
         "resize": lambda: Resize(c.SIZE, mode),
         "random_translation": lambda: Random2DTranslation(*c.SIZE),
         "random_crop": lambda: RandomCrop(c.SIZE, c.CROP_PADDING),
-        "random_resized_crop": lambda: RandomResizedCrop(c.SIZE, c.RRCROP_SCALE, interpolation=mode),
+        "random_resized_crop": lambda: RandomResizedCrop(
+            c.SIZE, c.RRCROP_SCALE, interpolation=mode
+        ),
         "random_flip": RandomHorizontalFlip,
         "imagenet_policy": lambda: auto_augment("imagenet"),
         "cifar10_policy": lambda: auto_augment("cifar10"),
@@ -46,7 +50,9 @@ def _train_steps(c: CfgNode) -> _Steps:
         "randaugment": lambda: rand_augment(c.RANDAUGMENT_N, c.RANDAUGMENT_M),
         "randaugment_fixmatch": lambda: rand_augment_any_magnitude(c.RANDAUGMENT_N),
         "randaugment2": lambda: rand_augment_any_magnitude(c.RANDAUGMENT_N, probability=0.6),
-        "colorjitter": lambda: ColorJitter(c.COLORJITTER_B, c.COLORJITTER_C, c.COLORJITTER_S, c.COLORJITTER_H),
+        "colorjitter": lambda: ColorJitter(
+            c.COLORJITTER_B, c.COLORJITTER_C, c.COLORJITTER_S, c.COLORJITTER_H
+        ),
         "randomgrayscale": lambda: RandomGrayscale(c.RGS_P),
         "gaussian_blur": lambda: RandomApply([GaussianBlur(c.GB_K)], c.GB_P),
         "to_tensor": ToTensor,
@@ -60,7 +66,9 @@ def _train_steps(c: CfgNode) -> _Steps:
 def _test_steps(c: CfgNode) -> _Steps:
     """Every test transform."""
     return {
-        "resize": lambda: Resize(max(c.SIZE), INTERPOLATION_MODES[c.INTERPOLATION]),  # the smaller edge
+        "resize": lambda: Resize(
+            max(c.SIZE), INTERPOLATION_MODES[c.INTERPOLATION]
+        ),  # the smaller edge
         "center_crop": lambda: CenterCrop(c.SIZE),
         "to_tensor": ToTensor,
         "normalize": lambda: Normalize(c.PIXEL_MEAN, c.PIXEL_STD),
@@ -68,7 +76,9 @@ def _test_steps(c: CfgNode) -> _Steps:
     }
 
 
-def build_transform(cfg: CfgNode, is_train: bool = True, choices: Sequence[str] | None = None) -> Compose | None:
+def build_transform(
+    cfg: CfgNode, is_train: bool = True, choices: Sequence[str] | None = None
+) -> Compose | None:
     """The transform from a PIL image to a tensor (3, H, W) for training or test.
 
     ``choices`` replaces INPUT.TRANSFORMS. With INPUT.NO_TRANSFORM the result is None. Raises ValueError on an unknown
@@ -80,7 +90,10 @@ def build_transform(cfg: CfgNode, is_train: bool = True, choices: Sequence[str] 
         return None
     steps, chosen = _train_steps(settings), set(settings.TRANSFORMS if choices is None else choices)
     for name in sorted(chosen):
-        check_availability(name, [*(known for known in steps if known not in ("resize", "to_tensor")), "center_crop"])
+        check_availability(
+            name,
+            [*(known for known in steps if known not in ("resize", "to_tensor")), "center_crop"],
+        )
     chosen.add("to_tensor")
     if not is_train:
         steps = _test_steps(settings)

@@ -1,0 +1,1 @@
+"""A trained prompt on disk: saved, loaded, averaged, and exchanged with the published codes."""

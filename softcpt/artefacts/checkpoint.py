@@ -1,0 +1,163 @@
+"""Prompts and the state of a run on disk: safetensors with a JSON header, written whole or not at all, no pickles."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from softcpt.errors import UserError
+from softcpt.utils.files import atomic_write
+
+PROMPT_FOLDER = "prompt"
+RESUME_FILE = "resume.safetensors"
+
+
+def save_tensors(
+    path: str | Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]
+) -> None:
+    """Write tensors and a JSON-able header into one safetensors file."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    with atomic_write(path) as temporary:
+        save_file(tensors, temporary, metadata={"softcpt": json.dumps(header)})
+
+
+def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what :func:`save_tensors` wrote.
+
+    Raises:
+        UserError: the file is missing, damaged or of another kind.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"checkpoint {path}: no such file; check --model-dir and --load-epoch")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = (file.metadata() or {}).get("softcpt")
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+    except (SafetensorError, OSError, struct.error) as error:
+        raise UserError(f"checkpoint {path}: damaged ({error}); delete it and run again") from error
+    if header is None:
+        raise UserError(
+            f"checkpoint {path}: not written by softcpt; give a run's folder as --model-dir"
+        )
+    return tensors, json.loads(header)
+
+
+def digest(tensors: Mapping[str, Tensor]) -> str:
+    """sha256 (hex) of names and values."""
+    sha = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        sha.update(name.encode())
+        sha.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
+    return sha.hexdigest()
+
+
+def prompt_file(folder: str | Path, epoch: int | None) -> Path:
+    """Where the prompt of an epoch (1-based) is kept; None: the best on validation."""
+    return (
+        Path(folder)
+        / PROMPT_FOLDER
+        / ("best.safetensors" if epoch is None else f"epoch-{epoch}.safetensors")
+    )
+
+
+def find_prompt(folder: str | Path, epoch: int | None = None) -> Path:
+    """The prompt of ``epoch``; None: the best on validation if there is one, else the last.
+
+    Raises:
+        UserError: there is none; the message lists those that are there.
+    """
+    wanted = prompt_file(folder, epoch)
+    if wanted.is_file():
+        return wanted
+    saved = _epochs(folder)
+    if epoch is None and saved:
+        return saved[-1]
+    there = (
+        f"; saved epochs there: {', '.join(str(_epoch_of(path)) for path in saved)}"
+        if saved
+        else ""
+    )
+    raise UserError(f"checkpoint {wanted}: no such file{there or '; check --model-dir'}")
+
+
+def saved_prompts(folder: str | Path) -> list[Path]:
+    """All prompts of a run by epoch, and the best on validation behind them.
+
+    Raises:
+        UserError: there is none.
+    """
+    best = prompt_file(folder, None)
+    found = [*_epochs(folder), *([best] if best.is_file() else [])]
+    if not found:
+        raise UserError(
+            f"{best.parent}: no prompts there; give the output folder of a training run"
+        )
+    return found
+
+
+def _epochs(folder: str | Path) -> list[Path]:
+    return sorted((Path(folder) / PROMPT_FOLDER).glob("epoch-*.safetensors"), key=_epoch_of)
+
+
+def _epoch_of(path: Path) -> int:
+    return int(path.stem.removeprefix("epoch-"))
+
+
+def optimizer_tensors(optimizer: Optimizer) -> dict[str, Tensor]:
+    """The optimiser's state, flat: "<parameter number>.<name>" -> tensor."""
+    return {
+        f"{number}.{name}": torch.as_tensor(value)
+        for number, state in optimizer.state_dict()["state"].items()
+        for name, value in state.items()
+        if value is not None
+    }
+
+
+def restore_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Put back what :func:`optimizer_tensors` took; learning rates stay as they are."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        number, name = key.split(".", 1)
+        state.setdefault(int(number), {})[name] = value
+    optimizer.load_state_dict(
+        {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
+    )
+
+
+def save_run(
+    folder: str | Path, model: nn.Module, optimizer: Optimizer | None, header: Mapping[str, Any]
+) -> None:
+    """Everything that a run needs to go on exactly, in one file: what was learned, optimiser state, header (epoch)."""
+    tensors = {f"parameter.{name}": value for name, value in model.state_dict().items()}
+    if optimizer is not None:
+        tensors |= {
+            f"optimizer.{key}": value for key, value in optimizer_tensors(optimizer).items()
+        }
+    save_tensors(Path(folder) / RESUME_FILE, tensors, header)
+
+
+def load_run(folder: str | Path, model: nn.Module, optimizer: Optimizer | None) -> dict[str, Any]:
+    """Put back what :func:`save_run` kept; returns the header."""
+    tensors, header = load_tensors(Path(folder) / RESUME_FILE)
+    with torch.no_grad():
+        for name, learned in model.state_dict().items():
+            learned.copy_(tensors[f"parameter.{name}"])
+    if optimizer is not None:
+        kept = {
+            key.removeprefix("optimizer."): v
+            for key, v in tensors.items()
+            if key.startswith("optimizer.")
+        }
+        restore_optimizer(optimizer, kept)
+    return header

@@ -1,0 +1,273 @@
+"""``python -m softcpt data list|status|get|check|preview``: what data sets there are, and what of them is on disk."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from tabulate import tabulate
+
+from softcpt.data.base import TaskDataset
+from softcpt.data.catalog import CatalogEntry, catalogue, entries, is_published
+from softcpt.data.decode_check import unreadable
+from softcpt.data.facts import facts
+from softcpt.data.fetch import ByHand, folder_of, get
+from softcpt.data.inventory import Inventory, take
+from softcpt.data.own_images import OwnDataset
+from softcpt.data.preview import sheets
+from softcpt.errors import UserError
+from softcpt.features.images import default_workers
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the actions and their options to ``parser``."""
+    actions = parser.add_subparsers(
+        dest="action", required=True, metavar="list|status|get|check|preview"
+    )
+    actions.add_parser(
+        "list", help="all data sets: classes, tasks, images, licence, and where they are from"
+    )
+    status = _action(
+        actions,
+        "status",
+        "what is on disk; exit status 1 if a data set named here is not whole, or, "
+        "with none named, if one is there in part",
+        "*",
+    )
+    status.add_argument("--quiet", action="store_true", help="the table alone, not what helps")
+    fetch = _action(actions, "get", "fetch and unpack, or tell what is to be done by hand", "+")
+    fetch.add_argument("--keep", action="store_true", help="keep the archives that were downloaded")
+    fetch.add_argument("--again", action="store_true", help="fetch what is in place once more")
+    check = _action(
+        actions, "check", "decode every image; status 1 if one is missing or cannot be read", "+"
+    )
+    check.add_argument(
+        "--workers", type=_count, default=default_workers(), help="processes (default: %(default)s)"
+    )
+    preview = _action(actions, "preview", "a contact sheet for each task", "+")
+    preview.add_argument(
+        "-o", "--output", type=Path, help="the PNG file (default: preview-NAME.png)"
+    )
+    preview.add_argument(
+        "--images", type=_positive, default=6, help="per class (default: %(default)s)"
+    )
+    preview.add_argument(
+        "--size", type=_positive, default=72, help="of a picture in pixels (default: %(default)s)"
+    )
+
+
+def _action(
+    actions: argparse._SubParsersAction, name: str, text: str, count: str
+) -> argparse.ArgumentParser:
+    parser = actions.add_parser(name, help=text, description=text)
+    parser.add_argument(
+        "names",
+        nargs=count,
+        metavar="NAME",
+        help="data set; a merged one for all its members; NAME:FOLDER for one in a folder of its own",
+    )
+    parser.add_argument(
+        "--root", default="", metavar="DATA", help="folder that holds, or is to hold, the data sets"
+    )
+    return parser
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    if not _count(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1")
+    return int(text)
+
+
+def main(args: argparse.Namespace) -> int:
+    """Do what ``args`` (of :func:`add_arguments`) say; 0 when all is well."""
+    return _ACTIONS[args.action](args)
+
+
+def _list(_: argparse.Namespace) -> int:
+    rows = []
+    for name, kind in catalogue().items():
+        if is_published(kind):
+            known = facts(CatalogEntry(name, kind, ""))
+            rows.append((name, *map(_number, known[:3]), known.licence or "-", known.origin))
+    head = ("data set", "tasks", "classes", "images", "licence", "from")
+    align = ("left", "right", "right", "right", "left", "left")
+    print(
+        tabulate(rows, head, disable_numparse=True, colalign=align, maxcolwidths=[None] * 5 + [60])
+    )
+    print(
+        "\nImages of your own need no class: ImageFolder, CSV (docs/add-a-task.md). MultiTask merges any of these."
+    )
+    return 0
+
+
+def _status(args: argparse.Namespace) -> int:
+    found = [take(entry) for entry in _entries(args)]
+    print(_table(found, by_task=bool(args.names)))
+    counts = Counter(inventory.state for inventory in found)
+    print(
+        "\n" + ", ".join(f"{counts[state]} {state}" for state in ("found", "incomplete", "missing"))
+    )
+    for inventory in found:
+        if inventory.problem and not args.quiet and (args.names or inventory.state == "incomplete"):
+            print(inventory.problem)
+    return int(counts["incomplete"] > 0 or (bool(args.names) and counts["missing"] > 0))
+
+
+def _get(args: argparse.Namespace) -> int:
+    wanted = entries(args.names, args.root)
+    status = 0
+    for entry in wanted:
+        if entry.embedded:
+            print(f"{entry.name}: comes with softcpt, there is nothing to get")
+        elif not issubclass(entry.kind, TaskDataset) or issubclass(entry.kind, OwnDataset):
+            raise UserError(
+                f"data set {entry.name}: nobody but you knows where it is from; put it at {args.root}"
+            )
+        else:
+            status |= _get_one(entry, args.keep, args.again)
+    return status
+
+
+def _get_one(entry: CatalogEntry, keep: bool, again: bool) -> int:
+    failures, inventory = _fetch(entry, keep, again)
+    for failure in failures:
+        print(f"{entry.name}: {failure}", file=sys.stderr)
+        for number, step in enumerate(failure.steps if isinstance(failure, ByHand) else (), 1):
+            print(f"  {number}. {step}", file=sys.stderr)
+    if inventory.state == "found":
+        print(
+            f"{entry.name}: {len(inventory.images):,} images in {inventory.folder}, split: {inventory.split}"
+        )
+        return 0
+    problem = inventory.problem
+    if failures:  # what helps is told already, and it is not this command
+        problem = problem.partition("; `python -m softcpt data get")[0]
+    print(f"{entry.name}: {inventory.state} in {folder_of(entry)}, {problem}")
+    return 1
+
+
+def _fetch(entry: CatalogEntry, keep: bool, again: bool) -> tuple[list[UserError], Inventory]:
+    """Get what is missing, then archives of which only a part is in place; what failed, and what there is now."""
+    before = take(entry)
+    if before.state == "found" and not again:
+        return [], before
+    failures = get(entry, keep, again)
+    after = take(entry)
+    if (
+        after.in_part and len(after.images) == len(before.images) and not (again or failures)
+    ):  # nothing was unpacked
+        failures = get(entry, keep, refill=True)
+        after = take(entry)
+    return failures, after
+
+
+def _check(args: argparse.Namespace) -> int:
+    status = 0
+    for entry in _entries(args):
+        inventory = _at_hand(take(entry))
+        paths = [image.path for image in inventory.images if os.path.exists(image.path)]
+        bad = 0
+        for problem in unreadable(paths, args.workers):
+            bad += 1
+            print(problem, flush=True)
+        print(f"{entry.name}: {len(paths):,} images checked, {bad:,} of them cannot be read")
+        if packed := len(inventory.images) - len(paths):
+            print(
+                f"{entry.name}: {packed:,} images lie in a packed file, from which a run takes those that it needs"
+            )
+        if inventory.problem:
+            print(inventory.problem)
+        status |= int(bad > 0 or inventory.state != "found")
+    return status
+
+
+def _preview(args: argparse.Namespace) -> int:
+    wanted = _entries(args)
+    if args.output and len(wanted) > 1:
+        raise UserError(
+            f"--output {args.output}: {len(wanted)} data sets; leave it out, or preview one at a time"
+        )
+    for entry in wanted:
+        inventory = _at_hand(take(entry))
+        if inventory.tasks is None:
+            raise UserError(inventory.problem)
+        name = entry.name.replace(":", "-").replace("/", "-")
+        for path in sheets(
+            inventory, args.output or Path(f"preview-{name}.png"), args.images, args.size
+        ):
+            print(path)
+    return 0
+
+
+_ACTIONS = {"list": _list, "status": _status, "get": _get, "check": _check, "preview": _preview}
+
+
+def _entries(args: argparse.Namespace) -> list[CatalogEntry]:
+    """The data sets asked for, in a root that is there."""
+    wanted = entries(args.names, args.root)
+    if args.root and not Path(args.root).expanduser().exists():
+        raise UserError(
+            f"--root {args.root}: no such folder; give the folder that holds the data sets"
+        )
+    return wanted
+
+
+def _at_hand(inventory: Inventory) -> Inventory:
+    if inventory.state == "missing":
+        raise UserError(inventory.problem)
+    return inventory
+
+
+def _table(found: Iterable[Inventory], by_task: bool) -> str:
+    rows: list[Sequence[str]] = []
+    for one in found:
+        classes = _number(one.tasks and one.tasks.num_classes)
+        rows.append(
+            (
+                one.name,
+                one.state,
+                _number(len(one.images)),
+                _number(one.expected),
+                classes,
+                one.split,
+            )
+        )
+        if by_task and one.tasks and len(one.tasks) > 1:
+            rows += _task_rows(one)
+    head = ("data set", "state", "images", "expected", "classes", "split")
+    return tabulate(
+        rows,
+        head,
+        disable_numparse=True,
+        colalign=("left", "left", "right", "right", "right", "left"),
+    )
+
+
+def _task_rows(inventory: Inventory) -> list[Sequence[str]]:
+    there = Counter(image.task for image in inventory.images)
+    rows = []
+    for index, task in enumerate(inventory.tasks):
+        state = (
+            "missing"
+            if not there[index]
+            else "incomplete"
+            if there[index] < inventory.wanted[index]
+            else "found"
+        )
+        counts = map(_number, (there[index], inventory.wanted[index], len(task.class_names)))
+        rows.append((f"- task {index}: {task.name}", state, *counts, ""))
+    return rows
+
+
+def _number(value: int | None) -> str:
+    return "-" if value is None else f"{value:,}"

@@ -1,0 +1,146 @@
+"""``python -m softcpt transfer``: the command."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from softcpt import plugins
+from softcpt.cli.grid import add_launch_flags, file_and_pairs, run_jobs, tell_failures
+from softcpt.errors import UserError
+from softcpt.study.spec import Study, read_study
+from softcpt.utils.console import run_command
+
+if TYPE_CHECKING:
+    from softcpt.study.plan import Plan, Run
+    from softcpt.study.report import Findings, Grouping
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's flags."""
+    flags = argparse.ArgumentParser(
+        "softcpt transfer",
+        description="Which tasks help which: train all pairs of tasks, or what is left of them, and "
+        "the groups that they suggest.",
+        usage="softcpt transfer [STUDY.yaml] [flags] [KEY VALUE ...]",
+        epilog="KEY VALUE pairs are settings of all runs. docs/transfer.md has more.",
+    )
+    add = flags.add_argument
+    add(
+        "words",
+        nargs="*",
+        metavar="STUDY.yaml KEY VALUE",
+        help="tasks, methods, readings (default: "
+        "configs/studies/transfer12.yaml, on what comes with the project); settings of all runs, as OPTIM.LR 0.01",
+    )
+    add("--root", help="folder of all data sets")
+    add("--output", help="folder of all runs")
+    add("--to", type=Path, help="folder of the report (default: study, in the output)")
+    add_launch_flags(flags)
+    return flags
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Entry point; exits with 1 if a run failed, 2 and one line for mistakes of the user, 130 when interrupted."""
+    args = parser().parse_intermixed_args(argv)
+    run_command(lambda: run(args), debug=args.debug)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run pairs, then groups, and report; returns the exit status."""
+    if importlib.util.find_spec("matplotlib") is None:  # told now, not when all is trained
+        raise UserError(
+            "softcpt transfer: its figures need matplotlib; pip install 'softcpt[report]'"
+        )
+    file, words = file_and_pairs(args.words, "study")
+    file = file or plugins.folder("configs") / "studies/transfer12.yaml"
+    given = {
+        name: getattr(args, name)
+        for name in ("root", "output", "workers")
+        if getattr(args, name) is not None
+    }
+    study = replace(read_study(file), **given)
+    from softcpt.study import report
+    from softcpt.study.matrix import matrices
+    from softcpt.study.plan import Plan
+    from softcpt.study.similarity import similarities
+
+    plan = Plan(study, words)
+    pairs = plan.of_pairs()
+    if not _run(args, plan, pairs):
+        return 0 if args.only_list else 1
+    count = len(plan.names)
+    seeds = ", ".join(map(str, study.seeds))
+    about = (
+        f"{count} tasks of {study.data}, {study.shots} training image(s) per class, seeds {seeds}, backbone "
+        f"{plan.zero_shot.MODEL.BACKBONE.NAME or 'tiny'}; made by "
+        f"`python -m softcpt transfer {file.name}`."
+    )
+    findings = report.Findings(
+        plan.names,
+        about,
+        matrices(pairs, count),
+        similarities(plan.zero_shot, plan.numbers),
+        "on validation images"
+        if plan.validates
+        else "on the test images themselves, which flatters "
+        "them: there are no validation images apart from them",
+    )
+    chosen_by = matrices(pairs, count, "val") if plan.validates else findings.matrices
+    if study.groups and not _group(args, plan, findings, chosen_by):
+        return 1
+    print(f"read {report.write(findings, args.to or Path(study.output) / 'study')}")
+    return 0
+
+
+def _run(args: argparse.Namespace, plan: Plan, runs: Sequence[Run]) -> bool:
+    """Have the runs done; returns whether all are."""
+    statuses = run_jobs(args, plan.grid, [run.planned for run in runs])
+    tell_failures(statuses or {})
+    return statuses is not None and all(status.state == "done" for status in statuses.values())
+
+
+def _group(args: argparse.Namespace, plan: Plan, findings: Findings, chosen_by: Sequence) -> bool:
+    """Train what each method's first matrix suggests, and all tasks together; returns whether all is done."""
+    from softcpt.study.groups import suggest
+
+    everything = list(range(len(plan.names)))
+    first = {matrix.method: matrix for matrix in reversed(chosen_by)}
+    groups = {method: suggest(matrix.gains) for method, matrix in first.items()}
+    runs = {
+        method: plan.of_groups(
+            method, [everything, *(group for group in found if group != everything)]
+        )
+        for method, found in groups.items()
+    }
+    if not _run(args, plan, [run for mine in runs.values() for run in mine]):
+        return False
+    for method, mine in runs.items():
+        findings.groupings[method] = _grouping(plan.study, findings, groups[method], method, mine)
+    return True
+
+
+def _grouping(
+    study: Study, findings: Findings, groups: list[list[int]], method: str, runs: Sequence[Run]
+) -> Grouping:
+    from softcpt.study.matrix import scores_of
+    from softcpt.study.report import Grouping
+
+    alone = next(matrix.alone for matrix in findings.matrices if matrix.method == method)
+    together, grouped = alone.copy(), alone.copy()
+    for run in runs:
+        for task, value in scores_of(run).items():
+            seed = study.seeds.index(run.seed)
+            if len(run.tasks) == len(findings.names):
+                together[seed, task] = value
+            if list(run.tasks) in groups:
+                grouped[seed, task] = value
+    return Grouping(groups, together, grouped)
+
+
+if __name__ == "__main__":
+    main()

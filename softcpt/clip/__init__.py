@@ -1,0 +1,1 @@
+"""CLIP-like models: weight files, towers and pre-processing behind one interface."""

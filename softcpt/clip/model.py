@@ -1,0 +1,254 @@
+"""``load_clip``: any CLIP model behind one interface, frozen, at the run's precision."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import logging
+import os
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from open_clip.model import convert_weights_to_lp
+from open_clip.timm_model import TimmModel
+from open_clip.tokenizer import SimpleTokenizer
+from open_clip.transform import MaybeConvertMode
+from open_clip.transformer import LayerNorm, LayerNormFp32
+from torch import Tensor, nn
+from torchvision import transforms
+
+from softcpt.clip.loading import LoadedModel, load_model
+from softcpt.clip.local_features import with_local_embeddings
+from softcpt.clip.weights import weights_locations
+from softcpt.errors import UserError
+from softcpt.text.encoder import TextEncoder
+from softcpt.text.packing import PackedPrompts
+from softcpt.text.sharding import encode_prompts
+from softcpt.text.tower import TextTower
+
+_log = logging.getLogger(__name__)
+
+__all__ = ["Clip", "load_clip", "weights_locations"]
+
+PRECISIONS = ("fp32", "fp16", "bf16", "amp")
+_WEIGHT_TYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
+
+
+class Clip(nn.Module):
+    """A frozen two-tower model: parameters need no gradient, and it stays in eval mode for ever.
+
+    Attributes:
+        name: what it was loaded as.
+        model: the ``open_clip`` module (``model.visual``; text parts on ``model`` itself or on ``model.text``).
+        tokenizer: CLIP's byte-pair encoding: ``encode(text) -> list[int]`` lower-cases, cleans, and adds no start or
+            end token; ``sot_token_id``, ``eot_token_id``.
+        precision: ``fp32``, ``fp16``, ``bf16`` or ``amp``; what is really used on this device.
+        context_length: positions of the text tower (77).
+        text_width: d, width of a token embedding.
+        embed_dim: D, width of the joint space.
+        image_size, image_mean, image_std, interpolation: pre-processing, see :meth:`preprocess`.
+    """
+
+    def __init__(self, source: LoadedModel, precision: str):
+        super().__init__()
+        name, model, preprocessing, weights = source
+        text = getattr(model, "text", model)
+        self.name = name
+        self.model = model.requires_grad_(False)
+        self._fingerprint = None if weights is None else _fingerprint(model, weights)
+        self.precision = precision
+        self.tokenizer = _tokenizer()
+        self.context_length: int = text.context_length
+        self.text_width: int = text.token_embedding.weight.shape[1]
+        self.embed_dim: int = _embed_dim(text)
+        self._preprocessing = preprocessing
+        self.image_size = preprocessing.size
+        self.image_mean = tuple(preprocessing.mean)
+        self.image_std = tuple(preprocessing.std)
+        self.interpolation = preprocessing.interpolation
+        super().train(False)
+
+    def train(self, mode: bool = True) -> Clip:
+        """Stay in eval mode whatever ``mode`` says: batch statistics and dropout of a frozen model never run."""
+        return super().train(False)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.model.logit_scale.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of the weight matrices, and of the images that go into ``model.visual``."""
+        return _WEIGHT_TYPES.get(self.precision, torch.float32)
+
+    @property
+    def logit_scale(self) -> Tensor:
+        """Natural logarithm of CLIP's logit scale (0-dim, fp32)."""
+        return self.model.logit_scale.detach().float().reshape(())
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 (hex) over names, shapes and values of all weights and the kinds of weightless layers.
+
+        It is the same for the same weights from any file format, at any precision and on any machine. Activations count
+        because a tower with GELU and one with QuickGELU give different features from the same weights.
+        """
+        if self._fingerprint is None:
+            self._fingerprint = _fingerprint(self.model, self.model.state_dict())
+        return self._fingerprint
+
+    @functools.cached_property
+    def text(self) -> TextEncoder:
+        """The exact text engine over this model's text tower, at its precision."""
+        return TextEncoder(TextTower(self.model, self.dtype))
+
+    def encode_prompts(
+        self, layout: PackedPrompts, contexts: Tensor | None = None, **chosen: Any
+    ) -> Tensor:
+        """Text features (..., N, D) of prompts with contexts, not normalised; see :class:`softcpt.text.encoder.TextEncoder`."""
+        with self.autocast():
+            return encode_prompts(self.text, layout, contexts, **chosen)
+
+    def autocast(self) -> AbstractContextManager:
+        """Where this model computes: under autocast for ``amp`` (fp16 on CUDA, bf16 elsewhere), else as it is."""
+        if self.precision != "amp":
+            return nullcontext()
+        dtype = torch.float16 if self.device.type == "cuda" else torch.bfloat16
+        return torch.autocast(self.device.type, dtype=dtype)
+
+    def encode_image(self, images: Tensor, grad: bool = False, spatial: bool = False) -> Tensor:
+        """Pre-processed images (B, 3, H, W) -> image features (B, D), fp32, not normalised.
+
+        Args:
+            images: on any device, of any floating type.
+            grad: keep the graph back to ``images``.
+            spatial: give (B, 1 + M, D): the pooled feature and those of M places of the image, all in the joint space.
+
+        Raises:
+            UserError: with ``spatial``, for a tower without such local features; see :mod:`softcpt.clip.local_features`.
+        """
+        images = images.to(self.device, self.dtype)
+        with nullcontext() if grad else torch.no_grad(), self.autocast():
+            if spatial:
+                return with_local_embeddings(self.model.visual, images).float()
+            return self.model.encode_image(images).float()
+
+    @functools.cached_property
+    def places(self) -> int:
+        """M: places of an image with a feature of their own, see :meth:`encode_image`; found by encoding an image."""
+        image = torch.zeros(1, 3, self.image_size, self.image_size)
+        return self.encode_image(image, spatial=True).shape[1] - 1
+
+    def preprocess(self, train: bool = False) -> transforms.Compose:
+        """PIL image -> tensor (3, H, W): CLIP's transform, or with ``train`` CoOp's random crop and flip."""
+        size, mode = self.image_size, transforms.InterpolationMode(self.interpolation)
+        if train:
+            crop = [
+                transforms.RandomResizedCrop(size, interpolation=mode),
+                transforms.RandomHorizontalFlip(),
+            ]
+        elif self._preprocessing.resize_mode == "squash":
+            crop = [transforms.Resize((size, size), mode)]
+        else:
+            crop = [transforms.Resize(size, mode), transforms.CenterCrop(size)]
+        normalise = transforms.Normalize(self.image_mean, self.image_std)
+        return transforms.Compose([MaybeConvertMode(), *crop, transforms.ToTensor(), normalise])
+
+
+def load_clip(
+    name: str | os.PathLike | Mapping[str, Any] = "tiny",
+    precision: str = "fp32",
+    device: str | torch.device | None = None,
+    cache_dir: str | os.PathLike | None = None,
+) -> Clip:
+    """Load a CLIP-like model, frozen.
+
+    Args:
+        name: one of
+
+            * ``"tiny"``, the embedded model, or a folder of that layout;
+            * OpenAI's names (``"RN50"`` ... ``"ViT-L/14@336px"``): found in ``cache_dir``, ``$SOFTCPT_WEIGHTS`` or
+              ``~/.cache/clip``, else downloaded;
+            * a file with OpenAI's tensor names: JIT archive, state dict, safetensors, npz. It is taken for a model with
+              OpenAI's QuickGELU; one that open_clip trained is ``"<model>/<path>"``: ``"ViT-B-32/run/last.pt"``;
+            * an open_clip pair ``"<model>/<pretrained>"``, ``"hf-hub:<repository>"`` or ``"local-dir:<folder>"``;
+            * a mapping from OpenAI's tensor names to tensors or arrays.
+        precision: ``fp32``; ``fp16`` or ``bf16`` (matrices in that type, normalisations and embeddings in fp32, as
+            OpenAI converts); ``amp`` (fp32 weights under autocast: fp16 on CUDA, bf16 elsewhere). ``fp16`` on a CPU
+            becomes ``fp32``, with a notice.
+        device: where it shall be; the default is CUDA if there is one, else the CPU.
+        cache_dir: where downloaded weights are looked for first, and kept.
+
+    Raises:
+        UserError: for an unknown name or precision, weights that are missing, damaged or of another model, and models
+            whose tokenizer is not CLIP's.
+    """
+    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    precision = _usable_precision(precision, device)
+    # Building layers draws random numbers that are overwritten at once: the caller's generator must not notice.
+    with torch.random.fork_rng(devices=[]):
+        clip = Clip(load_model(name, cache_dir), precision)
+    if precision in _WEIGHT_TYPES:
+        _ = clip.fingerprint  # while the weights still have all their bits
+        _lower_precision(clip.model, _WEIGHT_TYPES[precision])
+    if _is_convolutional(clip.model.visual):
+        clip.model.visual.to(memory_format=torch.channels_last)  # up to twice as fast on a CPU
+    return clip.to(device)
+
+
+def _usable_precision(precision: str, device: torch.device) -> str:
+    if precision not in PRECISIONS:
+        raise UserError(f"precision {precision!r}: unknown; use one of {', '.join(PRECISIONS)}")
+    if precision == "fp16" and device.type == "cpu":
+        _log.info("fp16 needs a GPU; on this CPU the run uses fp32")
+        return "fp32"
+    return precision
+
+
+def _lower_precision(model: nn.Module, dtype: torch.dtype) -> None:
+    """Cast the matrices to ``dtype`` as OpenAI does, and of a timm tower everything but batch norms."""
+    for module in model.modules():
+        if type(module) is LayerNorm:
+            module.__class__ = (
+                LayerNormFp32  # the same parameters, computing in fp32 whatever the input's type
+            )
+    convert_weights_to_lp(model, dtype)
+    if isinstance(model.visual, TimmModel):
+        for module in model.visual.modules():
+            if not isinstance(module, nn.BatchNorm2d):
+                for parameter in module.parameters(recurse=False):
+                    parameter.data = parameter.data.to(dtype)
+
+
+def _is_convolutional(visual: nn.Module) -> bool:
+    """Whether it has more convolutions than a ViT's cut into patches."""
+    return sum(isinstance(module, nn.Conv2d) for module in visual.modules()) > 1
+
+
+def _fingerprint(model: nn.Module, weights: Mapping[str, Tensor]) -> str:
+    kinds = {
+        type(module).__name__
+        for module in model.modules()
+        if next(module.parameters(), None) is None
+    }
+    digest = hashlib.sha256(" ".join(sorted(kinds)).encode())
+    for name, tensor in sorted(weights.items()):
+        if tensor.is_floating_point():
+            digest.update(f"{name}{tuple(tensor.shape)}".encode())
+            digest.update(tensor.float().cpu().contiguous().numpy().reshape(-1))
+    return digest.hexdigest()
+
+
+def _embed_dim(text: nn.Module) -> int:
+    projection = text.text_projection
+    if projection is None:
+        return text.token_embedding.weight.shape[1]
+    return projection.out_features if isinstance(projection, nn.Linear) else projection.shape[1]
+
+
+@functools.cache
+def _tokenizer() -> SimpleTokenizer:
+    return SimpleTokenizer()

@@ -1,0 +1,115 @@
+"""What data set files written for CoOp's code call on its ``OxfordPets`` and ``DescribableTextures`` classes.
+
+Such a file drops into ``datasets/`` and imports the two; these are their static methods by name, argument and result.
+Here as there, what is drawn comes from Python's global generator, which Dassl seeds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from softcpt.data.datum import Datum, ImageDatum
+from softcpt.data.listing import class_folders
+from softcpt.data.split import Item, divide_ratio, divide_trainval, read_split
+from softcpt.data.subsample import subsample
+from softcpt.tasks import Task, TaskSet
+from softcpt.utils.files import atomic_write
+
+Images = list[Datum]
+
+
+class PetsHelpers:
+    """Of ``OxfordPets``."""
+
+    @staticmethod
+    def read_split(filepath: str, path_prefix: str) -> tuple[Images, Images, Images]:
+        """Training, validation and test images of a ``split_zhou_*.json``; paths follow ``path_prefix``."""
+        split = read_split(Path(filepath))
+        [names] = split.class_names
+        return tuple(
+            [
+                Datum(os.path.join(path_prefix, item.path), item.label, 0, names[item.label])
+                for item in items
+            ]
+            for items in (split.train, split.val, split.test)
+        )
+
+    @staticmethod
+    def save_split(
+        train: Images, val: Images, test: Images, filepath: str, path_prefix: str
+    ) -> None:
+        """Write a ``split_zhou_*.json`` with paths relative to ``path_prefix``."""
+        parts = {
+            part: [
+                [os.path.relpath(item.impath, path_prefix), item.label, item.classname]
+                for item in items
+            ]
+            for part, items in (("train", train), ("val", val), ("test", test))
+        }
+        with atomic_write(filepath) as temporary:
+            temporary.write_text(json.dumps(parts), encoding="utf-8")
+
+    @staticmethod
+    def split_trainval(trainval: Images, p_val: float = 0.2) -> tuple[Images, Images]:
+        """Divide each class, the share ``p_val`` for validation."""
+        items = [Item(str(index), 0, item.label) for index, item in enumerate(trainval)]
+        return tuple(
+            [trainval[int(item.path)] for item in part]
+            for part in divide_trainval(items, random, p_val)
+        )
+
+    @staticmethod
+    def subsample_classes(*args: Images, subsample: str = "all") -> Sequence[Images]:
+        """The first half of the classes of the first list ("base"), or the rest ("new"), in all lists, renumbered."""
+        return args if subsample == "all" else _subsampled(args, subsample)
+
+
+class TexturesHelpers:
+    """Of ``DescribableTextures``."""
+
+    @staticmethod
+    def read_and_split_data(
+        image_dir: str,
+        p_trn: float = 0.5,
+        p_val: float = 0.2,
+        ignored: Sequence[str] = (),
+        new_cnames: Mapping[str, str] | None = None,
+    ) -> tuple[Images, Images, Images]:
+        """Divide every class folder of ``image_dir``: shares for training and validation, the rest for testing."""
+        folders = {
+            name: paths
+            for name, paths in class_folders(Path(image_dir)).items()
+            if name not in ignored
+        }
+        names = list(folders)
+        items = [Item(path, 0, label) for label, name in enumerate(names) for path in folders[name]]
+        divided = divide_ratio(
+            items, random, lambda item: item.label, f"folder {image_dir}", (p_trn, p_val)
+        )
+        shown = [(new_cnames or {}).get(name, name) for name in names]
+        return tuple(
+            [
+                ImageDatum(os.path.join(image_dir, item.path), item.label, 0, shown[item.label])
+                for item in part
+            ]
+            for part in divided
+        )
+
+
+def _subsampled(lists: Sequence[Images], which: str) -> list[Images]:
+    names = {item.label: item.classname for item in lists[0]}
+    labels = {label: index for index, label in enumerate(sorted(names))}
+    tasks = TaskSet([Task("all", [names[label] for label in sorted(names)])])
+    known = {
+        str(index): [
+            ImageDatum(item.impath, labels[item.label], 0, item.classname)
+            for item in items
+            if item.label in labels
+        ]
+        for index, items in enumerate(lists)
+    }
+    return list(subsample(tasks, known, which)[1].values())

@@ -1,0 +1,37 @@
+"""Few-shot draws, exactly as CoOp draws them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+
+
+def few_shot_indices(
+    split: Mapping[str, Sequence[Sequence]], shots: int, seed: int
+) -> dict[str, list[int]]:
+    """Which images of a split are a few-shot draw: positions in its ``train`` and ``val`` lists.
+
+    CoOp's procedure: seed Python's generator, group the list by label in order of first appearance, draw ``shots`` of
+    each group without replacement (all of a smaller group); first ``train``, then ``val`` with min(shots, 4). The
+    generator is our own, so a draw depends on nothing but the split, the shots and the seed.
+
+    Args:
+        split: {"train": [[path, label, class name], ...], "val": [...]}.
+        shots: images per class; below 1: all, undrawn.
+        seed: of the draw.
+    """
+    generator = random.Random(seed)
+    drawn = {}
+    for part, wanted in (("train", shots), ("val", min(shots, 4))):
+        if shots < 1:
+            drawn[part] = list(range(len(split.get(part, ()))))
+            continue
+        groups: dict[int, list[int]] = {}
+        for index, (_, label, *_) in enumerate(split.get(part, ())):
+            groups.setdefault(label, []).append(index)
+        drawn[part] = [
+            index
+            for group in groups.values()
+            for index in (generator.sample(group, wanted) if len(group) >= wanted else group)
+        ]
+    return drawn

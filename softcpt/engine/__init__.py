@@ -1,0 +1,1 @@
+"""Runs: configuration, batches, the Dassl trainer, evaluation and results."""

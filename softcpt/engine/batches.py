@@ -1,0 +1,127 @@
+"""Batches for training and evaluation: image features from the bank, or images encoded at every step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import BatchSampler, DataLoader, Sampler
+
+from softcpt.data.datum import all_labels
+from softcpt.features.bank import FeatureBank
+from softcpt.features.images import ViewDataset, default_workers
+
+Batch = dict[str, Any]
+
+
+class Batches:
+    """Iterates over a list of Dassl's ``Datum`` in batches of {"features" or "images", "label", "domain", "index"}.
+
+    "label" is (B,); where an image of the list has several classes, (B, K) with -1 behind an image's own.
+
+    Args:
+        items: the images with label and domain (task).
+        sampler: draws the order; a new order per iteration.
+        batch_size: B.
+        drop_last: leave out a last batch that is not full.
+        views: number of the augmented view of an epoch; None if the transform draws nothing.
+    """
+
+    def __init__(
+        self,
+        items: Sequence[Any],
+        sampler: Sampler,
+        batch_size: int,
+        drop_last: bool = False,
+        views: Callable[[int], int] | None = None,
+    ):
+        self.items = items
+        self.paths = [item.impath for item in items]
+        self.labels = labels_of(items)
+        self.domains = torch.tensor([item.domain for item in items])
+        self.order = BatchSampler(sampler, batch_size, drop_last)
+        self.views = views
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    @property
+    def view(self) -> int | None:
+        """The view of the present epoch."""
+        return None if self.views is None else self.views(self.epoch)
+
+    def _batch(self, indices: Sequence[int], **inputs: Tensor) -> Batch:
+        index = torch.as_tensor(indices)
+        return {
+            **inputs,
+            "label": self.labels[index],
+            "domain": self.domains[index],
+            "index": index,
+        }
+
+
+def labels_of(items: Sequence[Any]) -> Tensor:
+    """(N,) labels of Dassl's ``Datum``; (N, K) with -1 behind an image's own where one has several ``labels``."""
+    several = [all_labels(item) for item in items]
+    most = max(map(len, several), default=1)
+    if most == 1:
+        return torch.tensor([item.label for item in items])
+    return torch.tensor([(*labels, *[-1] * (most - len(labels))) for labels in several])
+
+
+class FeatureBatches(Batches):
+    """Batches of features (B, D), or (B, 1 + M, D) from a spatial bank, not normalised, that the bank keeps."""
+
+    def __init__(
+        self, *args: Any, bank: FeatureBank, transform: Callable, root: str = "", **kwargs: Any
+    ):
+        super().__init__(*args, **kwargs)
+        self.bank, self.transform, self.root = bank, transform, root
+        self._open: tuple[int | None, Tensor] | None = None
+
+    def features(self) -> Tensor:
+        """Features (N, ...) of the present view; encoded now if the bank does not have them."""
+        if self._open is None or self._open[0] != self.view:
+            self._open = (
+                self.view,
+                self.bank.features(self.paths, self.transform, self.view, self.root),
+            )
+        return self._open[1]
+
+    def __iter__(self) -> Iterator[Batch]:
+        features = self.features()
+        for indices in self.order:
+            yield self._batch(indices, features=features[torch.as_tensor(indices)])
+
+
+class ImageBatches(Batches):
+    """Batches of pre-processed images (B, 3, H, W), decoded by worker processes."""
+
+    def __init__(
+        self,
+        *args: Any,
+        transform: Callable,
+        seed: int = 0,
+        workers: int | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(*args, **kwargs)
+        self.transform, self.seed = transform, seed
+        self.workers = default_workers() if workers is None else workers
+
+    def __iter__(self) -> Iterator[Batch]:
+        dataset = ViewDataset(self.paths, self.transform, self.seed, self.view)
+        # The order is drawn here, once: a loader would draw a seed for its workers from the same generator.
+        order = list(self.order)
+        loader = DataLoader(
+            dataset,
+            batch_sampler=order,
+            num_workers=min(self.workers, len(order)),
+            generator=torch.Generator(),
+            pin_memory=torch.cuda.is_available(),
+        )
+        for indices, images in loader:
+            yield self._batch(indices, images=images)

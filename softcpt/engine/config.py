@@ -1,0 +1,234 @@
+"""The configuration: Dassl's tree, our keys, and messages that name the nearest valid key.
+
+Merge order as in CoOp: defaults < data set yaml < trainer yaml < command-line flags < ``KEY VALUE`` pairs.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+from yacs.config import CfgNode
+
+from softcpt import dassl
+from softcpt.engine import mvlpt
+from softcpt.errors import UserError
+from softcpt.prompters import METHODS
+from softcpt.prompters.base import PromptOptions
+
+_log = logging.getLogger(__name__)
+
+# The reference implementations' nodes, read as ours (their key names are the options' aliases).
+NODE_ALIASES = {"MTCOOP": "SOFTCPT", "MTCOOPH": "COOP"}
+
+# Keys that the published command lines give and the published code reads nowhere.
+WITHOUT_EFFECT = ("TRAINER.MTCOOP.PG_RATIO",)
+
+
+def node_name(method: str) -> str:
+    """The yaml node of a method's options: ``TRAINER.<node>`` ("SoftCPT-NATS" and "SoftCPT": SOFTCPT)."""
+    return METHODS[method][0].__name__.upper()
+
+
+def option_keys(options: type[PromptOptions]) -> dict[str, str]:
+    """Yaml key -> option name of a method's options dataclass."""
+    return {field.metadata["key"] or field.name.upper(): field.name for field in fields(options)}
+
+
+def default_config() -> CfgNode:
+    """Dassl's defaults with the keys of CoOp's and SoftCPT's train.py and ours."""
+    dassl.activate()
+    from dassl.config import get_cfg_default
+
+    cfg = get_cfg_default()
+    cfg.DATASET.SUBSAMPLE_CLASSES = "all"  # all, base or new (CoCoOp's base-to-new protocol)
+    cfg.DATASET.SUBSAMPLE_TASKS = (
+        "all"  # all, base, new, task<i>, task<i>,task<j> or all-but-task<i>
+    )
+    cfg.DATASET.TASKS = ()  # data sets that MultiTask merges, or in place of those of General10, Plant6 and RS8
+    cfg.DATASET.TASK_NAME = ""  # in place of the task's own name
+    cfg.DATASET.TASK_DESCRIPTION = (
+        ""  # of a single task, for TRAINER.SOFTCPT.TASK_TEXT; else its task_desc.txt
+    )
+    cfg.DATASET.TEMPLATE = (
+        ""  # in place of the data set's prompt for zero-shot, with {} for the class name
+    )
+    cfg.DATASET.METRICS = ()  # in place of data sets' own: "['hateful-memes=roc_auc', 'OxfordPets=accuracy']"
+    cfg.DATASET.DRAW_SPLIT = False  # --draw-split: divide a data set whose split file is missing
+    cfg.DATASET.ON_MISSING = "stop"  # an image of the split that is not on disk: stop, or skip it
+    cfg.OPTIM.REFERENCE_SCHEDULE = (
+        False  # SoftCPT's published code: 3 or 4 optimiser and schedule steps in place of 1
+    )
+    cfg.TEST.PER_TASK_RESULT = True
+    cfg.FEATURES = CfgNode()
+    cfg.FEATURES.MODE = (
+        "bank"  # bank: each image is encoded once per view; online: at every step, as published
+    )
+    cfg.FEATURES.VIEWS = 0  # augmented views: 0 = every epoch its own, K = K views in turn
+    cfg.FEATURES.FOLDER = ""  # of the bank; empty: the user's cache
+    cfg.FEATURES.ON_ERROR = "stop"  # an unreadable image: stop, or skip it
+    for method, (prompter, _) in METHODS.items():
+        node = CfgNode()
+        for key, name in option_keys(prompter.Options).items():
+            default = prompter.Options.__dataclass_fields__[name].default
+            node[key] = default if default is not MISSING else None
+        node.PREC = (
+            "fp16"  # fp32, fp16, bf16 or amp; fp16 on a CPU becomes fp32, as in OpenAI's loader
+        )
+        cfg.TRAINER[node_name(method)] = node
+    mvlpt.add_keys(cfg)
+    return cfg
+
+
+def method_options(cfg: CfgNode, method: str) -> dict[str, Any]:
+    """Keyword options of ``build_prompter`` from ``TRAINER.<node>``; what the method's name fixes is left to it."""
+    prompter, fixed = METHODS[method]
+    node = cfg.TRAINER[node_name(method)]
+    return {
+        name: node[key] for key, name in option_keys(prompter.Options).items() if name not in fixed
+    }
+
+
+def merge_file(cfg: CfgNode, path: str | Path, above: tuple[Path, ...] = ()) -> None:
+    """Merge a yaml file into ``cfg``; the file that its key ``_BASE_`` names (relative to it) comes before it.
+
+    Raises:
+        UserError: the file is missing or no mapping, or is its own base; a key is unknown; a value has another type than
+            the default.
+    """
+    path = Path(path).resolve()
+    if path in above:
+        raise UserError(f"config file {path}: its _BASE_ leads back to itself; mend that key")
+    if not path.is_file():
+        raise UserError(f"config file {path}: no such file; configs/ holds those of this project")
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError as error:
+        raise UserError(
+            f"config file {path}: not valid yaml ({' '.join(str(error).split())}); mend the file"
+        ) from error
+    if not isinstance(tree, Mapping):
+        raise UserError(
+            f"config file {path}: a mapping of keys is needed, as in {{OPTIM: {{LR: 0.002}}}}"
+        )
+    if "_BASE_" in tree:
+        merge_file(cfg, path.parent / str(tree["_BASE_"]), (*above, path))
+    for key, value in leaves(tree):
+        if key != "_BASE_":
+            set_key(cfg, key, value, str(path))
+
+
+def merge_pairs(cfg: CfgNode, pairs: Sequence[str]) -> None:
+    """Merge ``KEY VALUE`` pairs of the command line; a value is read as a Python literal where it is one."""
+    flag = next((text for text in pairs[::2] if text.startswith("--")), None)
+    if flag:
+        raise UserError(
+            f"command line: '{flag}' stands behind KEY VALUE pairs; give flags before them"
+        )
+    if len(pairs) % 2:
+        raise UserError(
+            f"command line: '{pairs[-1]}' has no value; options behind the flags are KEY VALUE pairs"
+        )
+    for key, text in zip(pairs[::2], pairs[1::2]):
+        try:
+            value = ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            value = text
+        set_key(cfg, key, value, "command line")
+
+
+def set_key(cfg: CfgNode, key: str, value: Any, source: str) -> None:
+    """Set one key of an existing leaf, with its type checked and aliases resolved."""
+    if key in WITHOUT_EFFECT:
+        _log.info(f"{source}: {key} has no effect, in the published code either; it is left out")
+        return
+    *nodes, leaf = resolve_alias(key).split(".")
+    node = cfg
+    for name in nodes:
+        node = node.get(name) if isinstance(node, CfgNode) else None
+    if not isinstance(node, CfgNode) or leaf not in node or isinstance(node[leaf], CfgNode):
+        known = [name for name, _ in leaves(cfg)]
+        near = difflib.get_close_matches(resolve_alias(key), known, 1, cutoff=0.6)
+        raise UserError(
+            f"{source}: unknown key '{key}'"
+            + (
+                f"; did you mean '{near[0]}'?"
+                if near
+                else "; `python train.py --show-config` lists all keys"
+            )
+        )
+    node[leaf] = _coerce(value, node[leaf], f"{source}: {key}")
+
+
+def resolve_alias(key: str) -> str:
+    """The reference's ``TRAINER.MTCOOP.PG_TYPE`` is our ``TRAINER.SOFTCPT.GENERATOR``."""
+    key = mvlpt.KEY_ALIASES.get(key, key)
+    parts = key.split(".")
+    if len(parts) != 3 or parts[0] != "TRAINER":
+        return key
+    node = NODE_ALIASES.get(parts[1], parts[1])
+    for prompter, _ in METHODS.values():
+        if prompter.__name__.upper() == node:
+            for field in fields(prompter.Options):
+                if parts[2] in field.metadata["aliases"]:
+                    return f"TRAINER.{node}.{field.metadata['key'] or field.name.upper()}"
+    return f"TRAINER.{node}.{parts[2]}"
+
+
+def _coerce(value: Any, old: Any, place: str) -> Any:
+    """``value`` in the type of the default ``old``: yaml reads 5e-4 as text, and lists stand for tuples."""
+    kind = type(old)
+    if old is None or type(value) is kind:
+        return value
+    if kind is float and isinstance(value, (int, str)) and not isinstance(value, bool):
+        try:
+            return float(value)
+        except ValueError:
+            pass
+    if kind in (tuple, list) and isinstance(value, (tuple, list)):
+        return kind(value)
+    if kind is str and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return str(value)  # DATASET.NAME 101 is a name
+    raise UserError(
+        f"{place} is {value!r} ({type(value).__name__}); its default {old!r} is of type {kind.__name__}, "
+        f"give one like it"
+    )
+
+
+def leaves(tree: Mapping, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """("OPTIM.LR", 0.002), ... of a tree of mappings."""
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def differences(ours: Mapping, theirs: Mapping) -> list[str]:
+    """ "KEY: a, not b" for every leaf in which two configurations differ."""
+    mine, others = (
+        {key: list(v) if isinstance(v, tuple) else v for key, v in leaves(tree)}
+        for tree in (ours, theirs)
+    )
+    return [
+        f"{key}: {mine.get(key)!r}, not {others.get(key)!r}"
+        for key in sorted(mine.keys() | others.keys())
+        if mine.get(key) != others.get(key)
+    ]
+
+
+def run_settings(cfg: CfgNode) -> dict[str, Any]:
+    """What a run's numbers depend on: where files lie and how the run was started is left out."""
+    free = {"OUTPUT_DIR", "RESUME", "VERBOSE"}
+    settings = {key: value for key, value in cfg.items() if key not in free}
+    settings["DATASET"] = {
+        key: value for key, value in cfg.DATASET.items() if key not in ("ROOT", "DRAW_SPLIT")
+    }
+    settings["FEATURES"] = {key: value for key, value in cfg.FEATURES.items() if key != "FOLDER"}
+    return settings

@@ -1,0 +1,80 @@
+"""The trainer of methods that are fitted to image features at once, task by task, in place of epochs."""
+
+from __future__ import annotations
+
+import logging
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from softcpt import selection
+from softcpt.engine.batches import labels_of
+from softcpt.engine.trainer import PromptTrainer
+from softcpt.errors import UserError
+
+_log = logging.getLogger(__name__)
+
+
+class FitTrainer(PromptTrainer):
+    """Fits a :class:`softcpt.prompters.feature_classifier.FeatureClassifier` to features of the test-time transform.
+
+    The images are the few-shot draw that the other methods train on; the published linear-probe scripts draw their own,
+    with numpy. What was fitted is kept after each task, so a run that was stopped goes on with the next one.
+    """
+
+    by_steps = False
+
+    def train(self) -> None:
+        """Fit every task, save, test."""
+        self.before_train()
+        if self.prompter.selects and not self.selected:
+            # A run that an older version began does not say on what.
+            self.selected = {
+                "what": self.prompter.selects,
+                "on": None if self.start_epoch else "val",
+                "value": {},
+            }
+        if self.start_epoch < len(self.tasks):
+            splits = [self.dataset.train_x, self._validation()][
+                : 2 if self.prompter.uses_validation else 1
+            ]
+            images = [tensor for items in splits for tensor in self._features(items)]
+            for task in tqdm(range(self.start_epoch, len(self.tasks)), "tasks"):
+                for name, chosen in self.prompter.fit(*images, tasks=[task]).items():
+                    tqdm.write(
+                        f"{name}: "
+                        + ", ".join(f"{key} {value:.4g}" for key, value in chosen.items())
+                    )
+                    if self.selected:
+                        self.selected["value"][name] = chosen[self.prompter.selects]
+                self._save_run(task + 1)
+        self.save_model(0, self.output_dir)
+        self.after_train()
+
+    def _validation(self) -> list:
+        """The validation images; without those that are tested on, if something is chosen on them."""
+        val = self.dataset.val or []
+        if not self.prompter.selects:
+            return val
+        apart = selection.untested(val, self.dataset.test)
+        if len(apart) < len(val):
+            _log.info(
+                f"{self.method}: {len(val) - len(apart):,} of {len(val):,} validation images are test images: "
+                f"{self.prompter.selects} is not chosen on them"
+            )
+        return apart
+
+    @torch.no_grad()
+    def _features(self, items: list) -> tuple[Tensor, Tensor]:
+        """(N, D) features and (N,) labels of images under the test-time transform."""
+        if items and labels_of(items).dim() > 1:
+            raise UserError(
+                f"{self.method}: it is fitted to images of one class each, and some of these have several; "
+                "leave their data set out, or choose a method that learns a prompt"
+            )
+        loader = self._batches(items, train=False) if items else []
+        batches = [(self.encode(batch).cpu(), batch["label"]) for batch in loader]
+        empty = (torch.empty(0, self.clip.embed_dim), torch.empty(0, dtype=torch.long))
+        features, labels = zip(empty, *batches)
+        return torch.cat(features), torch.cat(labels)

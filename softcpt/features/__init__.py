@@ -1,0 +1,1 @@
+"""Image features: images are read, encoded once per view, and kept on disk."""

@@ -1,0 +1,354 @@
+"""The feature bank: every image is encoded once per view by the frozen image tower, and kept on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+import sys
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import PIL
+import torch
+from filelock import FileLock, Timeout
+from torch import Tensor
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+from softcpt.errors import UserError
+from softcpt.features.block_file import BlockFile
+from softcpt.features.images import ImageError, ViewDataset, default_workers
+
+FORMAT = 1  # part of every key: raised when the same inputs come to mean other features
+BLOCK_ROWS = 512  # about what a killed build loses
+
+_log = logging.getLogger(__name__)
+
+
+class ImageEncoder(Protocol):
+    """What the bank asks of a CLIP model (:class:`softcpt.clip.model.Clip` has it)."""
+
+    name: str
+    fingerprint: str
+    precision: str
+    embed_dim: int
+    places: int  # M; asked for in a spatial bank only, as is ``spatial``
+    device: torch.device
+
+    def encode_image(self, images: Tensor, *, spatial: bool = False) -> Tensor:
+        """Map pre-processed images (B, 3, H, W) to features (B, D), or with ``spatial`` (B, 1 + M, D)."""
+
+
+def default_folder() -> Path:
+    """``$SOFTCPT_CACHE/features``, or ``~/.cache/softcpt/features``."""
+    return Path(os.environ.get("SOFTCPT_CACHE") or "~/.cache/softcpt").expanduser() / "features"
+
+
+class FeatureBank:
+    """Image features by content: encoded when first asked for, read from disk ever after.
+
+    An entry is one folder: ``features.npy`` and a readable ``meta.json``. It is found by a hash of the weights, the
+    precision, the kind, the files (path below the root, size, modification time), the transform, the seed and the view,
+    so a changed image or model never meets old features. A build that was killed goes on from its last whole block; of
+    two processes that want the same entry one builds and the other waits; damaged blocks are found on opening and
+    built again.
+
+    Args:
+        folder: of all entries; None for :func:`default_folder`.
+        clip: the image tower.
+        kind: ``"global"``, one feature an image, or ``"spatial"``: with those of its M places behind it.
+        seed: of the augmented views.
+        batch_size: images encoded at once; None for 16 on a CPU, whose caches larger ones leave, and 128 elsewhere.
+        workers: loader processes; None for :func:`softcpt.features.images.default_workers`, 0 to load in this process.
+        on_error: what an unreadable image does: ``"stop"`` raises its :class:`ImageError`; ``"skip"`` says so once,
+            leaves its row at zero and lists it in :meth:`missing`.
+        dtype: kept on disk: ``torch.float32`` (exact) or ``torch.float16`` (half the size).
+        progress: show progress bars.
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike | None,
+        clip: ImageEncoder,
+        *,
+        kind: str = "global",
+        seed: int = 0,
+        batch_size: int | None = None,
+        workers: int | None = None,
+        on_error: str = "stop",
+        dtype: torch.dtype = torch.float32,
+        progress: bool = True,
+    ) -> None:
+        if kind not in ("global", "spatial"):
+            raise UserError(
+                f"feature bank: kind {kind!r} is neither 'global' nor 'spatial'; choose one of them"
+            )
+        if on_error not in ("stop", "skip"):
+            raise UserError(
+                f"on_error: {on_error!r} is neither 'stop' nor 'skip'; choose one of them"
+            )
+        if dtype not in (torch.float32, torch.float16):
+            raise UserError(
+                f"feature bank: dtype {dtype} is not kept on disk; use torch.float32 or torch.float16"
+            )
+        self.folder = default_folder() if folder is None else Path(folder)
+        self.clip, self.kind, self.seed, self.on_error, self.progress = (
+            clip,
+            kind,
+            seed,
+            on_error,
+            progress,
+        )
+        self.batch_size = batch_size or (16 if torch.device(clip.device).type == "cpu" else 128)
+        self.workers = default_workers() if workers is None else workers
+        self.dtype = str(dtype).removeprefix("torch.")
+
+    def features(
+        self,
+        paths: Sequence[str],
+        transform: Callable,
+        view: int | None = None,
+        root: str | os.PathLike = "",
+    ) -> Tensor:
+        """Features (N, D) or of the spatial kind (N, 1 + M, D), fp32, not normalised, in the order of ``paths``.
+
+        They are memory-mapped where kept as fp32. What is written into the tensor stays in memory and never reaches the
+        disk.
+
+        Args:
+            paths: image files, relative to ``root`` or absolute.
+            transform: from an RGB image to (3, H, W); its ``repr`` must tell all that it does.
+            view: number of the augmented view (image ``i`` of it is drawn from the bank's seed, ``i`` and ``view``);
+                None for a transform that draws nothing.
+            root: folder that ``paths`` are relative to; where it lies is not part of the key.
+
+        Raises:
+            ImageError: an image cannot be read and ``on_error`` is ``"stop"``.
+            UserError: the transform has no lasting ``repr``, the features are not finite, or the disk is too small.
+        """
+        if not paths:
+            return torch.empty(self._shape(0))
+        return torch.from_numpy(self._entry(paths, transform, view, root).array()).float()
+
+    def missing(
+        self,
+        paths: Sequence[str],
+        transform: Callable,
+        view: int | None = None,
+        root: str | os.PathLike = "",
+    ) -> list[int]:
+        """Indices of the images that could not be read: rows of zeros in :meth:`features` (``on_error="skip"``)."""
+        return self._entry(paths, transform, view, root).missing if paths else []
+
+    def _entry(
+        self, paths: Sequence[str], transform: Callable, view: int | None, root: str | os.PathLike
+    ) -> BlockFile:
+        files = [os.path.join(root, path) for path in paths]
+        about = self._about(transform, view)
+        entry = BlockFile(self.folder / _key(about, files, os.fspath(root)))
+        if not entry.is_whole():
+            with self._sole_builder(entry):
+                if not entry.is_whole():
+                    self._build(entry, files, transform, view, about)
+        if entry.missing and self.on_error == "stop":
+            unreadable = files[entry.missing[0]]
+            raise ImageError(
+                f"image {unreadable}: could not be read when its features were made; restore the file or take it out "
+                "of the data set",
+                unreadable,
+            )
+        return entry
+
+    def _shape(self, count: int) -> tuple[int, ...]:
+        places = (1 + self.clip.places,) if self.kind == "spatial" else ()
+        return (count, *places, self.clip.embed_dim)
+
+    def _about(self, transform: Callable, view: int | None) -> dict[str, Any]:
+        described = repr(transform)
+        if " at 0x" in described:
+            raise UserError(
+                f"transform {' '.join(described.split())}: its description changes from run to run, so its features "
+                "would never be found again; give its parts a __repr__ that names their settings"
+            )
+        drawn = {} if view is None else {"seed": self.seed, "view": view}
+        return {
+            "format": FORMAT,
+            "kind": self.kind,
+            "fingerprint": self.clip.fingerprint,
+            "precision": self.clip.precision,
+            "dtype": self.dtype,
+            "transform": described,
+            **drawn,
+        }
+
+    def _build(
+        self,
+        entry: BlockFile,
+        files: list[str],
+        transform: Callable,
+        view: int | None,
+        about: dict[str, Any],
+    ) -> None:
+        if not entry.load():
+            if entry.meta_path.exists():
+                _log.warning("features %s: meta.json is damaged, all is built again", entry.folder)
+            about = {"name": self.clip.name, "count": len(files), **about}
+            block = self.batch_size * max(1, BLOCK_ROWS // self.batch_size)
+            entry.create(self._shape(len(files)), self.dtype, block, about)
+        damaged = list(entry.corrupt())
+        if damaged:
+            _log.warning(
+                "features %s: %d damaged block(s) found, built again", entry.folder, len(damaged)
+            )
+            entry.forget(damaged)
+        _check_space(entry)
+        dataset = ViewDataset(files, transform, self.seed, view, on_error="return")
+        batches = [
+            rows for block in entry.pending for rows in _split(entry.rows(block), self.batch_size)
+        ]
+        label = self.clip.name + ("" if view is None else f", view {view}")
+        kind = "local features" if self.kind == "spatial" else "features"
+        label = f"{kind} of {label} ({entry.nbytes / 1e6:.1f} MB)"
+        with self._bar(entry, label) as bar, closing(self._load(dataset, batches)) as loaded:
+            for block in entry.pending:
+                self._encode_block(entry, block, loaded, bar)
+        versions = {"torch": torch.__version__, "pillow": PIL.__version__}
+        entry.finish(
+            {
+                "built": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+                "versions": versions,
+            }
+        )
+
+    def _load(self, dataset: ViewDataset, batches: list[range]) -> Generator:
+        # A generator, because closing it ends the loader's processes at once. Left to the garbage collector, as after
+        # an exception, each of them takes five seconds.
+        yield from DataLoader(
+            dataset,
+            batch_sampler=batches,
+            num_workers=self.workers
+            if len(batches) > 1
+            else 0,  # a lone batch is not worth a process
+            collate_fn=_collate,
+            generator=torch.Generator(),  # else the global one is drawn from, and only when something is missing
+            pin_memory=torch.device(self.clip.device).type == "cuda",
+        )
+
+    def _encode_block(self, entry: BlockFile, block: int, loaded: Iterator, bar: tqdm) -> None:
+        rows, missing = entry.rows(block), []
+        values = np.zeros((len(rows), *entry.meta["shape"][1:]), entry.meta["dtype"])
+        for _ in _split(rows, self.batch_size):
+            indices, images, errors = next(loaded)
+            for index, error in errors:
+                if self.on_error == "stop":
+                    raise error
+                _log.warning("%s (left out)", error)
+                missing.append(index)
+            if indices:
+                values[np.subtract(indices, rows.start)] = self._encode(images)
+            bar.update(len(indices) + len(errors))
+        if not np.isfinite(values).all():
+            raise UserError(
+                f"features of {self.clip.name}: not finite at precision {self.clip.precision}, kept as {self.dtype}; "
+                "use fp32 or bf16, and dtype float32"
+            )
+        entry.write(block, values, missing)
+
+    def _encode(self, images: Tensor) -> np.ndarray:
+        options = {"spatial": True} if self.kind == "spatial" else {}
+        with torch.no_grad():
+            features = self.clip.encode_image(
+                images.to(self.clip.device, non_blocking=True), **options
+            )
+        return features.float().cpu().numpy()
+
+    def _bar(self, entry: BlockFile, label: str) -> tqdm:
+        return tqdm(
+            total=entry.count,
+            initial=entry.rows_written,
+            desc=label,
+            unit=" images",
+            delay=1,
+            disable=not self.progress,
+            file=sys.stderr,
+        )
+
+    @contextmanager
+    def _sole_builder(self, entry: BlockFile) -> Iterator[None]:
+        """Hold the entry's lock; the system frees it when its holder dies."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lock = entry_lock(entry.folder)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            _log.warning(
+                "features %s: another process is building them; waiting for it", entry.folder
+            )
+            self._wait(lock, entry)
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _wait(self, lock: FileLock, entry: BlockFile) -> None:
+        with tqdm(
+            unit=" images", desc="built elsewhere", disable=not self.progress, file=sys.stderr
+        ) as bar:
+            while True:
+                try:
+                    lock.acquire(timeout=1)
+                    return
+                except Timeout:
+                    if entry.load():
+                        bar.total = entry.count
+                        bar.update(entry.rows_written - bar.n)
+
+
+def entry_lock(folder: Path) -> FileLock:
+    """The lock that whoever writes to an entry's folder holds."""
+    locks = folder.parent / ".locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    return FileLock(str(locks / folder.name))
+
+
+def _key(about: dict[str, Any], files: list[str], root: str) -> str:
+    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
+    prefix = os.path.join(root, "")
+    for file in files:
+        try:
+            stat = os.stat(file)
+            stamp = (stat.st_size, stat.st_mtime_ns)
+        except OSError:  # reading it will name it, if the entry is not there yet
+            stamp = (-1, -1)
+        digest.update(f"{file.removeprefix(prefix)}\0{stamp}\n".encode(errors="surrogateescape"))
+    return digest.hexdigest()[:32]
+
+
+def _split(rows: range, size: int) -> list[range]:
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+
+def _collate(items: list[tuple[int, Tensor | ImageError]]) -> tuple[list[int], Tensor | None, list]:
+    errors = [item for item in items if isinstance(item[1], ImageError)]
+    good = [item for item in items if not isinstance(item[1], ImageError)]
+    return (
+        [index for index, _ in good],
+        torch.stack([image for _, image in good]) if good else None,
+        errors,
+    )
+
+
+def _check_space(entry: BlockFile) -> None:
+    free = shutil.disk_usage(entry.folder).free
+    if not entry.rows_written and free < entry.nbytes:
+        raise UserError(
+            f"features {entry.folder}: {entry.nbytes / 1e6:.0f} MB needed, {free / 1e6:.0f} MB free; "
+            "make room there, set SOFTCPT_CACHE to a larger disk, or encode at every step (FEATURES.MODE online)"
+        )

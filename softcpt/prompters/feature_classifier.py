@@ -1,0 +1,85 @@
+"""What methods share that are fitted to image features at once: linear classifiers without text, one per task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from softcpt.errors import UserError
+from softcpt.prompters.base import Prompter
+
+Labelled = tuple[Tensor, Tensor]  # features (n, D) and classes (n,)
+
+
+class FeatureClassifier(Prompter):
+    """Zero until :meth:`fit` or a loaded state sets it. A method gives :meth:`fit_task` and what it keeps."""
+
+    uses_validation = False  # whether fit needs validation images
+
+    @property
+    def selects(self) -> str:
+        """What :meth:`fit` chooses on validation images, as :meth:`fit_task` calls it; "": nothing."""
+        return ""
+
+    def fit(
+        self,
+        features: Tensor,
+        labels: Tensor,
+        val_features: Tensor | None = None,
+        val_labels: Tensor | None = None,
+        tasks: Sequence[int] | None = None,
+    ) -> dict[str, dict[str, float]]:
+        """Fit the classifiers of ``tasks`` (None: all).
+
+        Args:
+            features, labels: (N, D) training features, as :meth:`image_features` gives them, and (N,) global classes.
+            val_features, val_labels: the same of validation images, where the method uses them.
+
+        Returns:
+            By task name what was chosen and measured, to be shown.
+
+        Raises:
+            UserError: a task has no training images, or no validation images and needs them.
+        """
+        if val_features is None or val_labels is None:
+            val_features, val_labels = features[:0], labels[:0]
+        report = {}
+        for index in range(len(self.tasks)) if tasks is None else tasks:
+            train, val = (
+                self._of_task(index, features, labels),
+                self._of_task(index, val_features, val_labels),
+            )
+            if not len(train[1]):
+                raise UserError(
+                    f"{type(self).__name__}: task '{self.tasks[index].name}' has no training images; "
+                    "give it some, or leave the task out"
+                )
+            report[self.tasks[index].name] = self.fit_task(index, train, val)
+        return report
+
+    def fit_task(self, task: int, train: Labelled, val: Labelled) -> dict[str, float]:
+        """Fit one task to its images, whose classes are counted from 0 here; returns what is to be shown."""
+        raise NotImplementedError(f"{type(self).__name__}: a method gives fit_task")
+
+    def _of_task(self, task: int, features: Tensor, labels: Tensor) -> Labelled:
+        labels = labels.cpu()
+        mine = self.tasks.task_of_class[labels] == task
+        return features.cpu()[mine], labels[mine] - self.tasks.offsets[task]
+
+    def classifier(self) -> Callable[[Tensor], Tensor]:
+        """The logits: there are no class names to encode."""
+        return self.logits
+
+    def classes(self, tasks: Sequence[int] | None) -> Tensor:
+        """(C',) global indices of the classes of ``tasks`` (None: all), on the device."""
+        return self.tasks.chosen(tasks)[1].to(self.device)
+
+    def rows(self, name: str) -> str:
+        """Every tensor has a row for every class."""
+        return "class"
+
+    def no_bias(self) -> Tensor:
+        """(C,) zeros, to be set to -inf for classes without training images: these are never predicted."""
+        return torch.zeros(self.tasks.num_classes, device=self.clip.device)

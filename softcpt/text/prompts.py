@@ -1,0 +1,92 @@
+"""What a prompt is: ``[SOS] context name . [EOS]``, with the context at the end, in the middle or at the front.
+
+"End" names the place of the class name, as CoOp does: at the end, behind the context. The published codes write the
+prompt as "X X ... X name." with a placeholder X per context vector, tokenise it and replace the placeholders'
+embeddings; here the context's places are symbols of their own (``packing.slot``), so nothing is tokenised twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, Protocol
+
+import torch
+from torch import Tensor
+
+from softcpt.errors import UserError
+from softcpt.text.packing import slot
+
+Position = Literal["end", "middle", "front"]
+
+
+class Tokenizer(Protocol):
+    """CLIP's byte-pair encoding."""
+
+    sot_token_id: int
+    eot_token_id: int
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of ``text`` without start and end tokens."""
+
+
+def prompt_symbols(
+    tokenizer: Tokenizer,
+    name: str,
+    n_ctx: int,
+    position: Position = "end",
+    context_length: int = 77,
+) -> list[int]:
+    """Symbols of the prompt for a class or task ``name``: SOS first, EOS last (CoOp, section 3.1).
+
+    ``end``: context, name; ``middle``: first half of the context, name, second half; ``front``: name, context.
+    A full stop follows in each case; underscores in the name are blanks.
+
+    Raises:
+        UserError: if the prompt has more than ``context_length`` tokens.
+    """
+    name = name.replace("_", " ")
+    # The stop is tokenised with the name, as in the published codes: behind punctuation the two merge into one token.
+    words = tokenizer.encode(name + ".")
+    length = len(tokenizer.encode(name))
+    if position == "end":
+        before, after = n_ctx, 0
+    elif position == "middle":
+        before, after = n_ctx // 2, n_ctx - n_ctx // 2
+    elif position == "front":
+        before, after = 0, n_ctx
+    else:
+        raise UserError(f"position '{position}': choose end, middle or front")
+    slots = [slot(index) for index in range(n_ctx)]
+    behind = words[:length] + slots[before:] + words[length:] if after else words
+    symbols = [tokenizer.sot_token_id, *slots[:before], *behind, tokenizer.eot_token_id]
+    if len(symbols) > context_length:
+        raise UserError(
+            f"name '{name}': its prompt has {len(symbols)} tokens and the model takes {context_length}; "
+            "shorten the name or the context"
+        )
+    return symbols
+
+
+def text_symbols(tokenizer: Tokenizer, text: str, context_length: int = 77) -> list[int]:
+    """Symbols of a plain sentence without context vectors."""
+    symbols = [tokenizer.sot_token_id, *tokenizer.encode(text), tokenizer.eot_token_id]
+    if len(symbols) > context_length:
+        raise UserError(
+            f"text '{text}': {len(symbols)} tokens, and the model takes {context_length}; shorten it"
+        )
+    return symbols
+
+
+def init_context(shape: Sequence[int], generator: torch.Generator | None = None) -> Tensor:
+    """Context vectors drawn from N(0, 0.02^2), as all methods of the CoOp family do."""
+    return torch.randn(*shape, generator=generator) * 0.02
+
+
+def words_context(words: str, tokenizer: Tokenizer, embeddings: Tensor) -> Tensor:
+    """Context vectors (L, d) that are the token embeddings of ``words`` ("a photo of a"; underscores are blanks).
+
+    L is the number of words, as in CoOp: words of several tokens are cut (its behaviour, kept).
+    """
+    words = words.replace("_", " ")
+    ids = tokenizer.encode(words)[: len(words.split(" "))]
+    return embeddings[torch.tensor(ids, device=embeddings.device)].detach().float().clone()

@@ -1,0 +1,83 @@
+"""How commands end (mistakes of the user with one line and status 2, an interruption with status 130), and their log."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from typing import Any, TextIO
+
+from softcpt.errors import UserError
+
+
+class _ConsoleHandler(logging.Handler):
+    """Prints messages as they are; sys.stdout is looked up each time, since logs and tests replace it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        stream = sys.stderr if record.levelno >= logging.WARNING else sys.stdout
+        print(self.format(record), file=stream)
+
+
+def show_messages() -> None:
+    """Print what softcpt's modules log: progress on stdout, warnings on stderr. Later calls do nothing.
+
+    Commands and Dassl's trainers do this; a program that uses the library decides for itself.
+    """
+    log = logging.getLogger("softcpt")
+    if not any(isinstance(handler, _ConsoleHandler) for handler in log.handlers):
+        log.addHandler(_ConsoleHandler())
+        log.setLevel(logging.INFO)
+
+
+def run_command(command: Callable[[], int | None], debug: bool = False) -> None:
+    """Run ``command`` and exit with its status; ``debug`` lets tracebacks through."""
+    show_messages()
+    try:
+        status = command()
+    except UserError as error:
+        if debug:
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        if debug:
+            raise
+        print("interrupted; the same command continues from here", file=sys.stderr)
+        sys.exit(130)
+    if status:
+        sys.exit(status)
+
+
+class _Tee:
+    """A console that also writes to a file."""
+
+    def __init__(self, console: TextIO, file: TextIO):
+        self._console, self._file = console, file
+
+    def write(self, text: str) -> int:
+        self._file.write(text)
+        return self._console.write(text)
+
+    def flush(self) -> None:
+        self._file.flush()
+        self._console.flush()
+
+    def __getattr__(self, name: str) -> Any:  # isatty, encoding, fileno: what its console is
+        return getattr(self._console, name)
+
+
+@contextmanager
+def logged(path: Path) -> Iterator[None]:
+    """Write what is printed to the end of ``path`` too, line by line.
+
+    Dassl's ``setup_logger`` begins another file where one exists. The field's result parsers read only log.txt, and a run
+    that was stopped and continued is one run.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        open(path, "a", buffering=1, encoding="utf-8") as file,
+        redirect_stdout(_Tee(sys.stdout, file)),
+    ):
+        yield

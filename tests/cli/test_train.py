@@ -1,0 +1,318 @@
+"""The command train.py: what it prints and writes, exact continuation, and one clear line for mistakes."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+from softcpt.artefacts import checkpoint
+from softcpt.cli import train
+from softcpt.engine.trainer import PromptTrainer
+from tests.helpers.toy import DATASET_REGISTRY, Datum, Toy, arguments
+
+TESTS = Path(__file__).resolve().parents[1]
+TOY = TESTS / "helpers" / "toy.py"
+TRAINERS = ["ZeroshotCLIP", "CoOp", "SoftCPT"]
+
+
+def run(folder: Path, trainer: str, *more: str, out: str = "out") -> dict:
+    train.main(arguments(folder, trainer, "--output-dir", str(folder / out), *more))
+    return json.loads((folder / out / "results.json").read_text())
+
+
+def prompt(folder: Path, epoch: int = 5) -> dict[str, torch.Tensor]:
+    return load_file(folder / "prompt" / f"epoch-{epoch}.safetensors")
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+@pytest.mark.parametrize("trainer", TRAINERS)
+def test_a_run_ends_with_results_and_the_lines_that_parsers_read(tmp_path, trainer):
+    result = run(tmp_path, trainer)
+    method = "ZeroShot" if trainer == "ZeroshotCLIP" else trainer
+    assert result["method"] == method
+    assert {task["name"] for task in result["tasks"][method]} == {"flower", "land use"}
+    assert {"image", "text", "other", "total"} <= result["seconds"].keys()
+    assert result["peak_memory_bytes"] > 0
+    log = (tmp_path / "out" / "log.txt").read_text()
+    shown = float(re.findall(r"\* overall_metric: ([\d.]+)%", log)[-1])
+    assert shown == pytest.approx(result["overall"][method]["overall_metric"], abs=0.01)
+    assert re.search(r"\* accuracy: [\d.]+%", log) and "=> result" in log
+
+
+@pytest.mark.parametrize("trainer", ["CoOp", "SoftCPT"])
+def test_training_lowers_the_loss_and_beats_zero_shot(tmp_path, trainer):
+    result = run(tmp_path, trainer, "OPTIM.MAX_EPOCH", "12")
+    losses = [entry["loss"] for entry in result["curve"]]
+    assert losses[-1] < 0.8 * losses[0]
+    assert result["overall"][trainer]["accuracy"] > result["overall"]["ZeroShot"]["accuracy"]
+
+
+@pytest.mark.parametrize("trainer", ["CoOp", "SoftCPT"])
+def test_eval_only_repeats_the_accuracy_of_the_run(tmp_path, trainer):
+    trained = run(tmp_path, trainer, "TRAIN.CHECKPOINT_FREQ", "2")
+    out = str(tmp_path / "out")
+    train.main(
+        arguments(
+            tmp_path,
+            trainer,
+            "--output-dir",
+            str(tmp_path / "eval"),
+            "--eval-only",
+            "--model-dir",
+            out,
+            "--load-epoch",
+            "5",
+        )
+    )
+    log = (tmp_path / "eval" / "log.txt").read_text()
+    assert f"* overall_metric: {trained['overall'][trainer]['overall_metric']:.2f}%" in log
+    assert sorted(path.name for path in (tmp_path / "out" / "prompt").iterdir()) == [
+        "epoch-2.safetensors",
+        "epoch-4.safetensors",
+        "epoch-5.safetensors",
+    ]
+
+
+def test_best_on_validation_is_kept_and_tested(tmp_path):
+    run(tmp_path, "CoOp", "TEST.FINAL_MODEL", "best_val")
+    assert (tmp_path / "out" / "prompt" / "best.safetensors").is_file()
+    assert "testing on val" in (tmp_path / "out" / "log.txt").read_text()
+
+
+def best_epoch(folder: Path) -> int:
+    with safe_open(folder / "prompt" / "best.safetensors", framework="pt") as file:
+        return json.loads(file.metadata()["softcpt"])["epoch"]
+
+
+def test_results_say_which_epoch_was_chosen_on_what_and_so_does_a_later_test(tmp_path):
+    result = run(tmp_path, "CoOp", "TEST.FINAL_MODEL", "best_val", "OPTIM.LR", "5.0")
+    wanted = {"what": "epoch", "on": "val", "value": best_epoch(tmp_path / "out")}
+    assert result["selected"] == wanted and result["shared"]["final_model"] == "best_val"
+    test = ("--eval-only", "--model-dir", str(tmp_path / "out"))
+    assert run(tmp_path, "CoOp", *test, out="best")["selected"] == wanted
+    assert run(tmp_path, "CoOp", *test, "--load-epoch", "5", out="last")["selected"] is None
+    assert run(tmp_path, "CoOp", out="without")["selected"] is None
+
+
+class Unvalidated(Toy):
+    """No validation images."""
+
+    def __init__(self, cfg):
+        super().__init__(cfg)
+        self._val = []
+
+
+class ValidatedOnTest(Toy):
+    """The test images for validation, as CoOp has it for ImageNet."""
+
+    def __init__(self, cfg):
+        super().__init__(cfg)
+        self._val = self._test
+
+
+class ValidatedOnLinks(Toy):
+    """Among the validation images one that is a link to a test image."""
+
+    def __init__(self, cfg):
+        super().__init__(cfg)
+        link, tested = Path(cfg.DATASET.ROOT) / "linked.png", self._test[0]
+        if not link.exists():
+            link.symlink_to(tested.impath)
+        self._val = [*self._val, Datum(str(link), tested.label, tested.domain, tested.classname)]
+
+
+WITHOUT_VALIDATION = [
+    (Unvalidated, "there are no validation images"),
+    (ValidatedOnTest, "30 of 30 validation images are test images"),
+    (ValidatedOnLinks, "1 of 11 validation images are test images"),
+]
+for kind, _ in WITHOUT_VALIDATION:
+    DATASET_REGISTRY.register(kind)
+
+
+@pytest.mark.parametrize("kind, why", WITHOUT_VALIDATION)
+def test_no_epoch_is_chosen_on_test_images(tmp_path, capsys, kind, why):
+    last = run(tmp_path, "CoOp", "DATASET.NAME", kind.__name__, out="last")
+    flags = ("DATASET.NAME", kind.__name__, "TEST.FINAL_MODEL", "best_val")
+    capsys.readouterr()
+    best = run(tmp_path, "CoOp", *flags, out="best")
+    line = f"TEST.FINAL_MODEL best_val: {why}, so the last step counts: no epoch is chosen on test images"
+    assert (
+        capsys.readouterr().out.count(line) == 1
+        and line in (tmp_path / "best" / "log.txt").read_text()
+    )
+    assert (
+        best["selected"] is None
+        and best["shared"] == last["shared"]
+        and best["tasks"] == last["tasks"]
+    )
+    assert [path.name for path in (tmp_path / "best" / "prompt").iterdir()] == [
+        "epoch-5.safetensors"
+    ]
+    assert (tmp_path / "best" / "log.txt").read_text().count("testing on") == 1
+    again = run(tmp_path, "CoOp", *flags, out="best")
+    assert again["overall"] == best["overall"] and "FINAL_MODEL: best_val" in again["config"]
+
+
+def test_a_run_that_an_older_version_chose_on_test_images_is_not_continued(tmp_path, capsys):
+    flags = ("DATASET.NAME", "Unvalidated", "TEST.FINAL_MODEL", "best_val")
+    run(tmp_path, "CoOp", *flags)
+    tensors, header = checkpoint.load_tensors(tmp_path / "out" / checkpoint.RESUME_FILE)
+    checkpoint.save_tensors(
+        tmp_path / "out" / checkpoint.RESUME_FILE, tensors, header | {"best": 66.67}
+    )
+    with pytest.raises(SystemExit):
+        run(tmp_path, "CoOp", *flags)
+    assert "chose its epoch on test images; choose another --output-dir" in capsys.readouterr().err
+
+
+def test_an_unknown_final_model_is_refused(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        run(tmp_path, "CoOp", "TEST.FINAL_MODEL", "best")
+    assert "TEST.FINAL_MODEL is 'best': choose last_step or best_val" in capsys.readouterr().err
+
+
+def test_online_images_and_the_feature_bank_train_the_same_prompt(tmp_path):
+    run(tmp_path, "CoOp", out="bank")
+    run(tmp_path, "CoOp", "FEATURES.MODE", "online", out="online")
+    bank, online = prompt(tmp_path / "bank"), prompt(tmp_path / "online")
+    assert all(torch.allclose(bank[name], online[name], atol=1e-5) for name in bank)
+
+
+def test_a_run_stopped_between_epochs_continues_bit_for_bit(tmp_path, monkeypatch):
+    run(tmp_path, "SoftCPT", "OPTIM.NAME", "adam", out="whole")
+    original = PromptTrainer.before_epoch
+
+    def stop_at_third(self):
+        if self.epoch == 3:
+            raise KeyboardInterrupt
+        original(self)
+
+    monkeypatch.setattr(PromptTrainer, "before_epoch", stop_at_third)
+    with pytest.raises(SystemExit):
+        run(tmp_path, "SoftCPT", "OPTIM.NAME", "adam", out="stopped")
+    monkeypatch.setattr(PromptTrainer, "before_epoch", original)
+    result = run(tmp_path, "SoftCPT", "OPTIM.NAME", "adam", out="stopped")
+    assert [entry["epoch"] for entry in result["curve"]] == [1, 2, 3, 4, 5]
+    assert same(prompt(tmp_path / "whole"), prompt(tmp_path / "stopped"))
+
+
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_a_run_killed_at_random_points_ends_with_the_same_weights(tmp_path, threads):
+    def command(out: str) -> list[str]:
+        return [
+            sys.executable,
+            str(TOY),
+            *arguments(
+                tmp_path, "SoftCPT", "--output-dir", str(tmp_path / out), "OPTIM.MAX_EPOCH", "40"
+            ),
+        ]
+
+    environment = os.environ | {"OMP_NUM_THREADS": threads}
+    subprocess.run(command("whole"), check=True, capture_output=True, env=environment)
+    chance, kills = random.Random(0), 0
+    for _ in range(3):
+        process = subprocess.Popen(
+            command("killed"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment
+        )
+        while process.poll() is None and not (tmp_path / "killed" / "resume.safetensors").exists():
+            time.sleep(0.01)
+        time.sleep(chance.uniform(0, 0.2))
+        kills += process.poll() is None
+        process.kill()
+        process.wait()
+    assert kills > 0
+    subprocess.run(command("killed"), check=True, capture_output=True, env=environment)
+    assert same(prompt(tmp_path / "whole", 40), prompt(tmp_path / "killed", 40))
+
+
+def test_a_finished_run_started_again_only_tests(tmp_path):
+    first = run(tmp_path, "CoOp")
+    again = run(tmp_path, "CoOp")
+    assert again["curve"] == first["curve"]
+    assert again["overall"] == first["overall"]
+
+
+MISTAKES = {
+    "misspelt key": (["OPTIM.LRR", "0.1"], "did you mean 'OPTIM.LR'"),
+    "wrong type": (["OPTIM.MAX_EPOCH", "many"], "type int"),
+    "no value": (["OPTIM.LR"], "has no value"),
+    "no such weights": (["MODEL.BACKBONE.NAME", "nowhere.pt"], "nowhere.pt"),
+    "unknown option value": (
+        ["TRAINER.COOP.CLASS_TOKEN_POSITION", "back"],
+        "choose from end, middle, front",
+    ),
+    "wrong image size": (["INPUT.SIZE", "(224, 224)"], "INPUT.SIZE"),
+    "unknown data set": (["DATASET.NAME", "Caltech102"], "Caltech102"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_ends_with_one_line(tmp_path, capsys, mistake):
+    pairs, message = MISTAKES[mistake]
+    with pytest.raises(SystemExit) as end:
+        run(tmp_path, "CoOp", *pairs)
+    assert end.value.code == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("error: ") and message in error
+
+
+def test_an_unknown_trainer_names_the_nearest(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        train.main(arguments(tmp_path, "SoftCTP"))
+    assert "did you mean SoftCPT?" in capsys.readouterr().err
+
+
+def test_a_misspelt_key_in_a_yaml_names_file_and_key(tmp_path, capsys):
+    given = arguments(tmp_path, "CoOp")
+    (tmp_path / "toy.yaml").write_text("OPTIM: {LRR: 0.1}")
+    with pytest.raises(SystemExit):
+        train.main(given)
+    assert (
+        f"{tmp_path / 'toy.yaml'}: unknown key 'OPTIM.LRR'; did you mean 'OPTIM.LR'?"
+        in capsys.readouterr().err
+    )
+
+
+def test_a_data_root_that_does_not_exist_is_named(tmp_path, capsys):
+    given = arguments(tmp_path, "CoOp")
+    given[given.index("--root") + 1] = str(tmp_path / "nowhere")
+    with pytest.raises(SystemExit) as end:
+        train.main(given)
+    assert end.value.code == 2
+    assert str(tmp_path / "nowhere") in capsys.readouterr().err
+
+
+def test_other_settings_in_the_same_folder_are_refused(tmp_path, capsys):
+    run(tmp_path, "CoOp")
+    with pytest.raises(SystemExit):
+        run(tmp_path, "CoOp", "OPTIM.LR", "0.5")
+    assert "OPTIM.LR: 0.5, not 0.02" in capsys.readouterr().err
+
+
+def test_a_truncated_weights_file_is_named(tmp_path, capsys):
+    (tmp_path / "cut.npz").write_bytes(
+        (TESTS / "golden" / "clip_weights.npz").read_bytes()[:100_000]
+    )
+    with pytest.raises(SystemExit):
+        run(tmp_path, "CoOp", "MODEL.BACKBONE.NAME", str(tmp_path / "cut.npz"))
+    assert "cut.npz" in capsys.readouterr().err
+
+
+def test_seed_zero_is_a_seed(tmp_path):
+    run(tmp_path, "CoOp", "--seed", "0")
+    assert "SEED: 0" in json.loads((tmp_path / "out" / "results.json").read_text())["config"]

@@ -1,0 +1,345 @@
+"""Your own images: a folder or a table, from the command line alone, and a class dropped into ``datasets/``."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from softcpt import plugins
+from softcpt.errors import UserError
+from tests.helpers.layouts import config, litter, write
+
+plugins.load("datasets")
+from dassl.data.datasets import DATASET_REGISTRY  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[2]
+CLASSES = ("red rose", "Tulip", "daisy")
+
+
+# `python <arguments>` for each list of arguments; in one interpreter, since importing torch takes most of the time.
+RUN_ALL = """
+import json, runpy, sys
+sys.path.insert(0, "")
+for words in json.loads(sys.argv[1]):
+    module = words[0] == "-m"
+    sys.argv = words[module:]
+    try:
+        (runpy.run_module if module else runpy.run_path)(sys.argv[0], run_name="__main__")
+    except SystemExit as stop:
+        if stop.code:
+            raise
+"""
+
+
+def dataset(name, *args, **kwargs):
+    return DATASET_REGISTRY.get(name)(config(*args, **kwargs))
+
+
+def images(folder, names=CLASSES, count=4):
+    return write(folder, (f"{name}/{number}.JPG" for name in names for number in range(count)))
+
+
+def sizes(data):
+    return [len(part) for part in (data.train_x, data.val, data.test)]
+
+
+def test_a_folder_of_class_folders_is_a_task_named_after_it(tmp_path):
+    images(tmp_path / "my_flowers")
+    litter(tmp_path / "my_flowers")
+    data = dataset("ImageFolder", tmp_path / "my_flowers")
+    assert (
+        data.tasks[0].class_names == ("Tulip", "daisy", "red rose")
+        and data.tasks[0].name == "my flowers"
+    )
+    assert sizes(data) == [6, 3, 3]
+    named = dataset(
+        "ImageFolder", tmp_path / "my_flowers", 1, TASK_NAME="flower pictures", TEMPLATE="a {}."
+    )
+    assert (
+        named.tasks[0].name == "flower pictures"
+        and named.tasks[0].template == "a {}."
+        and sizes(named) == [3, 3, 3]
+    )
+
+
+def test_the_split_of_a_folder_is_written_and_kept(tmp_path, capsys):
+    images(tmp_path)
+    first = dataset("ImageFolder", tmp_path)
+    assert "split_drawn.json" in capsys.readouterr().out
+    assert json.loads((tmp_path / "split_drawn.json").read_text())["drawn_by"]["seed"] == 1
+    again = dataset("ImageFolder", tmp_path, seed=5)
+    assert [item.impath for item in first.test] == [item.impath for item in again.test]
+    write(tmp_path, ["Tulip/new.png"])
+    with pytest.raises(
+        UserError, match=r"split_drawn.json: images came or went .*1 new, 0 gone.*delete it"
+    ):
+        dataset("ImageFolder", tmp_path)
+
+
+def test_images_that_are_gone_can_be_left_out(tmp_path):
+    images(tmp_path)
+    first = dataset("ImageFolder", tmp_path)
+    Path(first.test[0].impath).unlink()
+    with pytest.raises(UserError, match=r"0 new, 1 gone.*ON_MISSING skip"):
+        dataset("ImageFolder", tmp_path)
+    again = dataset("ImageFolder", tmp_path, ON_MISSING="skip")
+    assert [item.impath for item in again.test] == [item.impath for item in first.test[1:]]
+    write(tmp_path, ["Tulip/new.png"])
+    with pytest.raises(UserError, match=r"1 new, 1 gone\); delete it to draw a new one$"):
+        dataset("ImageFolder", tmp_path, ON_MISSING="skip")
+
+
+@pytest.mark.parametrize(
+    "parts, expected",
+    [
+        (("train", "val", "test"), [12, 12, 12]),
+        (("Training", "validation", "testing"), [12, 12, 12]),
+        (("train", "test"), [12, 0, 12]),
+        (("train", "val"), [12, 0, 12]),
+    ],
+)
+def test_a_divided_folder_stays_as_it_is_divided(tmp_path, parts, expected):
+    for part in parts:
+        images(tmp_path / part)
+    data = dataset("ImageFolder", tmp_path)
+    assert sizes(data) == expected and data.num_classes == 3
+    assert all(f"/{parts[-1]}/" in item.impath for item in data.test)
+    assert not (tmp_path / "split_drawn.json").exists()
+
+
+DIRECT = ("1.jpg", "2.jpg", "3.jpg", "4.jpg")
+TWO = (*(f"cat/{name}" for name in DIRECT), *(f"dog/{name}" for name in DIRECT))
+
+
+def layout(root, folders):
+    """Folders by path and the files in each; a folder without files is made, too."""
+    for folder, files in folders.items():
+        (root / folder).mkdir(parents=True, exist_ok=True)
+        write(root / folder, files)
+    return root
+
+
+# Folders beside the parts, and which of them are printed as left out.
+DIVIDED = {
+    "no images beside": ({"train": TWO, "test": TWO, "annotations": ()}, "annotations/"),
+    "images beside": ({"train": TWO, "test": TWO, "iconic-images": DIRECT}, "iconic-images/"),
+    "class folders beside": ({"Train": TWO, "validation": TWO, "extra": TWO}, "extra/"),
+    "both beside": (
+        {"train": TWO, "test": TWO, "annotations": (), "iconic-images": DIRECT},
+        "annotations/, iconic-images/",
+    ),
+    "some other classes": ({"train": TWO, "test": ("dog/1.jpg",), "masks": TWO}, "masks/"),
+    "an empty part": ({"train": TWO, "val": (), "test": TWO}, "val/"),
+    "unsorted test images": ({"train": TWO, "val": TWO, "test": DIRECT}, "test/"),
+    "one more folder": (
+        {"set/train": TWO, "set/test": TWO, "set/masks": DIRECT, "docs": ()},
+        "masks/",
+    ),
+    "each part twice": ({"train/train": TWO, "test/Test": TWO, "docs": ()}, "docs/"),
+}
+
+
+@pytest.mark.parametrize("case", DIVIDED)
+def test_what_lies_beside_the_parts_is_printed_and_left_out(tmp_path, capsys, case):
+    folders, left_out = DIVIDED[case]
+    data = dataset("ImageFolder", layout(tmp_path, folders))
+    assert data.tasks[0].class_names == ("cat", "dog") and len(data.train_x) == 8
+    assert re.findall(r"left out: (.*)", capsys.readouterr().out) == [left_out]
+    assert not (tmp_path / "split_drawn.json").exists()
+
+
+CLASSES_CALLED_AS_PARTS = {
+    "beside others": ({"bus": DIRECT, "car": DIRECT, "train": DIRECT}, ("bus", "car", "train")),
+    "beside nested": ({"bus/red": DIRECT, "train": DIRECT}, ("bus", "train")),
+    "with a folder in it": (
+        {"bus": DIRECT, "train": (*DIRECT, "steam/5.jpg")},
+        ("bus", "train"),
+    ),
+    "test": ({"bus": DIRECT, "Test": DIRECT}, ("Test", "bus")),
+    "with a folder without images": (
+        {"bus": DIRECT, "train": DIRECT, "annotations": ()},
+        ("bus", "train"),
+    ),
+    "no others": ({"test": DIRECT, "train": DIRECT}, ("test", "train")),
+}
+
+
+@pytest.mark.parametrize("case", CLASSES_CALLED_AS_PARTS)
+def test_a_class_may_be_called_as_a_part_is(tmp_path, capsys, case):
+    folders, names = CLASSES_CALLED_AS_PARTS[case]
+    data = dataset("ImageFolder", layout(tmp_path, folders))
+    assert data.tasks[0].class_names == names
+    out = capsys.readouterr().out
+    assert ("no images in annotations/" in out) == ("annotations" in folders)
+    assert ("are taken as classes" in out) == (case == "no others")
+
+
+UNCLEAR = {
+    "train: no other part": ({"train": TWO, "iconic-images": DIRECT}, "train/ with class folders"),
+    "train: others not sorted": ({"train": TWO, "test": DIRECT}, "train/ with class folders"),
+    "train: others empty": ({"train": TWO, "test": ()}, "train/ with class folders"),
+    "no train": ({"val": TWO, "test": TWO}, "test/, val/ with class folders"),
+    "two of training": ({"train": TWO, "training": TWO}, "train/, training/ with class folders"),
+    "nested classes": ({"bus": TWO, "train": TWO}, "train/ with class folders"),
+    "no class shared": (
+        {"train/steam": DIRECT, "test/oral": DIRECT, "bus": DIRECT},
+        "move bus/ away",
+    ),
+    "stray images": ({"train": (*TWO, "grid.jpg"), "test": TWO}, "class folders in train/; move"),
+    "unsorted": ({"train": DIRECT, "test": DIRECT, "annotations": ()}, "beside annotations/"),
+    "unsorted, images": ({"train": DIRECT, "test": DIRECT, "icons": DIRECT}, "beside icons/"),
+    "unsorted, one": ({"train": DIRECT, "annotations": ()}, "beside annotations/"),
+    "deeper": ({"set/train": TWO, "set/test": TWO, "icons": DIRECT}, "it holds test/, train/"),
+}
+
+
+@pytest.mark.parametrize("case", UNCLEAR)
+def test_folders_that_may_be_parts_or_classes_are_refused(tmp_path, case):
+    folders, message = UNCLEAR[case]
+    with pytest.raises(UserError) as error:
+        dataset("ImageFolder", layout(tmp_path, folders))
+    assert message in str(error.value) and "\n" not in str(error.value)
+    assert not (tmp_path / "split_drawn.json").exists()
+
+
+@pytest.mark.parametrize(
+    "folders", [{"train": TWO}, {"train": TWO, "notes": ()}, {"x": TWO, "y": ()}]
+)
+def test_a_single_folder_with_images_holds_the_classes(tmp_path, capsys, folders):
+    data = dataset("ImageFolder", layout(tmp_path, folders))
+    assert data.tasks[0].class_names == ("cat", "dog") and sizes(data) == [4, 2, 2]
+    others = [name for name, files in folders.items() if not files]
+    assert re.findall("no images in (.*)/ of", capsys.readouterr().out) == others
+
+
+def test_classes_without_images_are_printed(tmp_path, capsys):
+    layout(tmp_path / "whole", {"cat": DIRECT, "dog": DIRECT, "emu": ()})
+    layout(tmp_path / "parts", {"train": TWO, "test": TWO, "train/emu": ()})
+    for name in ("whole", "parts"):
+        data = dataset("ImageFolder", tmp_path / name)
+        assert data.tasks[0].class_names == ("cat", "dog")
+        assert "no images in emu/" in capsys.readouterr().out
+
+
+def table(path, rows, header="path,label,split,task"):
+    path.write_text("\ufeff" + "\n".join([header, *rows]) + "\n", encoding="utf-8")
+    return path
+
+
+def test_a_table_may_name_parts_and_tasks(tmp_path):
+    write(tmp_path / "pictures", [f"{number}.png" for number in range(6)])
+    rows = [
+        "pictures/0.png,rose,train,flowers",
+        "pictures/1.png,oak,train,trees",
+        "pictures/2.png,tulip,train,flowers",
+        "pictures/3.png,elm,train,trees",
+        '"pictures/4.png","rose",test,flowers',
+        "./pictures/5.png,oak,Test,trees",
+    ]
+    data = dataset("CSV", table(tmp_path / "mine.csv", rows))
+    assert data.tasks.names == ("flowers", "trees") and data.tasks.class_names == (
+        "rose",
+        "tulip",
+        "elm",
+        "oak",
+    )
+    assert [(item.domain, item.label) for item in data.test] == [(0, 0), (1, 3)] and sizes(
+        data
+    ) == [4, 0, 2]
+    assert data.test[1].impath == str(tmp_path / "pictures/5.png")
+
+
+def test_a_table_without_parts_is_divided_once_and_may_name_images_elsewhere(tmp_path):
+    paths = images(tmp_path / "elsewhere")
+    rows = [f"{tmp_path}/elsewhere/{path},{path.split('/')[0]}" for path in paths]
+    file = table(tmp_path / "my_table.csv", rows, "path,label")
+    data = dataset("CSV", file, 1)
+    assert sizes(data) == [3, 3, 3] and data.tasks.names == ("my table",)
+    assert (tmp_path / "split_drawn_my_table.json").is_file()
+    assert (tmp_path / "split_fewshot/my_table/shot_1-seed_1.json").is_file()
+
+
+MISTAKES = {
+    "no column label": ("path,class", ["a.png,x"]),
+    "line 3: label '' cannot be used": ("path,label", ["a.png,x", "b.png,"]),
+    "line 2: split 'trian' cannot be used": ("path,label,split", ["a.png,x,trian"]),
+    "no training images": ("path,label,split", ["a.png,x,test"]),
+    "no images in": ("path,label", []),
+    "1 of 2 images of mine.csv are not in": (
+        "path,label,split",
+        ["a.png,x,train", "no.png,x,test"],
+    ),
+    "1 image(s) like a.png cannot be divided": ("path,label", ["a.png,x"]),
+}
+
+
+@pytest.mark.parametrize("message", MISTAKES)
+def test_a_wrong_table_is_one_clear_line(tmp_path, message):
+    write(tmp_path, ["a.png", "b.png"])
+    header, rows = MISTAKES[message]
+    with pytest.raises(UserError) as error:
+        dataset("CSV", table(tmp_path / "mine.csv", rows, header))
+    assert message in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_wrong_root_is_one_clear_line(tmp_path):
+    with pytest.raises(UserError, match="is no folder"):
+        dataset("ImageFolder", tmp_path / "nowhere")
+    with pytest.raises(UserError, match=r"no images in .*put them into class/image"):
+        dataset("ImageFolder", tmp_path)
+    with pytest.raises(UserError, match="is no file"):
+        dataset("CSV", tmp_path)
+
+
+def test_the_guide_works_as_it_is_written(tmp_path):
+    """Every file and command of docs/add-a-task.md, in a copy of the project."""
+    copy = tmp_path / "project"
+    shutil.copytree(
+        ROOT / "softcpt", copy / "softcpt", ignore=shutil.ignore_patterns("assets", "__pycache__")
+    )
+    (copy / "softcpt/assets").symlink_to(ROOT / "softcpt/assets")
+    for name in ("train.py", "trainers", "datasets", "configs"):
+        (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, copy / name)
+    guide = (ROOT / "docs/add-a-task.md").read_text(encoding="utf-8")
+    for path in ("my_flowers", "data/kitchen/photos"):
+        images(copy / path)
+    for name, text in re.findall(
+        r"`([\w/]+\.(?:py|csv))`:\n\n```\w+\n(.*?)```", guide, flags=re.DOTALL
+    ):
+        (copy / name).write_text(text, encoding="utf-8")
+    write(copy / "pictures", ["a.jpg", "b.jpg", "c.jpg", "d.jpg"])
+    commands = re.findall(r"```bash\n(.*?)```", guide, flags=re.DOTALL)
+    commands = [
+        line
+        for block in commands
+        for line in block.replace("\\\n", " ").splitlines()
+        if line.startswith("python")
+    ]
+    assert len(commands) >= 5
+    arguments = [
+        shlex.split(command)[1:] + ["OPTIM.MAX_EPOCH", "1"] * ("train.py" in command)
+        for command in commands
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", RUN_ALL, json.dumps(arguments)],
+        cwd=copy,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (copy / "preview-ImageFolder.png").is_file()
+    results = [json.loads(path.read_text()) for path in copy.rglob("results.json")]
+    assert {task["name"] for result in results for task in result["tasks"]["ZeroShot"]} >= {
+        "flower image classification",
+        "kitchen tools",
+        "flowers",
+        "trees",
+    }

@@ -1,0 +1,83 @@
+"""Clusters, as far as one machine can be one: a local Ray cluster, and submitit's local executor in SLURM's place."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.small_grid import folder_of, grid_file, note, run
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SEEDS = [1, 2, 3]
+
+
+def run_and_kill_a_worker(folder: Path, *flags: str, **keys) -> str:
+    """Run six jobs on two workers, one of which is killed in the middle of a job; returns what the command printed."""
+    file = grid_file(folder, seeds=SEEDS, set={"OPTIM.MAX_EPOCH": 300}, **keys)
+    command = [sys.executable, "-m", "softcpt", "grid", str(file), "--workers", "2", *flags]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    grid = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=ROOT,
+        env=environment,
+    )
+    victim = folder_of(folder, "CoOp", seed=2)
+    while not ((victim / "resume.safetensors").exists() and (victim / "job.json").exists()):
+        assert grid.poll() is None, grid.communicate()[0]
+        time.sleep(0.01)
+    first, second = note(folder_of(folder, "CoOp", seed=1)), note(victim)
+    assert first["pid"] != second["pid"]
+    os.kill(second["pid"], signal.SIGKILL)
+    told, _ = grid.communicate(timeout=900)
+    assert grid.returncode == 0, told
+    return told
+
+
+def check(folder: Path, told: str) -> None:
+    jobs = [
+        folder_of(folder, method, seed=seed) for method in ("CoOp", "SoftCPT") for seed in SEEDS
+    ]
+    attempts = [sum(note(job)["attempts"].values()) for job in jobs]
+    assert sorted(attempts) == [1, 1, 1, 1, 1, 2]
+    assert attempts[1] == 2
+    assert "6 of 6 jobs are done" in told and "a worker ended: " in told
+    assert "resuming" in (jobs[1] / "log.txt").read_text()
+
+
+@pytest.mark.slow
+def test_ray_replaces_a_worker_that_is_killed(tmp_path):
+    pytest.importorskip("ray")
+    check(tmp_path, run_and_kill_a_worker(tmp_path, "--launcher", "ray"))
+
+
+@pytest.mark.slow
+def test_submitit_replaces_a_worker_that_is_killed(tmp_path):
+    pytest.importorskip("submitit")
+    check(
+        tmp_path, run_and_kill_a_worker(tmp_path, "--launcher", "slurm", slurm={"cluster": "local"})
+    )
+
+
+def test_slurm_without_a_cluster_is_told(tmp_path, capsys, monkeypatch):
+    pytest.importorskip("submitit")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert run(grid_file(tmp_path), "--launcher", "slurm") == 2
+    assert "no sbatch on this machine" in capsys.readouterr().err
+
+
+def test_slurm_names_a_parameter_that_it_does_not_know(tmp_path, capsys):
+    pytest.importorskip("submitit")
+    assert (
+        run(grid_file(tmp_path, slurm={"cluster": "local", "colour": "red"}), "--launcher", "slurm")
+        == 2
+    )
+    assert "colour" in capsys.readouterr().err

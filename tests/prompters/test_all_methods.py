@@ -1,0 +1,129 @@
+"""What every method and every trainer does, whatever its equation."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import softcpt
+from softcpt import plugins
+from softcpt.cli import train
+from softcpt.engine.trainer import PromptTrainer
+from softcpt.testing.random_clip import random_openai_state_dict
+from tests.helpers.toy import arguments
+
+TRAINERS = {
+    kind.__name__: kind
+    for module in plugins.load("trainers").values()
+    for kind in vars(module).values()
+    if isinstance(kind, type) and issubclass(kind, PromptTrainer) and kind.method
+}
+TASKS = softcpt.TaskSet(
+    [
+        softcpt.Task("kinds of fruit", ["apple", "kiwi", "plum"]),
+        softcpt.Task("road signs", ["stop", "yield", "no entry", "roundabout"]),
+    ]
+)
+
+
+@pytest.fixture(scope="module")
+def clip():
+    return softcpt.load_clip(random_openai_state_dict(seed=3))
+
+
+@pytest.mark.parametrize("method", softcpt.list_prompters())
+def test_a_method_learns_classifies_and_comes_back_from_its_state(clip, method):
+    torch.manual_seed(0)
+    prompter = softcpt.build_prompter(method, clip, TASKS)
+    labels = torch.arange(TASKS.num_classes).repeat(2)
+    images = torch.randn(len(labels), 3, clip.image_size, clip.image_size)
+    if hasattr(prompter, "fit"):
+        features = prompter.encode_image(images)
+        prompter.fit(features, labels, features, labels)
+    elif any(True for _ in prompter.parameters()):
+        optimiser = torch.optim.Adam(prompter.parameters(), lr=0.01)
+        losses = []
+        for _ in range(12):
+            loss, accuracy = prompter.loss(prompter.encode_image(images), labels)
+            optimiser.zero_grad()
+            loss.backward()
+            assert all(parameter.grad is not None for parameter in prompter.parameters())
+            optimiser.step()
+            losses.append(loss.item())
+        assert losses[-1] < losses[0] and 0 <= accuracy <= 100
+    with torch.no_grad():
+        logits, embeddings = prompter(images), prompter.class_embeddings()
+        assert logits.shape == (len(labels), TASKS.num_classes) and logits.dtype == torch.float32
+        assert torch.isfinite(logits).all()
+        assert embeddings.shape == (TASKS.num_classes, clip.embed_dim)
+        assert torch.allclose(embeddings.norm(dim=1), torch.ones(TASKS.num_classes), atol=1e-5)
+        features = prompter.encode_image(images)
+        assert torch.allclose(prompter.classifier()(features), logits, atol=1e-4)
+        again = softcpt.build_prompter(method, clip, TASKS)
+        again.load_reference_state(prompter.reference_state())
+        assert torch.equal(again.eval()(images), prompter.eval()(images))
+
+
+def run(folder: Path, trainer: str, out: str, *flags: str) -> dict:
+    train.main(
+        arguments(
+            folder,
+            trainer,
+            "--output-dir",
+            str(folder / out),
+            *flags,
+            "OPTIM.MAX_EPOCH",
+            "4",
+            "OPTIM.LR",
+            "0.002",
+        )
+    )
+    return json.loads((folder / out / "results.json").read_text())
+
+
+@pytest.mark.parametrize("trainer", TRAINERS)
+def test_a_trainer_trains_tests_and_writes_its_results(tmp_path, trainer):
+    result = run(tmp_path, trainer, "out")
+    method = result["method"]
+    assert [task["name"] for task in result["tasks"][method]] == ["flower", "land use"]
+    assert "SEED: 1" in result["config"] and 0 <= result["overall"][method]["overall_metric"] <= 100
+    kind = TRAINERS[trainer]
+    if kind.learns and kind.by_steps:
+        assert [entry["epoch"] for entry in result["curve"]] == [1, 2, 3, 4] and result[
+            "trainable_parameters"
+        ] > 0
+        assert result["curve"][-1]["loss"] < result["curve"][0]["loss"]
+    flags = ["--eval-only", *(["--model-dir", str(tmp_path / "out")] if kind.learns else [])]
+    tested = run(tmp_path, trainer, "eval", *flags)
+    assert tested["overall"][method] == result["overall"][method]
+
+
+@pytest.mark.parametrize(
+    "trainer", [name for name, kind in TRAINERS.items() if kind.learns and kind.by_steps]
+)
+def test_a_stopped_run_continues_to_the_same_prompt(tmp_path, monkeypatch, capsys, trainer):
+    run(tmp_path, trainer, "whole")
+    after_epoch = PromptTrainer.after_epoch
+
+    def stop_after_second(self) -> None:
+        self._last_save = (0.0, 0.0)  # keep this epoch's state, however fast it was
+        after_epoch(self)
+        if self.epoch == 1:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PromptTrainer, "after_epoch", stop_after_second)
+        with pytest.raises((KeyboardInterrupt, SystemExit)):
+            run(tmp_path, trainer, "stopped")
+    run(tmp_path, trainer, "stopped")
+    assert "after epoch 2" in capsys.readouterr().out
+    whole, stopped = (
+        load_file(tmp_path / out / "prompt/epoch-4.safetensors") for out in ("whole", "stopped")
+    )
+    assert whole.keys() == stopped.keys() and all(
+        torch.equal(whole[name], stopped[name]) for name in whole
+    )
