@@ -6,13 +6,19 @@ VENV   := .venv
 PYTHON := $(VENV)/bin/python
 HOST   ?= python3
 
-.PHONY: run test gpu-check tiny emoji44 clean
+# make check  lint and types
+.PHONY: run test check gpu-check tiny emoji44 clean
 
 run: $(VENV)/.installed
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" scripts/compare.sh
 
 test: $(VENV)/.test-installed
 	$(PYTHON) -m pytest -q -n 2 -m "not slow" tests
+
+check: $(VENV)/.test-installed
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
 
 gpu-check: $(VENV)/.installed
 	$(PYTHON) benchmarks/gpu_check.py

@@ -1,4 +1,5 @@
-"""Packaging. Every bound says why it is there; upper bounds are left out until something is known to break."""
+"""Packaging. Every bound says why it is there; upper bounds are left out until something is known
+to break."""
 
 import re
 from pathlib import Path
@@ -47,6 +48,9 @@ EXTRAS = {
         "matplotlib>=3.6",
         "selenium>=4.10",
         "h5py>=3.0",
+        "ruff>=0.14",  # make check
+        "mypy>=1.14",  # make check
+        "types-PyYAML",
     ],
 }
 
@@ -60,8 +64,8 @@ def files_below(folder: str) -> list[str]:
     ]
 
 
-# In a checkout these are top-level folders, as in every CoOp-family code base. Installed, they are parts of the package:
-# a top-level `datasets` would stand before Hugging Face's.
+# In a checkout these are top-level folders, as in every CoOp-family code base. Installed, they are
+# parts of the package: a top-level `datasets` would stand before Hugging Face's.
 FOLDERS = {
     "softcpt.trainers": "trainers",
     "softcpt.datasets": "datasets",

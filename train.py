@@ -6,8 +6,9 @@
         --config-file configs/trainers/SoftCPT/rn50_ep50.yaml --seed 1 DATASET.NUM_SHOTS 16
     python train.py --trainer SoftCPT ... --eval-only --model-dir OUT --load-epoch 50
 
-The flags are CoOp's. What happens, in order: softcpt/cli/train.py (this command) -> trainers/<method>.py -> softcpt/engine/trainer.py
-(data, step, test) -> softcpt/prompters/<method>.py (the method's equation) -> softcpt/text/encoder.py (the text tower).
+The flags are CoOp's. What happens, in order: softcpt/cli/train.py (this command) ->
+trainers/<method>.py -> softcpt/engine/trainer.py (data, step, test) ->
+softcpt/prompters/<method>.py (the method's equation) -> softcpt/text/encoder.py (the text tower).
 """
 
 from softcpt.cli.train import main

@@ -1,11 +1,13 @@
 """A training step of every method on one benchmark, with and without the feature bank.
 
-    python benchmarks/comparison.py [--benchmark Plant-6] [--batch 32] [--methods CoOp SoftCPT ...] [--dtype fp32|bf16]
+    python benchmarks/comparison.py [--benchmark Plant-6] [--batch 32] [--methods CoOp SoftCPT ...]
+    [--dtype fp32|bf16]
 
-Prints one JSON line. Towers of RN50's size with random weights, the methods' default options. ``bank``: image features are
-there, as after the first visit to an image's view; ``online``: the batch's images go through the image tower first, as the
-published codes do. Methods without gradient steps have ``once``: the time in which they encode the classes, or are
-fitted to 16 images a class. Sides are timed in this process in alternating blocks; the best counts.
+Prints one JSON line. Towers of RN50's size with random weights, the methods' default options.
+``bank``: image features are there, as after the first visit to an image's view; ``online``: the
+batch's images go through the image tower first, as the published codes do. Methods without gradient
+steps have ``once``: the time in which they encode the classes, or are fitted to 16 images a class.
+Sides are timed in this process in alternating blocks; the best counts.
 """
 
 from __future__ import annotations

@@ -1,10 +1,12 @@
-"""Images a second: decoders, the whole pre-processing, and the feature bank with 0, 1 and 2 loader processes.
+"""Images a second: decoders, the whole pre-processing, and the feature bank with 0, 1 and 2 loader
+processes.
 
     python benchmarks/decode.py [--images 256] [--rounds 5] [--model tf_efficientnet_lite0]
 
-Prints one JSON line. Images are generated: 500 x 375 JPEGs of about 85 kB with the spectrum of photographs.
-``max_difference`` is against Pillow, in 8-bit levels: of the decoded image, and of the resized and cropped one.
-Decoders that are not installed (simplejpeg, cv2) are left out. Readings are best of ``--rounds`` alternating rounds.
+Prints one JSON line. Images are generated: 500 x 375 JPEGs of about 85 kB with the spectrum of
+photographs. ``max_difference`` is against Pillow, in 8-bit levels: of the decoded image, and of the
+resized and cropped one. Decoders that are not installed (simplejpeg, cv2) are left out. Readings
+are best of ``--rounds`` alternating rounds.
 """
 
 from __future__ import annotations

@@ -2,10 +2,11 @@
 
     python benchmarks/evaluation.py [--dtype fp32|bf16] [--images 10000] [--rounds 2]
 
-Prints one JSON line. Ours: the classes are encoded once, then features stream from a memory-mapped bank entry on disk.
-Published: for every batch of 100, images through the tower and all 1,191 class prompts with 77 tokens, fp32; of one
-batch, half a dozen of the images and some of the classes are measured and scaled. The bank's one-off cost (every image
-once through the tower) is given apart: ``bank_build_seconds_scaled``.
+Prints one JSON line. Ours: the classes are encoded once, then features stream from a memory-mapped
+bank entry on disk. Published: for every batch of 100, images through the tower and all 1,191 class
+prompts with 77 tokens, fp32; of one batch, half a dozen of the images and some of the classes are
+measured and scaled. The bank's one-off cost (every image once through the tower) is given apart:
+``bank_build_seconds_scaled``.
 """
 
 from __future__ import annotations

@@ -1,14 +1,16 @@
-"""Does this GPU compute what the CPU computes, at which precisions, and how fast? A table for docs/performance.md.
+"""Does this GPU compute what the CPU computes, at which precisions, and how fast? A table for
+docs/performance.md.
 
     make gpu-check          (which is: python benchmarks/gpu_check.py)
 
 1. Every method on a small random CLIP: logits and gradients on the GPU against the CPU, both fp32.
-2. Five training steps in fp16, bf16 and amp: are all losses finite, and how far is the first from fp32's? (Later ones
-   say nothing: on a random CLIP a step throws prompts far, and rounding decides where.)
+2. Five training steps in fp16, bf16 and amp: are all losses finite, and how far is the first from
+   fp32's? (Later ones say nothing: on a random CLIP a step throws prompts far, and rounding decides
+   where.)
 3. The benchmarks text_encoder.py and train_step.py on the GPU, fp32 and its fastest type.
 
-Without a GPU it says so and runs what a CPU can: bf16 and amp against fp32, and the benchmarks on the CPU. The exit status
-is 1 if something disagreed or was not finite.
+Without a GPU it says so and runs what a CPU can: bf16 and amp against fp32, and the benchmarks on
+the CPU. The exit status is 1 if something disagreed or was not finite.
 """
 
 from __future__ import annotations
@@ -160,7 +162,8 @@ def main() -> int:
         print("There is no GPU here: this is the CPU half.")
     else:
         print(
-            f"GPU: {torch.cuda.get_device_name() if device == 'cuda' else 'Apple (mps)'}, torch {torch.__version__}"
+            f"GPU: {torch.cuda.get_device_name() if device == 'cuda' else 'Apple (mps)'}, torch "
+            f"{torch.__version__}"
         )
     checked = [
         check_method(method, device)

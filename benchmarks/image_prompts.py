@@ -1,12 +1,15 @@
-"""A whole UPT step with towers of ViT-B's size: this project's way over the published way, in time and memory.
+"""A whole UPT step with towers of ViT-B's size: this project's way over the published way, in time
+and memory.
 
-    python benchmarks/image_prompts.py [--patch 32|16] [--n-ctx 4] [--batch 32] [--names Plant-6] [--dtype fp32|bf16]
+    python benchmarks/image_prompts.py [--patch 32|16] [--n-ctx 4] [--batch 32] [--names Plant-6]
+    [--dtype fp32|bf16]
 
-Prints one JSON line. Ours: prompts are keys and values of the frozen image tower, which computes nothing that is not
-read; the text engine; one optimiser step; all that also with recomputation (TRAINER.UPT.CHECKPOINT). Published: prompts
-are tokens in every block, and all class prompts are as long as the longest (its CUT_CONTEXTLEN), fp32. Random weights;
-both sides use the same. They run in this process in alternating blocks; the best counts. Memory is what the first step
-of each side, the smallest first, adds to the most that the process had.
+Prints one JSON line. Ours: prompts are keys and values of the frozen image tower, which computes
+nothing that is not read; the text engine; one optimiser step; all that also with recomputation
+(TRAINER.UPT.CHECKPOINT). Published: prompts are tokens in every block, and all class prompts are as
+long as the longest (its CUT_CONTEXTLEN), fp32. Random weights; both sides use the same. They run in
+this process in alternating blocks; the best counts. Memory is what the first step of each side, the
+smallest first, adds to the most that the process had.
 """
 
 from __future__ import annotations

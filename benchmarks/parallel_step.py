@@ -1,9 +1,11 @@
-"""A SoftCPT training step in several processes over the same step in one, with the text tower of RN50.
+"""A SoftCPT training step in several processes over the same step in one, with the text tower of
+RN50.
 
-    torchrun --nproc_per_node 2 benchmarks/parallel_step.py [--benchmark Plant-6] [--method SoftCPT] [--batch 32]
+    torchrun --nproc_per_node 2 benchmarks/parallel_step.py [--benchmark Plant-6] [--method SoftCPT]
+    [--batch 32]
 
-Prints one JSON line. Image features come from the bank. While one process does the step alone, the others wait. Both
-are measured in alternating blocks; the best counts.
+Prints one JSON line. Image features come from the bank. While one process does the step alone, the
+others wait. Both are measured in alternating blocks; the best counts.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""docs/performance.svg and the tables of docs/performance.md from the JSON lines that the benchmarks printed.
+"""docs/performance.svg and the tables of docs/performance.md from the JSON lines that the
+benchmarks printed.
 
     python benchmarks/plot.py [docs/performance.jsonl]
 
@@ -119,7 +120,8 @@ def print_tables(rows: list[Row]) -> None:
             f"{row['over_naive_fp32']:.1f}x",
             f"{row['over_truncated_fp32']:.1f}x",
             f"{100 * row['share_of_matmul_rate']:.0f} %",
-            f"{row['peak_memory_gb']:.1f} ({row['of_it_libraries_gb']:.1f}; {row['of_it_step_gb']:.1f})",
+            f"{row['peak_memory_gb']:.1f} ({row['of_it_libraries_gb']:.1f}; "
+            f"{row['of_it_step_gb']:.1f})",
         ]
         for row in passes(rows)
     ]

@@ -1,4 +1,5 @@
-"""The engine with one of its savings left out, to measure that saving's share. The product has no such switches."""
+"""The engine with one of its savings left out, to measure that saving's share. The product has no
+such switches."""
 
 from __future__ import annotations
 
@@ -23,9 +24,10 @@ def without(
 ) -> tuple[TextEncoder, PackedPrompts]:
     """An encoder with the same tower, and the layout made anew, that do without one saving.
 
-    ``prefix``: every prompt has a context of its own; ``stems``: class names share nothing; ``last-block``: all tokens
-    go through all of the last block; ``first-block``: constant inputs are projected in every step;
-    ``fused-activation``: x * sigmoid(1.702 x) in two operations; ``plain-attention``: torch's fused attention instead.
+    ``prefix``: every prompt has a context of its own; ``stems``: class names share nothing;
+    ``last-block``: all tokens go through all of the last block; ``first-block``: constant inputs
+    are projected in every step; ``fused-activation``: x * sigmoid(1.702 x) in two operations;
+    ``plain-attention``: torch's fused attention instead.
     """
     if saving == "prefix":
         return encoder, layout(share_prefix=False, share_stems=False)

@@ -1,12 +1,14 @@
 """How a step grows: with classes (100 to 21,000, in bounded memory) and with tasks (1 to 64).
 
-    python benchmarks/scaling.py [--classes 100 1000 5000 21000] [--tasks 1 4 16 64] [--max-tokens 4096]
+    python benchmarks/scaling.py [--classes 100 1000 5000 21000] [--tasks 1 4 16 64] [--max-tokens
+    4096]
 
-Prints one JSON line. A step is the forward and backward pass of RN50's text tower for all classes, 16 context vectors.
-Class names are the first lemmas of ImageNet-21k's synsets, as timm has them, evenly spread. ``by_classes``: one task,
-with MAX_TEXT_TOKENS; ``memory_gb`` is the most that the process had used after that size (sizes ascend).
-``by_tasks``: 1,000 classes dealt to T tasks; ``step`` encodes all tasks, ``batch_step`` only those which a batch of 32
-images drawn evenly from the classes is expected to meet.
+Prints one JSON line. A step is the forward and backward pass of RN50's text tower for all classes,
+16 context vectors. Class names are the first lemmas of ImageNet-21k's synsets, as timm has them,
+evenly spread. ``by_classes``: one task, with MAX_TEXT_TOKENS; ``memory_gb`` is the most that the
+process had used after that size (sizes ascend). ``by_tasks``: 1,000 classes dealt to T tasks;
+``step`` encodes all tasks, ``batch_step`` only those which a batch of 32 images drawn evenly from
+the classes is expected to meet.
 """
 
 from __future__ import annotations

@@ -1,13 +1,16 @@
-"""The text tower's forward and backward pass: this engine against the naive 77-token path and against truncation alone.
+"""The text tower's forward and backward pass: this engine against the naive 77-token path and
+against truncation alone.
 
-    python benchmarks/text_encoder.py --benchmark General-10 --dtype bf16 [--n-ctx 16] [--naive-classes 48]
-    python benchmarks/text_encoder.py --benchmark Plant-6 --without prefix stems last-block first-block fused-activation
+    python benchmarks/text_encoder.py --benchmark General-10 --dtype bf16 [--n-ctx 16]
+    [--naive-classes 48] python benchmarks/text_encoder.py --benchmark Plant-6 --without prefix
+    stems last-block first-block fused-activation
 
-Prints one JSON line. All sides are timed in this process, in alternating blocks of warm runs; the best counts. The naive
-sides run in fp32 on a subset of the classes (the whole does not fit in memory) and are scaled by the class count.
-``share_of_matmul_rate``: the engine's arithmetic (2 FLOP a multiplication; linear layers of all tokens it computes, and
-attention) over its time, over the measured rate of a large product of that type. ``slower_without``: the time of the
-engine with one saving left out, over that of the whole engine.
+Prints one JSON line. All sides are timed in this process, in alternating blocks of warm runs; the
+best counts. The naive sides run in fp32 on a subset of the classes (the whole does not fit in
+memory) and are scaled by the class count. ``share_of_matmul_rate``: the engine's arithmetic (2 FLOP
+a multiplication; linear layers of all tokens it computes, and attention) over its time, over the
+measured rate of a large product of that type. ``slower_without``: the time of the engine with one
+saving left out, over that of the whole engine.
 """
 
 from __future__ import annotations
@@ -33,7 +36,8 @@ from softcpt.text.tower import TextTower
 
 
 def engine_flops(layout: PackedPrompts, width: int, blocks: int) -> float:
-    """Arithmetic of one forward and backward pass; weights are frozen, so backward costs what forward costs."""
+    """Arithmetic of one forward and backward pass; weights are frozen, so backward costs what
+    forward costs."""
     prefix, groups = (len(layout.prefix), layout.num_groups) if layout.shared else (1, 0)
     tokens, ends = int(layout.chunks.lengths.sum()), len(set(layout.chunks.ends.tolist()))
     linear = 24 * width**2

@@ -1,10 +1,12 @@
-"""A whole SoftCPT step on Plant-6 with towers of RN50's size: this project's way over the published way.
+"""A whole SoftCPT step on Plant-6 with towers of RN50's size: this project's way over the published
+way.
 
     python benchmarks/train_step.py [--dtype fp32|bf16] [--batch 32] [--rounds 2]
 
-Prints one JSON line. Ours: image features from the bank, the engine, one optimiser step. Published: images through the
-image tower at every step, all class and task prompts with 77 tokens each, fp32. Random weights; the image tower is
-open_clip's ResNet-50 with attention pooling. Both sides run in this process in alternating blocks; the best counts.
+Prints one JSON line. Ours: image features from the bank, the engine, one optimiser step. Published:
+images through the image tower at every step, all class and task prompts with 77 tokens each, fp32.
+Random weights; the image tower is open_clip's ResNet-50 with attention pooling. Both sides run in
+this process in alternating blocks; the best counts.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ from softcpt.text.prompts import prompt_symbols
 def published_step(
     clip: softcpt.Clip, tasks: softcpt.TaskSet, images: torch.Tensor, labels: torch.Tensor
 ):
-    """SoftCPT (NATA, 16 generated and 4 task vectors) as its published code computes it; a function that does a step."""
+    """SoftCPT (NATA, 16 generated and 4 task vectors) as its published code computes it; a function
+    that does a step."""
     width, tokenizer = clip.text_width, clip.tokenizer
     context = (0.02 * torch.randn(4, width)).to(clip.device).requires_grad_()
     linear = (0.02 * torch.randn(clip.embed_dim, 16 * width)).to(clip.device).requires_grad_()

@@ -1,4 +1,5 @@
-"""What the benchmarks share: real class names, CLIP's towers at full size with random weights, fair timing."""
+"""What the benchmarks share: real class names, CLIP's towers at full size with random weights, fair
+timing."""
 
 from __future__ import annotations
 
@@ -79,7 +80,8 @@ def symbols(names: list[str], n_ctx: int, position: str = "end") -> list[list[in
 def best_times(
     sides: Mapping[str, Callable[[], object]], blocks: int = 3, runs: int = 3
 ) -> dict[str, float]:
-    """Best seconds of each side, taken in alternating blocks of warm runs, so that a drifting machine hits all sides."""
+    """Best seconds of each side, taken in alternating blocks of warm runs, so that a drifting
+    machine hits all sides."""
     best = {name: float("inf") for name in sides}
     for side in sides.values():
         side()

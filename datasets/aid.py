@@ -8,7 +8,8 @@ from softcpt.data.source import Source
 
 @DATASET_REGISTRY.register()
 class AID(SceneDataset):
-    """Aerial scenes from Google Earth, 600 x 600 pixels: 30 classes. ``AID/<Class>/<class>_1.jpg``."""
+    """Aerial scenes from Google Earth, 600 x 600 pixels: 30 classes.
+    ``AID/<Class>/<class>_1.jpg``."""
 
     dataset_dir = "AID"
     aliases = ("AID_dataset",)

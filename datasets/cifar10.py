@@ -16,7 +16,8 @@ TORONTO = "https://www.cs.toronto.edu/~kriz"
 
 
 class CIFAR(PackedDataset):
-    """Pictures of 32 x 32 pixels in pickles: "data" (n, 3072), a colour after the other, and a list of labels.
+    """Pictures of 32 x 32 pixels in pickles: "data" (n, 3072), a colour after the other, and a list
+    of labels.
 
     Attributes:
         batches: the files of each part.
@@ -48,8 +49,8 @@ class CIFAR(PackedDataset):
 class CIFAR10(CIFAR):
     """Animals and vehicles, 32 x 32 pixels: 10 classes.
 
-    ``cifar-10/cifar-10-batches-py/data_batch_1`` (or ``cifar-10-batches-py`` itself), or class folders
-    ``cifar10/{train,test}/<class>/*.png``.
+    ``cifar-10/cifar-10-batches-py/data_batch_1`` (or ``cifar-10-batches-py`` itself), or class
+    folders ``cifar10/{train,test}/<class>/*.png``.
     """
 
     key = "cifar-10"

@@ -11,8 +11,8 @@ from .cifar10 import CIFAR, TORONTO
 class CIFAR100(CIFAR):
     """Things, animals, plants and people, 32 x 32 pixels: 100 classes ("fine" labels).
 
-    ``cifar-100/cifar-100-python/{train,test}`` (or ``cifar-100-python`` itself), or class folders in ``train`` and
-    ``test``, with or without the twenty superclasses around them.
+    ``cifar-100/cifar-100-python/{train,test}`` (or ``cifar-100-python`` itself), or class folders
+    in ``train`` and ``test``, with or without the twenty superclasses around them.
     """
 
     key = "cifar-100"

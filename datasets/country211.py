@@ -8,7 +8,8 @@ from softcpt.data.source import Source
 
 @DATASET_REGISTRY.register()
 class Country211(ElevaterDataset):
-    """Photos by the country they were taken in: 211 classes. ``country211/{train,valid,test}/<ISO code>/*.jpg``."""
+    """Photos by the country they were taken in: 211 classes. ``country211/{train,valid,test}/<ISO
+    code>/*.jpg``."""
 
     key = "country211"
     dataset_dir = "country211"

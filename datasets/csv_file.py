@@ -7,4 +7,5 @@ from softcpt.data.own_images import TableDataset
 
 @DATASET_REGISTRY.register()
 class CSV(TableDataset):
-    """``DATASET.ROOT`` is a file with the columns ``path,label[,split[,task]]``; see docs/add-a-task.md."""
+    """``DATASET.ROOT`` is a file with the columns ``path,label[,split[,task]]``; see
+    docs/add-a-task.md."""

@@ -9,7 +9,8 @@ from softcpt.data.source import Source
 
 @DATASET_REGISTRY.register()
 class DescribableTextures(TexturesHelpers, TaskDataset):
-    """Textures by the adjective that describes them: 47 classes. ``dtd/images/<class>/<class>_0001.jpg``."""
+    """Textures by the adjective that describes them: 47 classes.
+    ``dtd/images/<class>/<class>_0001.jpg``."""
 
     dataset_dir = "dtd"
     image_dir = "images"

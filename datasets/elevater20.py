@@ -15,6 +15,7 @@ class Elevater20(MultiTaskDataset):
 
 @DATASET_REGISTRY.register()
 class Elevater12(MultiTaskDataset):
-    """The twelve whose images are in none of CoOp's data sets: what MVLPT's source prompts have not seen."""
+    """The twelve whose images are in none of CoOp's data sets: what MVLPT's source prompts have not
+    seen."""
 
     members = tuple(task.name for task in ELEVATER_TASKS if not task.coop)

@@ -9,7 +9,8 @@ from .caltech101 import Caltech101
 
 @DATASET_REGISTRY.register()
 class ElevaterCaltech101(ElevaterDataset, Caltech101):
-    """All 102 folders, the background and both sets of faces among them: 30 images of each for training.
+    """All 102 folders, the background and both sets of faces among them: 30 images of each for
+    training.
 
     ELEVATER's list is not to be had: ``--draw-split`` draws one of its sizes.
     """

@@ -15,7 +15,8 @@ from .stanford_cars import StanfordCars
 
 @DATASET_REGISTRY.register()
 class ElevaterCars(ElevaterDataset, StanfordCars):
-    """The development kit's training and test images: 196 classes, the year behind make and model."""
+    """The development kit's training and test images: 196 classes, the year behind make and
+    model."""
 
     key = "stanford-cars"
 

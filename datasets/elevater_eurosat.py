@@ -9,7 +9,8 @@ from .eurosat import EuroSAT
 
 @DATASET_REGISTRY.register()
 class ElevaterEuroSAT(ElevaterDataset, EuroSAT):
-    """1,500 images of each of 10 classes, as CLIP's authors drew them: a third each for training, validation and tests.
+    """1,500 images of each of 10 classes, as CLIP's authors drew them: a third each for training,
+    validation and tests.
 
     Their list is not to be had: ``--draw-split`` draws one of its sizes.
     """

@@ -15,7 +15,8 @@ from .fgvc_aircraft import FGVCAircraft
 
 @DATASET_REGISTRY.register()
 class ElevaterFGVCAircraft(ElevaterDataset, FGVCAircraft):
-    """The official lists of variants: 100 classes, two of which are called otherwise (F-16A-B, F-A-18)."""
+    """The official lists of variants: 100 classes, two of which are called otherwise (F-16A-B,
+    F-A-18)."""
 
     key = "fgvc-aircraft-2013b-variants102"
 

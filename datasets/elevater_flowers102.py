@@ -19,7 +19,8 @@ PARTS = {"train": "trnid", "val": "valid", "test": "tstid"}
 
 @DATASET_REGISTRY.register()
 class ElevaterFlowers102(ElevaterDataset, OxfordFlowers):
-    """The official split of ``setid.mat``, beside ``imagelabels.mat`` and ``jpg``: 102 classes, 10 training images."""
+    """The official split of ``setid.mat``, beside ``imagelabels.mat`` and ``jpg``: 102 classes, 10
+    training images."""
 
     key = "oxford-flower-102"
     sources = (

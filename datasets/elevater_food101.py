@@ -20,7 +20,8 @@ class ElevaterFood101(ElevaterDataset, Food101):
     key = "food-101"
 
     def pools(self, folder: Path, images: Path) -> Iterable[Pool]:
-        """The official lists: a line is an image's path without its ending, which begins with its class."""
+        """The official lists: a line is an image's path without its ending, which begins with its
+        class."""
         for part in ("train", "test"):
             lines = self.lines(images.parent / "meta" / f"{part}.txt")
             yield Pool(

@@ -15,7 +15,8 @@ from .oxford_pets import OxfordPets
 
 @DATASET_REGISTRY.register()
 class ElevaterPets(ElevaterDataset, OxfordPets):
-    """The official lists ``annotations/{trainval,test}.txt``, the first of them for training: 37 classes."""
+    """The official lists ``annotations/{trainval,test}.txt``, the first of them for training: 37
+    classes."""
 
     key = "oxford-iiit-pets"
 

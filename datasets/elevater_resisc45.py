@@ -9,9 +9,11 @@ from .resisc45 import RESISC45
 
 @DATASET_REGISTRY.register()
 class ElevaterRESISC45(ElevaterDataset, RESISC45):
-    """45 classes of 700 images: a tenth each for training and validation, the rest for tests, as CLIP's authors did.
+    """45 classes of 700 images: a tenth each for training and validation, the rest for tests, as
+    CLIP's authors did.
 
-    Their list is not to be had: ``--draw-split`` draws one of its sizes, with the same number of images of each class.
+    Their list is not to be had: ``--draw-split`` draws one of its sizes, with the same number of
+        images of each class.
     """
 
     key = "resisc45_clip"

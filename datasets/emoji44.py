@@ -28,14 +28,17 @@ TEMPLATE = "an emoji of a {}."
 
 @DATASET_REGISTRY.register()
 class Emoji44(TaskedDataset):
-    """Emoji drawn by independent artists: 44 tasks (Unicode's subgroups), 687 classes, 4,809 images of 48 x 48 pixels.
+    """Emoji drawn by independent artists: 44 tasks (Unicode's subgroups), 687 classes, 4,809 images
+    of 48 x 48 pixels.
 
-    A class has one image per design: four for training (so 1, 2 or 4 shots), one for validation, two for testing.
-    No design is in two splits, and none of them was used to train the embedded model. How the designs were chosen and
-    who drew them: ``README.md`` and ``ATTRIBUTION.md`` beside the archive.
+    A class has one image per design: four for training (so 1, 2 or 4 shots), one for validation,
+    two for testing. No design is in two splits, and none of them was used to train the embedded
+    model. How the designs were chosen and who drew them: ``README.md`` and ``ATTRIBUTION.md``
+    beside the archive.
 
-    ``DATASET.NUM_SHOTS`` images per class are drawn as CoOp draws them, from ``SEED`` alone; below 1: all.
-    A Datum's domain is its task's index, its label the global class index, its path a file below :func:`unpacked`.
+    ``DATASET.NUM_SHOTS`` images per class are drawn as CoOp draws them, from ``SEED`` alone; below
+    1: all. A Datum's domain is its task's index, its label the global class index, its path a file
+    below :func:`unpacked`.
 
     Raises:
         UserError: the archive cannot be unpacked, or what was unpacked is incomplete.
@@ -68,9 +71,11 @@ class Emoji44(TaskedDataset):
 
 
 def unpacked(archive: Path) -> Path:
-    """The folder that holds the archive's files: unpacked once into the cache, named after the archive's content.
+    """The folder that holds the archive's files: unpacked once into the cache, named after the
+    archive's content.
 
-    The cache is ``$SOFTCPT_CACHE``, or ``~/.cache/softcpt``. Safe when several processes start at once.
+    The cache is ``$SOFTCPT_CACHE``, or ``~/.cache/softcpt``. Safe when several processes start at
+    once.
     """
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
     cache = Path(os.environ.get("SOFTCPT_CACHE") or "~/.cache/softcpt").expanduser()
@@ -97,8 +102,10 @@ def _unpack(archive: Path, folder: Path) -> None:
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     except OSError as error:
-        # A folder cannot be renamed onto one with files in it: another process was first, with the same files.
+        # A folder cannot be renamed onto one with files in it: another process was first, with the
+        # same files.
         if not folder.is_dir():
             raise UserError(
-                f"{folder}: cannot unpack there ({error.strerror}); make room, or set SOFTCPT_CACHE to another folder"
+                f"{folder}: cannot unpack there ({error.strerror}); make room, or set "
+                "SOFTCPT_CACHE to another folder"
             ) from error

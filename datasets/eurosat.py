@@ -10,7 +10,8 @@ HOST = "https://huggingface.co/datasets/torchgeo/eurosat/resolve/c877bcd43f099cd
 
 @DATASET_REGISTRY.register()
 class EuroSAT(TaskDataset):
-    """Sentinel-2 pictures of land use, 64 x 64 pixels: 10 classes. ``eurosat/2750/<class>/<class>_1.jpg``."""
+    """Sentinel-2 pictures of land use, 64 x 64 pixels: 10 classes.
+    ``eurosat/2750/<class>/<class>_1.jpg``."""
 
     dataset_dir = "eurosat"
     image_dir = "2750"

@@ -39,11 +39,13 @@ TASKS = (
 
 @DATASET_REGISTRY.register()
 class Fashion20(TaskDataset):
-    """Clothes from web search: 20 tasks, 78 classes, about 24,000 images. ``fashion20/images/<task>/<class>/*.jpg``.
+    """Clothes from web search: 20 tasks, 78 classes, about 24,000 images.
+    ``fashion20/images/<task>/<class>/*.jpg``.
 
-    Folders are numbers from 0; ``task_info.csv`` (tab-separated, a header, then task name in the second column and
-    class names, with commas between, in the fourth) says what they stand for. A task is divided 50/20/30 as a whole,
-    not class by class, and a few-shot draw goes through all tasks in one run of the generator: both as in SoftCPT.
+    Folders are numbers from 0; ``task_info.csv`` (tab-separated, a header, then task name in the
+    second column and class names, with commas between, in the fourth) says what they stand for. A
+    task is divided 50/20/30 as a whole, not class by class, and a few-shot draw goes through all
+    tasks in one run of the generator: both as in SoftCPT.
 
     Attributes:
         task_index: the one task of a single-task set; None: all.
@@ -98,7 +100,8 @@ class Fashion20(TaskDataset):
         )
         if outside or not items:
             raise UserError(
-                f"data set {self.name()}: {outside.path if outside else 'no image'} in {self.image_folder(folder)} "
+                f"data set {self.name()}: {outside.path if outside else 'no image'} in "
+                f"{self.image_folder(folder)} "
                 f"does not fit {folder / 'task_info.csv'}; {self.advice}"
             )
         return Split(

@@ -19,11 +19,13 @@ USAGE = {"train": "Training", "val": "PublicTest", "test": "PrivateTest"}
 
 @DATASET_REGISTRY.register()
 class FER2013(PackedDataset):
-    """Faces, grey, 48 x 48 pixels: 7 emotions. Validation images are the "public", test images the "private" test set.
+    """Faces, grey, 48 x 48 pixels: 7 emotions. Validation images are the "public", test images the
+    "private" test set.
 
-    ``fer2013/fer2013.csv`` or ``icml_face_data.csv``, or class folders ``train/angry`` and so on; where these have the
-    names of Kaggle's copy (``PublicTest_*.jpg``), images of the public test set are taken out of its test folder.
-    ``train.csv`` of the competition's first archive has no test labels and is not enough.
+    ``fer2013/fer2013.csv`` or ``icml_face_data.csv``, or class folders ``train/angry`` and so on;
+    where these have the names of Kaggle's copy (``PublicTest_*.jpg``), images of the public test
+    set are taken out of its test folder. ``train.csv`` of the competition's first archive has no
+    test labels and is not enough.
     """
 
     key = "fer-2013"

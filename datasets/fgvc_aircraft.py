@@ -44,7 +44,8 @@ class FGVCAircraft(TaskDataset):
     homepage = "https://www.robots.ox.ac.uk/~vgg/data/fgvc-aircraft/"
 
     def pools(self, folder: Path, images: Path) -> Iterable[Pool]:
-        """The official lists: a line is an image's number and its variant, which may have blanks."""
+        """The official lists: a line is an image's number and its variant, which may have
+        blanks."""
         lists = images.parent
         labels = {name: label for label, name in enumerate(self.lines(lists / "variants.txt"))}
         for part, name in zip(("train", "val", "test"), LISTS):

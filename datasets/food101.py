@@ -8,7 +8,8 @@ from softcpt.data.source import Source
 
 @DATASET_REGISTRY.register()
 class Food101(TaskDataset):
-    """Dishes: 101 classes of 1,000 pictures. ``food-101/images/<class>/1005649.jpg``; ``meta`` is not used."""
+    """Dishes: 101 classes of 1,000 pictures. ``food-101/images/<class>/1005649.jpg``; ``meta`` is
+    not used."""
 
     dataset_dir = "food-101"
     image_dir = "images"

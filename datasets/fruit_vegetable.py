@@ -8,9 +8,11 @@ from softcpt.data.source import Source
 
 @DATASET_REGISTRY.register()
 class FruitVegetable(TaskDataset):
-    """Fruit and vegetables: 36 classes. ``fruit_vegetable/images/{train,test,validation}/<class>/*.jpg``.
+    """Fruit and vegetables: 36 classes.
+    ``fruit_vegetable/images/{train,test,validation}/<class>/*.jpg``.
 
-    SoftCPT divides each of the three folders 50/20/30 by itself and joins the parts. The task's name is SoftCPT's.
+    SoftCPT divides each of the three folders 50/20/30 by itself and joins the parts. The task's
+    name is SoftCPT's.
     """
 
     dataset_dir = "fruit_vegetable"

@@ -23,10 +23,11 @@ TESTING = ("Final_Test/Images", "Test", "test")
 class GTSRB(ElevaterDataset):
     """Photos of traffic signs: 43 classes.
 
-    ``gtsrb/GTSRB/Training/00000/*.ppm``, ``gtsrb/GTSRB/Final_Test/Images/00000.ppm`` and ``GT-final_test.csv``;
-    validation images, which no run needs, are the sorted online test set. Or Kaggle's ``Train/0/*.png``, ``Test/*.png``
-    and ``Test.csv``, the final training set of 39,209 images (ELEVATER's training and validation images together), and
-    class folders in ``train`` and ``test``.
+    ``gtsrb/GTSRB/Training/00000/*.ppm``, ``gtsrb/GTSRB/Final_Test/Images/00000.ppm`` and
+    ``GT-final_test.csv``; validation images, which no run needs, are the sorted online test set. Or
+    Kaggle's ``Train/0/*.png``, ``Test/*.png`` and ``Test.csv``, the final training set of 39,209
+    images (ELEVATER's training and validation images together), and class folders in ``train`` and
+    ``test``.
     """
 
     key = "gtsrb"
@@ -83,7 +84,8 @@ class GTSRB(ElevaterDataset):
 
     @staticmethod
     def _tested(path: Path, places: list[Path], images: Path) -> Iterator[Row]:
-        """The rows of a list: file name and class, with semicolons in the publisher's file and commas in Kaggle's."""
+        """The rows of a list: file name and class, with semicolons in the publisher's file and
+        commas in Kaggle's."""
         with open(path, newline="", encoding="utf-8-sig") as file:
             head = file.readline()
             file.seek(0)

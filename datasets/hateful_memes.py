@@ -18,11 +18,12 @@ LISTS = {"train": ("train.jsonl",), "test": ("dev_seen.jsonl", "dev.jsonl")}
 
 @DATASET_REGISTRY.register()
 class HatefulMemes(ElevaterDataset):
-    """Pictures with words that are hateful together, or not: 2 classes. ``hateful_memes/img/01235.png``.
+    """Pictures with words that are hateful together, or not: 2 classes.
+    ``hateful_memes/img/01235.png``.
 
-    ``train.jsonl`` and, for testing, ``dev_seen.jsonl`` or ``dev.jsonl``: the labels of the test set came much later.
-    The metric is accuracy, as in MVLPT's code of today; at the time of its paper it was the area under the ROC curve:
-    ``DATASET.METRICS "['hateful-memes=roc_auc']"``.
+    ``train.jsonl`` and, for testing, ``dev_seen.jsonl`` or ``dev.jsonl``: the labels of the test
+    set came much later. The metric is accuracy, as in MVLPT's code of today; at the time of its
+    paper it was the area under the ROC curve: ``DATASET.METRICS "['hateful-memes=roc_auc']"``.
     """
 
     key = "hateful-memes"

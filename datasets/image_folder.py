@@ -7,4 +7,5 @@ from softcpt.data.own_images import FolderDataset
 
 @DATASET_REGISTRY.register()
 class ImageFolder(FolderDataset):
-    """``DATASET.ROOT`` is a folder ``class/image`` or ``train|val|test/class/image``; see docs/add-a-task.md."""
+    """``DATASET.ROOT`` is a folder ``class/image`` or ``train|val|test/class/image``; see
+    docs/add-a-task.md."""

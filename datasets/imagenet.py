@@ -8,10 +8,12 @@ from softcpt.data.source import Source
 
 @DATASET_REGISTRY.register()
 class ImageNet(ImageNetVariant):
-    """Objects: 1,000 classes. ``imagenet/images/{train,val}/n01440764/*.JPEG``, ``imagenet/classnames.txt``.
+    """Objects: 1,000 classes. ``imagenet/images/{train,val}/n01440764/*.JPEG``,
+    ``imagenet/classnames.txt``.
 
-    The official validation images are tested on, and validated on too, whole, as in CoOp. CoOp lists a folder in the
-    disk's order, here it is sorted: put CoOp's ``split_fewshot/shot_K-seed_S.pkl`` there for its images.
+    The official validation images are tested on, and validated on too, whole, as in CoOp. CoOp
+    lists a folder in the disk's order, here it is sorted: put CoOp's
+    ``split_fewshot/shot_K-seed_S.pkl`` there for its images.
     """
 
     dataset_dir = "imagenet"

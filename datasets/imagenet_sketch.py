@@ -8,7 +8,8 @@ from softcpt.data.source import Source
 
 @DATASET_REGISTRY.register()
 class ImageNetSketch(ImageNetVariant):
-    """Sketches of ImageNet's 1,000 classes, for testing. ``imagenet-sketch/images/n01440764/*.JPEG``."""
+    """Sketches of ImageNet's 1,000 classes, for testing.
+    ``imagenet-sketch/images/n01440764/*.JPEG``."""
 
     dataset_dir = "imagenet-sketch"
     image_dir = "images"

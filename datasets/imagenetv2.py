@@ -16,7 +16,8 @@ HOST = "https://huggingface.co/datasets/vaishaal/ImageNetV2/resolve/main/"
 class ImageNetV2(ImageNetVariant):
     """New test images of ImageNet's 1,000 classes ("matched frequency").
 
-    ``imagenetv2/imagenetv2-matched-frequency-format-val/<0..999>/*.jpeg``: a folder is a line of ``classnames.txt``.
+    ``imagenetv2/imagenetv2-matched-frequency-format-val/<0..999>/*.jpeg``: a folder is a line of
+    ``classnames.txt``.
     """
 
     dataset_dir = "imagenetv2"

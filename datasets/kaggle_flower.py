@@ -8,7 +8,8 @@ from softcpt.data.source import Source
 
 @DATASET_REGISTRY.register()
 class KaggleFlower(TaskDataset):
-    """Daisy, dandelion, rose, sunflower, tulip. ``kaggle_flower_recognition/flowers/<class>/*.jpg``.
+    """Daisy, dandelion, rose, sunflower, tulip.
+    ``kaggle_flower_recognition/flowers/<class>/*.jpg``.
 
     Older archives hold everything a second time in ``flowers/flowers``, which is left out.
     """

@@ -8,7 +8,8 @@ from softcpt.data.source import Source
 
 @DATASET_REGISTRY.register()
 class KaggleMushroom(TaskDataset):
-    """The nine most common genera of northern European mushrooms. ``kaggle_mushroom/Mushrooms/<genus>/*.jpg``."""
+    """The nine most common genera of northern European mushrooms.
+    ``kaggle_mushroom/Mushrooms/<genus>/*.jpg``."""
 
     dataset_dir = "kaggle_mushroom"
     image_dir = "Mushrooms"

@@ -8,7 +8,8 @@ from softcpt.data.source import Source
 
 @DATASET_REGISTRY.register()
 class KaggleVegetable(TaskDataset):
-    """Vegetables: 15 classes of 1,400. ``kaggle_vegetable/images/{train,test,validation}/<class>/*.jpg``.
+    """Vegetables: 15 classes of 1,400.
+    ``kaggle_vegetable/images/{train,test,validation}/<class>/*.jpg``.
 
     SoftCPT divides each of the three folders 50/20/30 by itself and joins the parts.
     """

@@ -22,11 +22,12 @@ SHARE = 10  # percent of the drives for testing, and of all drives for validatio
 
 @DATASET_REGISTRY.register()
 class KITTIDistance(ElevaterDataset):
-    """Photos from a moving car by the distance of the closest vehicle: below 8 m, below 20 m, farther, none in sight.
+    """Photos from a moving car by the distance of the closest vehicle: below 8 m, below 20 m,
+    farther, none in sight.
 
-    ``Kitti/raw/training/{image_2,label_2}`` and, for the split, ``mapping/{train_rand,train_mapping}.txt`` of
-    ``devkit_object.zip``. The split is that of VTAB (TensorFlow Datasets): a tenth of the drives for testing, another
-    for validation.
+    ``Kitti/raw/training/{image_2,label_2}`` and, for the split,
+    ``mapping/{train_rand,train_mapping}.txt`` of ``devkit_object.zip``. The split is that of VTAB
+    (TensorFlow Datasets): a tenth of the drives for testing, another for validation.
     """
 
     key = "kitti-distance"
@@ -78,7 +79,8 @@ class KITTIDistance(ElevaterDataset):
 
 
 def distance_class(lines: Iterable[str]) -> int:
-    """The class of an image from the lines of its objects: the kind is the first word, metres ahead the fourteenth."""
+    """The class of an image from the lines of its objects: the kind is the first word, metres ahead
+    the fourteenth."""
     objects = (line.split() for line in lines)
     closest = min((float(words[13]) for words in objects if words[0] in VEHICLES), default=None)
     return len(BOUNDS) + 1 if closest is None else sum(closest >= bound for bound in BOUNDS)
@@ -87,7 +89,8 @@ def distance_class(lines: Iterable[str]) -> int:
 def drives(mapping: Path) -> dict[str, list[int]]:
     """The images of each drive, from the lists of the development kit.
 
-    Line ``train_rand[i]`` of ``train_mapping.txt``, counted from 1, is image i's: date, drive, frame.
+    Line ``train_rand[i]`` of ``train_mapping.txt``, counted from 1, is image i's: date, drive,
+    frame.
     """
     order = [
         int(word)

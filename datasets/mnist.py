@@ -23,7 +23,8 @@ FILES = {
 class MNIST(PackedDataset):
     """Handwritten digits, grey, 28 x 28 pixels: 10 classes.
 
-    ``MNIST/raw/train-images-idx3-ubyte`` with or without ``.gz``, or ``{train,test}/<digit>/*.png``.
+    ``MNIST/raw/train-images-idx3-ubyte`` with or without ``.gz``, or
+    ``{train,test}/<digit>/*.png``.
     """
 
     key = "mnist"

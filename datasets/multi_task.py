@@ -7,4 +7,5 @@ from softcpt.data.multitask import MultiTaskDataset
 
 @DATASET_REGISTRY.register()
 class MultiTask(MultiTaskDataset):
-    """``DATASET.TASKS`` names the data sets: "['OxfordPets', 'MyTask', 'ImageFolder:my_flowers']"."""
+    """``DATASET.TASKS`` names the data sets: "['OxfordPets', 'MyTask',
+    'ImageFolder:my_flowers']"."""

@@ -8,7 +8,8 @@ from softcpt.data.source import Source
 
 @DATASET_REGISTRY.register()
 class OPTIMAL31(SceneDataset):
-    """Scenes from Google Earth, 256 x 256 pixels: 31 classes of 60. ``OPTIMAL-31/Images/<class>/<class>1.jpg``."""
+    """Scenes from Google Earth, 256 x 256 pixels: 31 classes of 60.
+    ``OPTIMAL-31/Images/<class>/<class>1.jpg``."""
 
     dataset_dir = "OPTIMAL-31"
     task_name = "Google Earth scene image classification"

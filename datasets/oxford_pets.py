@@ -50,7 +50,8 @@ class OxfordPets(PetsHelpers, TaskDataset):
     homepage = "https://www.robots.ox.ac.uk/~vgg/data/pets/"
 
     def pools(self, folder: Path, images: Path) -> Iterable[Pool]:
-        """The official lists: a line begins with the image's name, ``breed_number``, and the class counted from 1."""
+        """The official lists: a line begins with the image's name, ``breed_number``, and the class
+        counted from 1."""
         for part in ("trainval", "test"):
             lines = self.lines(images.parent / "annotations" / f"{part}.txt")
             yield Pool(part, [self._row(*line.split(" ")[:2]) for line in lines])

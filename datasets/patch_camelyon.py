@@ -19,10 +19,11 @@ FILE = "camelyonpatch_level_2_split_{}_{}.h5"
 
 @DATASET_REGISTRY.register()
 class PatchCamelyon(PackedDataset):
-    """Sections of lymph nodes under a microscope, 96 x 96 pixels: with or without metastatic tissue in the middle.
+    """Sections of lymph nodes under a microscope, 96 x 96 pixels: with or without metastatic tissue
+    in the middle.
 
-    ``pcam/camelyonpatch_level_2_split_{train,valid,test}_{x,y}.h5`` (read with h5py; unpack ``.h5.gz`` files), or class
-    folders ``{train,valid,test}/{0,1}``.
+    ``pcam/camelyonpatch_level_2_split_{train,valid,test}_{x,y}.h5`` (read with h5py; unpack
+    ``.h5.gz`` files), or class folders ``{train,valid,test}/{0,1}``.
     """
 
     key = "patch-camelyon"

@@ -10,7 +10,8 @@ HOST = "https://huggingface.co/datasets/torchgeo/PatternNet/resolve/2dbd901b00e3
 
 @DATASET_REGISTRY.register()
 class PatternNet(SceneDataset):
-    """Scenes of US cities, 256 x 256 pixels: 38 classes of 800. ``PatternNet/images/<class>/<class>001.jpg``."""
+    """Scenes of US cities, 256 x 256 pixels: 38 classes of 800.
+    ``PatternNet/images/<class>/<class>001.jpg``."""
 
     dataset_dir = "PatternNet"
     task_name = "overhead city scene image classification"

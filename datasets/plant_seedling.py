@@ -8,7 +8,8 @@ from softcpt.data.source import Source
 
 @DATASET_REGISTRY.register()
 class PlantSeedlingV1(TaskDataset):
-    """Seedlings of several ages, not segmented: 12 species. ``PlantSeedlingV1/Nonsegmented/<species>/1.png``."""
+    """Seedlings of several ages, not segmented: 12 species.
+    ``PlantSeedlingV1/Nonsegmented/<species>/1.png``."""
 
     dataset_dir = "PlantSeedlingV1"
     image_dir = "Nonsegmented"

@@ -27,7 +27,8 @@ IRREGULAR = {
 class PlantVillage(TaskDataset):
     """Leaves, healthy and with diseases: 39 classes, not augmented.
 
-    ``PlantVillage/Plant_leave_diseases_dataset_without_augmentation/<Plant>___<Disease>/image (1).JPG``.
+    ``PlantVillage/Plant_leave_diseases_dataset_without_augmentation/<Plant>___<Disease>/image
+    (1).JPG``.
     """
 
     dataset_dir = "PlantVillage"
@@ -51,7 +52,8 @@ class PlantVillage(TaskDataset):
     homepage = "https://data.mendeley.com/datasets/tywbtsjrjv/1"
 
     def class_name(self, name: str) -> str:
-        """ "Apple___Black_rot" is "apple leaf with black rot", "Apple___healthy" "healthy apple leaf"."""
+        """ "Apple___Black_rot" is "apple leaf with black rot", "Apple___healthy" "healthy apple
+        leaf"."""
         plant, apart, disease = name.partition("___")
         if name in IRREGULAR or not apart:
             return IRREGULAR.get(name, name)

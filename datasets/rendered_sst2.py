@@ -8,7 +8,8 @@ from softcpt.data.source import Source
 
 @DATASET_REGISTRY.register()
 class RenderedSST2(ElevaterDataset):
-    """Sentences of film reviews as pictures. ``rendered-sst2/{train,valid,test}/{negative,positive}/*.png``."""
+    """Sentences of film reviews as pictures.
+    ``rendered-sst2/{train,valid,test}/{negative,positive}/*.png``."""
 
     key = "rendered-sst2"
     dataset_dir = "rendered-sst2"

@@ -10,7 +10,8 @@ HOST = "https://huggingface.co/datasets/torchgeo/resisc45/resolve/a826b44d938a88
 
 @DATASET_REGISTRY.register()
 class RESISC45(SceneDataset):
-    """Scenes from Google Earth, 256 x 256 pixels: 45 classes of 700. ``NWPU-RESISC45/<class>/<class>_001.jpg``."""
+    """Scenes from Google Earth, 256 x 256 pixels: 45 classes of 700.
+    ``NWPU-RESISC45/<class>/<class>_001.jpg``."""
 
     dataset_dir = "NWPU-RESISC45"
     aliases = ("RESISC45", "NWPU")

@@ -9,9 +9,10 @@ from softcpt.data.multitask import MultiTaskDataset
 class RS8(MultiTaskDataset):
     """Eight remote sensing tasks with 208 classes.
 
-    An ASSUMPTION: SoftCPT's paper counts 8 tasks and 208 classes and nobody published which. Several choices of eight
-    among the usual scene sets have 208 classes; this is one. Do not compare with the paper's RS-8 numbers. Another list
-    is one line: ``DATASET.TASKS "['AID', 'EuroSAT', ...]"``.
+    An ASSUMPTION: SoftCPT's paper counts 8 tasks and 208 classes and nobody published which.
+    Several choices of eight among the usual scene sets have 208 classes; this is one. Do not
+    compare with the paper's RS-8 numbers. Another list is one line: ``DATASET.TASKS "['AID',
+    'EuroSAT', ...]"``.
     """
 
     members = (

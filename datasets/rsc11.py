@@ -8,7 +8,8 @@ from softcpt.data.source import Source
 
 @DATASET_REGISTRY.register()
 class RSC11(SceneDataset):
-    """Scenes of US cities from Google Earth, 512 x 512 pixels: 11 classes. ``RS_C11_Database/<class>/*.tif``."""
+    """Scenes of US cities from Google Earth, 512 x 512 pixels: 11 classes.
+    ``RS_C11_Database/<class>/*.tif``."""
 
     dataset_dir = "RS_C11_Database"
     aliases = ("RS_C11", "RSC11")

@@ -8,7 +8,8 @@ from softcpt.data.source import Source
 
 @DATASET_REGISTRY.register()
 class RSSCN7(SceneDataset):
-    """Scenes in several seasons and weathers, 400 x 400 pixels: 7 classes of 400. ``RSSCN7/aGrass/a001.jpg``."""
+    """Scenes in several seasons and weathers, 400 x 400 pixels: 7 classes of 400.
+    ``RSSCN7/aGrass/a001.jpg``."""
 
     dataset_dir = "RSSCN7"
     aliases = ("RSSCN7-master",)

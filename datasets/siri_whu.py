@@ -8,7 +8,8 @@ from softcpt.data.source import Source
 
 @DATASET_REGISTRY.register()
 class SIRIWHU(SceneDataset):
-    """Land use in Chinese cities, 200 x 200 pixels: 12 classes of 200. ``SIRI-WHU/12class_tif/<class>/0001.tif``."""
+    """Land use in Chinese cities, 200 x 200 pixels: 12 classes of 200.
+    ``SIRI-WHU/12class_tif/<class>/0001.tif``."""
 
     dataset_dir = "SIRI-WHU"
     aliases = ("Google dataset of SIRI-WHU_earth_im_tiff",)

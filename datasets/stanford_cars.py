@@ -50,7 +50,8 @@ class StanfordCars(TaskDataset):
         return inner if (inner / "cars_train").is_dir() else folder
 
     def pools(self, folder: Path, images: Path) -> Iterable[Pool]:
-        """The annotations of the development kit; the year stands last in a name there and first here, as in CoOp."""
+        """The annotations of the development kit; the year stands last in a name there and first
+        here, as in CoOp."""
         meta = loadmat(self.needed(images / "devkit/cars_meta.mat"))["class_names"][0]
         names = [
             " ".join((words[-1], *words[:-1]))

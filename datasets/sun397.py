@@ -13,7 +13,8 @@ from softcpt.data.source import Source
 class SUN397(TaskDataset):
     """Scenes: 397 classes. ``sun397/SUN397/<letter>/<class>[/indoor]/sun_aaa.jpg``.
 
-    To draw a split ``ClassName.txt``, ``Training_01.txt`` and ``Testing_01.txt`` are needed beside ``SUN397``.
+    To draw a split ``ClassName.txt``, ``Training_01.txt`` and ``Testing_01.txt`` are needed beside
+    ``SUN397``.
     """
 
     dataset_dir = "sun397"

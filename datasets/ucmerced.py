@@ -8,7 +8,8 @@ from softcpt.data.source import Source
 
 @DATASET_REGISTRY.register()
 class UCMerced(SceneDataset):
-    """Land use in US cities, 256 x 256 pixels: 21 classes of 100. ``UCMerced_LandUse/Images/<class>/<class>00.tif``."""
+    """Land use in US cities, 256 x 256 pixels: 21 classes of 100.
+    ``UCMerced_LandUse/Images/<class>/<class>00.tif``."""
 
     dataset_dir = "UCMerced_LandUse"
     aliases = ("UCMerced", "UCM")

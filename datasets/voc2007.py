@@ -17,11 +17,12 @@ VOC = "http://host.robots.ox.ac.uk/pascal/VOC/voc2007"
 
 @DATASET_REGISTRY.register()
 class VOC2007(ElevaterDataset):
-    """Scenes with objects of 20 classes, of which an image may have several. ``VOCdevkit/VOC2007/JPEGImages/*.jpg``.
+    """Scenes with objects of 20 classes, of which an image may have several.
+    ``VOCdevkit/VOC2007/JPEGImages/*.jpg``.
 
-    The lists ``ImageSets/Main/<class>_{train,val,test}.txt`` say 1 where the class is there, -1 where not, and 0 where
-    it is there, but difficult to recognise: that counts for an image which has no other. Training and test archives may
-    lie in one folder or in two.
+    The lists ``ImageSets/Main/<class>_{train,val,test}.txt`` say 1 where the class is there, -1
+    where not, and 0 where it is there, but difficult to recognise: that counts for an image which
+    has no other. Training and test archives may lie in one folder or in two.
     """
 
     key = "voc-2007-classification"

@@ -8,7 +8,8 @@ from softcpt.data.source import Source
 
 @DATASET_REGISTRY.register()
 class WHURS19(SceneDataset):
-    """Satellite scenes from Google Earth, 600 x 600 pixels: 19 classes. ``WHU-RS19/<Class>/<class>_01.jpg``."""
+    """Satellite scenes from Google Earth, 600 x 600 pixels: 19 classes.
+    ``WHU-RS19/<Class>/<class>_01.jpg``."""
 
     dataset_dir = "WHU-RS19"
     task_name = "satellite scene image classification"

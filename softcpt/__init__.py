@@ -1,9 +1,9 @@
-"""Multi-task prompt tuning for CLIP-like models: SoftCPT, CoOp and their kin on an exact shared-prefix text engine.
+"""Multi-task prompt tuning for CLIP-like models: SoftCPT, CoOp and their kin on an exact
+shared-prefix text engine.
 
-clip = softcpt.load_clip("ViT-B/16")
-tasks = softcpt.TaskSet([softcpt.Task("flowers", ["rose", "tulip"]), softcpt.Task("pets", ["cat", "dog"])])
-prompter = softcpt.build_prompter("SoftCPT", clip, tasks, n_ctx=16, task_n_ctx=4)
-loss = tasks.loss(prompter(images), labels)
+clip = softcpt.load_clip("ViT-B/16") tasks = softcpt.TaskSet([softcpt.Task("flowers", ["rose",
+"tulip"]), softcpt.Task("pets", ["cat", "dog"])]) prompter = softcpt.build_prompter("SoftCPT", clip,
+tasks, n_ctx=16, task_n_ctx=4) loss = tasks.loss(prompter(images), labels)
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-# Loaded when first used: `softcpt --help` and the command line's own errors must not wait for torch.
+# Loaded when first used: `softcpt --help` and the command line's own errors must not wait for
+# torch.
 _PUBLIC = {
     "Clip": "clip.model",
     "load_clip": "clip.model",

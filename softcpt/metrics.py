@@ -1,12 +1,13 @@
 """What a run reached: the figures of every task, each image in its own task.
 
-An image of several classes counts as one of the class predicted if that is among them, else as one of its first: with
-that, accuracy, mean per-class accuracy and macro-F1 are what they are for images of one class.
+An image of several classes counts as one of the class predicted if that is among them, else as one
+of its first: with that, accuracy, mean per-class accuracy and macro-F1 are what they are for images
+of one class.
 
 Two metrics rank images and need their logits, s_c of class c:
 
-* map11: precision of the images with s_c >= s at recall r, at most over all thresholds s that reach r; mean over r = 0,
-  0.1, ..., 1, then over the classes that have test images (PASCAL VOC 2007's).
+* map11: precision of the images with s_c >= s at recall r, at most over all thresholds s that reach
+  r; mean over r = 0, 0.1, ..., 1, then over the classes that have test images (PASCAL VOC 2007's).
 * roc_auc: of s_1 - s_0, which ranks as the probability of the second class does.
 """
 
@@ -57,7 +58,8 @@ class TaskResult:
 
 
 class Tally:
-    """What is kept of the images of a test: predictions and labels, and the logits of tasks whose metric ranks."""
+    """What is kept of the images of a test: predictions and labels, and the logits of tasks whose
+    metric ranks."""
 
     def __init__(self, tasks: TaskSet):
         self.tasks = tasks
@@ -123,7 +125,8 @@ def task_results(
 
 
 def _truth(predictions: Tensor, labels: Tensor) -> Tensor:
-    """(N,) the label that each image counts with: the prediction if it is one of them, else the first."""
+    """(N,) the label that each image counts with: the prediction if it is one of them, else the
+    first."""
     if labels.dim() == 1:
         return labels
     return torch.where((labels == predictions[:, None]).any(dim=1), predictions, labels[:, 0])
@@ -151,7 +154,8 @@ def _map11(task: Task, logits: Tensor, labels: Tensor) -> float:
 
 
 def average_precision_11(scores: np.ndarray, positive: np.ndarray) -> float:
-    """11-point interpolated average precision, 0 to 1, of scores (n,) and which images are positive (n,), one or more.
+    """11-point interpolated average precision, 0 to 1, of scores (n,) and which images are positive
+    (n,), one or more.
 
     Images of equal score count together, so their order does not matter.
     """
@@ -171,7 +175,8 @@ def _roc_auc(task: Task, logits: Tensor, labels: Tensor) -> float:
     if len(torch.unique(labels)) < 2:
         raise UserError(
             f"task '{task.name}': metric roc_auc needs images of both classes, and all are of "
-            f"'{task.class_names[int(labels[0])]}'; choose accuracy (DATASET.METRICS) or other images"
+            f"'{task.class_names[int(labels[0])]}'; choose accuracy (DATASET.METRICS) or other "
+            "images"
         )
     return 100 * float(roc_auc_score(labels.numpy(), (logits[:, 1] - logits[:, 0]).numpy()))
 
@@ -180,7 +185,8 @@ _RANKED = {"map11": _map11, "roc_auc": _roc_auc}
 
 
 def overall(results: Sequence[TaskResult]) -> dict[str, float]:
-    """Unweighted means over tasks (the papers' overall metric), and the accuracy over all images, in percent."""
+    """Unweighted means over tasks (the papers' overall metric), and the accuracy over all images,
+    in percent."""
     return {
         "overall_metric": float(np.mean([result.metric for result in results])),
         "accuracy": 100 * sum(r.correct for r in results) / sum(r.total for r in results),

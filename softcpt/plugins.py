@@ -1,8 +1,9 @@
 """Trainers, data sets and configs: found by being there.
 
-In a checkout they are the top-level folders ``trainers/``, ``datasets/`` and ``configs/``, and their modules are
-imported under these names, as all CoOp-family code does. In an installed package the same folders travel as
-``softcpt.trainers`` and so on, so that no top-level ``datasets`` stands before Hugging Face's.
+In a checkout they are the top-level folders ``trainers/``, ``datasets/`` and ``configs/``, and
+their modules are imported under these names, as all CoOp-family code does. In an installed package
+the same folders travel as ``softcpt.trainers`` and so on, so that no top-level ``datasets`` stands
+before Hugging Face's.
 """
 
 from __future__ import annotations
@@ -33,9 +34,11 @@ def folder(kind: str) -> Path:
 
 
 def load(kind: str) -> dict[str, ModuleType]:
-    """Import every file of ``trainers`` or ``datasets`` so that it registers itself; returns the modules by file name.
+    """Import every file of ``trainers`` or ``datasets`` so that it registers itself; returns the
+    modules by file name.
 
-    A file that cannot be imported must not take the others with it: it is named on stderr and left out.
+    A file that cannot be imported must not take the others with it: it is named on stderr and left
+        out.
     """
     dassl.activate()
     package = _package(kind)
@@ -59,7 +62,8 @@ def _package(kind: str) -> str:
     loaded = importlib.import_module(kind)
     if Path(loaded.__file__ or "").parent != root / kind:
         raise UserError(
-            f"package '{kind}': {loaded.__file__} is imported already, and {root / kind} is needed; "
+            f"package '{kind}': {loaded.__file__} is imported already, and {root / kind} is "
+            "needed; "
             f"start from the checkout with `python train.py`, or install softcpt"
         )
     return kind

@@ -86,7 +86,8 @@ def of_epoch(epoch: int | None, on: str | None = None) -> dict[str, Any]:
 
 
 def of_prompt(header: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What was chosen for a saved prompt, by its header; an older version's does not say on what."""
+    """What was chosen for a saved prompt, by its header; an older version's does not say on
+    what."""
     if "selected" in header or header["val_result"] is None:
         selected: dict[str, Any] | None = header.get("selected")
         return selected

@@ -23,12 +23,13 @@ class Task:
     Attributes:
         name: what the task is, in words; SoftCPT turns it into the task's context ("flowers").
         class_names: class names in label order.
-        metric: "accuracy" (share of test images that are right), "mean_per_class" (mean of the classes' recalls),
-            "map11" (11-point interpolated average precision, mean over classes: images may have several classes), or
-            "roc_auc" (area under the ROC curve, of two classes); softcpt/metrics.py says how each is computed.
+        metric: "accuracy" (share of test images that are right), "mean_per_class" (mean of the
+            classes' recalls), "map11" (11-point interpolated average precision, mean over classes:
+            images may have several classes), or "roc_auc" (area under the ROC curve, of two
+            classes); softcpt/metrics.py says how each is computed.
         template: prompt for zero-shot classification, with {} for the class name.
-        description: what the task is, at more length ("classify pictures of flowers into 102 kinds"); SoftCPT can read
-            it in place of the name.
+        description: what the task is, at more length ("classify pictures of flowers into 102
+            kinds"); SoftCPT can read it in place of the name.
     """
 
     name: str
@@ -43,11 +44,13 @@ class Task:
             raise UserError(f"task '{self.name}': it has no classes; give at least one class name")
         if self.metric not in METRICS:
             raise UserError(
-                f"task '{self.name}': unknown metric '{self.metric}'; choose from {', '.join(METRICS)}"
+                f"task '{self.name}': unknown metric '{self.metric}'; choose from "
+                f"{', '.join(METRICS)}"
             )
         if self.metric == "roc_auc" and len(self.class_names) != 2:
             raise UserError(
-                f"task '{self.name}': metric roc_auc is of two classes, and there are {len(self.class_names)}; "
+                f"task '{self.name}': metric roc_auc is of two classes, and there are "
+                f"{len(self.class_names)}; "
                 "choose another"
             )
         if "{}" not in self.template:
@@ -57,10 +60,11 @@ class Task:
 
 
 class TaskSet:
-    """An ordered set of tasks. A *global class index* counts the classes of all tasks in order: (task, local class).
+    """An ordered set of tasks. A *global class index* counts the classes of all tasks in order:
+    (task, local class).
 
-    Wherever labels (B,) are taken, (B, K) may be given for images of which some have several classes, all of one task: a
-    row holds an image's global class indices and then -1.
+    Wherever labels (B,) are taken, (B, K) may be given for images of which some have several
+    classes, all of one task: a row holds an image's global class indices and then -1.
 
     Args:
         tasks: one or more tasks, names unique.
@@ -75,7 +79,8 @@ class TaskSet:
         twice = sorted({name for name in names if names.count(name) > 1})
         if not names or twice:
             raise UserError(
-                f"task set: {'task names given twice: ' + ', '.join(twice) if twice else 'no tasks'}; "
+                "task set: "
+                f"{'task names given twice: ' + ', '.join(twice) if twice else 'no tasks'}; "
                 "give one or more tasks with names of their own"
             )
         self.sizes = tuple(len(task.class_names) for task in self.tasks)
@@ -149,7 +154,8 @@ class TaskSet:
         """
         if len(self) > 1:
             raise UserError(
-                f"task description '{description}': there are {len(self)} tasks; put a task_desc.txt into "
+                f"task description '{description}': there are {len(self)} tasks; put a "
+                "task_desc.txt into "
                 "each one's folder, or choose one with DATASET.SUBSAMPLE_TASKS"
             )
         return TaskSet([replace(self.tasks[0], description=description)])
@@ -157,16 +163,19 @@ class TaskSet:
     def chosen(
         self, tasks: Sequence[int] | None = None, classes: Tensor | None = None
     ) -> tuple[list[int], Tensor]:
-        """(tasks, classes), both ascending: all, or ``tasks`` and their classes, or ``classes`` and their tasks."""
+        """(tasks, classes), both ascending: all, or ``tasks`` and their classes, or ``classes`` and
+        their tasks."""
         if classes is not None:
             return self.present(classes), classes
         tasks = list(range(len(self))) if tasks is None else sorted(tasks)
         return tasks, self.classes_of(tasks)
 
     def sample_classes(self, labels: Tensor, rate: float) -> Tensor:
-        """(C',) ascending global indices: the classes of ``labels`` (B,), and some others of each of their tasks.
+        """(C',) ascending global indices: the classes of ``labels`` (B,), and some others of each
+        of their tasks.
 
-        Of a task's n other classes ceil(rate * n) are drawn, from torch's global generator on the CPU.
+        Of a task's n other classes ceil(rate * n) are drawn, from torch's global generator on the
+        CPU.
         """
         positive = torch.unique(labels.cpu())
         positive = positive[positive >= 0]
@@ -180,11 +189,13 @@ class TaskSet:
     def restrict(
         self, logits: Tensor, labels: Tensor, classes: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Logits (B, C') with the columns of other tasks than the image's own at -inf, and the labels' columns.
+        """Logits (B, C') with the columns of other tasks than the image's own at -inf, and the
+        labels' columns.
 
         Args:
             logits: (B, C').
-            labels: (B,) global class indices; columns are (B,) then. Of (B, K) they are marks (B, C'), see :func:`marks`.
+            labels: (B,) global class indices; columns are (B,) then. Of (B, K) they are marks (B,
+                C'), see :func:`marks`.
             classes: (C',) ascending global class index of each column; None: all C.
         """
         task_of_class = self.task_of_class.to(labels.device)
@@ -201,15 +212,17 @@ class TaskSet:
         return logits.masked_fill(foreign, -torch.inf), targets
 
     def joint(self, labels: Tensor) -> Tensor:
-        """What :func:`cross_entropy` over the classes of all tasks takes: ``labels`` (B,), or of (B, K) marks (B, C)."""
+        """What :func:`cross_entropy` over the classes of all tasks takes: ``labels`` (B,), or of
+        (B, K) marks (B, C)."""
         return labels if labels.dim() == 1 else marks(labels, self.num_classes)
 
     def loss(self, logits: Tensor, labels: Tensor, classes: Tensor | None = None) -> Tensor:
-        """The multi-task loss (SoftCPT, Eq. 8): cross-entropy inside each image's own task, mean over the batch.
+        """The multi-task loss (SoftCPT, Eq. 8): cross-entropy inside each image's own task, mean
+        over the batch.
 
-        L = 1/B * sum over tasks t, images i of t: CE(logits_i restricted to the classes of t, label_i).
-        Every image has the same weight; a task weighs what it has in the batch. An image of several classes has the same
-        share of each as its target.
+        L = 1/B * sum over tasks t, images i of t: CE(logits_i restricted to the classes of t,
+        label_i). Every image has the same weight; a task weighs what it has in the batch. An image
+        of several classes has the same share of each as its target.
 
         Args: as for :meth:`restrict`.
         """
@@ -232,7 +245,8 @@ def marks(columns: Tensor, count: int) -> Tensor:
 
 
 def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
-    """Mean cross-entropy of logits (B, C), -inf where a class does not count, and columns (B,) or marks (B, C).
+    """Mean cross-entropy of logits (B, C), -inf where a class does not count, and columns (B,) or
+    marks (B, C).
 
     The marked classes of an image have equal shares of its target, as in MVLPT's published code.
     """

@@ -57,7 +57,8 @@ def test_known_average_precisions():
 
 
 def mixed(count: int = 90):
-    """Logits (N, C) and labels (N, K) of images of the three tasks, those of scenes with one to three classes."""
+    """Logits (N, C) and labels (N, K) of images of the three tasks, those of scenes with one to
+    three classes."""
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(count, TASKS.num_classes, generator=generator)
     labels = torch.full((count, 3), -1)

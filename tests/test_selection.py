@@ -1,4 +1,5 @@
-"""What results say of prompts that were chosen before: by their headers, of this version and older ones."""
+"""What results say of prompts that were chosen before: by their headers, of this version and older
+ones."""
 
 from __future__ import annotations
 

@@ -2,10 +2,10 @@
 
     python tools/build_emoji44.py
 
-A class is an emoji, a task a subgroup of Unicode's emoji list, an image the drawing of an emoji in one design. Classes
-are the emoji that six independent colour designs draw, tasks the subgroups with at least eight of them. Which design
-serves for training, validation and test, and why: ``softcpt/assets/emoji44/README.md``. The same packages give the same
-archive, byte for byte.
+A class is an emoji, a task a subgroup of Unicode's emoji list, an image the drawing of an emoji in
+one design. Classes are the emoji that six independent colour designs draw, tasks the subgroups with
+at least eight of them. Which design serves for training, validation and test, and why:
+``softcpt/assets/emoji44/README.md``. The same packages give the same archive, byte for byte.
 """
 
 from __future__ import annotations
@@ -93,13 +93,15 @@ def find_tasks(index: dict[str, Any]) -> dict[str, list[str]]:
 
 
 def class_name(emoji_name: str) -> str:
-    """An emoji's name as words of a prompt: lower case, plain apostrophes, no quotes, "person: x" as "person with x"."""
+    """An emoji's name as words of a prompt: lower case, plain apostrophes, no quotes, "person: x"
+    as "person with x"."""
     plain = emoji_name.lower().replace("’", "'").replace("“", "").replace("”", "")
     return plain.replace(": ", " with ")
 
 
 def describe(index: dict[str, Any]) -> dict[str, Any]:
-    """The benchmark without its pixels, as ``emoji44.json`` in the archive says it: tasks, and the images of each split."""
+    """The benchmark without its pixels, as ``emoji44.json`` in the archive says it: tasks, and the
+    images of each split."""
     tasks = find_tasks(index)
     names = {
         code: class_name(index["emoji"][code]["name"])
@@ -167,7 +169,8 @@ def main() -> None:
         members[path] = png(drawn[design][file_name.removesuffix(".png")])
     write_archive(arguments.output, members)
     print(
-        f"{arguments.output}: {len(members) - 2} images, {arguments.output.stat().st_size / 1e6:.1f} MB"
+        f"{arguments.output}: {len(members) - 2} images, "
+        f"{arguments.output.stat().st_size / 1e6:.1f} MB"
     )
 
 

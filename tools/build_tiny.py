@@ -1,8 +1,9 @@
 """Build the embedded model ``tiny`` from openly licensed parts: ``python tools/build_tiny.py``.
 
-Needs the package itself with ``resvg-py`` and ``transformers``, the command ``npm``, and about half an hour of two CPU
-cores. All stages but the last leave their result in the cache folder, so that a stopped build continues behind the
-last finished one. Delete a stage's file, or give another folder, to do it again.
+Needs the package itself with ``resvg-py`` and ``transformers``, the command ``npm``, and about half
+an hour of two CPU cores. All stages but the last leave their result in the cache folder, so that a
+stopped build continues behind the last finished one. Delete a stage's file, or give another folder,
+to do it again.
 
     captions   WordNet nouns and their definitions, each placed among ImageNet's 1,000 classes by a sentence encoder
     views      distorted drawings of the fluent emoji family, through the frozen part of the image tower
@@ -49,7 +50,8 @@ def stage(cache: Path, name: str, make: Callable[[], object]) -> dict:
 
 
 def token_start(sentences: Path) -> dict:
-    """The token table's start (V, 64): principal components of the sentence encoder's view of each token's text."""
+    """The token table's start (V, 64): principal components of the sentence encoder's view of each
+    token's text."""
     rows = embed(token_strings(), sentences, "tokens")
     rows = rows - rows.mean(0)
     rows = rows @ principal_axes(rows, RANK).T
@@ -90,7 +92,8 @@ def trained_towers(cache: Path, recipe: Recipe) -> TextTraining:
 
 
 def measure(model: nn.Module, archive: Path, caltech101: Path | None) -> dict:
-    """Zero-shot accuracies in percent: Emoji-44 by part, template and design; Caltech101 if its folder is given."""
+    """Zero-shot accuracies in percent: Emoji-44 by part, template and design; Caltech101 if its
+    folder is given."""
     emoji44: dict = {}
     for part in ("val", "test"):
         designs = evaluate.read_designs(model, archive, part)
@@ -121,7 +124,8 @@ def main() -> None:
     text = trained_towers(arguments.cache.expanduser(), recipe)
     model, archive = text.clip.eval(), ASSETS / "emoji44" / "emoji44.zip"
 
-    # The scale is chosen on the designs that serve as few-shot examples: it must not see validation or test.
+    # The scale is chosen on the designs that serve as few-shot examples: it must not see validation
+    # or test.
     shots = list(evaluate.read_designs(model, archive, "train").values())
     scale = evaluate.best_scale(model, shots, evaluate.TEMPLATES[0])
     norm = evaluate.mean_text_norm(model, shots[0].tasks)

@@ -2,7 +2,8 @@
 
     python tools/choose_lr.py --trainer SoftCPT --rates 0.02 0.05 0.1 0.2 [flags of train.py]
 
-The test images are not looked at. The rates in configs/trainers/*/tiny.yaml were chosen with it (seeds 1 and 2).
+The test images are not looked at. The rates in configs/trainers/*/tiny.yaml were chosen with it
+(seeds 1 and 2).
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ def main() -> None:
             result = json.loads((folder / "results.json").read_text(encoding="utf-8"))
             if result["shared"]["split"] != "val":
                 sys.exit(
-                    "choose_lr: there are no validation images to choose a learning rate on; give the data set some"
+                    "choose_lr: there are no validation images to choose a learning rate on; give "
+                    "the data set some"
                 )
             overall = result["overall"]
             reached.append(

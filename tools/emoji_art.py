@@ -1,10 +1,12 @@
-"""Emoji artwork as images: every openly licensed set of ``emoji.json``, fetched from npm and rendered on white.
+"""Emoji artwork as images: every openly licensed set of ``emoji.json``, fetched from npm and
+rendered on white.
 
     python tools/emoji_art.py                      # what there is
     python tools/emoji_art.py fxemoji --size 48    # render one set and show it as a contact sheet, fxemoji.png
 
-Needs the command ``npm`` and the packages ``resvg-py`` and ``tqdm``. Packages are fetched by name and exact version
-into a cache folder, and their SHA-512 is compared with the one in ``emoji.json``, so every machine renders the same art.
+Needs the command ``npm`` and the packages ``resvg-py`` and ``tqdm``. Packages are fetched by name
+and exact version into a cache folder, and their SHA-512 is compared with the one in ``emoji.json``,
+so every machine renders the same art.
 """
 
 from __future__ import annotations
@@ -31,8 +33,8 @@ from softcpt.utils.files import atomic_write
 
 INDEX = Path(__file__).with_name("emoji.json")
 CACHE = Path("~/.cache/softcpt/npm").expanduser()
-# Two icons of fxemoji lost something on the way into its package: one its place in the view box, one its colours,
-# given here as those of its siblings tram and railwaycar.
+# Two icons of fxemoji lost something on the way into its package: one its place in the view box,
+# one its colours, given here as those of its siblings tram and railwaycar.
 MENDED = {
     "heartblue": {"left": 240, "top": -240, "width": 512, "height": 512},
     "tramcar": {
@@ -46,8 +48,9 @@ def load_index(path: Path | None = None) -> dict[str, Any]:
     """The index of emoji and art sets.
 
     ``index["emoji"]``: code point(s) as hex, joined by ``-`` -> name, keywords, group, subgroup.
-    ``index["sets"]``: set -> npm package, version, SHA-512, licence, kind, and ``icons``: code point -> the
-    icon's name in that package. The names differ between sets, and some mislead: only this table maps them.
+    ``index["sets"]``: set -> npm package, version, SHA-512, licence, kind, and ``icons``: code
+    point -> the icon's name in that package. The names differ between sets, and some mislead: only
+    this table maps them.
     """
     return json.loads(Path(path or INDEX).read_text(encoding="utf-8"))
 
@@ -56,7 +59,8 @@ def fetch(set_name: str, cache: Path | str = CACHE) -> Path:
     """The npm archive of a set, downloaded into ``cache`` unless it is there, and verified.
 
     Raises:
-        UserError: the set is unknown, npm is missing or fails, or the archive is not the pinned one.
+        UserError: the set is unknown, npm is missing or fails, or the archive is not the pinned
+            one.
     """
     sets = load_index()["sets"]
     if set_name not in sets:
@@ -79,7 +83,8 @@ def fetch(set_name: str, cache: Path | str = CACHE) -> Path:
 def _download(package: str, archive: Path) -> None:
     if shutil.which("npm") is None:
         raise UserError(
-            f"{package}: the command npm is missing; install Node.js, or put the package at {archive}"
+            f"{package}: the command npm is missing; install Node.js, or put the package at "
+            f"{archive}"
         )
     with tempfile.TemporaryDirectory() as folder:
         command = ["npm", "pack", "--silent", package]
@@ -87,16 +92,19 @@ def _download(package: str, archive: Path) -> None:
         packed = list(Path(folder).glob("*.tgz"))
         if done.returncode or not packed:
             raise UserError(
-                f"{package}: npm pack failed ({done.stderr.strip()[:200]}); check the network and run again"
+                f"{package}: npm pack failed ({done.stderr.strip()[:200]}); check the network and "
+                "run again"
             )
         with atomic_write(archive) as temporary:
             shutil.copyfile(packed[0], temporary)
 
 
 def render(set_name: str, size: int, cache: Path | str = CACHE) -> dict[str, Image.Image]:
-    """Every emoji of one set, as ``size`` x ``size`` RGB images on white, by code point and in the index's order.
+    """Every emoji of one set, as ``size`` x ``size`` RGB images on white, by code point and in the
+    index's order.
 
-    A set of 1,600 icons takes from one second (flat art) to ten (``fluent-emoji``, with its many gradients).
+    A set of 1,600 icons takes from one second (flat art) to ten (``fluent-emoji``, with its many
+    gradients).
 
     Raises:
         UserError: as :func:`fetch`.
@@ -119,7 +127,8 @@ def _draw_iconify(
     data = json.load(package.extractfile("package/icons.json"))
     for code_point, name in icons.items():
         icon = data["icons"][name] | (MENDED.get(name, {}) if data["prefix"] == "fxemoji" else {})
-        # Iconify's icons default to the set's width and height, a few have their own (watermelon in twemoji).
+        # Iconify's icons default to the set's width and height, a few have their own (watermelon in
+        # twemoji).
         width, height = icon.get("width", data["width"]), icon.get("height", data["height"])
         svg = (
             '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" color="black" '
@@ -133,13 +142,15 @@ def _draw_iconify(
 def _draw_files(
     package: tarfile.TarFile, icons: dict[str, str], size: int
 ) -> Iterator[tuple[str, Image.Image]]:
-    # All at once, in the archive's order: reading out of order would unpack the archive again and again.
+    # All at once, in the archive's order: reading out of order would unpack the archive again and
+    # again.
     files = {
         member.name: package.extractfile(member).read() for member in package if member.isfile()
     }
     for code_point, name in icons.items():
         art = Image.open(io.BytesIO(files[f"package/assets/{name}"])).convert("RGBA")
-        # Onto white before resizing: the colour of transparent pixels must not bleed into the edges.
+        # Onto white before resizing: the colour of transparent pixels must not bleed into the
+        # edges.
         white = Image.new("RGBA", art.size, "white")
         white.alpha_composite(art)
         yield code_point, white.convert("RGB").resize((size, size), Image.Resampling.LANCZOS)
@@ -185,7 +196,8 @@ def main() -> None:
     if arguments.set_name is None:
         for name, entry in load_index()["sets"].items():
             print(
-                f"{name:28s}{len(entry['icons']):6d}  {entry['licence']:26s}{entry['npm']}@{entry['version']}"
+                f"{name:28s}{len(entry['icons']):6d}  "
+                f"{entry['licence']:26s}{entry['npm']}@{entry['version']}"
             )
         return
     images = render(arguments.set_name, arguments.size, arguments.cache)

@@ -1,4 +1,5 @@
-"""CoCoOp: context vectors that depend on the image (arXiv 2203.05557); softcpt/prompters/cocoop.py."""
+"""CoCoOp: context vectors that depend on the image (arXiv 2203.05557);
+softcpt/prompters/cocoop.py."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from softcpt.engine.trainer import PromptTrainer
 
 @TRAINER_REGISTRY.register()
 class CoCoOp(PromptTrainer):
-    """w_c(x) = text(v + meta(x), name of c); trained are v and the network meta, a set for every task."""
+    """w_c(x) = text(v + meta(x), name of c); trained are v and the network meta, a set for every
+    task."""
 
     method = "CoCoOp"

@@ -1,4 +1,5 @@
-"""CoOp-MT: one context for all tasks, the baseline of SoftCPT (arXiv 2208.13474); softcpt/prompters/coop.py."""
+"""CoOp-MT: one context for all tasks, the baseline of SoftCPT (arXiv 2208.13474);
+softcpt/prompters/coop.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""KgCoOp: CoOp held near the hand-written prompts (arXiv 2303.13283); softcpt/prompters/kgcoop.py."""
+"""KgCoOp: CoOp held near the hand-written prompts (arXiv 2303.13283);
+softcpt/prompters/kgcoop.py."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from softcpt.engine.trainer import PromptTrainer
 
 @TRAINER_REGISTRY.register()
 class KgCoOp(PromptTrainer):
-    """CoOp with the distance to the hand-written prompts in its loss; trained is v, a set for every task."""
+    """CoOp with the distance to the hand-written prompts in its loss; trained is v, a set for every
+    task."""
 
     method = "KgCoOp"

@@ -1,4 +1,5 @@
-"""Linear probe: logistic regression on image features, one per task (arXiv 2103.00020); softcpt/prompters/linear_probe.py."""
+"""Linear probe: logistic regression on image features, one per task (arXiv 2103.00020);
+softcpt/prompters/linear_probe.py."""
 
 from __future__ import annotations
 

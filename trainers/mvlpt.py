@@ -1,4 +1,5 @@
-"""MVLPT: CoOp, VPT or UPT, as the lengths in TRAINER.MVLPT say (arXiv 2211.11720); softcpt/engine/mvlpt.py."""
+"""MVLPT: CoOp, VPT or UPT, as the lengths in TRAINER.MVLPT say (arXiv 2211.11720);
+softcpt/engine/mvlpt.py."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ from softcpt.engine.trainer import PromptTrainer
 
 @TRAINER_REGISTRY.register()
 class MVLPT(PromptTrainer):
-    """One prompt for all tasks, whose classes share a softmax; ``method`` is what the published keys describe."""
+    """One prompt for all tasks, whose classes share a softmax; ``method`` is what the published
+    keys describe."""
 
     def check_cfg(self, cfg: Any) -> None:
         """Refuse settings that do not fit; called first by Dassl."""

@@ -1,4 +1,5 @@
-"""ProGrad: CoOp with gradients that agree with zero-shot CLIP (arXiv 2205.14865); softcpt/prompters/prograd.py."""
+"""ProGrad: CoOp with gradients that agree with zero-shot CLIP (arXiv 2205.14865);
+softcpt/prompters/prograd.py."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from softcpt.engine.trainer import PromptTrainer
 
 @TRAINER_REGISTRY.register()
 class ProGrad(PromptTrainer):
-    """CoOp without the part of its gradient that leads away from zero-shot CLIP; trained is v, a set for every task."""
+    """CoOp without the part of its gradient that leads away from zero-shot CLIP; trained is v, a
+    set for every task."""
 
     method = "ProGrad"

@@ -1,4 +1,5 @@
-"""Nearest class means of image features (arXiv 1703.05175), nothing optimised; softcpt/prompters/protonet.py."""
+"""Nearest class means of image features (arXiv 1703.05175), nothing optimised;
+softcpt/prompters/protonet.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""SoftCPT: contexts generated from task names, for all tasks at once (arXiv 2208.13474); softcpt/prompters/softcpt.py."""
+"""SoftCPT: contexts generated from task names, for all tasks at once (arXiv 2208.13474);
+softcpt/prompters/softcpt.py."""
 
 from __future__ import annotations
 

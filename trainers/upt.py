@@ -9,6 +9,7 @@ from softcpt.engine.trainer import PromptTrainer
 
 @TRAINER_REGISTRY.register()
 class UPT(PromptTrainer):
-    """f = image(x; V'), w_c = text(T', name of c), [T', V'] = network(T, V); trained are T, V and the network."""
+    """f = image(x; V'), w_c = text(T', name of c), [T', V'] = network(T, V); trained are T, V and
+    the network."""
 
     method = "UPT"

@@ -9,6 +9,7 @@ from softcpt.engine.trainer import PromptTrainer
 
 @TRAINER_REGISTRY.register()
 class VPT(PromptTrainer):
-    """f = image(x; P), w_c = text("a photo of a {name of c}."); trained is P, one set for all tasks."""
+    """f = image(x; P), w_c = text("a photo of a {name of c}."); trained is P, one set for all
+    tasks."""
 
     method = "VPT"

@@ -18,7 +18,8 @@ _COMMON = ("method", "backbone", "fingerprint", "tasks", "classes", "options")
 
 
 def average(runs: Sequence[str | Path], folder: str | Path, epoch: int | None = None) -> Path:
-    """Write the mean of every tensor of the runs' prompts into ``folder``, which ``--model-dir`` then takes.
+    """Write the mean of every tensor of the runs' prompts into ``folder``, which ``--model-dir``
+    then takes.
 
     Args:
         runs: folders of runs that differ in their seeds.
@@ -26,19 +27,22 @@ def average(runs: Sequence[str | Path], folder: str | Path, epoch: int | None = 
         epoch: of all runs; None: of each the best on validation, else the last.
 
     Raises:
-        UserError: there are no prompts, or they are of different methods, backbones, tasks or options.
+        UserError: there are no prompts, or they are of different methods, backbones, tasks or
+            options.
     """
     paths = [checkpoint.find_prompt(run, epoch) for run in runs]
     if len(paths) < 2:
         raise UserError(
-            f"average: {len(paths)} run given; give two or more, or a folder with seed1, seed2, ... in it"
+            f"average: {len(paths)} run given; give two or more, or a folder with seed1, seed2, "
+            "... in it"
         )
     states, headers = zip(*map(checkpoint.load_tensors, paths))
     for path, header in zip(paths, headers):
         other = next((name for name in _COMMON if header.get(name) != headers[0].get(name)), None)
         if other:
             raise UserError(
-                f"checkpoint {path}: its {other} is not that of {paths[0]}; average runs that differ in "
+                f"checkpoint {path}: its {other} is not that of {paths[0]}; average runs that "
+                "differ in "
                 "nothing but the seed"
             )
     mean = {

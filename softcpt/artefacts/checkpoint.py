@@ -1,4 +1,5 @@
-"""Prompts and the state of a run on disk: safetensors with a JSON header, written whole or not at all, no pickles."""
+"""Prompts and the state of a run on disk: safetensors with a JSON header, written whole or not at
+all, no pickles."""
 
 from __future__ import annotations
 
@@ -138,7 +139,8 @@ def restore_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> No
 def save_run(
     folder: str | Path, model: nn.Module, optimizer: Optimizer | None, header: Mapping[str, Any]
 ) -> None:
-    """Everything that a run needs to go on exactly, in one file: what was learned, optimiser state, header (epoch)."""
+    """Everything that a run needs to go on exactly, in one file: what was learned, optimiser state,
+    header (epoch)."""
     tensors = {f"parameter.{name}": value for name, value in model.state_dict().items()}
     if optimizer is not None:
         tensors |= {

@@ -1,8 +1,9 @@
 """Writes a run's prompts in the layout that published codes (CoOp, SoftCPT) load.
 
-Their ``load_model`` reads ``<folder>/<module>/model.pth.tar-<epoch>`` or ``model-best.pth.tar`` of every module that
-they register, takes ``state_dict`` and ``epoch`` from it, and keeps its own embeddings of class names. Optimiser and
-schedule are not written: an exported prompt can be tested and built upon, not trained further.
+Their ``load_model`` reads ``<folder>/<module>/model.pth.tar-<epoch>`` or ``model-best.pth.tar`` of
+every module that they register, takes ``state_dict`` and ``epoch`` from it, and keeps its own
+embeddings of class names. Optimiser and schedule are not written: an exported prompt can be tested
+and built upon, not trained further.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from softcpt.artefacts.published_checkpoints import BEST, OF_EPOCH
 from softcpt.errors import UserError
 from softcpt.utils.files import atomic_write
 
-# Every published trainer registers it, SoftCPT's with nothing in it but the embeddings of class names.
+# Every published trainer registers it, SoftCPT's with nothing in it but the embeddings of class
+# names.
 ALWAYS = "prompt_learner"
 
 
@@ -26,7 +28,8 @@ def export(run: str | Path, folder: str | Path) -> list[Path]:
     """Write every prompt that ``run`` kept into ``folder``; returns the files.
 
     Raises:
-        UserError: the run has no prompts, or is of a method whose tensors belong to no published module.
+        UserError: the run has no prompts, or is of a method whose tensors belong to no published
+            module.
     """
     written = []
     for path in checkpoint.saved_prompts(run):
@@ -56,7 +59,8 @@ def _by_module(state: Mapping[str, Tensor], method: str) -> dict[str, dict[str, 
         module, _, parameter = name.partition(".")
         if not parameter:
             raise UserError(
-                f"method {method}: its tensor '{name}' belongs to no module of a published code, so there "
+                f"method {method}: its tensor '{name}' belongs to no module of a published code, "
+                "so there "
                 "is no layout to export it to"
             )
         modules.setdefault(module, {})[parameter] = tensor

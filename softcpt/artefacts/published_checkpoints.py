@@ -1,9 +1,11 @@
-"""Checkpoint folders of the published codes (CoOp, CoCoOp, SoftCPT, MVLPT), read without running what is in them.
+"""Checkpoint folders of the published codes (CoOp, CoCoOp, SoftCPT, MVLPT), read without running
+what is in them.
 
-Dassl writes ``<folder>/<module>/model.pth.tar-<epoch>`` and ``model-best.pth.tar`` for every registered module
-(prompt_learner, task_prompt_learner, prompt_gen, class_prompt_learner): a pickle of the module's state_dict, the epoch,
-the optimiser's state, and the schedule with live objects in it. Torch refuses the latter, so they are read by an
-unpickler that admits tensors and plain data, passes over objects of every other class, and imports nothing.
+Dassl writes ``<folder>/<module>/model.pth.tar-<epoch>`` and ``model-best.pth.tar`` for every
+registered module (prompt_learner, task_prompt_learner, prompt_gen, class_prompt_learner): a pickle
+of the module's state_dict, the epoch, the optimiser's state, and the schedule with live objects in
+it. Torch refuses the latter, so they are read by an unpickler that admits tensors and plain data,
+passes over objects of every other class, and imports nothing.
 """
 
 from __future__ import annotations
@@ -43,7 +45,8 @@ class Reference:
 
 
 def is_reference(folder: str | Path) -> bool:
-    """Whether ``folder`` holds checkpoints of a published code, and no run of ours (exported there, maybe)."""
+    """Whether ``folder`` holds checkpoints of a published code, and no run of ours (exported there,
+    maybe)."""
     return bool(_modules(Path(folder))) and not (Path(folder) / PROMPT_FOLDER).is_dir()
 
 
@@ -51,10 +54,12 @@ def read_reference(folder: str | Path, epoch: int | None = None) -> Reference:
     """Read the checkpoints of all modules in ``folder``.
 
     Args:
-        epoch: 1-based; None: the best on validation if all modules have it, else the last that all have.
+        epoch: 1-based; None: the best on validation if all modules have it, else the last that all
+            have.
 
     Raises:
-        UserError: there is no such checkpoint, or a file is damaged, foreign, or would call functions when unpickled.
+        UserError: there is no such checkpoint, or a file is damaged, foreign, or would call
+            functions when unpickled.
     """
     modules = _modules(Path(folder))
     name = _choose(Path(folder), modules, epoch)
@@ -64,7 +69,8 @@ def read_reference(folder: str | Path, epoch: int | None = None) -> Reference:
         state, saved = _read(path)
         epochs.add(saved)
         for key, tensor in state.items():
-            # MVLPT's first release called its projection upt_proj; nn.DataParallel puts "module." in front.
+            # MVLPT's first release called its projection upt_proj; nn.DataParallel puts "module."
+            # in front.
             key = key.removeprefix("module.").replace("upt_proj", "mvlpt_proj")
             tensors[f"{module.name}.{key}"] = tensor
     if len(epochs) > 1:
@@ -83,7 +89,8 @@ def _choose(folder: Path, modules: list[Path], epoch: int | None) -> str:
     """The file name that all modules have."""
     if not modules:
         raise UserError(
-            f"checkpoint {folder}: no folder <module>/model.pth.tar-<epoch> in it; check --model-dir"
+            f"checkpoint {folder}: no folder <module>/model.pth.tar-<epoch> in it; check "
+            "--model-dir"
         )
     common = set.intersection(
         *({path.name for path in module.glob("model*.pth.tar*")} for module in modules)
@@ -98,7 +105,8 @@ def _choose(folder: Path, modules: list[Path], epoch: int | None) -> str:
     if wanted not in common:
         there = ", ".join(map(str, epochs)) or "none"
         raise UserError(
-            f"checkpoint {folder}: {wanted} is not in all of {', '.join(path.name for path in modules)}; "
+            f"checkpoint {folder}: {wanted} is not in all of "
+            f"{', '.join(path.name for path in modules)}; "
             f"epochs there: {there}"
         )
     return wanted
@@ -115,7 +123,8 @@ def _read(path: Path) -> tuple[dict[str, Tensor], int]:
             content = torch.load(path, map_location="cpu", weights_only=False, pickle_module=_inert)
     except Refused as error:
         raise UserError(
-            f"checkpoint {path}: {error}; do not use it, or save its state_dict again where it comes from"
+            f"checkpoint {path}: {error}; do not use it, or save its state_dict again where it "
+            "comes from"
         ) from error
     except (
         Exception
@@ -129,7 +138,8 @@ def _read(path: Path) -> tuple[dict[str, Tensor], int]:
         isinstance(v, Tensor) and isinstance(k, str) for k, v in state.items()
     ):
         raise UserError(
-            f"checkpoint {path}: no state_dict of tensors in it, so no code of the CoOp family wrote it; "
+            f"checkpoint {path}: no state_dict of tensors in it, so no code of the CoOp family "
+            "wrote it; "
             "give the output folder of a training run as --model-dir"
         )
     epoch = content.get("epoch")

@@ -1,4 +1,5 @@
-"""``python -m softcpt data list|status|get|check|preview``: what data sets there are, and what of them is on disk."""
+"""``python -m softcpt data list|status|get|check|preview``: what data sets there are, and what of
+them is on disk."""
 
 from __future__ import annotations
 
@@ -131,7 +132,8 @@ def _get(args: argparse.Namespace) -> int:
             print(f"{entry.name}: comes with softcpt, there is nothing to get")
         elif not issubclass(entry.kind, TaskDataset) or issubclass(entry.kind, OwnDataset):
             raise UserError(
-                f"data set {entry.name}: nobody but you knows where it is from; put it at {args.root}"
+                f"data set {entry.name}: nobody but you knows where it is from; put it at "
+                f"{args.root}"
             )
         else:
             status |= _get_one(entry, args.keep, args.again)
@@ -146,7 +148,8 @@ def _get_one(entry: CatalogEntry, keep: bool, again: bool) -> int:
             print(f"  {number}. {step}", file=sys.stderr)
     if inventory.state == "found":
         print(
-            f"{entry.name}: {len(inventory.images):,} images in {inventory.folder}, split: {inventory.split}"
+            f"{entry.name}: {len(inventory.images):,} images in {inventory.folder}, split: "
+            f"{inventory.split}"
         )
         return 0
     problem = inventory.problem
@@ -157,7 +160,8 @@ def _get_one(entry: CatalogEntry, keep: bool, again: bool) -> int:
 
 
 def _fetch(entry: CatalogEntry, keep: bool, again: bool) -> tuple[list[UserError], Inventory]:
-    """Get what is missing, then archives of which only a part is in place; what failed, and what there is now."""
+    """Get what is missing, then archives of which only a part is in place; what failed, and what
+    there is now."""
     before = take(entry)
     if before.state == "found" and not again:
         return [], before
@@ -183,7 +187,8 @@ def _check(args: argparse.Namespace) -> int:
         print(f"{entry.name}: {len(paths):,} images checked, {bad:,} of them cannot be read")
         if packed := len(inventory.images) - len(paths):
             print(
-                f"{entry.name}: {packed:,} images lie in a packed file, from which a run takes those that it needs"
+                f"{entry.name}: {packed:,} images lie in a packed file, from which a run takes "
+                "those that it needs"
             )
         if inventory.problem:
             print(inventory.problem)
@@ -195,7 +200,8 @@ def _preview(args: argparse.Namespace) -> int:
     wanted = _entries(args)
     if args.output and len(wanted) > 1:
         raise UserError(
-            f"--output {args.output}: {len(wanted)} data sets; leave it out, or preview one at a time"
+            f"--output {args.output}: {len(wanted)} data sets; leave it out, or preview one at a "
+            "time"
         )
     for entry in wanted:
         inventory = _at_hand(take(entry))

@@ -28,7 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Do what ``args`` (of :func:`add_arguments`) say; 0 when all is well, 1 when ``verify`` found damage."""
+    """Do what ``args`` (of :func:`add_arguments`) say; 0 when all is well, 1 when ``verify`` found
+    damage."""
     entries = [BlockFile(path.parent) for path in sorted(args.folder.glob("*/meta.json"))]
     if args.action == "verify":
         return _verify(entries)
@@ -77,7 +78,8 @@ def _find(entries: list[BlockFile], key: str, folder: Path) -> BlockFile:
     found = [entry for entry in entries if key and entry.folder.name.startswith(key)]
     if len(found) != 1:
         raise UserError(
-            f"features {key!r}: {len(found)} entries of {folder} begin so; name one as `features ls` shows it"
+            f"features {key!r}: {len(found)} entries of {folder} begin so; name one as `features "
+            "ls` shows it"
         )
     return found[0]
 
@@ -100,7 +102,8 @@ def _verify(entries: list[BlockFile]) -> int:
         if damaged:
             status = 1
             print(
-                f"{entry.folder.name}  damaged: {damaged} of {len(entry.meta.get('blocks', []))} blocks"
+                f"{entry.folder.name}  damaged: {damaged} of {len(entry.meta.get('blocks', []))} "
+                "blocks"
             )
         else:
             print(f"{entry.folder.name}  {'unfinished, whole so far' if entry.pending else 'ok'}")

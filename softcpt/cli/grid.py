@@ -111,7 +111,8 @@ class _List(argparse.Action):
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Entry point; exits with 1 if a job failed, 2 and one line for mistakes of the user, 130 when interrupted."""
+    """Entry point; exits with 1 if a job failed, 2 and one line for mistakes of the user, 130 when
+    interrupted."""
     args = parser().parse_intermixed_args(argv)
     run_command(lambda: run(args), debug=args.debug)
 
@@ -135,7 +136,8 @@ def run_jobs(
         how every job stands; None if they were only to be listed.
 
     Raises:
-        UserError: jobs that are to be compared have different settings, or a folder holds another run.
+        UserError: jobs that are to be compared have different settings, or a folder holds another
+            run.
     """
     from softcpt.grid import fairness, state, table
     from softcpt.grid.estimate import Times, in_words, seconds_of
@@ -203,7 +205,8 @@ def file_and_pairs(words: Sequence[str], kind: str) -> tuple[Path | None, list[s
     pairs = list(words[named:])
     if len(pairs) % 2:
         raise UserError(
-            f"command line: '{pairs[-1]}' has no value; give a {kind} file (.yaml), then KEY VALUE pairs"
+            f"command line: '{pairs[-1]}' has no value; give a {kind} file (.yaml), then KEY VALUE "
+            "pairs"
         )
     return Path(words[0]) if named else None, pairs
 
@@ -265,7 +268,8 @@ def tell_failures(statuses: Mapping[Job, Status]) -> None:
 
 
 def _conclude(planned: Sequence[Planned], statuses: Mapping[Job, Status]) -> int:
-    """Failures, what was reached, and whether the settings were the same; returns the exit status."""
+    """Failures, what was reached, and whether the settings were the same; returns the exit
+    status."""
     from softcpt.engine.results import format_table
     from softcpt.grid import fairness, table
     from softcpt.grid.estimate import mean_overhead
@@ -286,6 +290,7 @@ def _conclude(planned: Sequence[Planned], statuses: Mapping[Job, Status]) -> int
         print(f"not the same in all runs of a comparison: {problem}", file=sys.stderr)
     if done and not problems:
         print(
-            f"{len(done)} of {len(jobs)} jobs are done, under the same settings wherever they are compared"
+            f"{len(done)} of {len(jobs)} jobs are done, under the same settings wherever they are "
+            "compared"
         )
     return 1 if problems or len(done) < len(jobs) else 0

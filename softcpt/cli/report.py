@@ -79,6 +79,7 @@ def _formats(text: str) -> list[str]:
         raise UserError(f"--formats {text}: no such format; choose from {', '.join(FORMATS)}")
     if {"png", "svg"} & set(formats) and importlib.util.find_spec("matplotlib") is None:
         raise UserError(
-            "--formats: png and svg need matplotlib; pip install 'softcpt[report]', or --formats md,html"
+            "--formats: png and svg need matplotlib; pip install 'softcpt[report]', or --formats "
+            "md,html"
         )
     return formats

@@ -1,4 +1,5 @@
-"""The command line ``train.py``, which is ``softcpt train``: from flags to a trainer that trains or tests."""
+"""The command line ``train.py``, which is ``softcpt train``: from flags to a trainer that trains or
+tests."""
 
 from __future__ import annotations
 
@@ -141,7 +142,8 @@ def setup_config(args: argparse.Namespace) -> Any:
         cfg.DATASET.ROOT = str(Path(cfg.DATASET.ROOT).expanduser().absolute())
         if not Path(cfg.DATASET.ROOT).exists():
             raise UserError(
-                f"--root {cfg.DATASET.ROOT}: no such folder; give the folder that holds the data sets"
+                f"--root {cfg.DATASET.ROOT}: no such folder; give the folder that holds the data "
+                "sets"
             )
     cfg.OUTPUT_DIR = args.output_dir or str(_output_folder(cfg, chosen, args))
     cfg.freeze()
@@ -159,7 +161,8 @@ def _require_trainer(name: str) -> None:
 
 
 def _learns(name: str) -> bool:
-    """Whether the trainer has something to load; those written for CoOp's code base decide for themselves."""
+    """Whether the trainer has something to load; those written for CoOp's code base decide for
+    themselves."""
     from dassl.engine import TRAINER_REGISTRY
 
     return getattr(TRAINER_REGISTRY.get(name), "learns", False)
@@ -172,14 +175,15 @@ def _config_file(args: argparse.Namespace, configs: Path) -> Path:
     if not path.is_file():
         there = ", ".join(sorted(str(file) for file in path.parent.glob("*.yaml")))
         raise UserError(
-            f"--trainer {args.trainer}: no {path.name} for it; give --config-file{there and ', one of '}{there}"
+            f"--trainer {args.trainer}: no {path.name} for it; give "
+            f"--config-file{there and ', one of '}{there}"
         )
     return path
 
 
 def _output_folder(cfg: Any, config_file: Path, args: argparse.Namespace) -> Path:
-    """output/<data set>/<trainer>/<config>_<K>shots/seed<s>, with a mark if other settings were given or it starts from a
-    prompt.
+    """output/<data set>/<trainer>/<config>_<K>shots/seed<s>, with a mark if other settings were
+    given or it starts from a prompt.
 
     A run with --eval-only has output/evaluation/... of that form.
     """
@@ -196,13 +200,15 @@ def _output_folder(cfg: Any, config_file: Path, args: argparse.Namespace) -> Pat
 
 
 def settings_mark(pairs: Sequence[tuple[str, str]]) -> str:
-    """What tells the folders of runs with such ``KEY VALUE`` pairs from others; "" if there are none but the shots."""
+    """What tells the folders of runs with such ``KEY VALUE`` pairs from others; "" if there are
+    none but the shots."""
     others = sorted(pair for pair in pairs if pair[0] != "DATASET.NUM_SHOTS")
     return "-" + hashlib.sha256(repr(others).encode()).hexdigest()[:6] if others else ""
 
 
 def run(args: argparse.Namespace) -> None:
-    """Train, or test with ``--eval-only``; under torchrun, in several processes (softcpt/utils/parallel.py)."""
+    """Train, or test with ``--eval-only``; under torchrun, in several processes
+    (softcpt/utils/parallel.py)."""
     if "TORCHELASTIC_RUN_ID" in os.environ and os.environ["RANK"] != "0":
         os.environ["TQDM_DISABLE"] = (
             "1"  # before tqdm is imported: the first process's bars are enough
@@ -237,7 +243,8 @@ def _train_or_test(args: argparse.Namespace, cfg: Any) -> None:
 
     if parallel.count() > 1 and not issubclass(TRAINER_REGISTRY.get(args.trainer), PromptTrainer):
         raise UserError(
-            f"--trainer {args.trainer}: it does not know how to train in several processes; start it without "
+            f"--trainer {args.trainer}: it does not know how to train in several processes; start "
+            "it without "
             "torchrun"
         )
     set_random_seed(cfg.SEED)

@@ -35,7 +35,8 @@ def parser() -> argparse.ArgumentParser:
         nargs="*",
         metavar="STUDY.yaml KEY VALUE",
         help="tasks, methods, readings (default: "
-        "configs/studies/transfer12.yaml, on what comes with the project); settings of all runs, as OPTIM.LR 0.01",
+        "configs/studies/transfer12.yaml, on what comes with the project); settings of all runs, "
+        "as OPTIM.LR 0.01",
     )
     add("--root", help="folder of all data sets")
     add("--output", help="folder of all runs")
@@ -45,7 +46,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Entry point; exits with 1 if a run failed, 2 and one line for mistakes of the user, 130 when interrupted."""
+    """Entry point; exits with 1 if a run failed, 2 and one line for mistakes of the user, 130 when
+    interrupted."""
     args = parser().parse_intermixed_args(argv)
     run_command(lambda: run(args), debug=args.debug)
 
@@ -76,7 +78,8 @@ def run(args: argparse.Namespace) -> int:
     count = len(plan.names)
     seeds = ", ".join(map(str, study.seeds))
     about = (
-        f"{count} tasks of {study.data}, {study.shots} training image(s) per class, seeds {seeds}, backbone "
+        f"{count} tasks of {study.data}, {study.shots} training image(s) per class, seeds {seeds}, "
+        "backbone "
         f"{plan.zero_shot.MODEL.BACKBONE.NAME or 'tiny'}; made by "
         f"`python -m softcpt transfer {file.name}`."
     )
@@ -105,7 +108,8 @@ def _run(args: argparse.Namespace, plan: Plan, runs: Sequence[Run]) -> bool:
 
 
 def _group(args: argparse.Namespace, plan: Plan, findings: Findings, chosen_by: Sequence) -> bool:
-    """Train what each method's first matrix suggests, and all tasks together; returns whether all is done."""
+    """Train what each method's first matrix suggests, and all tasks together; returns whether all
+    is done."""
     from softcpt.study.groups import suggest
 
     everything = list(range(len(plan.names)))

@@ -1,4 +1,5 @@
-"""Where a CLIP model comes from: OpenAI's names and file format, folders like the embedded model's, open_clip."""
+"""Where a CLIP model comes from: OpenAI's names and file format, folders like the embedded model's,
+open_clip."""
 
 from __future__ import annotations
 
@@ -44,7 +45,8 @@ _CORNERSTONES = (
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How images become the model's input: square side in pixels, channel statistics, interpolation."""
+    """How images become the model's input: square side in pixels, channel statistics,
+    interpolation."""
 
     size: int
     mean: tuple[float, ...] = PreprocessCfg.mean
@@ -71,7 +73,8 @@ def load_model(
     """Find out what ``name`` means (see :func:`softcpt.clip.model.load_clip`) and read it.
 
     Raises:
-        UserError: for an unknown name, missing or damaged weights, and models with another tokenizer than CLIP's.
+        UserError: for an unknown name, missing or damaged weights, and models with another
+            tokenizer than CLIP's.
     """
     if isinstance(name, Mapping):
         return _from_openai_format("state dict", as_state_dict(name, "state dict"))
@@ -106,11 +109,13 @@ def _unknown(name: str) -> UserError:
 
 
 def _from_openai_format(name: str, state: dict[str, Tensor]) -> LoadedModel:
-    """Build the architecture that the shapes tell; ``state`` itself becomes the weights, nothing is copied."""
+    """Build the architecture that the shapes tell; ``state`` itself becomes the weights, nothing is
+    copied."""
     missing = [key for key in _CORNERSTONES if key not in state]
     if missing:
         raise UserError(
-            f"{name}: not a CLIP model in OpenAI's format ({missing[0]!r} is missing); check the file"
+            f"{name}: not a CLIP model in OpenAI's format ({missing[0]!r} is missing); check the "
+            "file"
         )
     if state["token_embedding.weight"].shape[0] != _VOCABULARY:
         raise _other_tokenizer(
@@ -135,14 +140,16 @@ def _from_openai_format(name: str, state: dict[str, Tensor]) -> LoadedModel:
 
 
 def _from_folder(folder: Path) -> LoadedModel:
-    """Read ``<folder>/<folder's name>.json`` and ``.safetensors``, the layout of the embedded model (its README.md)."""
+    """Read ``<folder>/<folder's name>.json`` and ``.safetensors``, the layout of the embedded model
+    (its README.md)."""
     config_path, weights_path = (
         folder / f"{folder.name}.json",
         folder / f"{folder.name}.safetensors",
     )
     if not config_path.is_file():
         raise UserError(
-            f"{folder}: no model there ({config_path.name} is missing); for the embedded one install softcpt again"
+            f"{folder}: no model there ({config_path.name} is missing); for the embedded one "
+            "install softcpt again"
         )
     config = json.loads(config_path.read_text(encoding="utf-8"))
     settings = dict(config["model_cfg"])
@@ -160,7 +167,8 @@ def _from_folder(folder: Path) -> LoadedModel:
 
 
 def _materialised(stored: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Multiply tables kept as ``<key>.left`` (V, r) and ``<key>.right`` (r, d) back to ``<key>`` (V, d)."""
+    """Multiply tables kept as ``<key>.left`` (V, r) and ``<key>.right`` (r, d) back to ``<key>``
+    (V, d)."""
     state = dict(stored)
     for left in [key for key in stored if key.endswith(".left")]:
         key = left.removesuffix(".left")
@@ -169,9 +177,11 @@ def _materialised(stored: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _fold_batch_norms(trunk: EfficientNet) -> None:
-    """Move every batch norm into the convolution before it: 1.7 times as many images a second, 1e-6 away in fp32.
+    """Move every batch norm into the convolution before it: 1.7 times as many images a second, 1e-6
+    away in fp32.
 
-    Only for timm's EfficientNets: there, a norm's input is always the module defined just before it.
+    Only for timm's EfficientNets: there, a norm's input is always the module defined just before
+    it.
     """
     for module in list(trunk.modules()):
         for (conv_name, conv), (norm_name, norm) in pairwise(list(module.named_children())):
@@ -188,7 +198,8 @@ def _from_open_clip(
     if pretrained and not tag and not Path(pretrained).is_file():
         tags = ", ".join(open_clip.list_pretrained_tags_by_model(model_name))
         raise UserError(
-            f"{name}: {pretrained!r} is neither a file nor a tag of {model_name}; its tags are {tags}"
+            f"{name}: {pretrained!r} is neither a file nor a tag of {model_name}; its tags are "
+            f"{tags}"
         )
     try:
         with _root_logger_as_it_is(), _weights_read_as_data():
@@ -206,12 +217,14 @@ def _from_open_clip(
         Exception
     ) as error:  # whatever the network, a damaged file or a wrong configuration makes it raise
         raise UserError(
-            f"{name}: open_clip could not load it ({_one_line(error)}); check name, files and network"
+            f"{name}: open_clip could not load it ({_one_line(error)}); check name, files and "
+            "network"
         ) from error
     settings = open_clip.get_model_preprocess_cfg(model)
     if settings["resize_mode"] not in ("shortest", "squash"):
         raise UserError(
-            f"{name}: images resized by {settings['resize_mode']!r} are not supported; choose another model"
+            f"{name}: images resized by {settings['resize_mode']!r} are not supported; choose "
+            "another model"
         )
     kept = {field.name: settings[field.name] for field in fields(Preprocessing)}
     return LoadedModel(
@@ -221,7 +234,8 @@ def _from_open_clip(
 
 @contextmanager
 def _root_logger_as_it_is() -> Iterator[None]:
-    """open_clip logs through the root logger, which would get a handler on stderr for good if it has none."""
+    """open_clip logs through the root logger, which would get a handler on stderr for good if it
+    has none."""
     handler = logging.NullHandler()
     logging.getLogger().addHandler(handler)
     try:
@@ -232,7 +246,8 @@ def _root_logger_as_it_is() -> Iterator[None]:
 
 @contextmanager
 def _weights_read_as_data() -> Iterator[None]:
-    """Let open_clip read its files with our reader: its own refuses JIT archives, or loads them and runs their code."""
+    """Let open_clip read its files with our reader: its own refuses JIT archives, or loads them and
+    runs their code."""
     with mock.patch.object(
         open_clip.factory, "load_state_dict", lambda path, **_: read_state_dict(path)
     ):
@@ -243,7 +258,8 @@ def _side(size: int | tuple[int, int], name: str) -> int:
     height, width = (size, size) if isinstance(size, int) else size
     if height != width:
         raise UserError(
-            f"{name}: its images are {height} x {width}; only square ones are supported, choose another model"
+            f"{name}: its images are {height} x {width}; only square ones are supported, choose "
+            "another model"
         )
     return height
 
@@ -258,13 +274,15 @@ def _refuse_other_tokenizer(name: str, text_cfg: Mapping[str, Any]) -> None:
 
 def _other_tokenizer(name: str, reason: str) -> UserError:
     return UserError(
-        f"{name}: its tokenizer is not CLIP's ({reason}); choose a model with CLIP's byte-pair encoding"
+        f"{name}: its tokenizer is not CLIP's ({reason}); choose a model with CLIP's byte-pair "
+        "encoding"
     )
 
 
 def _misfit(name: str, error: Exception) -> UserError:
     return UserError(
-        f"{name}: the tensors make no CLIP model ({_one_line(error)}); check that the file is the right one"
+        f"{name}: the tensors make no CLIP model ({_one_line(error)}); check that the file is the "
+        "right one"
     )
 
 

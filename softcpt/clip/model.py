@@ -41,9 +41,10 @@ class Clip(nn.Module):
 
     Attributes:
         name: what it was loaded as.
-        model: the ``open_clip`` module (``model.visual``; text parts on ``model`` itself or on ``model.text``).
-        tokenizer: CLIP's byte-pair encoding: ``encode(text) -> list[int]`` lower-cases, cleans, and adds no start or
-            end token; ``sot_token_id``, ``eot_token_id``.
+        model: the ``open_clip`` module (``model.visual``; text parts on ``model`` itself or on
+            ``model.text``).
+        tokenizer: CLIP's byte-pair encoding: ``encode(text) -> list[int]`` lower-cases, cleans, and
+            adds no start or end token; ``sot_token_id``, ``eot_token_id``.
         precision: ``fp32``, ``fp16``, ``bf16`` or ``amp``; what is really used on this device.
         context_length: positions of the text tower (77).
         text_width: d, width of a token embedding.
@@ -71,7 +72,8 @@ class Clip(nn.Module):
         super().train(False)
 
     def train(self, mode: bool = True) -> Clip:
-        """Stay in eval mode whatever ``mode`` says: batch statistics and dropout of a frozen model never run."""
+        """Stay in eval mode whatever ``mode`` says: batch statistics and dropout of a frozen model
+        never run."""
         return super().train(False)
 
     @property
@@ -91,10 +93,12 @@ class Clip(nn.Module):
 
     @property
     def fingerprint(self) -> str:
-        """sha256 (hex) over names, shapes and values of all weights and the kinds of weightless layers.
+        """sha256 (hex) over names, shapes and values of all weights and the kinds of weightless
+        layers.
 
-        It is the same for the same weights from any file format, at any precision and on any machine. Activations count
-        because a tower with GELU and one with QuickGELU give different features from the same weights.
+        It is the same for the same weights from any file format, at any precision and on any
+        machine. Activations count because a tower with GELU and one with QuickGELU give different
+        features from the same weights.
         """
         if self._fingerprint is None:
             self._fingerprint = _fingerprint(self.model, self.model.state_dict())
@@ -108,12 +112,14 @@ class Clip(nn.Module):
     def encode_prompts(
         self, layout: PackedPrompts, contexts: Tensor | None = None, **chosen: Any
     ) -> Tensor:
-        """Text features (..., N, D) of prompts with contexts, not normalised; see :class:`softcpt.text.encoder.TextEncoder`."""
+        """Text features (..., N, D) of prompts with contexts, not normalised; see
+        :class:`softcpt.text.encoder.TextEncoder`."""
         with self.autocast():
             return encode_prompts(self.text, layout, contexts, **chosen)
 
     def autocast(self) -> AbstractContextManager:
-        """Where this model computes: under autocast for ``amp`` (fp16 on CUDA, bf16 elsewhere), else as it is."""
+        """Where this model computes: under autocast for ``amp`` (fp16 on CUDA, bf16 elsewhere),
+        else as it is."""
         if self.precision != "amp":
             return nullcontext()
         dtype = torch.float16 if self.device.type == "cuda" else torch.bfloat16
@@ -125,10 +131,12 @@ class Clip(nn.Module):
         Args:
             images: on any device, of any floating type.
             grad: keep the graph back to ``images``.
-            spatial: give (B, 1 + M, D): the pooled feature and those of M places of the image, all in the joint space.
+            spatial: give (B, 1 + M, D): the pooled feature and those of M places of the image, all
+                in the joint space.
 
         Raises:
-            UserError: with ``spatial``, for a tower without such local features; see :mod:`softcpt.clip.local_features`.
+            UserError: with ``spatial``, for a tower without such local features; see
+                :mod:`softcpt.clip.local_features`.
         """
         images = images.to(self.device, self.dtype)
         with nullcontext() if grad else torch.no_grad(), self.autocast():
@@ -138,12 +146,14 @@ class Clip(nn.Module):
 
     @functools.cached_property
     def places(self) -> int:
-        """M: places of an image with a feature of their own, see :meth:`encode_image`; found by encoding an image."""
+        """M: places of an image with a feature of their own, see :meth:`encode_image`; found by
+        encoding an image."""
         image = torch.zeros(1, 3, self.image_size, self.image_size)
         return self.encode_image(image, spatial=True).shape[1] - 1
 
     def preprocess(self, train: bool = False) -> transforms.Compose:
-        """PIL image -> tensor (3, H, W): CLIP's transform, or with ``train`` CoOp's random crop and flip."""
+        """PIL image -> tensor (3, H, W): CLIP's transform, or with ``train`` CoOp's random crop and
+        flip."""
         size, mode = self.image_size, transforms.InterpolationMode(self.interpolation)
         if train:
             crop = [
@@ -170,25 +180,28 @@ def load_clip(
         name: one of
 
             * ``"tiny"``, the embedded model, or a folder of that layout;
-            * OpenAI's names (``"RN50"`` ... ``"ViT-L/14@336px"``): found in ``cache_dir``, ``$SOFTCPT_WEIGHTS`` or
-              ``~/.cache/clip``, else downloaded;
-            * a file with OpenAI's tensor names: JIT archive, state dict, safetensors, npz. It is taken for a model with
-              OpenAI's QuickGELU; one that open_clip trained is ``"<model>/<path>"``: ``"ViT-B-32/run/last.pt"``;
-            * an open_clip pair ``"<model>/<pretrained>"``, ``"hf-hub:<repository>"`` or ``"local-dir:<folder>"``;
+            * OpenAI's names (``"RN50"`` ... ``"ViT-L/14@336px"``): found in ``cache_dir``,
+              ``$SOFTCPT_WEIGHTS`` or ``~/.cache/clip``, else downloaded;
+            * a file with OpenAI's tensor names: JIT archive, state dict, safetensors, npz. It is
+              taken for a model with OpenAI's QuickGELU; one that open_clip trained is
+              ``"<model>/<path>"``: ``"ViT-B-32/run/last.pt"``;
+            * an open_clip pair ``"<model>/<pretrained>"``, ``"hf-hub:<repository>"`` or
+              ``"local-dir:<folder>"``;
             * a mapping from OpenAI's tensor names to tensors or arrays.
-        precision: ``fp32``; ``fp16`` or ``bf16`` (matrices in that type, normalisations and embeddings in fp32, as
-            OpenAI converts); ``amp`` (fp32 weights under autocast: fp16 on CUDA, bf16 elsewhere). ``fp16`` on a CPU
-            becomes ``fp32``, with a notice.
+        precision: ``fp32``; ``fp16`` or ``bf16`` (matrices in that type, normalisations and
+            embeddings in fp32, as OpenAI converts); ``amp`` (fp32 weights under autocast: fp16 on
+            CUDA, bf16 elsewhere). ``fp16`` on a CPU becomes ``fp32``, with a notice.
         device: where it shall be; the default is CUDA if there is one, else the CPU.
         cache_dir: where downloaded weights are looked for first, and kept.
 
     Raises:
-        UserError: for an unknown name or precision, weights that are missing, damaged or of another model, and models
-            whose tokenizer is not CLIP's.
+        UserError: for an unknown name or precision, weights that are missing, damaged or of another
+            model, and models whose tokenizer is not CLIP's.
     """
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     precision = _usable_precision(precision, device)
-    # Building layers draws random numbers that are overwritten at once: the caller's generator must not notice.
+    # Building layers draws random numbers that are overwritten at once: the caller's generator must
+    # not notice.
     with torch.random.fork_rng(devices=[]):
         clip = Clip(load_model(name, cache_dir), precision)
     if precision in _WEIGHT_TYPES:
@@ -209,7 +222,8 @@ def _usable_precision(precision: str, device: torch.device) -> str:
 
 
 def _lower_precision(model: nn.Module, dtype: torch.dtype) -> None:
-    """Cast the matrices to ``dtype`` as OpenAI does, and of a timm tower everything but batch norms."""
+    """Cast the matrices to ``dtype`` as OpenAI does, and of a timm tower everything but batch
+    norms."""
     for module in model.modules():
         if type(module) is LayerNorm:
             module.__class__ = (

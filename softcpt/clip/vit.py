@@ -1,4 +1,5 @@
-"""A frozen ViT, taken apart without touching it: what comes before its blocks, the blocks, and what reads them out."""
+"""A frozen ViT, taken apart without touching it: what comes before its blocks, the blocks, and what
+reads them out."""
 
 from __future__ import annotations
 
@@ -46,7 +47,8 @@ class Block:
 
         Args:
             x: the tokens.
-            prompts: (1 or B, N, d), further tokens that are attended to and of which no output is wanted.
+            prompts: (1 or B, N, d), further tokens that are attended to and of which no output is
+                wanted.
             rows: how many of the tokens are wanted; the others only get keys and values.
         """
         normed, rows = self.norms[0](x), rows or x.shape[1]
@@ -113,8 +115,10 @@ def open_vit(visual: nn.Module) -> Vit:
     if isinstance(visual, TimmModel) and type(trunk) is TimmVisionTransformer and _is_plain(trunk):
         return _timm_vit(visual)
     raise UserError(
-        f"image tower {type(trunk or visual).__name__}: image prompts are tokens of a plain ViT, which it "
-        "is not; choose one, such as ViT-B/32, ViT-B/16 or ViT-L/14, or a method that prompts text alone"
+        f"image tower {type(trunk or visual).__name__}: image prompts are tokens of a plain ViT, "
+        "which it "
+        "is not; choose one, such as ViT-B/32, ViT-B/16 or ViT-L/14, or a method that prompts text "
+        "alone"
     )
 
 
@@ -151,7 +155,8 @@ def _open_clip_mlp(mlp: nn.Module) -> Map:
         hidden = frozen_linear(x, mlp.c_fc.weight, mlp.c_fc.bias)
         if not isinstance(mlp.gelu, QuickGELU):
             return frozen_linear(mlp.gelu(hidden), mlp.c_proj.weight, mlp.c_proj.bias)
-        # x * sigmoid(1.702 x) = silu(1.702 x) / 1.702: one tensor to keep for the backward pass in place of two.
+        # x * sigmoid(1.702 x) = silu(1.702 x) / 1.702: one tensor to keep for the backward pass in
+        # place of two.
         output = frozen_linear(F.silu(QUICK_GELU * hidden), mlp.c_proj.weight)
         return torch.add(mlp.c_proj.bias, output, alpha=1 / QUICK_GELU)
 

@@ -41,17 +41,20 @@ _NOT_WEIGHTS = {"input_resolution", "context_length", "vocab_size"}
 def weights_locations(cache_dir: str | os.PathLike | None = None) -> list[Path]:
     """Folders searched for OpenAI's files, first to last; a download goes to the first.
 
-    They are ``cache_dir``, the environment variable ``SOFTCPT_WEIGHTS``, and the cache of OpenAI's own loader.
+    They are ``cache_dir``, the environment variable ``SOFTCPT_WEIGHTS``, and the cache of OpenAI's
+    own loader.
     """
     folders = [cache_dir, os.environ.get("SOFTCPT_WEIGHTS"), "~/.cache/clip"]
     return [Path(folder).expanduser() for folder in folders if folder]
 
 
 def openai_weights(name: str, cache_dir: str | os.PathLike | None = None) -> Path:
-    """Path of OpenAI's file for ``name`` (a key of :data:`OPENAI_WEIGHTS`), downloaded if no folder holds it.
+    """Path of OpenAI's file for ``name`` (a key of :data:`OPENAI_WEIGHTS`), downloaded if no folder
+    holds it.
 
     Raises:
-        UserError: if a found file has another checksum, or the file is nowhere and cannot be downloaded.
+        UserError: if a found file has another checksum, or the file is nowhere and cannot be
+            downloaded.
     """
     file_name, sha256 = OPENAI_WEIGHTS[name]
     locations = weights_locations(cache_dir)
@@ -60,7 +63,8 @@ def openai_weights(name: str, cache_dir: str | os.PathLike | None = None) -> Pat
         if path.is_file():
             if file_digest(path, sha256) != sha256:
                 raise UserError(
-                    f"{name}: {path} is not OpenAI's file (its sha256 is not {sha256[:12]}...); delete it to have it "
+                    f"{name}: {path} is not OpenAI's file (its sha256 is not {sha256[:12]}...); "
+                    "delete it to have it "
                     "downloaded again, or load weights of your own by their path"
                 )
             return path
@@ -70,8 +74,9 @@ def openai_weights(name: str, cache_dir: str | os.PathLike | None = None) -> Pat
 def read_state_dict(path: str | os.PathLike) -> dict[str, Tensor]:
     """Tensors of a weights file by name, floating point as fp32, on the CPU.
 
-    Reads OpenAI's JIT archives, state dicts written by ``torch.save``, safetensors and npz; nothing in them is run, and
-    only tensors are unpickled. Wrappers (``{"state_dict": ...}``, a ``module.`` prefix) are taken off.
+    Reads OpenAI's JIT archives, state dicts written by ``torch.save``, safetensors and npz; nothing
+    in them is run, and only tensors are unpickled. Wrappers (``{"state_dict": ...}``, a ``module.``
+    prefix) are taken off.
 
     Raises:
         UserError: if the file is missing, truncated or holds something else.
@@ -86,7 +91,8 @@ def read_state_dict(path: str | os.PathLike) -> dict[str, Tensor]:
         Exception
     ) as error:  # whatever a damaged or foreign file makes zip reader, unpickler and torch raise
         raise UserError(
-            f"{path}: {_what_is_wrong(path, error)}; download or save it again, or give a JIT archive, "
+            f"{path}: {_what_is_wrong(path, error)}; download or save it again, or give a JIT "
+            "archive, "
             "a state dict of tensors or safetensors"
         ) from error
     return as_state_dict(content, str(path), consume=True)
@@ -95,8 +101,8 @@ def read_state_dict(path: str | os.PathLike) -> dict[str, Tensor]:
 def as_state_dict(content: Any, name: str, consume: bool = False) -> dict[str, Tensor]:
     """A new dict of fp32 tensors from a mapping of tensors or arrays, wrappers taken off.
 
-    With ``consume`` the tensors are moved out of ``content``, so that a large file is never held twice; without, they
-    are copied and ``content`` stays as it is.
+    With ``consume`` the tensors are moved out of ``content``, so that a large file is never held
+    twice; without, they are copied and ``content`` stays as it is.
 
     Raises:
         UserError: if ``content`` is not a mapping of tensors.
@@ -104,7 +110,8 @@ def as_state_dict(content: Any, name: str, consume: bool = False) -> dict[str, T
     content = _unwrapped(content)
     if not isinstance(content, Mapping) or not content:
         raise UserError(
-            f"{name}: holds {type(content).__name__}, not a state dict; give a mapping from names to tensors"
+            f"{name}: holds {type(content).__name__}, not a state dict; give a mapping from names "
+            "to tensors"
         )
     take = content.pop if consume and isinstance(content, dict) else content.__getitem__
     state = {}
@@ -118,7 +125,8 @@ def as_state_dict(content: Any, name: str, consume: bool = False) -> dict[str, T
         value = take(key)
         if not isinstance(value, (Tensor, np.ndarray, np.generic)):
             raise UserError(
-                f"{name}: {key!r} is {type(value).__name__}, not a tensor; give the model's state dict alone"
+                f"{name}: {key!r} is {type(value).__name__}, not a tensor; give the model's state "
+                "dict alone"
             )
         tensor = value.detach() if isinstance(value, Tensor) else torch.from_numpy(np.array(value))
         dtype = torch.float32 if tensor.is_floating_point() else tensor.dtype
@@ -146,7 +154,8 @@ def _read(path: Path) -> Mapping[str, Any]:
 
 
 def _refuse_expanded(content: Any) -> None:
-    """A view that repeats its storage can state any size, and would be allocated whole on conversion to fp32."""
+    """A view that repeats its storage can state any size, and would be allocated whole on
+    conversion to fp32."""
     content = _unwrapped(content)
     if not isinstance(content, Mapping):
         return

@@ -1,8 +1,8 @@
 """Who answers to ``import dassl``: an installed Dassl, mended, or the built-in engine.
 
-Call ``activate()`` before the first ``import dassl``; in a program that starts worker processes by spawning, at the top
-level of the main file, so that the workers do so, too. Importing this module costs nothing; without an installed Dassl
-neither does ``activate()``.
+Call ``activate()`` before the first ``import dassl``; in a program that starts worker processes by
+spawning, at the top level of the main file, so that the workers do so, too. Importing this module
+costs nothing; without an installed Dassl neither does ``activate()``.
 """
 
 from __future__ import annotations
@@ -25,19 +25,22 @@ class _Engine:
 def activate() -> None:
     """Make ``import dassl`` work. Repeated calls do nothing.
 
-    An installed Dassl is imported and mended; nothing on disk is changed. Otherwise the built-in engine's folder goes
-    to the end of ``sys.path``. Raises UserError when a Dassl is installed but cannot be imported.
+    An installed Dassl is imported and mended; nothing on disk is changed. Otherwise the built-in
+    engine's folder goes to the end of ``sys.path``. Raises UserError when a Dassl is installed but
+    cannot be imported.
     """
     _activated()
 
 
 def engine() -> str:
-    """Who answers to ``import dassl``: "dassl 0.6.3 (mended)", "dassl 1.0" when nothing was broken, or "built-in"."""
+    """Who answers to ``import dassl``: "dassl 0.6.3 (mended)", "dassl 1.0" when nothing was broken,
+    or "built-in"."""
     return _activated().name
 
 
 def engine_reason() -> str:
-    """Why ``engine()`` is what it is, in one line: where Dassl was found and what was mended, or that there is none."""
+    """Why ``engine()`` is what it is, in one line: where Dassl was found and what was mended, or
+    that there is none."""
     return _activated().reason
 
 
@@ -49,7 +52,8 @@ def _activated() -> _Engine:
             sys.path.append(str(_BUILTIN))
         return _Engine(
             "built-in",
-            f"no dassl is installed for {sys.executable}; the built-in engine at {_BUILTIN} answers",
+            f"no dassl is installed for {sys.executable}; the built-in engine at {_BUILTIN} "
+            "answers",
         )
     from softcpt.dassl.mend import import_and_mend
 

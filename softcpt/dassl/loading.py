@@ -16,7 +16,8 @@ from softcpt.errors import UserError
 
 
 def _admitted() -> list[Any]:
-    """What Dassl pickled beside tensors: the inner scheduler with its optimiser, and numpy's numbers as results."""
+    """What Dassl pickled beside tensors: the inner scheduler with its optimiser, and numpy's
+    numbers as results."""
     schedulers = [lr_scheduler.CosineAnnealingLR, lr_scheduler.StepLR, lr_scheduler.MultiStepLR]
     optimisers = [
         torch.optim.SGD,
@@ -45,7 +46,8 @@ def _admitted() -> list[Any]:
 
 
 def load_safely(path: str | os.PathLike, map_location: Any = None) -> Any:
-    """``torch.load`` of plain data, schedulers and optimisers; anything else is refused with a UserError."""
+    """``torch.load`` of plain data, schedulers and optimisers; anything else is refused with a
+    UserError."""
     try:
         with torch.serialization.safe_globals(_admitted()):
             return torch.load(path, map_location=map_location, weights_only=True)

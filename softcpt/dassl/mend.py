@@ -1,7 +1,7 @@
 """An installed Dassl made to run on today's libraries.
 
-Dassl 0.6.3 was written for torch 1.x and numpy 1.x. Each mend below replaces one function in memory, and only where a
-check shows the break; nothing on disk changes.
+Dassl 0.6.3 was written for torch 1.x and numpy 1.x. Each mend below replaces one function in
+memory, and only where a check shows the break; nothing on disk changes.
 """
 
 from __future__ import annotations
@@ -59,10 +59,11 @@ def _import_problem(folder: Path, error: ImportError) -> str:
 
 @contextlib.contextmanager
 def _optional_wilds() -> Iterator[None]:
-    """Dassl imports ``wilds`` for three data sets whether used or not, and wilds is hard to install today.
+    """Dassl imports ``wilds`` for three data sets whether used or not, and wilds is hard to install
+    today.
 
-    While Dassl is imported, a stand-in takes its place if it is missing; those data sets then raise when they are
-    built.
+    While Dassl is imported, a stand-in takes its place if it is missing; those data sets then raise
+    when they are built.
     """
     if importlib.util.find_spec("wilds") is not None:
         yield
@@ -110,7 +111,8 @@ def mend_warmup_signature(torch: Any) -> bool:
 
 
 def mend_warmup_state(torch: Any) -> bool:
-    """The inner schedule was saved as an object, so that a resumed run stepped a copy of the optimiser."""
+    """The inner schedule was saved as an object, so that a resumed run stepped a copy of the
+    optimiser."""
     from dassl.optim import lr_scheduler
 
     from softcpt.dassl.warmup_state import load_nested_state, nested_state
@@ -151,7 +153,8 @@ def mend_loading(torch: Any) -> bool:
 
 
 def _passes_keyword(function: types.FunctionType, keyword: str) -> bool:
-    """Whether ``function`` calls something with ``keyword=``. Compiled code tells; the source may be missing."""
+    """Whether ``function`` calls something with ``keyword=``. Compiled code tells; the source may
+    be missing."""
     return any(
         isinstance(constant, tuple) and keyword in constant
         for constant in function.__code__.co_consts

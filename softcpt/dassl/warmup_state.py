@@ -1,7 +1,8 @@
 """The state of a warm-up schedule as plain numbers.
 
-Published Dassl pickles the inner scheduler, optimiser and all, so that a resumed run steps a copy and the real
-optimiser keeps its last rate. Both engines save and restore the inner scheduler's own state instead.
+Published Dassl pickles the inner scheduler, optimiser and all, so that a resumed run steps a copy
+and the real optimiser keeps its last rate. Both engines save and restore the inner scheduler's own
+state instead.
 """
 
 from __future__ import annotations
@@ -13,13 +14,15 @@ from torch.optim.lr_scheduler import LRScheduler
 
 
 def nested_state(scheduler: LRScheduler) -> dict[str, Any]:
-    """The state of ``scheduler``, which holds another under ``successor``, without any object in it."""
+    """The state of ``scheduler``, which holds another under ``successor``, without any object in
+    it."""
     state = {key: value for key, value in vars(scheduler).items() if key != "optimizer"}
     return state | {"successor": scheduler.successor.state_dict()}
 
 
 def load_nested_state(scheduler: LRScheduler, state: Mapping[str, Any]) -> None:
-    """Restore ``scheduler`` and, in place, its successor. Accepts a pickled successor, as older checkpoints hold."""
+    """Restore ``scheduler`` and, in place, its successor. Accepts a pickled successor, as older
+    checkpoints hold."""
     inner = state["successor"]
     if isinstance(inner, LRScheduler):
         inner = inner.state_dict()

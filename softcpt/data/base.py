@@ -1,4 +1,5 @@
-"""The base of all image folders that are tasks: a data set is a subclass of facts; what repeats is here."""
+"""The base of all image folders that are tasks: a data set is a subclass of facts; what repeats is
+here."""
 
 from __future__ import annotations
 
@@ -36,35 +37,42 @@ Row = tuple[str, int, str]  # path below the image folder, label, class name
 
 
 class Pool(NamedTuple):
-    """Images that a publisher keeps together: ``part`` is "train", "val" or "test" where that is settled, "trainval" is
-    divided 80/20 per class, "all" 50/20/30 per class."""
+    """Images that a publisher keeps together: ``part`` is "train", "val" or "test" where that is
+    settled, "trainval" is divided 80/20 per class, "all" 50/20/30 per class."""
 
     part: str
     rows: list[Row]
 
 
 class TaskDataset(Layout, TaskedDataset):
-    """A classification task (or several) in a folder below ``DATASET.ROOT``. Subclasses state facts and register.
+    """A classification task (or several) in a folder below ``DATASET.ROOT``. Subclasses state facts
+    and register.
 
-    Facts that a data set states as class attributes, besides those of its :class:`softcpt.data.folder_layout.Layout`:
+    Facts that a data set states as class attributes, besides those of its
+    :class:`softcpt.data.folder_layout.Layout`:
 
     Attributes:
-        rule: how a split is made without one: "ratio" (50/20/30 of every class), "trainval" (80/20 of the official
-            training list, official test list), "official" (the lists are the split; there are no split files), "drawn"
-            (:class:`softcpt.data.elevater.ElevaterDataset`).
-        draws_folder: folder of few-shot draws in the data set's folder; with a ``split_dk_*.json`` it is
-            "split_fewshot_mt", and where the lists are the split that one's draws are used too.
-        divided_apart: folders in ``image_dir`` with class folders, each divided by itself, as SoftCPT does with the
-            three folders of its Kaggle sets.
-        own_folder: False: its folder is another data set's, so it is looked at only where it is asked for by name.
+        rule: how a split is made without one: "ratio" (50/20/30 of every class), "trainval" (80/20
+            of the official training list, official test list), "official" (the lists are the split;
+            there are no split files), "drawn" (:class:`softcpt.data.elevater.ElevaterDataset`).
+        draws_folder: folder of few-shot draws in the data set's folder; with a ``split_dk_*.json``
+            it is "split_fewshot_mt", and where the lists are the split that one's draws are used
+            too.
+        divided_apart: folders in ``image_dir`` with class folders, each divided by itself, as
+            SoftCPT does with the three folders of its Kaggle sets.
+        own_folder: False: its folder is another data set's, so it is looked at only where it is
+            asked for by name.
         ignored: class folders that are none.
         leaves: classes are the innermost folders; False: those directly in ``image_dir``.
-        renamed: class names by folder name; others stay as they are. Override :meth:`class_name` for a rule.
+        renamed: class names by folder name; others stay as they are. Override :meth:`class_name`
+            for a rule.
         test_only: all images are test images; ``train_x`` is the same list, since Dassl needs one.
-        val_is_test: validation images are the test images, as CoOp has it for ImageNet; no few-shot draw of them.
-        task_name, metric, template: of :class:`softcpt.tasks.Task`. ``DATASET.TASK_NAME``, then a ``task_name.txt`` in
-            the folder (SoftCPT's) come before ``task_name``; ``DATASET.TEMPLATE`` before ``template``; an entry
-            "data set=metric" of ``DATASET.METRICS`` before ``metric``. The task's description is in a ``task_desc.txt``
+        val_is_test: validation images are the test images, as CoOp has it for ImageNet; no few-shot
+            draw of them.
+        task_name, metric, template: of :class:`softcpt.tasks.Task`. ``DATASET.TASK_NAME``, then a
+            ``task_name.txt`` in the folder (SoftCPT's) come before ``task_name``;
+            ``DATASET.TEMPLATE`` before ``template``; an entry "data set=metric" of
+            ``DATASET.METRICS`` before ``metric``. The task's description is in a ``task_desc.txt``
             in the folder.
         num_classes: classes as published; 0: unknown. In an instance, those of the tasks at hand.
         sizes: images for training, validation and test of the published split.
@@ -118,7 +126,8 @@ class TaskDataset(Layout, TaskedDataset):
             )
             if self.test_only:
                 _log.info(
-                    f"{self.name()}: its test images stand in for training images, it is meant for --eval-only"
+                    f"{self.name()}: its test images stand in for training images, it is meant for "
+                    "--eval-only"
                 )
             for part in ("train", "test"):
                 if bare := tasks.num_classes - len(
@@ -131,7 +140,8 @@ class TaskDataset(Layout, TaskedDataset):
 
     @classmethod
     def unread(cls, cfg: Any, folder: Path) -> TaskDataset:
-        """The data set in ``folder`` with nothing read yet: to look at it without drawing or writing anything."""
+        """The data set in ``folder`` with nothing read yet: to look at it without drawing or
+        writing anything."""
         dataset = cls.__new__(cls)
         dataset._place(cfg, folder)
         return dataset
@@ -164,13 +174,15 @@ class TaskDataset(Layout, TaskedDataset):
         return f"`python -m softcpt data get {self.name()} --root {self.cfg.DATASET.ROOT}` completes it"
 
     def option(self, key: str, default: Any) -> Any:
-        """``DATASET.<key>``; ``default`` where a configuration made for other code does not have it."""
+        """``DATASET.<key>``; ``default`` where a configuration made for other code does not have
+        it."""
         return self.cfg.DATASET.get(key, default)
 
-    # -- the split ----------------------------------------------------------------------------------------------------
+    # -- the split ---------------------------------------------------------------------------------
 
     def read_or_draw(self, folder: Path) -> Split:
-        """The split: the official lists, or the split file, or with ``DATASET.DRAW_SPLIT`` a new one.
+        """The split: the official lists, or the split file, or with ``DATASET.DRAW_SPLIT`` a new
+        one.
 
         Raises:
             UserError: there is no split file and none is to be drawn.
@@ -197,7 +209,8 @@ class TaskDataset(Layout, TaskedDataset):
             "trainval": "80/20 of the official training list",
         }[self.rule]
         return (
-            f"data set {self.name()}: no split file {' or '.join(self.split_files) or self.drawn_file()} in {folder}; "
+            f"data set {self.name()}: no split file "
+            f"{' or '.join(self.split_files) or self.drawn_file()} in {folder}; "
             f"{get} --draw-split makes one ({how}, seed {DRAW_SEED})"
         )
 
@@ -207,7 +220,8 @@ class TaskDataset(Layout, TaskedDataset):
         path = side_file(folder, self.drawn_file())
         write_drawn(path, split, self.rule)
         _log.info(
-            f"{self.name()}: no published split at hand, {path} drawn ({self.rule}, seed {DRAW_SEED})"
+            f"{self.name()}: no published split at hand, {path} drawn ({self.rule}, seed "
+            f"{DRAW_SEED})"
         )
         return path
 
@@ -241,7 +255,8 @@ class TaskDataset(Layout, TaskedDataset):
     def divide(
         self, pools: Iterable[tuple[str, list[Item]]]
     ) -> tuple[list[Item], list[Item], list[Item]]:
-        """Training, validation and test images of pools of images (:class:`Pool`), from one generator in order."""
+        """Training, validation and test images of pools of images (:class:`Pool`), from one
+        generator in order."""
         generator = random.Random(DRAW_SEED)
         parts: dict[str, list[Item]] = {"train": [], "val": [], "test": []}
         for part, items in pools:
@@ -267,15 +282,17 @@ class TaskDataset(Layout, TaskedDataset):
         found = len({label for pool in pools for _, label, _ in pool.rows})
         if not found or self.num_classes not in (0, found):
             raise UserError(
-                f"data set {self.name()}: {found} of {self.num_classes or 'its'} classes have images in "
+                f"data set {self.name()}: {found} of {self.num_classes or 'its'} classes have "
+                "images in "
                 f"{self.image_folder(folder)}; {self.advice}"
             )
         return pools
 
-    # -- what a data set may override ---------------------------------------------------------------------------------
+    # -- what a data set may override --------------------------------------------------------------
 
     def pools(self, folder: Path, images: Path) -> Iterable[Pool]:
-        """The images on disk with labels and names: here, a class per folder in ``images``, labels in sorted order."""
+        """The images on disk with labels and names: here, a class per folder in ``images``, labels
+        in sorted order."""
         listed = {inner: self.by_class(images / inner) for inner in self.divided_apart}
         names = sorted(set().union(*listed.values()))
         for inner, classes in listed.items():
@@ -301,7 +318,8 @@ class TaskDataset(Layout, TaskedDataset):
         return classes
 
     def class_name(self, name: str) -> str:
-        """The class name for a folder's or a split file's. A name that was made here must come back as it is."""
+        """The class name for a folder's or a split file's. A name that was made here must come back
+        as it is."""
         return self.renamed.get(name, name)
 
     def lines(self, path: Path) -> list[str]:
@@ -348,7 +366,8 @@ class TaskDataset(Layout, TaskedDataset):
         """The task's metric: what ``DATASET.METRICS`` says of this data set, else ``metric``.
 
         Raises:
-            UserError: an entry of it is not of the form "data set=metric", or there is no such data set.
+            UserError: an entry of it is not of the form "data set=metric", or there is no such data
+                set.
         """
         chosen = self.metric
         for entry in self.option("METRICS", ()):
@@ -370,7 +389,7 @@ class TaskDataset(Layout, TaskedDataset):
         path = self.folder / name
         return path.read_text(encoding="utf-8").strip() if path.is_file() else ""
 
-    # -- images -------------------------------------------------------------------------------------------------------
+    # -- images ------------------------------------------------------------------------------------
 
     def few_shot(self, split: Split) -> tuple[Drawn, str]:
         """The images of each part, and the file that their draw is from."""
@@ -418,11 +437,13 @@ class TaskDataset(Layout, TaskedDataset):
         }
 
     def places(self, paths: Sequence[str]) -> list[str | None]:
-        """Where each of ``paths`` is on disk, or will be once it is needed (:mod:`softcpt.data.packed_images`); None: nowhere."""
+        """Where each of ``paths`` is on disk, or will be once it is needed
+        (:mod:`softcpt.data.packed_images`); None: nowhere."""
         return find_images(self.image_folder(self.folder), paths)
 
     def unpack(self, places: Sequence[str]) -> None:
-        """Bring images to their ``places`` that are there in another form only; see :mod:`softcpt.data.packed_images`."""
+        """Bring images to their ``places`` that are there in another form only; see
+        :mod:`softcpt.data.packed_images`."""
 
     def find_images(self, wanted: Iterable[str], source: str) -> dict[str, str]:
         """Path on disk of each of the ``wanted`` paths that is there."""
@@ -434,12 +455,14 @@ class TaskDataset(Layout, TaskedDataset):
         if len(found) < len(wanted):
             first = next(path for path in wanted if path not in found)
             message = (
-                f"{len(wanted) - len(found):,} of {len(wanted):,} images of {source} are not in {root}"
+                f"{len(wanted) - len(found):,} of {len(wanted):,} images of {source} are not in "
+                f"{root}"
                 f"{'' if root.is_dir() else ' (there is no such folder)'}, the first is {first}"
             )
             if self.option("ON_MISSING", "stop") != "skip":
                 raise UserError(
-                    f"data set {self.name()}: {message}; {self.advice}, DATASET.ON_MISSING skip leaves them out"
+                    f"data set {self.name()}: {message}; {self.advice}, DATASET.ON_MISSING skip "
+                    "leaves them out"
                 )
             _log.info(f"{self.name()}: {message}; left out")
         return found

@@ -19,7 +19,8 @@ class CatalogEntry(NamedTuple):
     """A data set that is asked for.
 
     Attributes:
-        name: its registered name; with ":folder" for one that lies in a folder of its own ("ImageFolder:my_flowers").
+        name: its registered name; with ":folder" for one that lies in a folder of its own
+            ("ImageFolder:my_flowers").
         kind: its class.
         root: the folder that it is looked for in; "" where none was given.
     """
@@ -53,11 +54,12 @@ def is_published(kind: type) -> bool:
 
 
 def entries(names: Sequence[str], root: str) -> list[CatalogEntry]:
-    """The data sets called ``names`` (capitals make no difference; ELEVATER's own names will do), merged ones as their
-    members; none: all there are.
+    """The data sets called ``names`` (capitals make no difference; ELEVATER's own names will do),
+    merged ones as their members; none: all there are.
 
     Raises:
-        UserError: there is no such data set, no folder ``root``, or none was given where one is needed.
+        UserError: there is no such data set, no folder ``root``, or none was given where one is
+            needed.
     """
     known = catalogue()
     if names:
@@ -76,7 +78,8 @@ def entries(names: Sequence[str], root: str) -> list[CatalogEntry]:
     outside = [entry.name for entry in found if not entry.embedded]
     if outside and not root:
         raise UserError(
-            f"--root: not given, and {outside[0]} lies there; give the folder that holds the data sets"
+            f"--root: not given, and {outside[0]} lies there; give the folder that holds the data "
+            "sets"
         )
     return list(dict.fromkeys(found))
 
@@ -105,7 +108,8 @@ def expand(name: str, root: str, known: dict[str, type]) -> list[CatalogEntry]:
         return [CatalogEntry(f"{registered}:{place}" if place else registered, kind, where)]
     if not kind.members:
         raise UserError(
-            f"data set {registered}: has no members of its own; name the data sets that it is to merge"
+            f"data set {registered}: has no members of its own; name the data sets that it is to "
+            "merge"
         )
     return [entry for member in kind.members for entry in expand(member, root, known)]
 

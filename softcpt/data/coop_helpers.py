@@ -1,7 +1,9 @@
-"""What data set files written for CoOp's code call on its ``OxfordPets`` and ``DescribableTextures`` classes.
+"""What data set files written for CoOp's code call on its ``OxfordPets`` and
+``DescribableTextures`` classes.
 
-Such a file drops into ``datasets/`` and imports the two; these are their static methods by name, argument and result.
-Here as there, what is drawn comes from Python's global generator, which Dassl seeds.
+Such a file drops into ``datasets/`` and imports the two; these are their static methods by name,
+argument and result. Here as there, what is drawn comes from Python's global generator, which Dassl
+seeds.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ class PetsHelpers:
 
     @staticmethod
     def read_split(filepath: str, path_prefix: str) -> tuple[Images, Images, Images]:
-        """Training, validation and test images of a ``split_zhou_*.json``; paths follow ``path_prefix``."""
+        """Training, validation and test images of a ``split_zhou_*.json``; paths follow
+        ``path_prefix``."""
         split = read_split(Path(filepath))
         [names] = split.class_names
         return tuple(
@@ -64,7 +67,8 @@ class PetsHelpers:
 
     @staticmethod
     def subsample_classes(*args: Images, subsample: str = "all") -> Sequence[Images]:
-        """The first half of the classes of the first list ("base"), or the rest ("new"), in all lists, renumbered."""
+        """The first half of the classes of the first list ("base"), or the rest ("new"), in all
+        lists, renumbered."""
         return args if subsample == "all" else _subsampled(args, subsample)
 
 
@@ -79,7 +83,8 @@ class TexturesHelpers:
         ignored: Sequence[str] = (),
         new_cnames: Mapping[str, str] | None = None,
     ) -> tuple[Images, Images, Images]:
-        """Divide every class folder of ``image_dir``: shares for training and validation, the rest for testing."""
+        """Divide every class folder of ``image_dir``: shares for training and validation, the rest
+        for testing."""
         folders = {
             name: paths
             for name, paths in class_folders(Path(image_dir)).items()

@@ -13,7 +13,8 @@ from dassl.data.datasets import Datum  # noqa: E402 (an engine must be there fir
 class ImageDatum(Datum):
     """A Datum whose file is known to exist from a directory listing.
 
-    Dassl's own constructor asks the disk about every file; with 100,000 images on a network disk that takes minutes.
+    Dassl's own constructor asks the disk about every file; with 100,000 images on a network disk
+    that takes minutes.
 
     Attributes:
         labels: all classes of the image, ``label`` the first of them.

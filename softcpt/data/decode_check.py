@@ -15,7 +15,8 @@ _CHUNK = 16  # images that a process is handed at a time
 
 
 def unreadable(paths: Sequence[str], workers: int) -> Iterator[str]:
-    """A line for each of ``paths`` that :func:`softcpt.features.images.read_image` cannot read, in order, with a progress bar.
+    """A line for each of ``paths`` that :func:`softcpt.features.images.read_image` cannot read, in
+    order, with a progress bar.
 
     Args:
         paths: image files.

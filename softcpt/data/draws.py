@@ -1,4 +1,5 @@
-"""Few-shot draws on disk: published ones are used as they are, others are drawn and written down."""
+"""Few-shot draws on disk: published ones are used as they are, others are drawn and written
+down."""
 
 from __future__ import annotations
 
@@ -38,19 +39,21 @@ def few_shot(
     draw_val: bool = True,
     draw: Draw = as_coop_draws,
 ) -> tuple[Drawn, str]:
-    """``shots`` images of each class of ``split`` for training, some for validation, and where they are from.
+    """``shots`` images of each class of ``split`` for training, some for validation, and where they
+    are from.
 
-    A draw of this seed that one of ``kept`` in ``folder`` holds is used: CoOp's pickle, 2SFS's pair of ``.jsonl``, the
-    index file of cross-modal adaptation, or ours; ours only while the split is the one it was drawn from. Otherwise it
-    is drawn and written into the first (:func:`softcpt.data.side_files.side_file`), with relative paths and the split's
-    digest.
+    A draw of this seed that one of ``kept`` in ``folder`` holds is used: CoOp's pickle, 2SFS's pair
+    of ``.jsonl``, the index file of cross-modal adaptation, or ours; ours only while the split is
+    the one it was drawn from. Otherwise it is drawn and written into the first
+    (:func:`softcpt.data.side_files.side_file`), with relative paths and the split's digest.
 
     Args:
         split: the whole split.
         shots: images per class; below 1: all.
         seed: of the draw.
         folder: the data set's folder.
-        kept: names of the folders with draws, "split_fewshot"; the first that has another program's counts.
+        kept: names of the folders with draws, "split_fewshot"; the first that has another program's
+            counts.
         draw_val: False: validation images are left as they are (ImageNet).
         draw: what is done where no draw is on disk.
 
@@ -76,7 +79,8 @@ def _published(folder: Path, name: str) -> tuple[Paths, Path] | None:
 
 
 def _own(split: Split, shots: int, seed: int, path: Path, draw: Draw) -> tuple[Paths, Path]:
-    """Our draw, or an index file of the same name; drawn and written if it is not there or of another split."""
+    """Our draw, or an index file of the same name; drawn and written if it is not there or of
+    another split."""
     digest = split.digest()
     if path.is_file():
         content = _read_json(path)
@@ -96,7 +100,8 @@ def _own(split: Split, shots: int, seed: int, path: Path, draw: Draw) -> tuple[P
         )
     except OSError as error:
         raise UserError(
-            f"few-shot file {path}: cannot be written ({error.strerror}); make room, or set SOFTCPT_CACHE to "
+            f"few-shot file {path}: cannot be written ({error.strerror}); make room, or set "
+            "SOFTCPT_CACHE to "
             "a folder that can be written"
         ) from error
     return paths, path
@@ -116,7 +121,8 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _match(paths: Sequence[str], items: Sequence[Item], source: Path) -> list[Item]:
-    """The items with these paths. A path may begin with folders of the machine it was written on."""
+    """The items with these paths. A path may begin with folders of the machine it was written
+    on."""
     known = {item.path: item for item in items}
     matched = []
     for path in paths:
@@ -131,7 +137,8 @@ def _match(paths: Sequence[str], items: Sequence[Item], source: Path) -> list[It
         )
         if item is None:
             raise UserError(
-                f"few-shot file {source}: its image {path} is not in that part of this data set's split; "
+                f"few-shot file {source}: its image {path} is not in that part of this data set's "
+                "split; "
                 "delete the file to draw anew, or restore the split file it belongs to"
             )
         matched.append(item)

@@ -1,8 +1,10 @@
-"""What the data sets of ELEVATER have in common: its splits, class names, metrics and few-shot draws.
+"""What the data sets of ELEVATER have in common: its splits, class names, metrics and few-shot
+draws.
 
-The benchmark's own files are behind a closed door (their host refuses anonymous readers since July 2023), so splits are
-taken from the publishers' lists, which have the same sizes. Where the benchmark drew a split itself it is drawn anew
-(:attr:`ElevaterDataset.per_class`). docs/elevater.md says which is which.
+The benchmark's own files are behind a closed door (their host refuses anonymous readers since July
+2023), so splits are taken from the publishers' lists, which have the same sizes. Where the
+benchmark drew a split itself it is drawn anew (:attr:`ElevaterDataset.per_class`). docs/elevater.md
+says which is which.
 """
 
 from __future__ import annotations
@@ -25,18 +27,20 @@ DEPTH = 3  # folders that an archive or a person may have put around a data set
 
 
 class ElevaterDataset(TaskDataset):
-    """A task of ELEVATER; a subclass states its ``key`` in :mod:`softcpt.data.elevater_tasks` and where images lie.
+    """A task of ELEVATER; a subclass states its ``key`` in :mod:`softcpt.data.elevater_tasks` and
+    where images lie.
 
-    Few-shot images are drawn as ELEVATER's toolkit draws them (:mod:`softcpt.data.elevater_draw`), those for validation
-    out of the training images; the publishers' validation images are not used, there and here.
+    Few-shot images are drawn as ELEVATER's toolkit draws them (:mod:`softcpt.data.elevater_draw`),
+    those for validation out of the training images; the publishers' validation images are not used,
+    there and here.
 
     Attributes:
         key: ELEVATER's name of the task.
         classes: class name, in label order, by what the publisher calls the class.
-        seen_through: whether a single folder around the images, or in theirs, is left out of their paths; False: these
-            begin in the data set's folder.
-        per_class: rule "drawn": images of every class for training, for validation and for testing, None being the
-            rest; the lists that the benchmark drew are not to be had.
+        seen_through: whether a single folder around the images, or in theirs, is left out of their
+            paths; False: these begin in the data set's folder.
+        per_class: rule "drawn": images of every class for training, for validation and for testing,
+            None being the rest; the lists that the benchmark drew are not to be had.
     """
 
     key: str = ""
@@ -89,18 +93,21 @@ class ElevaterDataset(TaskDataset):
         label = self._labels.get(_plain(name))
         if label is None:
             raise UserError(
-                f"data set {self.name()}: it has no class '{name}'; move that out, or correct its name"
+                f"data set {self.name()}: it has no class '{name}'; move that out, or correct its "
+                "name"
             )
         return label
 
-    # -- the split ----------------------------------------------------------------------------------------------------
+    # -- the split ---------------------------------------------------------------------------------
 
     def no_split(self, folder: Path) -> str:
         """What is wrong without a split file, and what helps."""
         train, val, test = ("the rest" if count is None else count for count in self.per_class)
         return (
-            f"data set {self.name()}: no split file {self.split_files[0]} or {self.drawn_file()} in {folder}; ELEVATER's "
-            f"list is not to be had, --draw-split makes one of its sizes (of every class {train} images for training, "
+            f"data set {self.name()}: no split file {self.split_files[0]} or {self.drawn_file()} "
+            f"in {folder}; ELEVATER's "
+            f"list is not to be had, --draw-split makes one of its sizes (of every class {train} "
+            "images for training, "
             f"{val} for validation, {test} for testing, seed {DRAW_SEED})"
         )
 
@@ -128,7 +135,8 @@ class ElevaterDataset(TaskDataset):
                 least = sum(1 if count is None else count for count in self.per_class)
                 if len(group) < least:
                     raise UserError(
-                        f"data set {self.name()}: {len(group)} images like {group[0].path}, and {least} of each "
+                        f"data set {self.name()}: {len(group)} images like {group[0].path}, and "
+                        f"{least} of each "
                         f"class are needed; {self.advice}"
                     )
                 for kept, count in zip(parts.values(), self.per_class):
@@ -137,8 +145,8 @@ class ElevaterDataset(TaskDataset):
         return parts["train"], parts["val"], parts["test"]
 
     def pools(self, folder: Path, images: Path) -> Iterable[Pool]:
-        """Class folders: where a split is to be drawn, of all images; else in ``train``, ``test`` and maybe ``val``, under
-        the names that people give them."""
+        """Class folders: where a split is to be drawn, of all images; else in ``train``, ``test``
+        and maybe ``val``, under the names that people give them."""
         if self.rule == "drawn":
             yield Pool("all", list(self.by_folder(images, images)) if images.is_dir() else [])
             return
@@ -147,7 +155,8 @@ class ElevaterDataset(TaskDataset):
             yield Pool(part, list(self.by_folder(place / name, images)))
 
     def part_folders(self, folder: Path) -> tuple[Path, dict[str, str]]:
-        """The folder that holds one of training and one of test images, and the part of each folder in it.
+        """The folder that holds one of training and one of test images, and the part of each folder
+        in it.
 
         Raises:
             UserError: there is none.
@@ -167,7 +176,7 @@ class ElevaterDataset(TaskDataset):
             label = self.label(name.rpartition("/")[2])
             yield from ((f"{prefix}/{path}" if prefix else path, label, "") for path in paths)
 
-    # -- few shots ----------------------------------------------------------------------------------------------------
+    # -- few shots ---------------------------------------------------------------------------------
 
     def few_shot(self, split: Split) -> tuple[Drawn, str]:
         """ELEVATER's draw from the training images, and the file that it is in."""
@@ -187,7 +196,8 @@ class ElevaterDataset(TaskDataset):
 
 
 def below(folder: Path, depth: int = DEPTH) -> Iterator[Path]:
-    """``folder`` and those in it, nearest first, down to ``depth``; none that holds a folder per class."""
+    """``folder`` and those in it, nearest first, down to ``depth``; none that holds a folder per
+    class."""
     level = [folder]
     for _ in range(depth + 1):
         yield from level
@@ -196,7 +206,8 @@ def below(folder: Path, depth: int = DEPTH) -> Iterator[Path]:
 
 
 def holding(folder: Path, *names: str) -> Path | None:
-    """The nearest folder in ``folder``, or itself, in which all ``names`` are; None: there is none."""
+    """The nearest folder in ``folder``, or itself, in which all ``names`` are; None: there is
+    none."""
     return next(
         (place for place in below(folder) if all((place / name).exists() for name in names)), None
     )

@@ -12,10 +12,12 @@ Labels = Sequence[Sequence[int]]  # of every image
 
 
 def draw(labels: Labels, classes: int, shots: int, seed: int) -> dict[str, list[int]]:
-    """Numbers of the images for training and for validation, by part; both are taken from one list of images.
+    """Numbers of the images for training and for validation, by part; both are taken from one list
+    of images.
 
-    ``shots`` images of each class, less ceil(0.2 * shots) for validation: of 20 shots 16 are trained on. Of one shot
-    both parts have the same image. With several labels per image the numbers are rough, see :func:`few`.
+    ``shots`` images of each class, less ceil(0.2 * shots) for validation: of 20 shots 16 are
+    trained on. Of one shot both parts have the same image. With several labels per image the
+    numbers are rough, see :func:`few`.
 
     Args:
         labels: the classes of each image, at least one.
@@ -34,10 +36,12 @@ def draw(labels: Labels, classes: int, shots: int, seed: int) -> dict[str, list[
 
 
 def few(labels: Labels, classes: int, shots: int, seed: int) -> list[int]:
-    """Numbers of ``shots`` images of each class, in the order in which they were met in a shuffled list.
+    """Numbers of ``shots`` images of each class, in the order in which they were met in a shuffled
+    list.
 
-    An image is left out if all its classes have enough. One of several classes is taken if the class that has fewest
-    has no more than half of ``shots``, or the one that has most no more than 1.5 times ``shots``.
+    An image is left out if all its classes have enough. One of several classes is taken if the
+    class that has fewest has no more than half of ``shots``, or the one that has most no more than
+    1.5 times ``shots``.
     """
     order = list(range(len(labels)))
     random.Random(seed).shuffle(order)
@@ -55,7 +59,8 @@ def few(labels: Labels, classes: int, shots: int, seed: int) -> list[int]:
 
 
 def validation(labels: Labels, classes: int) -> set[int]:
-    """Which images are for validation: class by class the first ones, until each class has its share, rounded up.
+    """Which images are for validation: class by class the first ones, until each class has its
+    share, rounded up.
 
     An image counts for all its classes, so a class may get more than its share.
     """

@@ -1,7 +1,9 @@
-"""The twenty target tasks of ELEVATER (Li et al. 2022, arXiv 2204.08790), which MVLPT is evaluated on.
+"""The twenty target tasks of ELEVATER (Li et al. 2022, arXiv 2204.08790), which MVLPT is evaluated
+on.
 
-A task is known here by the key that ELEVATER gives it, too: ``--dataset cifar-10,mnist``. Class names and templates are
-in ``softcpt/assets/elevater/classes.json``, from CLIP's published prompt list.
+A task is known here by the key that ELEVATER gives it, too: ``--dataset cifar-10,mnist``. Class
+names and templates are in ``softcpt/assets/elevater/classes.json``, from CLIP's published prompt
+list.
 """
 
 from __future__ import annotations
@@ -201,13 +203,15 @@ def elevater_task(key: str) -> ElevaterTask | None:
 
 
 def registered_name(name: str) -> str:
-    """The registered name of the data set that ELEVATER calls ``name``; other names stay as they are."""
+    """The registered name of the data set that ELEVATER calls ``name``; other names stay as they
+    are."""
     found = elevater_task(name)
     return found.name if found else name
 
 
 def class_names(key: str) -> dict[str, str]:
-    """Class name, in label order, by what the publisher calls the class: a folder's name, a line's word, a number."""
+    """Class name, in label order, by what the publisher calls the class: a folder's name, a line's
+    word, a number."""
     return dict(_published()[key]["classes"])
 
 

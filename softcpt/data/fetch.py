@@ -30,11 +30,12 @@ class ByHand(UserError):
 def get(
     entry: CatalogEntry, keep: bool = False, again: bool = False, refill: bool = False
 ) -> list[UserError]:
-    """Fetch and unpack the files of a data set that are not there yet; returns what kept single ones from arriving.
+    """Fetch and unpack the files of a data set that are not there yet; returns what kept single
+    ones from arriving.
 
-    A file that is in place stays, but for a split file that is damaged, and so does an archive that was put there by
-    hand. Where several sources give the same, the later ones are tried when the earlier ones fail. A process that was
-    killed continues where it was.
+    A file that is in place stays, but for a split file that is damaged, and so does an archive that
+    was put there by hand. Where several sources give the same, the later ones are tried when the
+    earlier ones fail. A process that was killed continues where it was.
 
     Args:
         entry: the data set.
@@ -81,7 +82,8 @@ def folder_of(entry: CatalogEntry) -> Path:
 
 
 def _in_place(kind: type[TaskDataset], folder: Path, source: Source) -> bool:
-    """Whether what ``source`` gives is there, maybe in one more folder that an archive wrapped around it."""
+    """Whether what ``source`` gives is there, maybe in one more folder that an archive wrapped
+    around it."""
     if _marker(folder / source.file).exists():
         return False
     gives = source.gives or source.file
@@ -121,7 +123,8 @@ def _obtain(source: Source, folder: Path, keep: bool) -> None:
         marker.unlink()
     if source.gives and not (folder / source.gives).exists():
         raise UserError(
-            f"{archive}: another archive than expected, it holds no {source.gives}; get {source.address}"
+            f"{archive}: another archive than expected, it holds no {source.gives}; get "
+            f"{source.address}"
         )
 
 
@@ -173,7 +176,8 @@ def _check(source: Source, archive: Path) -> None:
     checksum = source.sha256 or source.md5
     if checksum and file_digest(archive, checksum) != checksum:
         raise UserError(
-            f"{archive}: not the published file (its {digest_name(checksum)} is not {checksum[:12]}...); "
+            f"{archive}: not the published file (its {digest_name(checksum)} is not "
+            f"{checksum[:12]}...); "
             f"delete it and run this command again, or get it from {source.address}"
         )
 
@@ -203,7 +207,8 @@ def _from_drive(source: Source, archive: Path) -> None:
     if checksum and file_digest(partial, checksum) != checksum:
         partial.unlink()
         raise ByHand(
-            f"{archive.name}: the bytes from {source.address} have the wrong {digest_name(checksum)} and were "
+            f"{archive.name}: the bytes from {source.address} have the wrong "
+            f"{digest_name(checksum)} and were "
             "thrown away; fetch it by hand",
             _steps(source, archive),
         )
@@ -216,7 +221,8 @@ def _from_kaggle(source: Source, archive: Path) -> None:
     if client is None:
         steps = _steps(source, archive)
         steps.append(
-            "or `pip install kagglehub` and give Kaggle's token (KAGGLE_API_TOKEN, or KAGGLE_USERNAME and "
+            "or `pip install kagglehub` and give Kaggle's token (KAGGLE_API_TOKEN, or "
+            "KAGGLE_USERNAME and "
             "KAGGLE_KEY, or ~/.kaggle/kaggle.json): then this command does it all"
         )
         raise ByHand(f"{source.file}: Kaggle asks for an account; fetch it by hand", steps)
@@ -231,7 +237,8 @@ def _from_kaggle(source: Source, archive: Path) -> None:
     link = next((path for path in fetched.rglob("*") if path.is_symlink()), None)
     if link is not None:
         raise UserError(
-            f"{link}: a link in a data set of strangers; delete {cache} and fetch {source.file} by hand"
+            f"{link}: a link in a data set of strangers; delete {cache} and fetch {source.file} by "
+            "hand"
         )
     if source.unpack_to is not None:
         _marker(archive).write_text("downloaded")

@@ -11,9 +11,10 @@ def few_shot_indices(
 ) -> dict[str, list[int]]:
     """Which images of a split are a few-shot draw: positions in its ``train`` and ``val`` lists.
 
-    CoOp's procedure: seed Python's generator, group the list by label in order of first appearance, draw ``shots`` of
-    each group without replacement (all of a smaller group); first ``train``, then ``val`` with min(shots, 4). The
-    generator is our own, so a draw depends on nothing but the split, the shots and the seed.
+    CoOp's procedure: seed Python's generator, group the list by label in order of first appearance,
+    draw ``shots`` of each group without replacement (all of a smaller group); first ``train``, then
+    ``val`` with min(shots, 4). The generator is our own, so a draw depends on nothing but the
+    split, the shots and the seed.
 
     Args:
         split: {"train": [[path, label, class name], ...], "val": [...]}.

@@ -1,4 +1,5 @@
-"""Where on a disk a data set's folder, images and split file are, under the names that people give them."""
+"""Where on a disk a data set's folder, images and split file are, under the names that people give
+them."""
 
 from __future__ import annotations
 
@@ -42,7 +43,8 @@ class Layout:
         help_text = f"`python -m softcpt data get {cls.name()} --root {root or 'FOLDER'}` tells or does what is needed"
         if not root:
             raise UserError(
-                f"data set {cls.name()}: no --root; give the folder that holds {cls.dataset_dir}/, {help_text}"
+                f"data set {cls.name()}: no --root; give the folder that holds {cls.dataset_dir}/, "
+                f"{help_text}"
             )
         base = Path(os.path.abspath(os.path.expanduser(root)))
         folder = base / cls.dataset_dir
@@ -56,13 +58,15 @@ class Layout:
             folder = next(alike, folder)
         if not folder.is_dir():
             raise UserError(
-                f"data set {cls.name()}: no folder {folder}; {help_text}, or --root names another place"
+                f"data set {cls.name()}: no folder {folder}; {help_text}, or --root names another "
+                "place"
             )
         return folder
 
     @classmethod
     def image_folder(cls, folder: Path) -> Path:
-        """The folder of the images in the data set's ``folder``; one more folder around it or in it is seen through."""
+        """The folder of the images in the data set's ``folder``; one more folder around it or in it
+        is seen through."""
         names = (cls.image_dir, *cls.image_aliases)
         images = next(
             (folder / name for name in names if (folder / name).is_dir()), folder / cls.image_dir
@@ -79,7 +83,8 @@ class Layout:
 
     @classmethod
     def find_split(cls, folder: Path) -> Path | None:
-        """The split file in the data set's ``folder``: a published one, else one that was drawn here; None: neither."""
+        """The split file in the data set's ``folder``: a published one, else one that was drawn
+        here; None: neither."""
         images = cls.image_folder(folder)
         inner = images.parent if cls.image_dir else images
         candidates = [place / name for name in cls.split_files for place in (folder, inner)]

@@ -1,4 +1,5 @@
-"""ImageNet and its variants: class folders named by WordNet ids, class names in ``classnames.txt``."""
+"""ImageNet and its variants: class folders named by WordNet ids, class names in
+``classnames.txt``."""
 
 from __future__ import annotations
 
@@ -18,8 +19,8 @@ CLASS_NAMES = Source(
 
 
 class ImageNetVariant(TaskDataset):
-    """Test images of ImageNet classes, a folder per class; ``classnames.txt`` is looked for in the folder, then in
-    ``imagenet/`` beside it."""
+    """Test images of ImageNet classes, a folder per class; ``classnames.txt`` is looked for in the
+    folder, then in ``imagenet/`` beside it."""
 
     rule = "official"
     test_only = True
@@ -38,7 +39,8 @@ class ImageNetVariant(TaskDataset):
         unknown = sorted(set(classes) - set(names))
         if unknown:
             raise UserError(
-                f"data set {self.name()}: folder {unknown[0]} has no line in classnames.txt; move it out, or "
+                f"data set {self.name()}: folder {unknown[0]} has no line in classnames.txt; move "
+                "it out, or "
                 "get the whole file"
             )
         order = {folder: label for label, folder in enumerate(sorted(names))}
@@ -60,5 +62,6 @@ def read_classnames(folder: Path) -> dict[str, str]:
             lines = path.read_text(encoding="utf-8").splitlines()
             return dict(line.strip().split(" ", 1) for line in lines if " " in line.strip())
     raise UserError(
-        f"{folder}: no classnames.txt, and none in imagenet/ beside it; get it from {CLASS_NAMES.address}"
+        f"{folder}: no classnames.txt, and none in imagenet/ beside it; get it from "
+        f"{CLASS_NAMES.address}"
     )

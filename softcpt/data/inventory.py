@@ -18,12 +18,14 @@ from softcpt.engine import config
 from softcpt.errors import UserError
 from softcpt.tasks import Task, TaskSet
 
-# Share of the images that may be missing where no published split names them: such data sets change a little over time.
+# Share of the images that may be missing where no published split names them: such data sets change
+# a little over time.
 TOLERANCE = 0.05
 
 
 class Image(NamedTuple):
-    """An image on disk: its file, task and class inside the task. Where it lies in a pack, the file is yet to come."""
+    """An image on disk: its file, task and class inside the task. Where it lies in a pack, the file
+    is yet to come."""
 
     path: str
     task: int
@@ -37,14 +39,16 @@ class Inventory:
     Attributes:
         name: the data set's.
         folder: its folder; None: there is none.
-        images: those of its split that are on disk; without a split, all image files, as task 0 and class 0.
+        images: those of its split that are on disk; without a split, all image files, as task 0 and
+            class 0.
         expected: how many there should be; None: not known.
         split: where the split is from, or what there is in its place.
         problem: what is wrong and what helps, in one line; "": nothing.
         tasks: its tasks; None: not known without a split.
         wanted: images of the split by task.
         in_part: whether images are missing, or lists that come with them.
-        unpack: brings images to their files that a publisher packs into one (:mod:`softcpt.data.packed_images`).
+        unpack: brings images to their files that a publisher packs into one
+            (:mod:`softcpt.data.packed_images`).
     """
 
     name: str
@@ -80,7 +84,8 @@ def take(entry: CatalogEntry) -> Inventory:
 
 
 def settings(entry: CatalogEntry) -> Any:
-    """A configuration that asks for all images of ``entry`` and for nothing to be written or printed."""
+    """A configuration that asks for all images of ``entry`` and for nothing to be written or
+    printed."""
     cfg = config.default_config()
     cfg.VERBOSE = False
     cfg.DATASET.NAME, cfg.DATASET.ROOT, cfg.DATASET.NUM_SHOTS = (
@@ -154,7 +159,8 @@ def _of_folder(entry: CatalogEntry) -> Inventory:
 
 
 def _chosen(dataset: TaskDataset, split: Split) -> tuple[TaskSet, list[Item]]:
-    """The tasks of a data set and their images, each once; of one that is a task of a larger set, that task's."""
+    """The tasks of a data set and their images, each once; of one that is a task of a larger set,
+    that task's."""
     tasks = dataset.make_tasks(split)
     items = list({item.path: item for item in (*split.train, *split.val, *split.test)}.values())
     which = dataset.chosen_tasks()
@@ -186,7 +192,8 @@ def _missing(
 
 
 def _read_split(dataset: TaskDataset) -> tuple[Split | None, str, str]:
-    """The split, where it is from, and what is wrong with it; without a split file, the images as they lie there."""
+    """The split, where it is from, and what is wrong with it; without a split file, the images as
+    they lie there."""
     try:
         if isinstance(dataset, OwnDataset):
             rows = [

@@ -1,4 +1,5 @@
-"""Which images are in a folder: one listing per folder, no look at single files, stray files left out."""
+"""Which images are in a folder: one listing per folder, no look at single files, stray files left
+out."""
 
 from __future__ import annotations
 
@@ -27,8 +28,9 @@ NO_CLASSES = {"split_fewshot", "split_fewshot_mt", "__MACOSX", "@eaDir"}
 def scan(folder: str | os.PathLike) -> tuple[list[str], list[str]]:
     """Names of the folders and of the image files in ``folder``, each sorted.
 
-    Hidden entries (``.DS_Store``, ``._photo.jpg``) and files that no image has the name of (``Thumbs.db``, ``x.mat``)
-    are left out; ``.JPG`` is ``.jpg``. Costs one directory listing: an entry's kind comes with its name.
+    Hidden entries (``.DS_Store``, ``._photo.jpg``) and files that no image has the name of
+    (``Thumbs.db``, ``x.mat``) are left out; ``.JPG`` is ``.jpg``. Costs one directory listing: an
+    entry's kind comes with its name.
     """
     folders, images = [], []
     with os.scandir(folder) as entries:
@@ -43,7 +45,8 @@ def scan(folder: str | os.PathLike) -> tuple[list[str], list[str]]:
 
 
 def unnested(folder: Path) -> Path:
-    """``folder``, or the folder inside it that has all it holds: archives often wrap theirs in one more of some name.
+    """``folder``, or the folder inside it that has all it holds: archives often wrap theirs in one
+    more of some name.
 
     A folder that holds a single folder of images only is a task of one class and stays as it is.
     """
@@ -60,8 +63,9 @@ def class_folders(folder: Path, leaves: bool = False) -> dict[str, list[str]]:
 
     Args:
         folder: the folder of class folders.
-        leaves: False: a class is a folder directly in ``folder``, with all images at any depth below it; True: it is
-            every folder at any depth that holds images itself (classes grouped under headings). Its last name counts.
+        leaves: False: a class is a folder directly in ``folder``, with all images at any depth
+            below it; True: it is every folder at any depth that holds images itself (classes
+            grouped under headings). Its last name counts.
     """
     classes: dict[str, list[str]] = {}
 
@@ -82,7 +86,8 @@ def class_folders(folder: Path, leaves: bool = False) -> dict[str, list[str]]:
 def find_images(root: Path, paths: Sequence[str]) -> list[str | None]:
     """Where each of ``paths`` (relative to ``root``) is on disk; None where there is no such file.
 
-    A folder that holds nothing but one folder is taken for that one (``cars_train/cars_train/00001.jpg``).
+    A folder that holds nothing but one folder is taken for that one
+    (``cars_train/cars_train/00001.jpg``).
     """
     listed: dict[str, tuple[str, set[str]]] = {}
     found: list[str | None] = []

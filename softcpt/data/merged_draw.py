@@ -1,4 +1,5 @@
-"""SoftCPT's merged few-shot files: the images of all tasks of General-10 or Plant-6, already drawn, in one file."""
+"""SoftCPT's merged few-shot files: the images of all tasks of General-10 or Plant-6, already drawn,
+in one file."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ from softcpt.errors import UserError
 def merged_draw(
     folder: Path, shots: int, seed: int, members: Sequence[type[Layout]]
 ) -> list[Split] | None:
-    """The images of each of ``members`` in ``folder/split_fewshot_mt/shot_K-seed_S.pkl``; None: there is no such file.
+    """The images of each of ``members`` in ``folder/split_fewshot_mt/shot_K-seed_S.pkl``; None:
+    there is no such file.
 
     Args:
         folder: of the merged data set ("general10").
@@ -24,7 +26,8 @@ def merged_draw(
         members: the data sets in the order of their tasks.
 
     Raises:
-        UserError: the file is unreadable, has another number of tasks, or images that belong to none of ``members``.
+        UserError: the file is unreadable, has another number of tasks, or images that belong to
+            none of ``members``.
     """
     path = folder / "split_fewshot_mt" / f"shot_{shots}-seed_{seed}.pkl"
     if shots < 1 or not path.is_file():
@@ -32,7 +35,8 @@ def merged_draw(
     split = replace(read_merged(path), source=str(path.relative_to(folder.parent)))
     if len(split.class_names) != len(members):
         raise UserError(
-            f"few-shot file {path}: {len(split.class_names)} tasks, and {len(members)} data sets are merged; delete "
+            f"few-shot file {path}: {len(split.class_names)} tasks, and {len(members)} data sets "
+            "are merged; delete "
             "the file, and each data set is drawn by itself"
         )
     return [_of_task(split, index, member, path) for index, member in enumerate(members)]
@@ -58,7 +62,8 @@ def _below(image: str, member: type[Layout], path: Path) -> str:
     _, found, below = f"/{image}".replace("\\", "/").rpartition(f"/{place}/")
     if not found:
         raise UserError(
-            f"few-shot file {path}: its image {image} is in no folder {place} of data set {member.name()}; delete the "
+            f"few-shot file {path}: its image {image} is in no folder {place} of data set "
+            f"{member.name()}; delete the "
             "file, and each data set is drawn by itself"
         )
     return below

@@ -25,13 +25,13 @@ from softcpt.tasks import Task, TaskSet  # noqa: E402
 class MultiTaskDataset(TaskedDataset):
     """Registered data sets merged: tasks in the order of ``members``, classes counted through.
 
-    ``DATASET.TASKS`` takes the place of ``members``. An entry is a registered name or one of ELEVATER ("cifar-10"), or
-    ``Name:folder`` for one that lies in ``folder`` (absolute, or below ``DATASET.ROOT``): "ImageFolder:my_flowers". A
-    member may have several tasks of its own. Each is drawn from the same seed by itself, so its images are those of a
-    single-task run.
+    ``DATASET.TASKS`` takes the place of ``members``. An entry is a registered name or one of
+    ELEVATER ("cifar-10"), or ``Name:folder`` for one that lies in ``folder`` (absolute, or below
+    ``DATASET.ROOT``): "ImageFolder:my_flowers". A member may have several tasks of its own. Each is
+    drawn from the same seed by itself, so its images are those of a single-task run.
 
-    Where SoftCPT left a file with the images of all ``members``, ``dataset_dir/split_fewshot_mt/shot_K-seed_S.pkl``
-    below the root, these are the images.
+    Where SoftCPT left a file with the images of all ``members``,
+    ``dataset_dir/split_fewshot_mt/shot_K-seed_S.pkl`` below the root, these are the images.
 
     Attributes:
         members: names of the data sets.
@@ -51,7 +51,8 @@ class MultiTaskDataset(TaskedDataset):
             )
         if cfg.DATASET.get("TASK_NAME", ""):
             raise UserError(
-                "DATASET.TASK_NAME: there are several tasks; put a task_name.txt into each one's folder"
+                "DATASET.TASK_NAME: there are several tasks; put a task_name.txt into each one's "
+                "folder"
             )
         drawn = self._merged_draw(names, cfg) or [None] * len(names)
         self.dataset_dir = cfg.DATASET.ROOT
@@ -70,7 +71,8 @@ class MultiTaskDataset(TaskedDataset):
 
 
 def build_member(name: str, cfg: Any, given: Split | None = None) -> DatasetBase:
-    """The data set of an entry of ``DATASET.TASKS``, with all its tasks; ``given`` its images by part, already drawn.
+    """The data set of an entry of ``DATASET.TASKS``, with all its tasks; ``given`` its images by
+    part, already drawn.
 
     Raises:
         UserError: no data set of that name is registered.

@@ -28,10 +28,12 @@ _log = logging.getLogger(__name__)
 
 
 class OwnDataset(TaskDataset):
-    """Images of no published data set, where ``DATASET.ROOT`` says. Divided 50/20/30 unless they come divided.
+    """Images of no published data set, where ``DATASET.ROOT`` says. Divided 50/20/30 unless they
+    come divided.
 
-    That split is written beside them at the first run and read from then on; images that come or go later are not taken
-    in behind your back. Without test images the validation images are tested on, as with ImageNet.
+    That split is written beside them at the first run and read from then on; images that come or go
+    later are not taken in behind your back. Without test images the validation images are tested
+    on, as with ImageNet.
     """
 
     advice = "correct it"
@@ -52,7 +54,8 @@ class OwnDataset(TaskDataset):
         split = self.as_split(rows)
         if not split.train:
             raise UserError(
-                f"data set {self.name()}: no training images in {self.cfg.DATASET.ROOT}; {self.advice}"
+                f"data set {self.name()}: no training images in {self.cfg.DATASET.ROOT}; "
+                f"{self.advice}"
             )
         return (
             split
@@ -63,7 +66,8 @@ class OwnDataset(TaskDataset):
         )
 
     def labelled(self, folder: Path) -> Iterator[tuple[str, str, str, str]]:
-        """(part, path, task, class) of every image; part "all" where not yet divided, task "" where it has no name."""
+        """(part, path, task, class) of every image; part "all" where not yet divided, task "" where
+        it has no name."""
         raise NotImplementedError
 
     def as_split(self, rows: list[tuple[str, str, str, str]]) -> Split:
@@ -85,7 +89,8 @@ class OwnDataset(TaskDataset):
         if not path.is_file():
             write_drawn(path, self.as_split(rows), "ratio")
             _log.info(
-                f"{self.name()}: 50/20/30 of every class for training, validation and test, written to {path} "
+                f"{self.name()}: 50/20/30 of every class for training, validation and test, "
+                f"written to {path} "
                 f"(seed {DRAW_SEED})"
             )
         split = read_split(path, inside=False)  # a table may name images anywhere
@@ -95,7 +100,8 @@ class OwnDataset(TaskDataset):
         if new or (gone and self.option("ON_MISSING", "stop") != "skip"):
             without = "" if new else ", DATASET.ON_MISSING skip goes on without them"
             raise UserError(
-                f"{path}: images came or went since this split was drawn ({new} new, {gone} gone); delete it to draw a "
+                f"{path}: images came or went since this split was drawn ({new} new, {gone} gone); "
+                "delete it to draw a "
                 f"new one{without}"
             )
         return split
@@ -110,7 +116,8 @@ class OwnDataset(TaskDataset):
             return super().make_tasks(split)
         if self.option("TASK_NAME", ""):
             raise UserError(
-                f"DATASET.TASK_NAME: {self.cfg.DATASET.ROOT} has {len(split.class_names)} tasks, named there"
+                f"DATASET.TASK_NAME: {self.cfg.DATASET.ROOT} has {len(split.class_names)} tasks, "
+                "named there"
             )
         template = self.option("TEMPLATE", "") or self.template
         return TaskSet(
@@ -137,7 +144,8 @@ class FolderDataset(OwnDataset):
         folder = Path(root or ".").expanduser().absolute()
         if not root or not folder.is_dir():
             raise UserError(
-                f"data set {cls.name()}: DATASET.ROOT '{root}' is no folder; give that of your classes"
+                f"data set {cls.name()}: DATASET.ROOT '{root}' is no folder; give that of your "
+                "classes"
             )
         return folder
 
@@ -230,7 +238,8 @@ class FolderDataset(OwnDataset):
 
 
 class TableDataset(OwnDataset):
-    """A CSV file with the columns ``path,label`` and, if you like, ``split`` (train, val, test) and ``task``.
+    """A CSV file with the columns ``path,label`` and, if you like, ``split`` (train, val, test) and
+    ``task``.
 
     Paths are relative to the file's folder. See :class:`OwnDataset`.
     """
@@ -286,6 +295,7 @@ class TableDataset(OwnDataset):
         if not (path and label and part):
             wrong = "path" if not path else "label" if not label else "split"
             raise UserError(
-                f"{self.table} line {number}: {wrong} '{line.get(wrong) or ''}' cannot be used; {self.advice}"
+                f"{self.table} line {number}: {wrong} '{line.get(wrong) or ''}' cannot be used; "
+                f"{self.advice}"
             )
         return part, path.replace("\\", "/").removeprefix("./"), task, label

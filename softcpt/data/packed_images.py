@@ -1,4 +1,5 @@
-"""Images that a publisher packs into few files (pickles, IDX, CSV, HDF5): written as PNG once a run needs them."""
+"""Images that a publisher packs into few files (pickles, IDX, CSV, HDF5): written as PNG once a run
+needs them."""
 
 from __future__ import annotations
 
@@ -40,14 +41,16 @@ class Pack(NamedTuple):
 
 
 class PackedDataset(ElevaterDataset):
-    """A data set whose images come in packs; a folder per class, as for other sets of ELEVATER, does as well.
+    """A data set whose images come in packs; a folder per class, as for other sets of ELEVATER,
+    does as well.
 
-    Image ``i`` of a part is written to ``png/<part>-images/<i // 1000>/<i>.png``, in the data set's folder or, where
-    that cannot be written to, in the user's cache. Two processes may write at once; one that is killed leaves whole
-    files.
+    Image ``i`` of a part is written to ``png/<part>-images/<i // 1000>/<i>.png``, in the data set's
+    folder or, where that cannot be written to, in the user's cache. Two processes may write at
+    once; one that is killed leaves whole files.
 
     Attributes:
-        pack_classes: what the publisher calls the classes, by the numbers in the packs; empty: in label order.
+        pack_classes: what the publisher calls the classes, by the numbers in the packs; empty: in
+            label order.
     """
 
     pack_classes: tuple[str, ...] = ()
@@ -132,7 +135,7 @@ def _absent(paths: Iterable[str]) -> Iterator[str]:
             yield path
 
 
-# -- formats -----------------------------------------------------------------------------------------------------------
+# -- formats ---------------------------------------------------------------------------------------
 
 
 _reconstruct = np.empty(0).__reduce__()[0]  # under the name that this NumPy has for it
@@ -162,7 +165,8 @@ def read_arrays(path: Path) -> dict[str, Any]:
 
 
 def read_idx(path: Path) -> np.ndarray:
-    """An IDX file of unsigned bytes, plain or compressed with gzip (http://yann.lecun.com/exdb/mnist).
+    """An IDX file of unsigned bytes, plain or compressed with gzip
+    (http://yann.lecun.com/exdb/mnist).
 
     Raises:
         ValueError: it is none, or ends too early.

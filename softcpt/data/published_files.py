@@ -14,9 +14,11 @@ Paths = dict[str, list[str]]
 
 
 def read_pickle(path: Path) -> Paths:
-    """CoOp's ``shot_K-seed_S.pkl``, {"train": [Datum, ...], "val": [...]}: image paths by part, as they stand there.
+    """CoOp's ``shot_K-seed_S.pkl``, {"train": [Datum, ...], "val": [...]}: image paths by part, as
+    they stand there.
 
-    Only Dassl's plain image records are admitted; whatever else a pickle asks for is refused before it is made.
+    Only Dassl's plain image records are admitted; whatever else a pickle asks for is refused before
+    it is made.
 
     Raises:
         UserError: the file asks for something else, is cut short, or has another form.
@@ -29,10 +31,11 @@ def read_pickle(path: Path) -> Paths:
 
 
 def read_merged(path: Path) -> Split:
-    """The file of all tasks that SoftCPT writes for General-10 and Plant-6, paths as they stand there.
+    """The file of all tasks that SoftCPT writes for General-10 and Plant-6, paths as they stand
+    there.
 
-    {"train": [DatumMT, ...], "val": ..., "test": ..., "taskid2cname": class names of each task, "taskid2tname": the
-    tasks' names, ...}; the labels of a record count inside its task.
+    {"train": [DatumMT, ...], "val": ..., "test": ..., "taskid2cname": class names of each task,
+    "taskid2tname": the tasks' names, ...}; the labels of a record count inside its task.
 
     Raises:
         UserError: as :func:`read_pickle`.
@@ -75,7 +78,8 @@ def _load(path: Path) -> Any:
 
 
 class _Record:
-    """Stands in for Dassl's Datum, and DatumMT of SoftCPT's fork: holds what the pickle says of it and does nothing."""
+    """Stands in for Dassl's Datum, and DatumMT of SoftCPT's fork: holds what the pickle says of it
+    and does nothing."""
 
 
 class _RecordsOnly(TableUnpickler):
@@ -89,7 +93,8 @@ class _RecordsOnly(TableUnpickler):
 
 
 def read_lines(train: Path) -> Paths:
-    """The pair ``shot_K-seed_S_train.jsonl``, ``..._val.jsonl`` of 2SFS: a record with "_impath" per line."""
+    """The pair ``shot_K-seed_S_train.jsonl``, ``..._val.jsonl`` of 2SFS: a record with "_impath"
+    per line."""
     paths: Paths = {}
     for part in ("train", "val"):
         path = train.with_name(train.name.replace("_train.jsonl", f"_{part}.jsonl"))
@@ -103,7 +108,8 @@ def read_lines(train: Path) -> Paths:
 
 
 def read_index(content: dict[str, Any], path: Path) -> Paths:
-    """The index files of cross-modal adaptation, {"train": {"data": [{"impath": ...}, ...], ...}, "val": ...}."""
+    """The index files of cross-modal adaptation, {"train": {"data": [{"impath": ...}, ...], ...},
+    "val": ...}."""
     try:
         return {
             part: [record["impath"] for record in content[part]["data"]] for part in _parts(content)
@@ -121,5 +127,6 @@ def _parts(content: Any) -> list[str]:
 def _unreadable(path: Path, error: Exception) -> UserError:
     reason = " ".join(str(error).split()) or type(error).__name__
     return UserError(
-        f"few-shot file {path}: not a list of images ({reason}); delete it, or put the right one there"
+        f"few-shot file {path}: not a list of images ({reason}); delete it, or put the right one "
+        "there"
     )

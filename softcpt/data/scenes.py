@@ -7,10 +7,12 @@ from softcpt.data.class_words import words
 
 
 class SceneDataset(TaskDataset):
-    """Overhead pictures, a folder per class, divided 50/20/30. Class names are the folders' in lower-case words.
+    """Overhead pictures, a folder per class, divided 50/20/30. Class names are the folders' in
+    lower-case words.
 
     None of these sets has a split file that the field agrees on: ``split_zhou_<Name>.json`` and
-    ``split_dk_<Name>.json`` are used where you have one, as is ``split.json`` of the benchmark of El Khoury et al.
+    ``split_dk_<Name>.json`` are used where you have one, as is ``split.json`` of the benchmark of
+    El Khoury et al.
     """
 
     template = "a centered satellite photo of {}."

@@ -1,4 +1,5 @@
-"""Small files that belong to a data set: in its folder, or in the user's cache where that folder is read-only."""
+"""Small files that belong to a data set: in its folder, or in the user's cache where that folder is
+read-only."""
 
 from __future__ import annotations
 
@@ -10,8 +11,8 @@ from pathlib import Path
 def side_file(folder: Path, name: str) -> Path:
     """Where ``name`` of the data set in ``folder`` is, or is to be written.
 
-    It is ``folder/name`` if that exists or can be written; else a path below ``$SOFTCPT_CACHE/data`` (default
-    ``~/.cache/softcpt/data``) that belongs to this folder alone.
+    It is ``folder/name`` if that exists or can be written; else a path below
+    ``$SOFTCPT_CACHE/data`` (default ``~/.cache/softcpt/data``) that belongs to this folder alone.
     """
     own = folder / name
     if own.exists() or _writable(own.parent):

@@ -13,19 +13,20 @@ class Source:
     """One file to fetch, and what is done with it.
 
     Attributes:
-        url: an address (``kind`` "http"), a Google Drive file id ("gdrive"), a Kaggle "owner/name" ("kaggle"), or the
-            page that a person must visit ("manual").
-        file: name it is stored under, relative to the data set's folder ("annotations.tar.gz"); with ``kind`` "kaggle"
-            and "manual" the name that such a download has by default.
+        url: an address (``kind`` "http"), a Google Drive file id ("gdrive"), a Kaggle "owner/name"
+            ("kaggle"), or the page that a person must visit ("manual").
+        file: name it is stored under, relative to the data set's folder ("annotations.tar.gz");
+            with ``kind`` "kaggle" and "manual" the name that such a download has by default.
         kind: who fetches it; "manual" means a person, guided by ``note``.
         sha256: of the file, where it is known.
         md5: of the file, where the publisher states only that.
-        unpack_to: folder that an archive is unpacked into, relative to the data set's folder ("." is that folder,
-            ".." its parent: for archives whose top folder is the data set's folder); None: the file stays as it is.
-        gives: path relative to the data set's folder that exists once this source is in place ("images", a file name);
-            empty: ``file`` itself.
-        rename: (from, to) after unpacking, both relative to the data set's folder; for archives whose folder has
-            another name than the field uses.
+        unpack_to: folder that an archive is unpacked into, relative to the data set's folder ("."
+            is that folder, ".." its parent: for archives whose top folder is the data set's
+            folder); None: the file stays as it is.
+        gives: path relative to the data set's folder that exists once this source is in place
+            ("images", a file name); empty: ``file`` itself.
+        rename: (from, to) after unpacking, both relative to the data set's folder; for archives
+            whose folder has another name than the field uses.
         note: for a person: what to do by hand, or why a mirror is used.
     """
 

@@ -1,4 +1,5 @@
-"""Which images are for training, validation and test: published split files, and splits that are drawn once."""
+"""Which images are for training, validation and test: published split files, and splits that are
+drawn once."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ DRAW_SEED = 1  # of every split that is drawn here
 
 
 class Item(NamedTuple):
-    """An image of a split: path below the image folder with ``/``, task, class inside the task, its other classes."""
+    """An image of a split: path below the image folder with ``/``, task, class inside the task, its
+    other classes."""
 
     path: str
     task: int
@@ -45,7 +47,8 @@ class Split:
     source: str = "official lists"
 
     def digest(self) -> str:
-        """SHA-256 of what a few-shot draw depends on: the order of the training and validation images and labels."""
+        """SHA-256 of what a few-shot draw depends on: the order of the training and validation
+        images and labels."""
         hashed = hashlib.sha256()
         for part in (self.train, self.val):
             lines = (
@@ -63,7 +66,8 @@ class Split:
 
 
 def single_task(parts: dict[str, Sequence[tuple[str, int, str]]], source: str) -> Split:
-    """A split of one task from (path, label, class name) rows by part; labels are renumbered without gaps."""
+    """A split of one task from (path, label, class name) rows by part; labels are renumbered
+    without gaps."""
     names = {int(label): name for rows in parts.values() for _, label, name in rows}
     labels = {label: index for index, label in enumerate(sorted(names))}
     items = {
@@ -82,14 +86,16 @@ def single_task(parts: dict[str, Sequence[tuple[str, int, str]]], source: str) -
 def read_split(path: Path, inside: bool = True) -> Split:
     """Read CoOp's ``split_zhou_*.json`` or SoftCPT's ``split_dk_*.json``.
 
-    CoOp's rows are path, label, class name; SoftCPT's path, [label], [task], and "meta" has the names.
+    CoOp's rows are path, label, class name; SoftCPT's path, [label], [task], and "meta" has the
+    names.
 
     Args:
         path: the file.
         inside: refuse paths that lead out of the data set's folder.
 
     Raises:
-        UserError: the file is cut short or of another form, or a path in it leads out of the data set.
+        UserError: the file is cut short or of another form, or a path in it leads out of the data
+            set.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -114,7 +120,8 @@ def read_split(path: Path, inside: bool = True) -> Split:
 
 
 def refuse_outside(items: Iterable[Item], where: str) -> None:
-    """Raise UserError if a path among ``items`` leads out of the data set; ``where`` names their file."""
+    """Raise UserError if a path among ``items`` leads out of the data set; ``where`` names their
+    file."""
     for item in items:
         if item.path.startswith(("/", "\\")) or ".." in item.path.split("/"):
             fault = f"path '{item.path}' leads out of the data set"
@@ -139,7 +146,8 @@ def _with_meta(parts: dict[str, list], meta: dict[str, Any], path: Path) -> Spli
 
 
 def write_drawn(path: Path, split: Split, rule: str) -> None:
-    """Write a drawn split, whole or not at all: in CoOp's form for one task, else in SoftCPT's, with "drawn_by"."""
+    """Write a drawn split, whole or not at all: in CoOp's form for one task, else in SoftCPT's,
+    with "drawn_by"."""
     parts: dict[str, Any]
     if len(split.class_names) == 1:
         names = split.class_names[0]
@@ -166,7 +174,8 @@ def write_drawn(path: Path, split: Split, rule: str) -> None:
             )
     except OSError as error:
         raise UserError(
-            f"split file {path}: cannot be written ({error.strerror}); make room, or set SOFTCPT_CACHE to a "
+            f"split file {path}: cannot be written ({error.strerror}); make room, or set "
+            "SOFTCPT_CACHE to a "
             "folder that can be written"
         ) from error
 
@@ -182,7 +191,8 @@ def divide_ratio(
     place: str,
     shares: tuple[float, float] = (0.5, 0.2),
 ) -> tuple[list[Item], list[Item], list[Item]]:
-    """``shares`` for training and validation, the rest for test, of each group that ``key`` makes, as CoOp divides.
+    """``shares`` for training and validation, the rest for test, of each group that ``key`` makes,
+    as CoOp divides.
 
     Raises:
         UserError: a group is too small to have an image in each part; ``place`` is named.
@@ -196,8 +206,10 @@ def divide_ratio(
         second = first + round(shares[1] * len(group))
         if not 0 < first < second < len(group):
             raise UserError(
-                f"{place}: {len(group)} image(s) like {group[0].path} cannot be divided into training, "
-                "validation and test; add images (4 suffice for 50/20/30), or give a split of your own"
+                f"{place}: {len(group)} image(s) like {group[0].path} cannot be divided into "
+                "training, "
+                "validation and test; add images (4 suffice for 50/20/30), or give a split of your "
+                "own"
             )
         train += group[:first]
         val += group[first:second]

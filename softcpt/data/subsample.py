@@ -1,4 +1,5 @@
-"""Parts of a set of tasks: its base or new classes, its base or new tasks, one task, or all but one."""
+"""Parts of a set of tasks: its base or new classes, its base or new tasks, one task, or all but
+one."""
 
 from __future__ import annotations
 
@@ -22,9 +23,10 @@ def subsample(
     Args:
         tasks: the tasks that the images' labels count.
         parts: images by part; ``label`` is a global class index.
-        which_classes: "all"; "base": the first half of each task's classes, larger if odd (CoCoOp); "new": the rest.
-        which_tasks: "all"; "base"/"new": the same of the tasks (SoftCPT); "task<i>": one task, counted from 0,
-            or several with commas between them; "all-but-task<i>": the others.
+        which_classes: "all"; "base": the first half of each task's classes, larger if odd (CoCoOp);
+            "new": the rest.
+        which_tasks: "all"; "base"/"new": the same of the tasks (SoftCPT); "task<i>": one task,
+            counted from 0, or several with commas between them; "all-but-task<i>": the others.
 
     Raises:
         UserError: another word, a task that is not there, or nothing left.
@@ -60,7 +62,8 @@ def subsample(
 def _renumbered(
     item: Datum, places: dict[int, tuple[int, int]], tasks: TaskSet
 ) -> ImageDatum | None:
-    """The record with those of its classes that ``places`` has, as (task, global class index); None: with none."""
+    """The record with those of its classes that ``places`` has, as (task, global class index);
+    None: with none."""
     kept = [places[label] for label in all_labels(item) if label in places]
     if not kept:
         return None

@@ -1,4 +1,5 @@
-"""Archives of strangers: unpacked whole or not at all, never outside the folder, never more than fits."""
+"""Archives of strangers: unpacked whole or not at all, never outside the folder, never more than
+fits."""
 
 from __future__ import annotations
 
@@ -64,15 +65,18 @@ class _Member(NamedTuple):
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Unpack a zip or tar (plain, gz, bz2, xz) archive into ``folder``, beside what is there already.
+    """Unpack a zip or tar (plain, gz, bz2, xz) archive into ``folder``, beside what is there
+    already.
 
-    Everything is first written to a hidden folder inside ``folder`` and moved into place when all of it is good; a file
-    that is there already is replaced. Modes and owners are not taken over. Names in zip archives that are not marked
-    as UTF-8 are read as UTF-8 where they are, else as code page 437; in tar archives as UTF-8, else as Latin-1.
+    Everything is first written to a hidden folder inside ``folder`` and moved into place when all
+    of it is good; a file that is there already is replaced. Modes and owners are not taken over.
+    Names in zip archives that are not marked as UTF-8 are read as UTF-8 where they are, else as
+    code page 437; in tar archives as UTF-8, else as Latin-1.
 
     Raises:
-        BadArchive: the archive is damaged, of another kind, encrypted, holds a link, a device or a path that leads
-            outside, or grows beyond :data:`MAX_RATIO` times its size or :data:`MAX_FILES`.
+        BadArchive: the archive is damaged, of another kind, encrypted, holds a link, a device or a
+            path that leads outside, or grows beyond :data:`MAX_RATIO` times its size or
+            :data:`MAX_FILES`.
         UserError: the disk is too small, or ``folder`` cannot be written to.
     """
     make_folder(folder)
@@ -104,7 +108,8 @@ def unpack(archive: Path, folder: Path) -> None:
 
 
 def merge_folders(source: Path, target: Path) -> None:
-    """Move everything in ``source`` into ``target``; folders that are in both are joined, files are replaced."""
+    """Move everything in ``source`` into ``target``; folders that are in both are joined, files are
+    replaced."""
     target.mkdir(parents=True, exist_ok=True)
     for entry in list(os.scandir(source)):
         place = target / entry.name
@@ -119,7 +124,8 @@ def merge_folders(source: Path, target: Path) -> None:
 def _checked(
     members: Iterable[_Member], archive: Path, stage: Path
 ) -> Iterator[tuple[_Member, Path]]:
-    """Members with the place that they are written to; stops at the first that is not to be written."""
+    """Members with the place that they are written to; stops at the first that is not to be
+    written."""
     limit = max(MAX_RATIO * archive.stat().st_size, _SMALL)
     free = shutil.disk_usage(stage).free
     total = 0
@@ -132,7 +138,8 @@ def _checked(
             )
         if total > free:
             raise UserError(
-                f"{archive}: needs more than the {free / 1e9:.1f} GB free in {stage.parent}; make room"
+                f"{archive}: needs more than the {free / 1e9:.1f} GB free in {stage.parent}; make "
+                "room"
             )
         yield member, stage.joinpath(*parts)
 
@@ -189,7 +196,8 @@ def _zip_member(content: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Member:
 
 
 class _LastRead:
-    """A file that remembers what was read last: tarfile ends silently at a damaged header, taking it for the end."""
+    """A file that remembers what was read last: tarfile ends silently at a damaged header, taking
+    it for the end."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.file, self.last = file, b""
@@ -210,7 +218,8 @@ def _members_of_tar(archive: Path) -> Iterator[_Member]:
             while (info := content.next()) is not None:
                 content.members.clear()  # else all of them are kept
                 yield _tar_member(content, info)
-        # A compressed stream has an end of its own, and old programs leave the blocks of zeros away.
+        # A compressed stream has an end of its own, and old programs leave the blocks of zeros
+        # away.
         if file.last.strip(b"\0") or not (file.last or decompressor):
             raise EOFError("it ends too early")
 

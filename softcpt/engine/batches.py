@@ -1,4 +1,5 @@
-"""Batches for training and evaluation: image features from the bank, or images encoded at every step."""
+"""Batches for training and evaluation: image features from the bank, or images encoded at every
+step."""
 
 from __future__ import annotations
 
@@ -17,9 +18,11 @@ Batch = dict[str, Any]
 
 
 class Batches:
-    """Iterates over a list of Dassl's ``Datum`` in batches of {"features" or "images", "label", "domain", "index"}.
+    """Iterates over a list of Dassl's ``Datum`` in batches of {"features" or "images", "label",
+    "domain", "index"}.
 
-    "label" is (B,); where an image of the list has several classes, (B, K) with -1 behind an image's own.
+    "label" is (B,); where an image of the list has several classes, (B, K) with -1 behind an
+    image's own.
 
     Args:
         items: the images with label and domain (task).
@@ -64,7 +67,8 @@ class Batches:
 
 
 def labels_of(items: Sequence[Any]) -> Tensor:
-    """(N,) labels of Dassl's ``Datum``; (N, K) with -1 behind an image's own where one has several ``labels``."""
+    """(N,) labels of Dassl's ``Datum``; (N, K) with -1 behind an image's own where one has several
+    ``labels``."""
     several = [all_labels(item) for item in items]
     most = max(map(len, several), default=1)
     if most == 1:
@@ -73,7 +77,8 @@ def labels_of(items: Sequence[Any]) -> Tensor:
 
 
 class FeatureBatches(Batches):
-    """Batches of features (B, D), or (B, 1 + M, D) from a spatial bank, not normalised, that the bank keeps."""
+    """Batches of features (B, D), or (B, 1 + M, D) from a spatial bank, not normalised, that the
+    bank keeps."""
 
     def __init__(
         self, *args: Any, bank: FeatureBank, transform: Callable, root: str = "", **kwargs: Any
@@ -114,7 +119,8 @@ class ImageBatches(Batches):
 
     def __iter__(self) -> Iterator[Batch]:
         dataset = ViewDataset(self.paths, self.transform, self.seed, self.view)
-        # The order is drawn here, once: a loader would draw a seed for its workers from the same generator.
+        # The order is drawn here, once: a loader would draw a seed for its workers from the same
+        # generator.
         order = list(self.order)
         loader = DataLoader(
             dataset,

@@ -1,6 +1,7 @@
 """The configuration: Dassl's tree, our keys, and messages that name the nearest valid key.
 
-Merge order as in CoOp: defaults < data set yaml < trainer yaml < command-line flags < ``KEY VALUE`` pairs.
+Merge order as in CoOp: defaults < data set yaml < trainer yaml < command-line flags < ``KEY VALUE``
+    pairs.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ WITHOUT_EFFECT = ("TRAINER.MTCOOP.PG_RATIO",)
 
 
 def node_name(method: str) -> str:
-    """The yaml node of a method's options: ``TRAINER.<node>`` ("SoftCPT-NATS" and "SoftCPT": SOFTCPT)."""
+    """The yaml node of a method's options: ``TRAINER.<node>`` ("SoftCPT-NATS" and "SoftCPT":
+    SOFTCPT)."""
     return METHODS[method][0].__name__.upper()
 
 
@@ -87,7 +89,8 @@ def default_config() -> CfgNode:
 
 
 def method_options(cfg: CfgNode, method: str) -> dict[str, Any]:
-    """Keyword options of ``build_prompter`` from ``TRAINER.<node>``; what the method's name fixes is left to it."""
+    """Keyword options of ``build_prompter`` from ``TRAINER.<node>``; what the method's name fixes
+    is left to it."""
     prompter, fixed = METHODS[method]
     node = cfg.TRAINER[node_name(method)]
     return {
@@ -96,11 +99,12 @@ def method_options(cfg: CfgNode, method: str) -> dict[str, Any]:
 
 
 def merge_file(cfg: CfgNode, path: str | Path, above: tuple[Path, ...] = ()) -> None:
-    """Merge a yaml file into ``cfg``; the file that its key ``_BASE_`` names (relative to it) comes before it.
+    """Merge a yaml file into ``cfg``; the file that its key ``_BASE_`` names (relative to it) comes
+    before it.
 
     Raises:
-        UserError: the file is missing or no mapping, or is its own base; a key is unknown; a value has another type than
-            the default.
+        UserError: the file is missing or no mapping, or is its own base; a key is unknown; a value
+            has another type than the default.
     """
     path = Path(path).resolve()
     if path in above:
@@ -125,7 +129,8 @@ def merge_file(cfg: CfgNode, path: str | Path, above: tuple[Path, ...] = ()) -> 
 
 
 def merge_pairs(cfg: CfgNode, pairs: Sequence[str]) -> None:
-    """Merge ``KEY VALUE`` pairs of the command line; a value is read as a Python literal where it is one."""
+    """Merge ``KEY VALUE`` pairs of the command line; a value is read as a Python literal where it
+    is one."""
     flag = next((text for text in pairs[::2] if text.startswith("--")), None)
     if flag:
         raise UserError(
@@ -133,7 +138,8 @@ def merge_pairs(cfg: CfgNode, pairs: Sequence[str]) -> None:
         )
     if len(pairs) % 2:
         raise UserError(
-            f"command line: '{pairs[-1]}' has no value; options behind the flags are KEY VALUE pairs"
+            f"command line: '{pairs[-1]}' has no value; options behind the flags are KEY VALUE "
+            "pairs"
         )
     for key, text in zip(pairs[::2], pairs[1::2]):
         try:
@@ -182,7 +188,8 @@ def resolve_alias(key: str) -> str:
 
 
 def _coerce(value: Any, old: Any, place: str) -> Any:
-    """``value`` in the type of the default ``old``: yaml reads 5e-4 as text, and lists stand for tuples."""
+    """``value`` in the type of the default ``old``: yaml reads 5e-4 as text, and lists stand for
+    tuples."""
     kind = type(old)
     if old is None or type(value) is kind:
         return value
@@ -196,7 +203,8 @@ def _coerce(value: Any, old: Any, place: str) -> Any:
     if kind is str and isinstance(value, (int, float)) and not isinstance(value, bool):
         return str(value)  # DATASET.NAME 101 is a name
     raise UserError(
-        f"{place} is {value!r} ({type(value).__name__}); its default {old!r} is of type {kind.__name__}, "
+        f"{place} is {value!r} ({type(value).__name__}); its default {old!r} is of type "
+        f"{kind.__name__}, "
         f"give one like it"
     )
 

@@ -18,7 +18,8 @@ from softcpt.utils.console import show_messages
 class ClassificationMT:
     """Counts each image in its own task only; without ``tasks`` all classes are one task.
 
-    ``evaluate`` prints the lines that the field's parsers read, and returns the overall metric (mean over tasks) first.
+    ``evaluate`` prints the lines that the field's parsers read, and returns the overall metric
+    (mean over tasks) first.
     """
 
     def __init__(

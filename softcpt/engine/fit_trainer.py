@@ -1,4 +1,5 @@
-"""The trainer of methods that are fitted to image features at once, task by task, in place of epochs."""
+"""The trainer of methods that are fitted to image features at once, task by task, in place of
+epochs."""
 
 from __future__ import annotations
 
@@ -17,10 +18,12 @@ _log = logging.getLogger(__name__)
 
 
 class FitTrainer(PromptTrainer):
-    """Fits a :class:`softcpt.prompters.feature_classifier.FeatureClassifier` to features of the test-time transform.
+    """Fits a :class:`softcpt.prompters.feature_classifier.FeatureClassifier` to features of the
+    test-time transform.
 
-    The images are the few-shot draw that the other methods train on; the published linear-probe scripts draw their own,
-    with numpy. What was fitted is kept after each task, so a run that was stopped goes on with the next one.
+    The images are the few-shot draw that the other methods train on; the published linear-probe
+    scripts draw their own, with numpy. What was fitted is kept after each task, so a run that was
+    stopped goes on with the next one.
     """
 
     by_steps = False
@@ -53,14 +56,16 @@ class FitTrainer(PromptTrainer):
         self.after_train()
 
     def _validation(self) -> list:
-        """The validation images; without those that are tested on, if something is chosen on them."""
+        """The validation images; without those that are tested on, if something is chosen on
+        them."""
         val = self.dataset.val or []
         if not self.prompter.selects:
             return val
         apart = selection.untested(val, self.dataset.test)
         if len(apart) < len(val):
             _log.info(
-                f"{self.method}: {len(val) - len(apart):,} of {len(val):,} validation images are test images: "
+                f"{self.method}: {len(val) - len(apart):,} of {len(val):,} validation images are "
+                "test images: "
                 f"{self.prompter.selects} is not chosen on them"
             )
         return apart
@@ -70,7 +75,8 @@ class FitTrainer(PromptTrainer):
         """(N, D) features and (N,) labels of images under the test-time transform."""
         if items and labels_of(items).dim() > 1:
             raise UserError(
-                f"{self.method}: it is fitted to images of one class each, and some of these have several; "
+                f"{self.method}: it is fitted to images of one class each, and some of these have "
+                "several; "
                 "leave their data set out, or choose a method that learns a prompt"
             )
         loader = self._batches(items, train=False) if items else []

@@ -9,9 +9,10 @@ VPT and COOP    both, made by one network: UPT
 COCOOP          a context that depends on the image: CoCoOp-MT
 ==============  ==========================================================
 
-Trained on several tasks these are the paper's MVPT, MCoOp and MUPT. Its softmax is over the classes of all tasks. With
-``DATASET.MULTITASK_LABEL_PERTASK`` it is over those of the image's own task; the published code multiplies the other
-logits by zero there, which leaves them a share of the probability, and here they have none.
+Trained on several tasks these are the paper's MVPT, MCoOp and MUPT. Its softmax is over the classes
+of all tasks. With ``DATASET.MULTITASK_LABEL_PERTASK`` it is over those of the image's own task; the
+published code multiplies the other logits by zero there, which leaves them a share of the
+probability, and here they have none.
 """
 
 from __future__ import annotations
@@ -127,7 +128,8 @@ def merge_flags(cfg: CfgNode, args: argparse.Namespace) -> None:
     for flag, given in own.items():
         if given and args.trainer != "MVLPT":
             raise UserError(
-                f"{flag}: it is for --trainer MVLPT; with {args.trainer} leave it out (its option SOFTMAX "
+                f"{flag}: it is for --trainer MVLPT; with {args.trainer} leave it out (its option "
+                "SOFTMAX "
                 "says which classes are told apart)"
             )
     cfg.DATASET.DATASET = args.dataset or cfg.DATASET.DATASET
@@ -137,7 +139,8 @@ def merge_flags(cfg: CfgNode, args: argparse.Namespace) -> None:
 
 
 def marks(args: argparse.Namespace) -> list[tuple[str, str]]:
-    """What in the flags of :func:`add_flags` makes another run, beside the shots and the name of a single data set."""
+    """What in the flags of :func:`add_flags` makes another run, beside the shots and the name of a
+    single data set."""
     return [
         (name, str(value))
         for name, value in (
@@ -150,7 +153,8 @@ def marks(args: argparse.Namespace) -> list[tuple[str, str]]:
 
 
 def name_data(cfg: CfgNode) -> None:
-    """``DATASET.DATASET`` "OxfordPets,cifar-10" as ``DATASET.NAME`` and ``DATASET.TASKS``; ELEVATER's names as ours."""
+    """``DATASET.DATASET`` "OxfordPets,cifar-10" as ``DATASET.NAME`` and ``DATASET.TASKS``;
+    ELEVATER's names as ours."""
     names = [name.strip() for name in cfg.DATASET.DATASET.split(",") if name.strip()]
     if len(names) == 1:
         cfg.DATASET.NAME, cfg.DATASET.TASKS = names[0], ()
@@ -191,7 +195,8 @@ def method_and_options(cfg: CfgNode) -> tuple[str, dict[str, Any]]:
     if kinds == ("VPT", "COOP"):
         if vpt.PROJECT > 0:
             raise UserError(
-                f"TRAINER.MVLPT.VPT.PROJECT is {vpt.PROJECT}: with COOP.N_CTX PROJECT_METHOD's network "
+                f"TRAINER.MVLPT.VPT.PROJECT is {vpt.PROJECT}: with COOP.N_CTX PROJECT_METHOD's "
+                "network "
                 "brings image prompts to their width; leave it at -1"
             )
         return "UPT", options | text | image | {
@@ -202,13 +207,15 @@ def method_and_options(cfg: CfgNode) -> tuple[str, dict[str, Any]]:
         }
     wrong = f"{' and '.join(kinds)} do not go together" if kinds else "no prompt has a length"
     raise UserError(
-        f"TRAINER.MVLPT: {wrong}; give COOP.N_CTX 16 (a text prompt), VPT.N_CTX 16 (image prompts), "
+        f"TRAINER.MVLPT: {wrong}; give COOP.N_CTX 16 (a text prompt), VPT.N_CTX 16 (image "
+        "prompts), "
         "both 4, or COCOOP.N_CTX 4"
     )
 
 
 def counting_task(cfg: CfgNode, tasks: TaskSet) -> str | None:
-    """The task that ``DATASET.MULTITASK_EVALKEY`` names, itself or by its data set; None: the mean over tasks counts.
+    """The task that ``DATASET.MULTITASK_EVALKEY`` names, itself or by its data set; None: the mean
+    over tasks counts.
 
     Raises:
         UserError: there is no such task.
@@ -225,7 +232,8 @@ def counting_task(cfg: CfgNode, tasks: TaskSet) -> str | None:
     near = difflib.get_close_matches(key, tasks.names, 1)
     hint = f", did you mean '{near[0]}'?" if near else ""
     raise UserError(
-        f"DATASET.MULTITASK_EVALKEY is '{cfg.DATASET.MULTITASK_EVALKEY}': no such task{hint}; give average, "
+        f"DATASET.MULTITASK_EVALKEY is '{cfg.DATASET.MULTITASK_EVALKEY}': no such task{hint}; give "
+        "average, "
         f"or one of {', '.join(tasks.names)}"
     )
 

@@ -35,11 +35,13 @@ class Run:
 
     Attributes:
         method, dataset, backbone: names.
-        shared: the settings that runs must have in common to be compared (see :func:`shared_settings`).
-        results: per split, the one that counts last, and per method name ("ZeroShot" and the run's own) the figures of
-            every task.
+        shared: the settings that runs must have in common to be compared (see
+            :func:`shared_settings`).
+        results: per split, the one that counts last, and per method name ("ZeroShot" and the run's
+            own) the figures of every task.
         trained: whether the run trained its method, or else only tested it.
-        loaded: the prompt that was loaded for the test, its file and epoch; None: what was trained last, or nothing is.
+        loaded: the prompt that was loaded for the test, its file and epoch; None: what was trained
+            last, or nothing is.
         source: the same of the prompt that training started from, with a hash; None: from scratch.
         parameters: trainable ones.
         seconds: wall time by section: image, text, other.
@@ -121,7 +123,8 @@ def _figures(results: dict[str, list[TaskResult]]) -> dict[str, Any]:
 
 
 def shared_settings(trainer: Any) -> dict[str, Any]:
-    """What all runs of a fair comparison have in common; learning rates and method options are a method's own."""
+    """What all runs of a fair comparison have in common; learning rates and method options are a
+    method's own."""
     cfg, split = trainer.cfg, trainer.splits[-1]
     return {
         "dataset": cfg.DATASET.NAME,
@@ -157,8 +160,8 @@ def shared_settings(trainer: Any) -> dict[str, Any]:
 def context_gram(prompter: Prompter) -> dict[str, Any] | None:
     """Inner products (T, T) of the tasks' contexts, each flattened, and the tasks' names.
 
-    A task whose classes have contexts of their own counts with their mean. None: the method has no contexts, one for
-    all tasks, or there are fewer than three tasks to relate.
+    A task whose classes have contexts of their own counts with their mean. None: the method has no
+    contexts, one for all tasks, or there are fewer than three tasks to relate.
     """
     tasks = prompter.tasks
     if len(tasks) < 3 or not hasattr(prompter, "contexts"):
@@ -192,7 +195,8 @@ def peak_memory(device: torch.device) -> int:
 
 
 def write_results(run: Run, folder: str | Path) -> None:
-    """Write results.json into ``folder`` and print the run beside others made under the same settings."""
+    """Write results.json into ``folder`` and print the run beside others made under the same
+    settings."""
     path, result = Path(folder) / RESULTS_FILE, run.to_dict()
     write_json(path, result)
     for split, figures in result["other_splits"].items():
@@ -216,13 +220,15 @@ def refuse_overwriting(folder: str | Path) -> None:
     path = Path(folder) / RESULTS_FILE
     if path.is_file() and json.loads(path.read_text(encoding="utf-8")).get("trained"):
         raise UserError(
-            f"{path}: the results of a training run, and --eval-only would write over them; choose another "
+            f"{path}: the results of a training run, and --eval-only would write over them; choose "
+            "another "
             "--output-dir"
         )
 
 
 def _comparable(run: Run, path: Path) -> list[dict[str, Any]]:
-    """Other methods' results in output folders of the same layout, made under the same shared settings."""
+    """Other methods' results in output folders of the same layout, made under the same shared
+    settings."""
     try:
         root, config_name, seed = path.parents[3], path.parents[1].name, path.parent.name
     except IndexError:
@@ -246,7 +252,8 @@ def _only_tested(run: dict[str, Any]) -> bool:
 def format_table(runs: Sequence[dict[str, Any]], corner: str = "task (metric in %)") -> str:
     """Per-task metric of every method, then means, parameters, time and memory, as a plain table.
 
-    Where a trained prompt was only tested, time and memory are left out: those of its training are not known.
+    Where a trained prompt was only tested, time and memory are left out: those of its training are
+        not known.
     """
     columns: dict[str, list[dict[str, Any]]] = {}
     for run in runs:

@@ -1,10 +1,11 @@
-"""What the trainers of all methods share: data, towers, the training step, tests, and exact continuation.
+"""What the trainers of all methods share: data, towers, the training step, tests, and exact
+continuation.
 
-A method's trainer is a registered subclass that names its prompter. From a step to the loss: ``forward_backward`` ->
-``Prompter.loss`` -> ``TaskSet.restrict``.
+A method's trainer is a registered subclass that names its prompter. From a step to the loss:
+``forward_backward`` -> ``Prompter.loss`` -> ``TaskSet.restrict``.
 
-Every epoch seeds the generators from (run's seed, epoch). So a run that was killed continues bit for bit, and all
-methods of a comparison see the same batches of the same views.
+Every epoch seeds the generators from (run's seed, epoch). So a run that was killed continues bit
+for bit, and all methods of a comparison see the same batches of the same views.
 """
 
 from __future__ import annotations
@@ -68,9 +69,10 @@ class PromptTrainer(TrainerX):
         results: by split and method the figures of every task.
         loaded: the prompt that :meth:`load_model` read: its file and epoch.
         source: the same of the prompt that training started from, and a hash of what it gave.
-        selected: what was chosen on which images for the prompt at hand; None: nothing (docs/results.md).
-        given_cfg: the settings as they were given. ``cfg`` differs where validation images are missing, see
-            :func:`softcpt.selection.settled`.
+        selected: what was chosen on which images for the prompt at hand; None: nothing
+            (docs/results.md).
+        given_cfg: the settings as they were given. ``cfg`` differs where validation images are
+            missing, see :func:`softcpt.selection.settled`.
     """
 
     method = ""
@@ -98,13 +100,14 @@ class PromptTrainer(TrainerX):
         self._step_losses: list[float] = []
         self._last_save = (time.monotonic(), 0.0)
 
-    # -- data ---------------------------------------------------------------------------------------------------------
+    # -- data --------------------------------------------------------------------------------------
 
     def build_data_loader(self) -> None:
         """The data set's batches, as features from the bank or as images."""
         cfg = self.cfg
         self.dataset = dataset = build_dataset(cfg)
-        # Dassl's hooks ask self.cfg for FINAL_MODEL, and a folder's settings are those that were given.
+        # Dassl's hooks ask self.cfg for FINAL_MODEL, and a folder's settings are those that were
+        # given.
         self.given_cfg = cfg
         self.cfg = selection.settled(
             cfg, dataset.val, dataset.test, tell=self.learns and self.by_steps
@@ -126,7 +129,8 @@ class PromptTrainer(TrainerX):
         self.prompts_images = prompter.prompts_images
         if self.prompts_images and cfg.FEATURES.MODE == "bank":
             _log.info(
-                f"{self.method} prompts the image tower: images are encoded at every step, for zero-shot alone from the "
+                f"{self.method} prompts the image tower: images are encoded at every step, for "
+                "zero-shot alone from the "
                 "feature bank"
             )
         kind = "spatial" if prompter.local_features else "global"
@@ -149,7 +153,8 @@ class PromptTrainer(TrainerX):
         return self.cfg.TRAINER[config.node_name(self.method)].PREC
 
     def _batches(self, items: list, train: bool, prompts_images: bool | None = None) -> Batches:
-        """``items`` as features from the bank, or as images, which a method that prompts the image tower needs."""
+        """``items`` as features from the bank, or as images, which a method that prompts the image
+        tower needs."""
         cfg = self.cfg
         prompts_images = self.prompts_images if prompts_images is None else prompts_images
         settings = cfg.DATALOADER.TRAIN_X if train else cfg.DATALOADER.TEST
@@ -187,13 +192,14 @@ class PromptTrainer(TrainerX):
         )
 
     def _views(self) -> Callable[[int], int] | None:
-        """The view of an epoch: one of its own, one of K in turn, or none where nothing is drawn."""
+        """The view of an epoch: one of its own, one of K in turn, or none where nothing is
+        drawn."""
         if set(self.cfg.INPUT.TRANSFORMS) <= FIXED_TRANSFORMS:
             return None
         count = self.cfg.FEATURES.VIEWS
         return (lambda epoch: epoch % count) if count else (lambda epoch: epoch)
 
-    # -- model --------------------------------------------------------------------------------------------------------
+    # -- model -------------------------------------------------------------------------------------
 
     def method_options(self) -> dict[str, Any]:
         """Keyword options of ``build_prompter``."""
@@ -215,12 +221,14 @@ class PromptTrainer(TrainerX):
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=amp_on_gpu)
         self.register_model("prompt_learner", self.prompter, self.optim, self.sched)
         _log.info(
-            f"{self.method} on {self.clip.name} ({self.clip.precision}, {self.device}): {len(self.tasks)} task(s), "
+            f"{self.method} on {self.clip.name} ({self.clip.precision}, {self.device}): "
+            f"{len(self.tasks)} task(s), "
             f"{self.num_classes} classes, {count_num_param(self.prompter):,} trainable parameters"
         )
 
     def encode(self, batch: Mapping[str, Any], prompter: Prompter | None = None) -> Tensor:
-        """Normalised image features of a batch as ``prompter`` (the trained one) takes them: (B, D), or (B, 1 + M, D)."""
+        """Normalised image features of a batch as ``prompter`` (the trained one) takes them: (B,
+        D), or (B, 1 + M, D)."""
         prompter = prompter or self.prompter
         with self.watch.section("image"):
             if "images" in batch:
@@ -256,10 +264,12 @@ class PromptTrainer(TrainerX):
         return {"loss": loss.item(), "acc": accuracy.item()}
 
     def update_lr(self, names: str | list[str] | None = None) -> None:
-        """Step the schedule at an epoch's end; with ``OPTIM.REFERENCE_SCHEDULE`` as often as the published code does.
+        """Step the schedule at an epoch's end; with ``OPTIM.REFERENCE_SCHEDULE`` as often as the
+        published code does.
 
-        That code registers one optimiser and one schedule under several names and steps them under each: the optimiser
-        takes k steps per batch with the same gradient (one under amp), the schedule k per epoch.
+        That code registers one optimiser and one schedule under several names and steps them under
+        each: the optimiser takes k steps per batch with the same gradient (one under amp), the
+        schedule k per epoch.
         """
         for _ in range(self.repeats):
             super().update_lr(names)
@@ -268,11 +278,12 @@ class PromptTrainer(TrainerX):
         """A loss that is not finite ends the run with what to do about it."""
         if not torch.isfinite(loss):
             raise UserError(
-                f"loss is {loss.item()} in epoch {self.epoch + 1} at precision {self.clip.precision}; "
+                f"loss is {loss.item()} in epoch {self.epoch + 1} at precision "
+                f"{self.clip.precision}; "
                 "lower OPTIM.LR, or use PREC fp32, bf16 or amp"
             )
 
-    # -- training -----------------------------------------------------------------------------------------------------
+    # -- training ----------------------------------------------------------------------------------
 
     def init_writer(self, log_dir: str) -> None:
         """Open a tensorboard writer, in the first process."""
@@ -298,7 +309,8 @@ class PromptTrainer(TrainerX):
         losses, self._step_losses = self._step_losses, []
         self.curve.append({"epoch": self.epoch + 1, "loss": sum(losses) / len(losses)})
         super().after_epoch()
-        # A long save of a large prompt after every short epoch would be felt: spend at most a twentieth on it.
+        # A long save of a large prompt after every short epoch would be felt: spend at most a
+        # twentieth on it.
         saved, duration = self._last_save
         start = time.monotonic()
         if self.epoch + 1 == self.max_epoch or start - saved >= 20 * duration:
@@ -330,18 +342,20 @@ class PromptTrainer(TrainerX):
             self.report(trained=True)
 
     def report(self, trained: bool) -> None:
-        """Zero-shot beside what was reached, as a table and as results.json; ``trained``: by this very run."""
+        """Zero-shot beside what was reached, as a table and as results.json; ``trained``: by this
+        very run."""
         for split in self.splits:
             if "ZeroShot" not in self.results[split]:
                 self.results[split] = {"ZeroShot": self._zero_shot(split), **self.results[split]}
         if parallel.is_main():
             write_results(Run.of(self, trained), self.output_dir)
 
-    # -- tests --------------------------------------------------------------------------------------------------------
+    # -- tests -------------------------------------------------------------------------------------
 
     @property
     def splits(self) -> list[str]:
-        """What TEST.SPLIT names, the last being the one that counts; "val" without validation images is test."""
+        """What TEST.SPLIT names, the last being the one that counts; "val" without validation
+        images is test."""
         return list(dict.fromkeys(self._split(name)[0] for name in _named_splits(self.cfg)))
 
     def test(self, split: str | None = None) -> float:
@@ -373,7 +387,8 @@ class PromptTrainer(TrainerX):
         return ("val", self.val_loader) if use_val else ("test", self.test_loader)
 
     def _classify(self, prompter: Prompter, loader: Batches) -> Iterator[tuple[Tensor, Tensor]]:
-        """Logits (B, C), right for each image's own task, and labels of every batch; classes are encoded once."""
+        """Logits (B, C), right for each image's own task, and labels of every batch; classes are
+        encoded once."""
         with self.watch.section("text"):
             classify = prompter.own_classifier()
         self._open(loader)
@@ -396,7 +411,7 @@ class PromptTrainer(TrainerX):
             tally.add(logits, labels)
         return tally.results()
 
-    # -- disk ---------------------------------------------------------------------------------------------------------
+    # -- disk --------------------------------------------------------------------------------------
 
     def save_model(
         self,
@@ -426,14 +441,16 @@ class PromptTrainer(TrainerX):
         _log.info(f"saved {path}")
 
     def load_model(self, directory: str, epoch: int | None = None) -> None:
-        """Load the prompt of ``epoch`` (1-based); None: the best on validation if there is one, else the last.
+        """Load the prompt of ``epoch`` (1-based); None: the best on validation if there is one,
+        else the last.
 
-        It may have been trained on other tasks or classes, where its method can serve these (softcpt/prompters/task_matching.py).
-        ``directory`` may also hold checkpoints that a published code wrote (softcpt/artefacts/published_checkpoints.py).
+        It may have been trained on other tasks or classes, where its method can serve these
+        (softcpt/prompters/task_matching.py). ``directory`` may also hold checkpoints that a
+        published code wrote (softcpt/artefacts/published_checkpoints.py).
 
         Raises:
-            UserError: there is no such prompt, it is of another method or backbone, or it has nothing for one of the
-                tasks or classes.
+            UserError: there is no such prompt, it is of another method or backbone, or it has
+                nothing for one of the tasks or classes.
         """
         if not self.learns:
             return
@@ -445,7 +462,8 @@ class PromptTrainer(TrainerX):
             self.loaded = {"prompt": directory, "epoch": found.epoch}
             self.selected = selection.of_epoch(found.epoch) if found.best else None
             _log.info(
-                f"loaded {directory} (epoch={found.epoch}); its files do not say for which backbone and classes they are"
+                f"loaded {directory} (epoch={found.epoch}); its files do not say for which "
+                "backbone and classes they are"
             )
             return
         path = checkpoint.find_prompt(directory, epoch)
@@ -465,12 +483,14 @@ class PromptTrainer(TrainerX):
             selection.of_prompt(header),
         )
         _log.info(
-            f"loaded {path} (epoch={header['epoch']}, val_result={header['val_result']}), trained on {len(trained)} "
+            f"loaded {path} (epoch={header['epoch']}, val_result={header['val_result']}), trained "
+            f"on {len(trained)} "
             f"task(s), {trained.num_classes} classes"
         )
 
     def start_from(self, directory: str, epoch: int | None = None) -> None:
-        """Train on from a prompt that :meth:`load_model` can load; of SoftCPT, from the contexts that it makes.
+        """Train on from a prompt that :meth:`load_model` can load; of SoftCPT, from the contexts
+        that it makes.
 
         That is MVLPT's adaptation of a source prompt to a target task, or to a group of them.
         """
@@ -492,7 +512,8 @@ class PromptTrainer(TrainerX):
         return _sha256([(os.path.relpath(item.impath, root), item.label) for item in items])
 
     def resume_model_if_exist(self, directory: str) -> int:
-        """Continue a run that was stopped; returns the epochs done. Settings must be those of that run."""
+        """Continue a run that was stopped; returns the epochs done. Settings must be those of that
+        run."""
         path = f"{directory}/{checkpoint.RESUME_FILE}"
         try:
             _, header = checkpoint.load_tensors(path)
@@ -504,22 +525,26 @@ class PromptTrainer(TrainerX):
         changed = config.differences(config.run_settings(self.given_cfg), theirs)
         if changed:
             raise UserError(
-                f"{directory}: it holds a run with other settings ({'; '.join(changed[:3])}); choose another "
+                f"{directory}: it holds a run with other settings ({'; '.join(changed[:3])}); "
+                "choose another "
                 "--output-dir, or delete the folder"
             )
         if header["data"] != self._data_digest():
             raise UserError(
-                f"{directory}: it holds a run on other images or classes; choose another --output-dir, or "
+                f"{directory}: it holds a run on other images or classes; choose another "
+                "--output-dir, or "
                 "delete the folder"
             )
         if _digest(header.get("source")) != _digest(self.source):
             raise UserError(
-                f"{directory}: it holds a run that started from another prompt; give its --model-dir, choose "
+                f"{directory}: it holds a run that started from another prompt; give its "
+                "--model-dir, choose "
                 "another --output-dir, or delete the folder"
             )
         if header["best"] is not None and self.cfg.TEST.FINAL_MODEL != "best_val":
             raise UserError(
-                f"{directory}: it holds a run of an older version, which chose its epoch on test images; choose "
+                f"{directory}: it holds a run of an older version, which chose its epoch on test "
+                "images; choose "
                 "another --output-dir, or delete the folder"
             )
         checkpoint.load_run(directory, self.prompter, self.optim)

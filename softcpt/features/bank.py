@@ -1,4 +1,5 @@
-"""The feature bank: every image is encoded once per view by the frozen image tower, and kept on disk."""
+"""The feature bank: every image is encoded once per view by the frozen image tower, and kept on
+disk."""
 
 from __future__ import annotations
 
@@ -43,7 +44,8 @@ class ImageEncoder(Protocol):
     device: torch.device
 
     def encode_image(self, images: Tensor, *, spatial: bool = False) -> Tensor:
-        """Map pre-processed images (B, 3, H, W) to features (B, D), or with ``spatial`` (B, 1 + M, D)."""
+        """Map pre-processed images (B, 3, H, W) to features (B, D), or with ``spatial`` (B, 1 + M,
+        D)."""
 
 
 def default_folder() -> Path:
@@ -54,21 +56,24 @@ def default_folder() -> Path:
 class FeatureBank:
     """Image features by content: encoded when first asked for, read from disk ever after.
 
-    An entry is one folder: ``features.npy`` and a readable ``meta.json``. It is found by a hash of the weights, the
-    precision, the kind, the files (path below the root, size, modification time), the transform, the seed and the view,
-    so a changed image or model never meets old features. A build that was killed goes on from its last whole block; of
-    two processes that want the same entry one builds and the other waits; damaged blocks are found on opening and
-    built again.
+    An entry is one folder: ``features.npy`` and a readable ``meta.json``. It is found by a hash of
+    the weights, the precision, the kind, the files (path below the root, size, modification time),
+    the transform, the seed and the view, so a changed image or model never meets old features. A
+    build that was killed goes on from its last whole block; of two processes that want the same
+    entry one builds and the other waits; damaged blocks are found on opening and built again.
 
     Args:
         folder: of all entries; None for :func:`default_folder`.
         clip: the image tower.
-        kind: ``"global"``, one feature an image, or ``"spatial"``: with those of its M places behind it.
+        kind: ``"global"``, one feature an image, or ``"spatial"``: with those of its M places
+            behind it.
         seed: of the augmented views.
-        batch_size: images encoded at once; None for 16 on a CPU, whose caches larger ones leave, and 128 elsewhere.
-        workers: loader processes; None for :func:`softcpt.features.images.default_workers`, 0 to load in this process.
-        on_error: what an unreadable image does: ``"stop"`` raises its :class:`ImageError`; ``"skip"`` says so once,
-            leaves its row at zero and lists it in :meth:`missing`.
+        batch_size: images encoded at once; None for 16 on a CPU, whose caches larger ones leave,
+            and 128 elsewhere.
+        workers: loader processes; None for :func:`softcpt.features.images.default_workers`, 0 to
+            load in this process.
+        on_error: what an unreadable image does: ``"stop"`` raises its :class:`ImageError`;
+            ``"skip"`` says so once, leaves its row at zero and lists it in :meth:`missing`.
         dtype: kept on disk: ``torch.float32`` (exact) or ``torch.float16`` (half the size).
         progress: show progress bars.
     """
@@ -96,7 +101,8 @@ class FeatureBank:
             )
         if dtype not in (torch.float32, torch.float16):
             raise UserError(
-                f"feature bank: dtype {dtype} is not kept on disk; use torch.float32 or torch.float16"
+                f"feature bank: dtype {dtype} is not kept on disk; use torch.float32 or "
+                "torch.float16"
             )
         self.folder = default_folder() if folder is None else Path(folder)
         self.clip, self.kind, self.seed, self.on_error, self.progress = (
@@ -117,21 +123,23 @@ class FeatureBank:
         view: int | None = None,
         root: str | os.PathLike = "",
     ) -> Tensor:
-        """Features (N, D) or of the spatial kind (N, 1 + M, D), fp32, not normalised, in the order of ``paths``.
+        """Features (N, D) or of the spatial kind (N, 1 + M, D), fp32, not normalised, in the order
+        of ``paths``.
 
-        They are memory-mapped where kept as fp32. What is written into the tensor stays in memory and never reaches the
-        disk.
+        They are memory-mapped where kept as fp32. What is written into the tensor stays in memory
+        and never reaches the disk.
 
         Args:
             paths: image files, relative to ``root`` or absolute.
             transform: from an RGB image to (3, H, W); its ``repr`` must tell all that it does.
-            view: number of the augmented view (image ``i`` of it is drawn from the bank's seed, ``i`` and ``view``);
-                None for a transform that draws nothing.
+            view: number of the augmented view (image ``i`` of it is drawn from the bank's seed,
+                ``i`` and ``view``); None for a transform that draws nothing.
             root: folder that ``paths`` are relative to; where it lies is not part of the key.
 
         Raises:
             ImageError: an image cannot be read and ``on_error`` is ``"stop"``.
-            UserError: the transform has no lasting ``repr``, the features are not finite, or the disk is too small.
+            UserError: the transform has no lasting ``repr``, the features are not finite, or the
+                disk is too small.
         """
         if not paths:
             return torch.empty(self._shape(0))
@@ -144,7 +152,8 @@ class FeatureBank:
         view: int | None = None,
         root: str | os.PathLike = "",
     ) -> list[int]:
-        """Indices of the images that could not be read: rows of zeros in :meth:`features` (``on_error="skip"``)."""
+        """Indices of the images that could not be read: rows of zeros in :meth:`features`
+        (``on_error="skip"``)."""
         return self._entry(paths, transform, view, root).missing if paths else []
 
     def _entry(
@@ -160,7 +169,8 @@ class FeatureBank:
         if entry.missing and self.on_error == "stop":
             unreadable = files[entry.missing[0]]
             raise ImageError(
-                f"image {unreadable}: could not be read when its features were made; restore the file or take it out "
+                f"image {unreadable}: could not be read when its features were made; restore the "
+                "file or take it out "
                 "of the data set",
                 unreadable,
             )
@@ -174,7 +184,8 @@ class FeatureBank:
         described = repr(transform)
         if " at 0x" in described:
             raise UserError(
-                f"transform {' '.join(described.split())}: its description changes from run to run, so its features "
+                f"transform {' '.join(described.split())}: its description changes from run to "
+                "run, so its features "
                 "would never be found again; give its parts a __repr__ that names their settings"
             )
         drawn = {} if view is None else {"seed": self.seed, "view": view}
@@ -228,8 +239,8 @@ class FeatureBank:
         )
 
     def _load(self, dataset: ViewDataset, batches: list[range]) -> Generator:
-        # A generator, because closing it ends the loader's processes at once. Left to the garbage collector, as after
-        # an exception, each of them takes five seconds.
+        # A generator, because closing it ends the loader's processes at once. Left to the garbage
+        # collector, as after an exception, each of them takes five seconds.
         yield from DataLoader(
             dataset,
             batch_sampler=batches,
@@ -256,7 +267,8 @@ class FeatureBank:
             bar.update(len(indices) + len(errors))
         if not np.isfinite(values).all():
             raise UserError(
-                f"features of {self.clip.name}: not finite at precision {self.clip.precision}, kept as {self.dtype}; "
+                f"features of {self.clip.name}: not finite at precision {self.clip.precision}, "
+                f"kept as {self.dtype}; "
                 "use fp32 or bf16, and dtype float32"
             )
         entry.write(block, values, missing)
@@ -349,6 +361,8 @@ def _check_space(entry: BlockFile) -> None:
     free = shutil.disk_usage(entry.folder).free
     if not entry.rows_written and free < entry.nbytes:
         raise UserError(
-            f"features {entry.folder}: {entry.nbytes / 1e6:.0f} MB needed, {free / 1e6:.0f} MB free; "
-            "make room there, set SOFTCPT_CACHE to a larger disk, or encode at every step (FEATURES.MODE online)"
+            f"features {entry.folder}: {entry.nbytes / 1e6:.0f} MB needed, {free / 1e6:.0f} MB "
+            "free; "
+            "make room there, set SOFTCPT_CACHE to a larger disk, or encode at every step "
+            "(FEATURES.MODE online)"
         )

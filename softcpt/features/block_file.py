@@ -16,10 +16,12 @@ from softcpt.utils.files import write_json
 
 
 class BlockFile:
-    """A folder with ``features.npy`` (N, ...) and ``meta.json``: what it is, and the checksum of each block of rows.
+    """A folder with ``features.npy`` (N, ...) and ``meta.json``: what it is, and the checksum of
+    each block of rows.
 
-    While blocks are missing the array is called ``features.part``; blocks that ``meta.json`` knows are whole on disk,
-    so that a build goes on from the last of them. ``features.npy`` is an ordinary NumPy file.
+    While blocks are missing the array is called ``features.part``; blocks that ``meta.json`` knows
+    are whole on disk, so that a build goes on from the last of them. ``features.npy`` is an
+    ordinary NumPy file.
 
     Args:
         folder: of this one array; made by :meth:`create`.
@@ -45,7 +47,8 @@ class BlockFile:
             return False
 
     def create(self, shape: tuple[int, ...], dtype: str, block: int, about: dict[str, Any]) -> None:
-        """Start afresh: ``shape`` (N, ...) of ``dtype`` in blocks of ``block`` rows, described by ``about``."""
+        """Start afresh: ``shape`` (N, ...) of ``dtype`` in blocks of ``block`` rows, described by
+        ``about``."""
         blocks = [None] * -(-shape[0] // block)
         self.meta = {
             **about,
@@ -64,7 +67,8 @@ class BlockFile:
 
     @property
     def blocks(self) -> list[dict[str, Any] | None]:
-        """Per block ``{"crc32": int, "missing": [row, ...]}``, or None where it is still to be written."""
+        """Per block ``{"crc32": int, "missing": [row, ...]}``, or None where it is still to be
+        written."""
         return self.meta["blocks"]
 
     @property

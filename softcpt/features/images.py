@@ -1,4 +1,5 @@
-"""Images: read exactly as the published pipelines read them, augmented so that a view can be drawn again."""
+"""Images: read exactly as the published pipelines read them, augmented so that a view can be drawn
+again."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ class ImageError(UserError):
     """An image file that is missing, truncated, or not an image; ``path`` is the file."""
 
     def __init__(self, message: str, path: str = "") -> None:
-        # A DataLoader rebuilds its worker's exception from the printed traceback, whose last line is the message.
+        # A DataLoader rebuilds its worker's exception from the printed traceback, whose last line
+        # is the message.
         super().__init__(message.rstrip().splitlines()[-1].removeprefix(f"{__name__}.ImageError: "))
         self.path = path
 
@@ -37,8 +39,9 @@ def _unreadable(path: str, reason: str) -> ImageError:
 def read_image(path: str | os.PathLike) -> Image.Image:
     """Decode ``path`` to an 8-bit RGB image of the file's own size.
 
-    Grey, palette and CMYK images are converted; transparent ones are laid on white; 16-bit grey keeps its upper
-    eight bits, as Pillow does with 16-bit colour. EXIF orientation is left alone, as in Dassl.
+    Grey, palette and CMYK images are converted; transparent ones are laid on white; 16-bit grey
+    keeps its upper eight bits, as Pillow does with 16-bit colour. EXIF orientation is left alone,
+    as in Dassl.
 
     Raises:
         ImageError: the file is missing, is no image, or ends too early.
@@ -76,10 +79,11 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 @contextmanager
 def drawn_from(*parts: object) -> Iterator[None]:
-    """Seed Python's, NumPy's and torch's global (CPU) generators from a hash of ``parts``; put them back afterwards.
+    """Seed Python's, NumPy's and torch's global (CPU) generators from a hash of ``parts``; put them
+    back afterwards.
 
-    Transforms know no explicit generator, hence the detour. A hash, not a sum: ``seed + index + view`` would give
-    neighbouring images of neighbouring views the same crop.
+    Transforms know no explicit generator, hence the detour. A hash, not a sum: ``seed + index +
+    view`` would give neighbouring images of neighbouring views the same crop.
     """
     digest = hashlib.blake2b(repr(parts).encode(), digest_size=20).digest()
     kept = random.getstate(), np.random.get_state(), torch.get_rng_state()
@@ -96,10 +100,11 @@ def drawn_from(*parts: object) -> Iterator[None]:
 
 
 class ViewDataset(Dataset):
-    """Item ``i`` is ``(i, transform(image i))``, its randomness a function of ``(seed, i, view)`` alone.
+    """Item ``i`` is ``(i, transform(image i))``, its randomness a function of ``(seed, i, view)``
+    alone.
 
-    The same view of the same image is the same tensor, whatever the order, the number of workers and what else
-    draws random numbers; the global generators are left as they were.
+    The same view of the same image is the same tensor, whatever the order, the number of workers
+    and what else draws random numbers; the global generators are left as they were.
 
     Args:
         paths: image files.
@@ -142,7 +147,8 @@ class ViewDataset(Dataset):
 
 
 def default_workers() -> int:
-    """Loader processes that keep the cores of this process busy beside the model: one fewer than cores, 1 to 8."""
+    """Loader processes that keep the cores of this process busy beside the model: one fewer than
+    cores, 1 to 8."""
     cores = (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )

@@ -1,4 +1,5 @@
-"""``python -m softcpt grid GRID.yaml``: methods x data x backbones x shots x seeds, run wherever there is room.
+"""``python -m softcpt grid GRID.yaml``: methods x data x backbones x shots x seeds, run wherever
+there is room.
 
     spec.py       the grid file
     methods.py    a method's name -> the trainer, its settings and its configuration file
@@ -11,6 +12,7 @@
     estimate.py, table.py    the time left; tables
     cli.py        the command
 
-Workers and the command share nothing but the disk. A worker takes a job by its lock, which the system frees when the
-worker dies; so workers may be killed at any time, and several grids may work on the same output.
+Workers and the command share nothing but the disk. A worker takes a job by its lock, which the
+system frees when the worker dies; so workers may be killed at any time, and several grids may work
+on the same output.
 """

@@ -29,7 +29,8 @@ class Times:
         self.known = dict(known)
 
     def expected(self, job: Job) -> float | None:
-        """Seconds that ``job`` will take: what its like took, scaled by the shots; None: nothing is known yet."""
+        """Seconds that ``job`` will take: what its like took, scaled by the shots; None: nothing is
+        known yet."""
         likeness = (
             lambda other: (other.method, other.data, other.backbone, other.part, other.shots),
             lambda other: (other.method, other.data, other.backbone, other.part),
@@ -77,7 +78,8 @@ def in_words(seconds: float | None) -> str:
 
 
 def mean_overhead(jobs: Sequence[Job], statuses: Mapping[Job, Status]) -> float | None:
-    """Seconds per job that the workers added to the jobs' own, over the jobs that were done in one attempt."""
+    """Seconds per job that the workers added to the jobs' own, over the jobs that were done in one
+    attempt."""
     added = []
     for job in jobs:
         record, result = statuses[job].record, read_result(job.folder)

@@ -1,4 +1,5 @@
-"""Which settings the jobs of a comparison share: told and checked before they run, and again in their results."""
+"""Which settings the jobs of a comparison share: told and checked before they run, and again in
+their results."""
 
 from __future__ import annotations
 
@@ -87,7 +88,8 @@ def check_settings(planned: Sequence[Planned], may_differ: Sequence[str] = ()) -
                     )
         if differing:
             raise UserError(
-                f"grid: not a fair comparison: {'; '.join(differing[:3])}; give all methods the same in "
+                f"grid: not a fair comparison: {'; '.join(differing[:3])}; give all methods the "
+                "same in "
                 "set, or list the keys in may_differ"
             )
 
@@ -132,7 +134,8 @@ def describe(planned: Sequence[Planned], device: str) -> list[tuple[str, str]]:
 
 
 def check_results(planned: Sequence[Planned]) -> list[str]:
-    """What results of one comparison do not share although they should; an empty list: all is well."""
+    """What results of one comparison do not share although they should; an empty list: all is
+    well."""
     problems: dict[str, None] = {}
     for group in comparisons(planned):
         told: dict[str, tuple[Job, Any]] = {}

@@ -26,7 +26,8 @@ class Job:
     Attributes:
         folder: its output, absolute.
         flags: of train.py.
-        method, data, backbone, part: names, as the grid has them; part is "", or "train_base" or "test_new".
+        method, data, backbone, part: names, as the grid has them; part is "", or "train_base" or
+            "test_new".
         shots, seed: of the run.
         needs: folder of the job that must be done before; "": none.
     """
@@ -65,8 +66,8 @@ def plan_jobs(grid: Grid, pairs: Sequence[str] = ()) -> list[Planned]:
     """All jobs of ``grid``, with ``KEY VALUE`` pairs of the command line as their last word.
 
     Raises:
-        UserError: a method, data set or configuration is not there, a setting is wrong, there is no job, or two jobs
-            would write into one folder.
+        UserError: a method, data set or configuration is not there, a setting is wrong, there is no
+            job, or two jobs would write into one folder.
     """
     plugins.load("trainers")
     planned = [
@@ -89,13 +90,16 @@ def refuse_shared_folders(planned: Sequence[Planned]) -> None:
         other = owners.setdefault(plan.job.folder, plan.job)
         if other is not plan.job:
             raise UserError(
-                f"grid: '{other}' and '{plan.job}' would both write into {plan.job.folder}; put what tells "
-                "them apart into the layout ({data}, {method}, {config}, {backbone}, {shots}, {seed})"
+                f"grid: '{other}' and '{plan.job}' would both write into {plan.job.folder}; put "
+                "what tells "
+                "them apart into the layout ({data}, {method}, {config}, {backbone}, {shots}, "
+                "{seed})"
             )
 
 
 def _combinations(grid: Grid) -> Iterator[tuple[Entry, Entry, str, int | None, int]]:
-    """(method, data, backbone, shots, seed); shots grow, so that the times of the first tell about the others."""
+    """(method, data, backbone, shots, seed); shots grow, so that the times of the first tell about
+    the others."""
     shots = sorted({*grid.shots, *(k for method in grid.methods for k in method.shots)}) or [None]
     for data, backbone, k, method in product(
         grid.data, grid.backbones or ("",), shots, grid.methods
@@ -142,7 +146,8 @@ def plan_job(
 
     Args:
         pairs: ``KEY VALUE`` pairs of the command line, which win over the grid's settings.
-        part, own: what tells the job from others that have all else in common: a name, and ``KEY VALUE`` pairs.
+        part, own: what tells the job from others that have all else in common: a name, and ``KEY
+            VALUE`` pairs.
         start: the job whose prompt it starts from, or tests.
         test: it trains nothing.
     """

@@ -17,7 +17,8 @@ from softcpt.grid.worker import STOP_SECONDS
 
 @dataclass(frozen=True)
 class Resources:
-    """What this machine has for workers, and each of ``workers`` gets: ``threads``, and one of ``gpus`` by turns."""
+    """What this machine has for workers, and each of ``workers`` gets: ``threads``, and one of
+    ``gpus`` by turns."""
 
     workers: int
     threads: int
@@ -44,7 +45,8 @@ def resources(workers: int) -> Resources:
 
 
 class LocalLauncher:
-    """Each worker is a process in a session of its own: Ctrl-C reaches the grid alone, which then ends its workers."""
+    """Each worker is a process in a session of its own: Ctrl-C reaches the grid alone, which then
+    ends its workers."""
 
     def __init__(self, plan: Path, output: Path, shares: Resources) -> None:
         self.plan, self.shares = plan, shares

@@ -1,4 +1,5 @@
-"""A method's name -> the trainer, the settings that make it that method, and its configuration file."""
+"""A method's name -> the trainer, the settings that make it that method, and its configuration
+file."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ from softcpt.prompters import METHODS
 
 @dataclass(frozen=True)
 class Method:
-    """A trainer and settings; ``learns`` and ``by_steps`` as in :class:`softcpt.engine.trainer.PromptTrainer`."""
+    """A trainer and settings; ``learns`` and ``by_steps`` as in
+    :class:`softcpt.engine.trainer.PromptTrainer`."""
 
     trainer: str
     set: Mapping[str, Any]
@@ -25,7 +27,8 @@ class Method:
 
 
 def find_method(name: str) -> Method:
-    """The trainer ``name``, or that of the method ``name``: "SoftCPT-NATS" is SoftCPT with TASK_CSC.
+    """The trainer ``name``, or that of the method ``name``: "SoftCPT-NATS" is SoftCPT with
+    TASK_CSC.
 
     Raises:
         UserError: there is neither.
@@ -67,7 +70,8 @@ def _method(name: str, trainer: Any, settings: Mapping[str, Any]) -> Method:
 
 
 def config_file(name: str, trainer: str) -> Path:
-    """``configs/trainers/<trainer>/<name>.yaml``, or what all methods share: ``configs/trainers/shared/<name>.yaml``.
+    """``configs/trainers/<trainer>/<name>.yaml``, or what all methods share:
+    ``configs/trainers/shared/<name>.yaml``.
 
     Raises:
         UserError: there is neither, or ``name`` is a file that does not exist.

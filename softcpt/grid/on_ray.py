@@ -30,7 +30,8 @@ class RayLauncher:
             )
         gpus = min(1.0, ray.cluster_resources().get("GPU", 0.0) / shares.workers)
         environment = {"PYTHONPATH": python_path(), "OMP_NUM_THREADS": str(shares.threads)}
-        # A process that ran into an error runs no other worker: max_calls. The grid, not Ray, tries again: max_retries.
+        # A process that ran into an error runs no other worker: max_calls. The grid, not Ray, tries
+        # again: max_retries.
         self._work = ray.remote(
             num_cpus=shares.threads,
             num_gpus=gpus,

@@ -13,7 +13,8 @@ from softcpt.utils.files import write_json
 
 @dataclass(frozen=True)
 class Task:
-    """What a worker must know of a job: its name, its folder, train.py's flags, and the folder of the job it needs."""
+    """What a worker must know of a job: its name, its folder, train.py's flags, and the folder of
+    the job it needs."""
 
     name: str
     folder: str
@@ -56,7 +57,8 @@ def read_plan(path: str) -> Plan:
         tree = json.loads(Path(path).read_bytes())
     except OSError as error:
         raise UserError(
-            f"plan {path}: a worker cannot read it ({error.strerror}); let the grid's output be a folder "
+            f"plan {path}: a worker cannot read it ({error.strerror}); let the grid's output be a "
+            "folder "
             "that all machines see"
         ) from error
     return Plan(**{**tree, "tasks": [Task(**task) for task in tree["tasks"]]})

@@ -16,10 +16,12 @@ DAY = 24 * 60  # minutes; what is not done by then is continued by the next work
 
 
 class SlurmLauncher:
-    """Each worker is one SLURM job that lasts as long as there are jobs of the grid, or its time is over.
+    """Each worker is one SLURM job that lasts as long as there are jobs of the grid, or its time is
+    over.
 
     Args:
-        options: parameters of submitit's executor; "cluster" may be "local", submitit's stand-in for a cluster.
+        options: parameters of submitit's executor; "cluster" may be "local", submitit's stand-in
+            for a cluster.
     """
 
     def __init__(
@@ -37,7 +39,8 @@ class SlurmLauncher:
         cluster = options.pop("cluster", "slurm")
         if cluster == "slurm" and shutil.which("sbatch") is None:
             raise UserError(
-                "--launcher slurm: there is no sbatch on this machine; start the grid where jobs are "
+                "--launcher slurm: there is no sbatch on this machine; start the grid where jobs "
+                "are "
                 "submitted"
             )
         os.environ["PYTHONPATH"] = python_path()  # a job inherits it
@@ -49,7 +52,8 @@ class SlurmLauncher:
             self._executor.update_parameters(**options)
         except (NameError, TypeError, ValueError) as error:
             raise UserError(
-                f"slurm: {' '.join(str(error).split())}; in the grid file, slurm: takes what submitit's "
+                f"slurm: {' '.join(str(error).split())}; in the grid file, slurm: takes what "
+                "submitit's "
                 "executor takes"
             ) from error
         self._running: list[Any] = []

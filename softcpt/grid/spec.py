@@ -24,9 +24,10 @@ class Entry:
 
     Attributes:
         name: in tables and folders.
-        of: the method, or the data set's configuration (a name in configs/datasets, or a file); "": as the name.
-        config: of a method: its configuration (a name in configs/trainers/<trainer> or /shared, or a file) in place of
-            the grid's.
+        of: the method, or the data set's configuration (a name in configs/datasets, or a file); "":
+            as the name.
+        config: of a method: its configuration (a name in configs/trainers/<trainer> or /shared, or
+            a file) in place of the grid's.
         set: settings of its own.
         flags: of a method: more flags of train.py.
         shots, seeds: of a method: its own, in place of the grid's.
@@ -48,14 +49,16 @@ class Grid:
     Attributes:
         methods: trainers, or methods by name ("SoftCPT-NATS").
         data: data sets.
-        config: of all methods that name none; "{backbone}" in it is the backbone's name as in "rn50", "vit_b16".
+        config: of all methods that name none; "{backbone}" in it is the backbone's name as in
+            "rn50", "vit_b16".
         backbones: empty: the configuration's.
         shots: images per class; empty: the configuration's.
         seeds: of the runs.
         set: settings of all jobs.
         output: folder of all runs.
-        layout: a run's folder below it; {data} {dataset} {method} {trainer} {config} {backbone} {shots} {seed} {mark}
-            and {part} are replaced; {mark} tells settings of the command line apart.
+        layout: a run's folder below it; {data} {dataset} {method} {trainer} {config} {backbone}
+            {shots} {seed} {mark} and {part} are replaced; {mark} tells settings of the command line
+            apart.
         root: folder of all data sets.
         base_to_new: train on the first half of each task's classes, then test on the others.
         may_differ: settings in which methods may differ although all jobs should share them.
@@ -87,27 +90,32 @@ def read_grid(path: Path) -> Grid:
     """Read a grid file; configuration files in it are relative to it.
 
     Raises:
-        UserError: the file is missing or not valid, or has an unknown key or a value of a wrong type.
+        UserError: the file is missing or not valid, or has an unknown key or a value of a wrong
+            type.
     """
     return read_keys(Grid, path)
 
 
 def read_keys(kind: type[Read], path: Path) -> Read:
-    """A dataclass from a yaml file with its fields as keys; configuration files in it are relative to it.
+    """A dataclass from a yaml file with its fields as keys; configuration files in it are relative
+    to it.
 
     Raises:
-        UserError: the file is missing or not valid, or has an unknown key or a value of a wrong type.
+        UserError: the file is missing or not valid, or has an unknown key or a value of a wrong
+            type.
     """
     if not path.is_file():
         raise UserError(
-            f"{kind.__name__.lower()} file {path}: no such file; configs/grids/ and configs/studies/ hold those "
+            f"{kind.__name__.lower()} file {path}: no such file; configs/grids/ and "
+            "configs/studies/ hold those "
             "of this project"
         )
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except yaml.YAMLError as error:
         raise UserError(
-            f"{kind.__name__.lower()} file {path}: not valid yaml ({' '.join(str(error).split())}); mend the "
+            f"{kind.__name__.lower()} file {path}: not valid yaml "
+            f"({' '.join(str(error).split())}); mend the "
             "file"
         ) from error
     found = _build(kind, tree, f"{kind.__name__.lower()} file {path}")
@@ -180,7 +188,8 @@ def _single(kind: str, value: Any, place: str) -> Any:
         return str(value)
     if type(value) is not wanted:
         raise UserError(
-            f"{place} is {value!r}; its type is {kind}: give one, or a list where several can be meant"
+            f"{place} is {value!r}; its type is {kind}: give one, or a list where several can be "
+            "meant"
         )
     return value
 

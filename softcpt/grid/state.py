@@ -1,8 +1,8 @@
 """What is known of a job from its folder alone.
 
-``job.json`` beside the results tells who runs the job, since when, and how often it was tried. It is a note: whether a
-job is running is told by its lock, which the system frees when its holder dies, and whether it is done by a whole
-``results.json``.
+``job.json`` beside the results tells who runs the job, since when, and how often it was tried. It
+is a note: whether a job is running is told by its lock, which the system frees when its holder
+dies, and whether it is done by a whole ``results.json``.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ class Record:
     """``job.json``.
 
     Attributes:
-        state: running, done, failed (tried often enough, or a mistake of the user), or stopped (on purpose).
+        state: running, done, failed (tried often enough, or a mistake of the user), or stopped (on
+            purpose).
         launch: the grid that wrote this.
         attempts: per launch, how often the job was started and not stopped on purpose.
         host, pid: of the worker.
@@ -79,7 +80,8 @@ def read_result(folder: str) -> dict[str, Any] | None:
 
 
 def is_done(folder: str, cfg: Any) -> bool:
-    """Whether the job's results are there; a run that was begun, or is done, must have the settings ``cfg``.
+    """Whether the job's results are there; a run that was begun, or is done, must have the settings
+    ``cfg``.
 
     Raises:
         UserError: it has others.
@@ -98,7 +100,8 @@ def is_done(folder: str, cfg: Any) -> bool:
         )
         if changed:
             raise UserError(
-                f"{folder}: it holds a run with other settings ({'; '.join(changed[:3])}); choose another "
+                f"{folder}: it holds a run with other settings ({'; '.join(changed[:3])}); choose "
+                "another "
                 "output, or delete the folder"
             )
     return result is not None
@@ -146,7 +149,8 @@ class Status:
 
 
 def status(output: str, folder: str, launch: str = "", attempts: int = 0) -> Status:
-    """How a job stands. With a ``launch``, what failed in others counts as left: it will be tried again."""
+    """How a job stands. With a ``launch``, what failed in others counts as left: it will be tried
+    again."""
     record = read_record(folder)
     if record is None or record.state != "running":
         return _noted(folder, record, launch)
@@ -155,7 +159,8 @@ def status(output: str, folder: str, launch: str = "", attempts: int = 0) -> Sta
 
 
 def status_when_taken(folder: str, launch: str, attempts: int) -> Status:
-    """The same of a job whose lock is held here; if its worker died once too often, that is written down."""
+    """The same of a job whose lock is held here; if its worker died once too often, that is written
+    down."""
     record = read_record(folder)
     if (
         record is not None

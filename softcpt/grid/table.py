@@ -17,7 +17,8 @@ _ROWS = 40  # of an overview, before it leaves out data, then parts
 
 
 def overview(statuses: Mapping[Job, Status]) -> str:
-    """Methods and data x how many jobs are done, running, failed, left, and the mean seconds of a finished one."""
+    """Methods and data x how many jobs are done, running, failed, left, and the mean seconds of a
+    finished one."""
     counts: dict[tuple[str, ...], Counter] = defaultdict(Counter)
     seconds: dict[tuple[str, ...], list[float]] = defaultdict(list)
     many_data = len({(job.data, job.backbone, job.method, job.part) for job in statuses}) > _ROWS
@@ -56,7 +57,8 @@ def listing(statuses: Mapping[Job, Status]) -> str:
 
 
 def scores(jobs: Sequence[Job]) -> str:
-    """Methods x shots: mean over tasks of the test metric, mean and standard deviation over seeds, of what is done."""
+    """Methods x shots: mean over tasks of the test metric, mean and standard deviation over seeds,
+    of what is done."""
     values: dict[tuple[str, ...], dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     for job in jobs:
         if (value := score(job)) is not None:

@@ -1,4 +1,5 @@
-"""Start workers, replace those that die, and show what the jobs' folders say, until all jobs are done or failed."""
+"""Start workers, replace those that die, and show what the jobs' folders say, until all jobs are
+done or failed."""
 
 from __future__ import annotations
 
@@ -75,7 +76,8 @@ def watch(plan: Plan, jobs: Sequence[Job], launcher: Launcher, workers: int) -> 
 
 
 def _wanted(plan: Plan, statuses: Mapping[Job, Status], alive: int, workers: int) -> int:
-    """Workers to start: for jobs that can be taken, beyond those that idle workers are about to take."""
+    """Workers to start: for jobs that can be taken, beyond those that idle workers are about to
+    take."""
     ended = {job.folder for job, entry in statuses.items() if entry.state in ENDED}
     free = sum(
         entry.state == "left" and (not job.needs or job.needs in ended)
@@ -114,7 +116,8 @@ class _Deaths:
             tqdm.write(f"a worker ended: {reason}")
         if self.in_vain >= HOPELESS:
             raise UserError(
-                f"workers: they end before they take a job: {reasons[-1]}; mend that and begin again"
+                f"workers: they end before they take a job: {reasons[-1]}; mend that and begin "
+                "again"
             )
 
 

@@ -2,7 +2,8 @@
 
     python -m softcpt.grid.worker PLAN.json
 
-Jobs of one process share imports, frozen models and packed class names. What a job prints goes to its log.txt alone.
+Jobs of one process share imports, frozen models and packed class names. What a job prints goes to
+its log.txt alone.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ def drain(path: str) -> None:
     """Run jobs of the plan at ``path`` until all are done, failed, or in other hands.
 
     Raises:
-        Exception: whatever ended a job unexpectedly. The process may be in a bad state then, and runs no other.
+        Exception: whatever ended a job unexpectedly. The process may be in a bad state then, and
+            runs no other.
     """
     plan = read_plan(path)
     os.environ["OMP_NUM_THREADS"] = str(
@@ -52,7 +54,8 @@ def drain(path: str) -> None:
 
 
 def _attempt(plan: Plan, task: Task, settled: set[str]) -> bool:
-    """Run a job if it is free and its turn; returns whether it was run. What is done or failed joins ``settled``."""
+    """Run a job if it is free and its turn; returns whether it was run. What is done or failed
+    joins ``settled``."""
     from softcpt.grid import state
 
     needed = (
@@ -115,7 +118,8 @@ def _train(task: Task) -> None:
     train.run(train.parser().parse_args(list(task.flags)))
     if read_result(task.folder) is None:
         raise UserError(
-            f"{task.name}: it left no results.json; only methods of this project's own kind write one"
+            f"{task.name}: it left no results.json; only methods of this project's own kind write "
+            "one"
         )
 
 
@@ -144,7 +148,8 @@ def main(path: str) -> None:
 
 def _end_with_the_grid() -> None:
     with suppress(OSError):
-        # Not sys.stdin: a loader process, forked meanwhile, closes it, and would wait for its lock for ever.
+        # Not sys.stdin: a loader process, forked meanwhile, closes it, and would wait for its lock
+        # for ever.
         while os.read(0, 1024):
             pass
     os.kill(os.getpid(), signal.SIGTERM)

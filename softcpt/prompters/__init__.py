@@ -22,7 +22,8 @@ from softcpt.prompters.vpt import VPT
 from softcpt.prompters.zeroshot import ZeroShot, ZeroShotEnsemble
 from softcpt.tasks import TaskSet
 
-# SoftCPT's variants: class features N(o) / C(lass) A(gnostic) or S(pecific), then task context A(gnostic) or S(pecific).
+# SoftCPT's variants: class features N(o) / C(lass) A(gnostic) or S(pecific), then task context
+# A(gnostic) or S(pecific).
 METHODS: dict[str, tuple[type[Prompter], dict[str, Any]]] = {
     "ZeroShot": (ZeroShot, {}),
     "ZeroShotEnsemble": (ZeroShotEnsemble, {}),
@@ -71,13 +72,15 @@ def build_prompter(name: str, clip: Clip, tasks: TaskSet, **options: Any) -> Pro
     for key in options:
         if key not in known:
             raise UserError(
-                f"option '{key}' of {name}: unknown{_nearest(key, known)}; there are {', '.join(known)}"
+                f"option '{key}' of {name}: unknown{_nearest(key, known)}; there are "
+                f"{', '.join(known)}"
             )
     return prompter(clip, tasks, prompter.Options(**{**fixed, **options}))
 
 
 def variant_name(name: str, options: Mapping[str, Any]) -> str:
-    """What the method ``name`` is called with ``options``: SoftCPT with ``task_csc`` is "SoftCPT-NATS"."""
+    """What the method ``name`` is called with ``options``: SoftCPT with ``task_csc`` is
+    "SoftCPT-NATS"."""
     prompter, fixed = METHODS[name]
     settings = {**fixed, **options}
     fits = {

@@ -1,4 +1,5 @@
-"""What all methods share: frozen towers, class embeddings from a prompt, logits, loss, and the reference's names."""
+"""What all methods share: frozen towers, class embeddings from a prompt, logits, loss, and the
+reference's names."""
 
 from __future__ import annotations
 
@@ -21,8 +22,8 @@ from softcpt.utils.process_cache import cached
 def option(
     default, help: str, choices: Sequence | None = None, key: str = "", aliases: Sequence[str] = ()
 ):
-    """A field of an options dataclass: ``help`` says what it does, ``key`` is its yaml name if not the upper-cased one,
-    ``aliases`` are the names that reference implementations give it."""
+    """A field of an options dataclass: ``help`` says what it does, ``key`` is its yaml name if not
+    the upper-cased one, ``aliases`` are the names that reference implementations give it."""
     return field(
         default=default,
         metadata={"help": help, "choices": choices, "key": key, "aliases": tuple(aliases)},
@@ -70,8 +71,8 @@ class PromptOptions:
 class Prompter(nn.Module):
     """A frozen CLIP with a method's trainable prompt.
 
-    A method gives :meth:`class_embeddings`, and :meth:`encode_image` too where it prompts the image tower. Its
-    trainable parameters are its only ones, named as in the reference implementations.
+    A method gives :meth:`class_embeddings`, and :meth:`encode_image` too where it prompts the image
+    tower. Its trainable parameters are its only ones, named as in the reference implementations.
 
     Args:
         clip: the frozen model.
@@ -79,14 +80,17 @@ class Prompter(nn.Module):
         options: the method's options.
 
     Attributes:
-        prompts_images: whether its image features change as it is trained, so that none can be kept.
-        local_features: whether its image features are (B, 1 + M, D), the pooled one and those of M places of the image.
-        not_trained: ends of the names of tensors that reference checkpoints hold although they are not trained: embeddings
-            of class names.
+        prompts_images: whether its image features change as it is trained, so that none can be
+            kept.
+        local_features: whether its image features are (B, 1 + M, D), the pooled one and those of M
+            places of the image.
+        not_trained: ends of the names of tensors that reference checkpoints hold although they are
+            not trained: embeddings of class names.
         other_names: of tensors in reference checkpoints, and what they are called here.
-        samples_classes: whether its loss can do with some of the classes of a task (``cls_sample_rate``).
-        reference_steps: optimiser steps per batch, and schedule steps per epoch, that the method's published code takes
-            (``OPTIM.REFERENCE_SCHEDULE``).
+        samples_classes: whether its loss can do with some of the classes of a task
+            (``cls_sample_rate``).
+        reference_steps: optimiser steps per batch, and schedule steps per epoch, that the method's
+            published code takes (``OPTIM.REFERENCE_SCHEDULE``).
     """
 
     Options = PromptOptions
@@ -99,21 +103,24 @@ class Prompter(nn.Module):
 
     def __init__(self, clip: Clip, tasks: TaskSet, options: PromptOptions):
         super().__init__()
-        # Kept out of the module tree: a prompter's parameters and state are the method's, not CLIP's.
+        # Kept out of the module tree: a prompter's parameters and state are the method's, not
+        # CLIP's.
         object.__setattr__(self, "clip", clip)
         self.tasks = tasks
         self.options = options
         clip.text.max_tokens = options.max_text_tokens or None
         if options.cls_sample_rate and not self.samples_classes:
             raise UserError(
-                f"option cls_sample_rate: {type(self).__name__} encodes all classes of a task; leave it at 0"
+                f"option cls_sample_rate: {type(self).__name__} encodes all classes of a task; "
+                "leave it at 0"
             )
         if options.softmax == "joint" and (
             options.cls_sample_rate or type(self).loss is not Prompter.loss
         ):
             what = "cls_sample_rate" if options.cls_sample_rate else type(self).__name__
             raise UserError(
-                f"option softmax = joint: {what} needs the classes of each image's own task; leave it at task"
+                f"option softmax = joint: {what} needs the classes of each image's own task; leave "
+                "it at task"
             )
 
     @property
@@ -124,26 +131,31 @@ class Prompter(nn.Module):
     def class_embeddings(
         self, tasks: Sequence[int] | None = None, classes: Tensor | None = None
     ) -> Tensor:
-        """(C, D) L2-normalised embeddings of all classes in TaskSet order, or (C', D) of the classes of ``tasks``.
+        """(C, D) L2-normalised embeddings of all classes in TaskSet order, or (C', D) of the
+        classes of ``tasks``.
 
-        A method that can encode single classes takes ``classes`` too, ascending global indices (C',).
+        A method that can encode single classes takes ``classes`` too, ascending global indices
+        (C',).
         """
         raise NotImplementedError(f"{type(self).__name__}: a method gives class_embeddings")
 
     def encode_image(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W) pre-processed images -> (B, D) L2-normalised features, or (B, 1 + M, D): ``local_features``."""
+        """(B, 3, H, W) pre-processed images -> (B, D) L2-normalised features, or (B, 1 + M, D):
+        ``local_features``."""
         return self.image_features(
             self.clip.encode_image(images.to(self.device), spatial=self.local_features)
         )
 
     def image_features(self, features: Tensor) -> Tensor:
-        """What the method takes of the frozen tower's features (B, D), or (B, 1 + M, D): L2-normalised."""
+        """What the method takes of the frozen tower's features (B, D), or (B, 1 + M, D):
+        L2-normalised."""
         return F.normalize(features, dim=-1)
 
     def logits(
         self, features: Tensor, tasks: Sequence[int] | None = None, classes: Tensor | None = None
     ) -> Tensor:
-        """(B, D) normalised image features -> (B, C) = exp(logit_scale) * features @ class_embeddings.T."""
+        """(B, D) normalised image features -> (B, C) = exp(logit_scale) * features @
+        class_embeddings.T."""
         weights = (
             self.class_embeddings(tasks)
             if classes is None
@@ -152,13 +164,14 @@ class Prompter(nn.Module):
         return self.clip.logit_scale.exp() * features @ weights.t()
 
     def classifier(self) -> Callable[[Tensor], Tensor]:
-        """A function from image features (B, D) to logits (B, C) for many batches: classes are encoded once, now."""
+        """A function from image features (B, D) to logits (B, C) for many batches: classes are
+        encoded once, now."""
         weights = self.clip.logit_scale.exp() * self.class_embeddings().t()
         return lambda features: features @ weights
 
     def own_classifier(self) -> Callable[[Tensor, Tensor], Tensor]:
-        """A function like :meth:`classifier`'s, told the task of each image (B,): where logits are dear, those of other
-        tasks may be left at -inf."""
+        """A function like :meth:`classifier`'s, told the task of each image (B,): where logits are
+        dear, those of other tasks may be left at -inf."""
         classify = self.classifier()
         return lambda features, owners: classify(features)
 
@@ -167,16 +180,18 @@ class Prompter(nn.Module):
         return self.logits(self.encode_image(images))
 
     def loss(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Training loss of a batch from its image features (B, D) and global labels (B,), and the batch's accuracy in %.
+        """Training loss of a batch from its image features (B, D) and global labels (B,), and the
+        batch's accuracy in %.
 
-        Labels (B, K) are those of images with several classes (:class:`softcpt.tasks.TaskSet`): each class has an equal
-        share in the image's target, and the image counts as right if the best class is one of them.
+        Labels (B, K) are those of images with several classes (:class:`softcpt.tasks.TaskSet`):
+        each class has an equal share in the image's target, and the image counts as right if the
+        best class is one of them.
 
         Its ``backward()`` is the method's: of ProGrad it gives gradients that no single loss has.
 
-        Only tasks with an image in the batch have a part in the loss, so only their classes are encoded. With
-        ``cls_sample_rate`` the softmax has the columns of the batch's classes and of some others drawn at random. A
-        ``joint`` softmax has the columns of all classes.
+        Only tasks with an image in the batch have a part in the loss, so only their classes are
+        encoded. With ``cls_sample_rate`` the softmax has the columns of the batch's classes and of
+        some others drawn at random. A ``joint`` softmax has the columns of all classes.
         """
         if self.options.softmax == "joint":
             return _measured(self.logits(features), self.tasks.joint(labels))
@@ -184,7 +199,8 @@ class Prompter(nn.Module):
         return self.task_loss(logits, labels, classes)
 
     def training_logits(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits (B, C') for the multi-task loss, and their classes (C',): those of tasks with an image in the batch."""
+        """Logits (B, C') for the multi-task loss, and their classes (C',): those of tasks with an
+        image in the batch."""
         if self.options.cls_sample_rate:
             classes = self.tasks.sample_classes(labels, self.options.cls_sample_rate)
             return self.logits(features, classes=classes), classes
@@ -192,14 +208,17 @@ class Prompter(nn.Module):
         return self.logits(features, present), classes
 
     def task_loss(self, logits: Tensor, labels: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
-        """Multi-task cross-entropy, and accuracy in %, of logits (B, C') of ``classes`` (C',); labels (B,) are global."""
+        """Multi-task cross-entropy, and accuracy in %, of logits (B, C') of ``classes`` (C',);
+        labels (B,) are global."""
         return _measured(*self.tasks.restrict(logits, labels, classes))
 
     def for_tasks(self, tasks: TaskSet) -> Prompter:
-        """A prompter of the same method and options for other tasks or classes, with a copy of what was trained.
+        """A prompter of the same method and options for other tasks or classes, with a copy of what
+        was trained.
 
-        What belongs to one task is found by the task's name, what belongs to one class by task and class name. A
-        prompter of a single task serves any task, as CoOp's does; so do contexts that are made from names.
+        What belongs to one task is found by the task's name, what belongs to one class by task and
+        class name. A prompter of a single task serves any task, as CoOp's does; so do contexts that
+        are made from names.
 
         Raises:
             UserError: nothing was trained for one of the ``tasks``, or for one of their classes.
@@ -210,7 +229,8 @@ class Prompter(nn.Module):
         return other.train(self.training)
 
     def rows(self, name: str) -> str:
-        """What the first dimension of a trainable tensor counts: "task", "class", or "" for neither.
+        """What the first dimension of a trainable tensor counts: "task", "class", or "" for
+        neither.
 
         Tensors of single tasks ("<module>.learners.<task>.<tensor>") need no mention.
         """
@@ -218,20 +238,24 @@ class Prompter(nn.Module):
         return "class" if per_class and self.get_parameter(name).dim() > 2 else ""
 
     def reference_state(self) -> dict[str, Tensor]:
-        """What was learned, under the reference implementations' names ("prompt_learner.ctx", "prompt_gen.proj")."""
+        """What was learned, under the reference implementations' names ("prompt_learner.ctx",
+        "prompt_gen.proj")."""
         return {name: tensor.clone() for name, tensor in self.state_dict().items()}
 
     def load_reference_state(
         self, state: Mapping[str, Tensor], trained: TaskSet | None = None
     ) -> None:
-        """Load tensors under the reference's names; what it saves without training it (``not_trained``) is left out.
+        """Load tensors under the reference's names; what it saves without training it
+        (``not_trained``) is left out.
 
         Args:
             state: the tensors.
-            trained: the tasks that they were trained on, if not this prompter's; see :meth:`for_tasks`.
+            trained: the tasks that they were trained on, if not this prompter's; see
+                :meth:`for_tasks`.
 
         Raises:
-            UserError: if a tensor is missing, unknown or of another shape, or a task or class has none.
+            UserError: if a tensor is missing, unknown or of another shape, or a task or class has
+                none.
         """
         parameters = (
             self.state_dict()
@@ -258,8 +282,10 @@ class Prompter(nn.Module):
             for name, parameter in parameters.items():
                 if given[name].shape != parameter.shape:
                     raise UserError(
-                        f"state for {type(self).__name__}: {name} has shape {tuple(given[name].shape)} and "
-                        f"{tuple(parameter.shape)} is needed; use the same tasks, context lengths and backbone"
+                        f"state for {type(self).__name__}: {name} has shape "
+                        f"{tuple(given[name].shape)} and "
+                        f"{tuple(parameter.shape)} is needed; use the same tasks, context lengths "
+                        "and backbone"
                     )
                 parameter.copy_(given[name])
 

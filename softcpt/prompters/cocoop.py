@@ -4,8 +4,9 @@
     w_c(x) = text([SOS] v_1(x) ... v_L(x) name of c . [EOS])                    class embeddings of this image
     meta(x) = W_2 relu(W_1 x + b_1) + b_2                                      D -> D / 16 -> d, x normalised
 
-The published code encodes all classes for one image after the other. Here the images of a task are encoded together,
-each with the classes of its own task only where nothing else counts: in the loss, and in tests on many tasks.
+The published code encodes all classes for one image after the other. Here the images of a task are
+encoded together, each with the classes of its own task only where nothing else counts: in the loss,
+and in tests on many tasks.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ class CoCoOpOptions(CoOpOptions):
 
 
 class ConditionalContext(Context):
-    """Context vectors ``ctx``, and ``meta_net`` from a normalised image feature (D) to what is added to each (d)."""
+    """Context vectors ``ctx``, and ``meta_net`` from a normalised image feature (D) to what is
+    added to each (d)."""
 
     def __init__(self, ctx: Tensor, features: int):
         super().__init__(ctx)
@@ -51,7 +53,8 @@ class ConditionalContext(Context):
 class CoCoOp(CoOp):
     """CoOp with v + pi(x) in the place of v; a network, too, for every task.
 
-    :meth:`class_embeddings` are those of v alone, which no image has: classify with the other methods.
+    :meth:`class_embeddings` are those of v alone, which no image has: classify with the other
+    methods.
     """
 
     Options = CoCoOpOptions
@@ -63,7 +66,8 @@ class CoCoOp(CoOp):
         return ConditionalContext(self.initial_context(tasks), self.clip.embed_dim)
 
     def image_embeddings(self, features: Tensor, task: int) -> Tensor:
-        """(B, D) normalised image features -> (B, C', D) embeddings of the task's classes, for each image its own."""
+        """(B, D) normalised image features -> (B, C', D) embeddings of the task's classes, for each
+        image its own."""
         tasks, classes = self.tasks.chosen([task])
         shift = self.learner(task).meta_net(features)[:, None, None]
         contexts = self.contexts(tasks) + shift
@@ -78,7 +82,8 @@ class CoCoOp(CoOp):
         )
 
     def own_logits(self, features: Tensor, owners: Tensor) -> Tensor:
-        """(B, D) features of images of the tasks ``owners`` (B,) -> (B, C), -inf for the classes of other tasks."""
+        """(B, D) features of images of the tasks ``owners`` (B,) -> (B, C), -inf for the classes of
+        other tasks."""
         logits = features.new_full((len(features), self.tasks.num_classes), -torch.inf)
         for task in torch.unique(owners).tolist():
             mine = torch.nonzero(owners == task).flatten().to(features.device)

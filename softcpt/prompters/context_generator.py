@@ -1,4 +1,5 @@
-"""Context generators: the network that turns a task's (or class's) text feature into its context (SoftCPT, Eq. 5)."""
+"""Context generators: the network that turns a task's (or class's) text feature into its context
+(SoftCPT, Eq. 5)."""
 
 from __future__ import annotations
 
@@ -21,18 +22,20 @@ class ContextGenerator(nn.Module):
     mlp       relu(x A) B     one hidden layer of r units, as CoCoOp's meta network has
     ========  ==============  =====================================================================================
 
-    The published kinds start at W ~ N(0, 0.02^2). The others start with contexts of the same mean and variance:
-    B ~ N(0, 0.02^2), and A ~ N(0, 1/r), for mlp N(0, 2/r), so that what B sees is as long as x on average.
+    The published kinds start at W ~ N(0, 0.02^2). The others start with contexts of the same mean
+    and variance: B ~ N(0, 0.02^2), and A ~ N(0, 1/r), for mlp N(0, 2/r), so that what B sees is as
+    long as x on average.
 
     Args:
         kind: of the table.
         features: D, width of one text feature.
-        halves: 1 for task features, 2 for [class ; task]; then ``lin``, ``lowrank`` and ``mlp`` have 2 D inputs.
+        halves: 1 for task features, 2 for [class ; task]; then ``lin``, ``lowrank`` and ``mlp``
+            have 2 D inputs.
         n_ctx, width: L and d.
         rank: r, of lowrank and mlp.
 
-    The parameter ``proj`` is W under the reference's name and in its layout, (in features, L d); ``down`` and ``up``
-    are A and B. They are float32 whatever the precision of the towers.
+    The parameter ``proj`` is W under the reference's name and in its layout, (in features, L d);
+    ``down`` and ``up`` are A and B. They are float32 whatever the precision of the towers.
     """
 
     def __init__(

@@ -1,4 +1,5 @@
-"""Prompts as the start of a training on other tasks, beyond those that fit as they are (softcpt/prompters/task_matching.py).
+"""Prompts as the start of a training on other tasks, beyond those that fit as they are
+(softcpt/prompters/task_matching.py).
 
 A SoftCPT prompt makes a context for any task from its name: CoOp can start from it.
 """
@@ -27,7 +28,8 @@ def trained_tasks(header: Mapping[str, Any]) -> TaskSet:
 
 
 def makes_contexts(header: Mapping[str, Any], prompter: Prompter) -> bool:
-    """Whether the prompt of ``header`` is SoftCPT's, and ``prompter`` has contexts that it can make."""
+    """Whether the prompt of ``header`` is SoftCPT's, and ``prompter`` has contexts that it can
+    make."""
     return METHODS[header["method"]][0] is SoftCPT and isinstance(prompter, CoOp)
 
 
@@ -37,8 +39,8 @@ def start_from_names(
 ) -> None:
     """Give CoOp's learners the contexts that a trained SoftCPT prompt makes for their tasks.
 
-    A context of several tasks (CoOp-MT) starts at the mean of theirs, and one of a task at the mean of its classes' if
-    SoftCPT makes them for classes.
+    A context of several tasks (CoOp-MT) starts at the mean of theirs, and one of a task at the mean
+    of its classes' if SoftCPT makes them for classes.
 
     Args:
         prompter: CoOp, or a method with its learners.
@@ -54,7 +56,8 @@ def start_from_names(
         theirs = getattr(options, name)
         if theirs != ours:
             raise UserError(
-                f"option {name} = {ours}: the SoftCPT prompt to start from has {theirs}; give the same"
+                f"option {name} = {ours}: the SoftCPT prompt to start from has {theirs}; give the "
+                "same"
             )
     options = replace(options, max_text_tokens=prompter.options.max_text_tokens)
     with torch.random.fork_rng(devices=[]):  # starting values are drawn and overwritten

@@ -1,7 +1,8 @@
-"""CoOp: context vectors in front of the class name, learned freely (Zhou et al. 2022, arXiv 2109.01134, Eq. 2).
+"""CoOp: context vectors in front of the class name, learned freely (Zhou et al. 2022, arXiv
+2109.01134, Eq. 2).
 
-SoftCPT's table has it in three forms, all trained with the multi-task loss: one context per task (CoOp-CA, here CoOp),
-one per class (CoOp-CS, here ``csc``), one for all tasks (CoOp-MT).
+SoftCPT's table has it in three forms, all trained with the multi-task loss: one context per task
+(CoOp-CA, here CoOp), one per class (CoOp-CS, here ``csc``), one for all tasks (CoOp-MT).
 """
 
 from __future__ import annotations
@@ -40,12 +41,15 @@ class CoOpOptions(PromptOptions):
 
 
 class CoOp(Prompter):
-    """w_c = text([SOS] v_1 ... v_L name of c . [EOS]), with v free parameters of the task (or class, or all).
+    """w_c = text([SOS] v_1 ... v_L name of c . [EOS]), with v free parameters of the task (or
+    class, or all).
 
-    CoCoOp, KgCoOp, PLOT and ProGrad derive from it: they have its contexts, and another use or loss of them.
+    CoCoOp, KgCoOp, PLOT and ProGrad derive from it: they have its contexts, and another use or loss
+        of them.
 
     Attributes:
-        prompt_learner: the learner of all tasks, or with a ``learners`` list of one per task, as in the reference.
+        prompt_learner: the learner of all tasks, or with a ``learners`` list of one per task, as in
+            the reference.
     """
 
     Options = CoOpOptions
@@ -67,7 +71,8 @@ class CoOp(Prompter):
         return Context(self.initial_context(tasks))
 
     def initial_context(self, tasks: Sequence[Task]) -> Tensor:
-        """(L, d) vectors that the context of ``tasks`` starts from; with ``csc`` (C', L, d), one for each class."""
+        """(L, d) vectors that the context of ``tasks`` starts from; with ``csc`` (C', L, d), one
+        for each class."""
         options, clip = self.options, self.clip
         if options.ctx_init:  # words initialise the unified context only, as in CoOp
             return words_context(options.ctx_init, clip.tokenizer, clip.text.tower.tokens)
@@ -80,7 +85,8 @@ class CoOp(Prompter):
         return self.prompt_learner if learners is None else learners[task]
 
     def contexts(self, tasks: Sequence[int] | None = None, classes: Tensor | None = None) -> Tensor:
-        """(K, L, d): a context for each of ``tasks``; with ``csc`` for each of their classes, or of ``classes``."""
+        """(K, L, d): a context for each of ``tasks``; with ``csc`` for each of their classes, or of
+        ``classes``."""
         tasks, classes = self.tasks.chosen(tasks, classes)
         shared = not hasattr(self.prompt_learner, "learners")
         if self.per_class:

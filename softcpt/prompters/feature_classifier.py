@@ -1,4 +1,5 @@
-"""What methods share that are fitted to image features at once: linear classifiers without text, one per task."""
+"""What methods share that are fitted to image features at once: linear classifiers without text,
+one per task."""
 
 from __future__ import annotations
 
@@ -14,13 +15,15 @@ Labelled = tuple[Tensor, Tensor]  # features (n, D) and classes (n,)
 
 
 class FeatureClassifier(Prompter):
-    """Zero until :meth:`fit` or a loaded state sets it. A method gives :meth:`fit_task` and what it keeps."""
+    """Zero until :meth:`fit` or a loaded state sets it. A method gives :meth:`fit_task` and what it
+    keeps."""
 
     uses_validation = False  # whether fit needs validation images
 
     @property
     def selects(self) -> str:
-        """What :meth:`fit` chooses on validation images, as :meth:`fit_task` calls it; "": nothing."""
+        """What :meth:`fit` chooses on validation images, as :meth:`fit_task` calls it; "":
+        nothing."""
         return ""
 
     def fit(
@@ -34,7 +37,8 @@ class FeatureClassifier(Prompter):
         """Fit the classifiers of ``tasks`` (None: all).
 
         Args:
-            features, labels: (N, D) training features, as :meth:`image_features` gives them, and (N,) global classes.
+            features, labels: (N, D) training features, as :meth:`image_features` gives them, and
+                (N,) global classes.
             val_features, val_labels: the same of validation images, where the method uses them.
 
         Returns:
@@ -53,14 +57,16 @@ class FeatureClassifier(Prompter):
             )
             if not len(train[1]):
                 raise UserError(
-                    f"{type(self).__name__}: task '{self.tasks[index].name}' has no training images; "
+                    f"{type(self).__name__}: task '{self.tasks[index].name}' has no training "
+                    "images; "
                     "give it some, or leave the task out"
                 )
             report[self.tasks[index].name] = self.fit_task(index, train, val)
         return report
 
     def fit_task(self, task: int, train: Labelled, val: Labelled) -> dict[str, float]:
-        """Fit one task to its images, whose classes are counted from 0 here; returns what is to be shown."""
+        """Fit one task to its images, whose classes are counted from 0 here; returns what is to be
+        shown."""
         raise NotImplementedError(f"{type(self).__name__}: a method gives fit_task")
 
     def _of_task(self, task: int, features: Tensor, labels: Tensor) -> Labelled:
@@ -81,5 +87,6 @@ class FeatureClassifier(Prompter):
         return "class"
 
     def no_bias(self) -> Tensor:
-        """(C,) zeros, to be set to -inf for classes without training images: these are never predicted."""
+        """(C,) zeros, to be set to -inf for classes without training images: these are never
+        predicted."""
         return torch.zeros(self.tasks.num_classes, device=self.clip.device)

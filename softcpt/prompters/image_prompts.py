@@ -1,13 +1,14 @@
-"""An image tower with prompts: learnable tokens beside those of the image (Jia et al. 2022, arXiv 2203.12119).
+"""An image tower with prompts: learnable tokens beside those of the image (Jia et al. 2022, arXiv
+2203.12119).
 
     shallow:  [x_1, Z_1] = B_1([x_0, P]),      [x_i, Z_i] = B_i([x_{i-1}, Z_{i-1}])
     deep:     [x_i, _]   = B_i([x_{i-1}, P_i])                                         for the blocks i = 1 ... L
 
-x are the tower's own tokens after positions and ln_pre, which prompts do not go through. The feature is read from x_L.
-The tower is frozen and its code stays as it is. Left out, exactly:
+x are the tower's own tokens after positions and ln_pre, which prompts do not go through. The
+feature is read from x_L. The tower is frozen and its code stays as it is. Left out, exactly:
 
-1. what deep prompts would become in their block: nothing reads it, so they get keys and values and nothing else, once
-   for all images unless dropout makes them differ;
+1. what deep prompts would become in their block: nothing reads it, so they get keys and values and
+   nothing else, once for all images unless dropout makes them differ;
 2. in the last block, everything but keys and values of tokens that are not read;
 3. gradients of what comes before the first prompt.
 """
@@ -28,7 +29,8 @@ class ImagePrompts(nn.Module):
     Attributes:
         vpt_embeddings: (1, N, p), the first block's prompts.
         vpt_embeddings_deep: (L - 1, N, p), those of the other blocks; None if shallow.
-        vpt_proj: linear layer from p to the tower's width, the same for all; none if they have that width.
+        vpt_proj: linear layer from p to the tower's width, the same for all; none if they have that
+            width.
 
     Args:
         vit: the tower.
@@ -80,8 +82,8 @@ def encode_with_prompts(
         vit: the tower.
         images: (B, 3, H, W), pre-processed.
         prompts: (L, 1 or B, N, d), a set for every block: deep; or (1, 1 or B, N, d): shallow.
-        recompute: keep only what goes into the blocks, and compute each again in the backward pass: a fraction of the
-            memory for a third more arithmetic.
+        recompute: keep only what goes into the blocks, and compute each again in the backward pass:
+            a fraction of the memory for a third more arithmetic.
     """
     with torch.no_grad():
         x = vit.embed(images.to(vit.dtype))

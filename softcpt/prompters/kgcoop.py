@@ -2,9 +2,9 @@
 
     L = CE + lambda * (1 - mean over classes of cos(w_c, z_c)),   z_c = text(the task's template with the name of c)
 
-The mean is over the classes encoded: those of the tasks with an image in the batch. The paper writes the squared
-distance |w_c - z_c|^2, twice as much for vectors of unit length; this is the published code's form, and lambda = 8 is
-that of its runs.
+The mean is over the classes encoded: those of the tasks with an image in the batch. The paper
+writes the squared distance |w_c - z_c|^2, twice as much for vectors of unit length; this is the
+published code's form, and lambda = 8 is that of its runs.
 """
 
 from __future__ import annotations

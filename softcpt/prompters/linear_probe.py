@@ -1,10 +1,12 @@
-"""Linear probe: logistic regression on CLIP's image features (Radford et al. 2021, section 3.2, few-shot protocol).
+"""Linear probe: logistic regression on CLIP's image features (Radford et al. 2021, section 3.2,
+few-shot protocol).
 
     logits(x) = W x + b,   x = image feature, not normalised
     W, b = argmin  |W|^2 / (2 C) + sum over the task's training images of the cross-entropy
 
-There is one probe per task. C is chosen on validation images: the best of seven powers of ten from 1e-6 to 1e6, then
-eight steps that halve, in log C, the range from a tenth of it to ten times it (SoftCPT's and CoOp's lpclip scripts).
+There is one probe per task. C is chosen on validation images: the best of seven powers of ten from
+1e-6 to 1e6, then eight steps that halve, in log C, the range from a tenth of it to ten times it
+(SoftCPT's and CoOp's lpclip scripts).
 """
 
 from __future__ import annotations
@@ -48,8 +50,8 @@ class LinearProbe(FeatureClassifier):
     """A linear classifier per task, all in one matrix.
 
     Attributes:
-        weight: (C, D). Of two classes, the one row that scikit-learn gives is halved between them, which gives the same
-            probabilities.
+        weight: (C, D). Of two classes, the one row that scikit-learn gives is halved between them,
+            which gives the same probabilities.
         bias: (C,); -inf for a class without training images, which is never predicted.
     """
 
@@ -73,7 +75,8 @@ class LinearProbe(FeatureClassifier):
         return features
 
     def class_embeddings(self, tasks: Sequence[int] | None = None) -> Tensor:
-        """(C, D) normalised rows of the weight: directions only, the logits need their lengths and the bias too."""
+        """(C, D) normalised rows of the weight: directions only, the logits need their lengths and
+        the bias too."""
         return normalise(self.weight[self.classes(tasks)])
 
     def logits(self, features: Tensor, tasks: Sequence[int] | None = None) -> Tensor:
@@ -86,7 +89,8 @@ class LinearProbe(FeatureClassifier):
         options = self.options
         if not len(val[1]) and not options.c:
             raise UserError(
-                f"LinearProbe: task '{self.tasks[task].name}' has no validation images to choose C on "
+                f"LinearProbe: task '{self.tasks[task].name}' has no validation images to choose C "
+                "on "
                 "(test images do not count); give it some, or set TRAINER.LINEARPROBE.C "
                 "(1.0 is scikit-learn's default)"
             )
@@ -129,7 +133,8 @@ class _Search:
         self._scores: dict[float, float] = {}
 
     def fitted(self, exponent: float) -> LogisticRegression | int:
-        """The regression at C = 10^exponent; the class itself if the task's training images are all of one."""
+        """The regression at C = 10^exponent; the class itself if the task's training images are all
+        of one."""
         features, labels = self.train
         if len(np.unique(labels)) == 1:
             return int(labels[0])
@@ -164,7 +169,8 @@ class _Search:
         return self._scores[exponent]
 
     def best(self, steps: int) -> float:
-        """log10 of the C that the protocol ends with: the better end of the last step's range; of equals the lower."""
+        """log10 of the C that the protocol ends with: the better end of the last step's range; of
+        equals the lower."""
         peak = max(COARSE, key=self.score)
         left, right = peak - 1, peak + 1
         for _ in range(steps):

@@ -1,10 +1,12 @@
-"""PLOT: several contexts per class, matched to places of the image by optimal transport (Chen et al. 2023, 2210.01253).
+"""PLOT: several contexts per class, matched to places of the image by optimal transport (Chen et
+al. 2023, 2210.01253).
 
     S_mn = <f_m, g_n>                              f: M local features of an image, g: N text features of a class
     T    = argmin <T, 1 - S> - eps H(T) over plans with marginals 1/M and 1/N            (Sinkhorn, no gradient)
     logit of the class = exp(logit_scale) * sum_mn T_mn S_mn
 
-All features are L2-normalised. Trained are the contexts v of g_n = text([SOS] v_n1 ... v_nL name . [EOS]), N per task.
+All features are L2-normalised. Trained are the contexts v of g_n = text([SOS] v_n1 ... v_nL name .
+[EOS]), N per task.
 """
 
 from __future__ import annotations
@@ -37,23 +39,27 @@ class PLOTOptions(CoOpOptions):
         super().__post_init__()
         if self.n_prompts < 1:
             raise UserError(
-                f"option n_prompts = {self.n_prompts}: a class is described by prompts, give 1 or more"
+                f"option n_prompts = {self.n_prompts}: a class is described by prompts, give 1 or "
+                "more"
             )
         if self.ctx_init:
             raise UserError(
-                f"option ctx_init = {self.ctx_init!r}: contexts that start alike stay alike; leave it out"
+                f"option ctx_init = {self.ctx_init!r}: contexts that start alike stay alike; leave "
+                "it out"
             )
 
 
 class PLOT(CoOp):
-    """CoOp with N contexts in place of one, and image features (B, 1 + M, D): the pooled one and M local ones."""
+    """CoOp with N contexts in place of one, and image features (B, 1 + M, D): the pooled one and M
+    local ones."""
 
     Options = PLOTOptions
     samples_classes = False
     local_features = True
 
     def initial_context(self, tasks: Sequence[Task]) -> Tensor:
-        """(N, L, d) vectors that the contexts of ``tasks`` start from; with ``csc`` (C', N, L, d)."""
+        """(N, L, d) vectors that the contexts of ``tasks`` start from; with ``csc`` (C', N, L,
+        d)."""
         options, clip = self.options, self.clip
         classes = [sum(len(task.class_names) for task in tasks)] if options.csc else []
         return init_context([*classes, options.n_prompts, options.n_ctx, clip.text_width]).to(
@@ -61,7 +67,8 @@ class PLOT(CoOp):
         )
 
     def contexts(self, tasks: Sequence[int] | None = None, classes: Tensor | None = None) -> Tensor:
-        """(N, K, L, d): N contexts for each of ``tasks``; with ``csc`` for each of their classes, or of ``classes``."""
+        """(N, K, L, d): N contexts for each of ``tasks``; with ``csc`` for each of their classes,
+        or of ``classes``."""
         return super().contexts(tasks, classes).transpose(0, 1)
 
     def text_features(self, tasks: Sequence[int] | None = None) -> Tensor:
@@ -70,7 +77,8 @@ class PLOT(CoOp):
         return self.clip.encode_prompts(self.layout, self.contexts(tasks), groups=groups)
 
     def class_embeddings(self, tasks: Sequence[int] | None = None) -> Tensor:
-        """(C, D), or (C', D) of ``tasks``: the normalised mean of a class's text features, for ``use_pooled``."""
+        """(C, D), or (C', D) of ``tasks``: the normalised mean of a class's text features, for
+        ``use_pooled``."""
         return normalise(self.text_features(tasks).mean(dim=0))
 
     def logits(self, features: Tensor, tasks: Sequence[int] | None = None) -> Tensor:
@@ -96,9 +104,11 @@ class PLOT(CoOp):
     def _compare(
         self, features: Tensor, text: Tensor, classes: Tensor, owners: Tensor | None = None
     ) -> Tensor:
-        """(B, C') logits from ``text`` (N, C', D) of ``classes``; with ``owners`` (B,), -inf outside an image's task.
+        """(B, C') logits from ``text`` (N, C', D) of ``classes``; with ``owners`` (B,), -inf
+        outside an image's task.
 
-        Task by task: the published code trains one model per task, and its Sinkhorn loop stops for a batch as a whole.
+        Task by task: the published code trains one model per task, and its Sinkhorn loop stops for
+            a batch as a whole.
         """
         prompts, scale = normalise(text), self.clip.logit_scale.exp()
         logits = prompts.new_full((len(features), len(classes)), -torch.inf)
@@ -115,7 +125,8 @@ class PLOT(CoOp):
 
 
 def transported(places: Tensor, prompts: Tensor) -> Tensor:
-    """(B, C) similarity sum_mn T_mn S_mn of local features (B, M, D) and classes of N text features each (N, C, D)."""
+    """(B, C) similarity sum_mn T_mn S_mn of local features (B, M, D) and classes of N text features
+    each (N, C, D)."""
     similarity = torch.einsum("bmd,ncd->bmnc", places, prompts)
     return (transport_plan(similarity.detach()) * similarity).sum(dim=(1, 2))
 
@@ -123,11 +134,13 @@ def transported(places: Tensor, prompts: Tensor) -> Tensor:
 def transport_plan(
     similarity: Tensor, eps: float = 0.1, iterations: int = 100, tolerance: float = 1e-2
 ) -> Tensor:
-    """Plans T (B, M, N, C) of marginals 1/M and 1/N and least cost 1 - ``similarity`` (B, M, N, C), smoothed by ``eps``.
+    """Plans T (B, M, N, C) of marginals 1/M and 1/N and least cost 1 - ``similarity`` (B, M, N, C),
+    smoothed by ``eps``.
 
-    Sinkhorn's iterations stop when the row scaling moves by less than ``tolerance``, mean over all plans: a plan
-    depends a little on its company, as in the published code. Of unit vectors in fp32 every plan is finite: the kernel
-    is at least exp(-2 / eps) = 2e-9. Classes come last because that is how they lie in memory.
+    Sinkhorn's iterations stop when the row scaling moves by less than ``tolerance``, mean over all
+    plans: a plan depends a little on its company, as in the published code. Of unit vectors in fp32
+    every plan is finite: the kernel is at least exp(-2 / eps) = 2e-9. Classes come last because
+    that is how they lie in memory.
     """
     kernel = torch.exp((similarity - 1) / eps)
     (m, n), rows, columns = (

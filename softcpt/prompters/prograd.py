@@ -1,4 +1,5 @@
-"""ProGrad: CoOp whose step never leads away from zero-shot CLIP (Zhu et al. 2023, arXiv 2205.14865).
+"""ProGrad: CoOp whose step never leads away from zero-shot CLIP (Zhu et al. 2023, arXiv
+2205.14865).
 
     CE = cross-entropy of the logits s
     KL = - T^2 * sum over classes of softmax(z / T) * log softmax(s / T),   z = zero-shot logits; mean over images
@@ -48,12 +49,14 @@ class ProGradOptions(CoOpOptions):
         super().__post_init__()
         if self.temperature <= 0:
             raise UserError(
-                f"option temperature = {self.temperature}: logits are divided by it, give more than 0"
+                f"option temperature = {self.temperature}: logits are divided by it, give more "
+                "than 0"
             )
 
 
 class ProGrad(CoOp):
-    """CoOp with another gradient: ``loss`` has the value of CE, and its ``backward()`` gives the step above.
+    """CoOp with another gradient: ``loss`` has the value of CE, and its ``backward()`` gives the
+    step above.
 
     Attributes:
         hand_written: zero-shot CLIP, in the part of the teacher.
@@ -69,14 +72,17 @@ class ProGrad(CoOp):
         )
 
     def initial_context(self, tasks: Sequence[Task]) -> Tensor:
-        """(L, d) vectors that the context of ``tasks`` starts from; with ``csc`` (C', L, d), one for each class."""
+        """(L, d) vectors that the context of ``tasks`` starts from; with ``csc`` (C', L, d), one
+        for each class."""
         if self.options.ctx_init != "template":
             return super().initial_context(tasks)
         words = {task.template.partition("{}")[0].strip() for task in tasks}
         if len(words) > 1 or not all(words):
             raise UserError(
-                f"option ctx_init = template: the templates of {', '.join(task.name for task in tasks)} do "
-                "not begin with the same words in front of the name; give words, or '' for random vectors"
+                "option ctx_init = template: the templates of "
+                f"{', '.join(task.name for task in tasks)} do "
+                "not begin with the same words in front of the name; give words, or '' for random "
+                "vectors"
             )
         embeddings = self.clip.text.tower.tokens
         ids = torch.tensor(self.clip.tokenizer.encode(words.pop()), device=embeddings.device)
@@ -88,7 +94,8 @@ class ProGrad(CoOp):
         return F.pad(embeddings[ids].detach().float(), (0, 0, self.options.n_ctx - len(ids), 0))
 
     def loss(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Cross-entropy, whose ``backward()`` gives the projected gradients, and the accuracy in %."""
+        """Cross-entropy, whose ``backward()`` gives the projected gradients, and the accuracy in
+        %."""
         present, classes = self.tasks.chosen(self.tasks.present(labels))
         logits = self.logits(features, present)
         loss, accuracy = self.task_loss(logits, labels, classes)
@@ -111,20 +118,22 @@ def distillation(student: Tensor, teacher: Tensor, temperature: float) -> Tensor
 
 
 def project(gradient: Tensor, general: Tensor, strength: float) -> Tensor:
-    """``gradient`` without ``strength`` times its part along ``general``, if they are in conflict (same shapes)."""
+    """``gradient`` without ``strength`` times its part along ``general``, if they are in conflict
+    (same shapes)."""
     direction = general / torch.linalg.vector_norm(general).clamp(
         min=torch.finfo(general.dtype).tiny
     )
     product = (gradient * direction).sum()
-    # Where the product is no number, an overflow under a GradScaler, the result is none either: the scaler must see it.
+    # Where the product is no number, an overflow under a GradScaler, the result is none either: the
+    # scaler must see it.
     return torch.where(product >= 0, gradient, gradient - strength * product * direction)
 
 
 class _Projected(torch.autograd.Function):
     """The first loss of two, with the projected gradients in place of its own.
 
-    Gradients are taken of both losses times what comes in from behind, so a GradScaler's factor guards both backward
-    passes against underflow; the projection itself does not depend on it.
+    Gradients are taken of both losses times what comes in from behind, so a GradScaler's factor
+    guards both backward passes against underflow; the projection itself does not depend on it.
     """
 
     @staticmethod

@@ -1,12 +1,14 @@
-"""Nearest class means: the classifier of prototypical networks (Snell et al., arXiv 1703.05175) on CLIP features.
+"""Nearest class means: the classifier of prototypical networks (Snell et al., arXiv 1703.05175) on
+CLIP features.
 
     w_c = mean over the training images of c of f, normalised;   f = image feature / |feature|
     logits_c = exp(logit_scale) * f . w_c                        the cosine between feature and mean, scaled
 
-SoftCPT's table has a row "ProtoNet" without a number of parameters, and neither its released code nor its README says
-how it was made. It is hardly this: the row has 10.1 % at one shot on General-10 where the linear probe has 37.3 %, and
-with one image per class both would divide the same CLIP features in much the same way. So this method has the row's
-name and idea, and its figures are not a reproduction of it.
+SoftCPT's table has a row "ProtoNet" without a number of parameters, and neither its released code
+nor its README says how it was made. It is hardly this: the row has 10.1 % at one shot on General-10
+where the linear probe has 37.3 %, and with one image per class both would divide the same CLIP
+features in much the same way. So this method has the row's name and idea, and its figures are not a
+reproduction of it.
 """
 
 from __future__ import annotations

@@ -1,13 +1,15 @@
-"""SoftCPT: a network shared by all tasks turns each task's name into its context (Ding et al., arXiv 2208.13474).
+"""SoftCPT: a network shared by all tasks turns each task's name into its context (Ding et al.,
+arXiv 2208.13474).
 
     F_t = text([SOS] U_1 ... U_M  name of task t . [EOS])                      task feature, not normalised
     S_t = F_t W, reshaped to L x d                                             generated context
     w_c = text([SOS] S_1 ... S_L  name of class c . [EOS]), normalised         class embedding
 
-Trained are U (shared, or one per task) and W. With ``csc``, contexts are made for every class, from [F_c ; F_t], where
-F_c = text([SOS] V_1 ... V_K name of class c . [EOS]) and V is shared or one per class. SoftCPT* is a row of the paper's
-table whose number of parameters fits free vectors F_t; the paper's code does not have it. In place of a task's name a
-longer description can be read, and in place of W a smaller network trained.
+Trained are U (shared, or one per task) and W. With ``csc``, contexts are made for every class, from
+[F_c ; F_t], where F_c = text([SOS] V_1 ... V_K name of class c . [EOS]) and V is shared or one per
+class. SoftCPT* is a row of the paper's table whose number of parameters fits free vectors F_t; the
+paper's code does not have it. In place of a task's name a longer description can be read, and in
+place of W a smaller network trained.
 """
 
 from __future__ import annotations
@@ -106,7 +108,8 @@ class SoftCPT(Prompter):
 
     @property
     def reference_steps(self) -> int:
-        """The reference registers its one optimiser once per trained module and once for the class names' buffers."""
+        """The reference registers its one optimiser once per trained module and once for the class
+        names' buffers."""
         return 4 if self.options.csc else 3
 
     def _task_texts(self) -> list[str]:
@@ -115,15 +118,18 @@ class SoftCPT(Prompter):
         for task in self.tasks:
             if not task.description.strip():
                 raise UserError(
-                    f"task '{task.name}': it has no description, and task_text is description; give it one "
-                    "(Task(description=...), DATASET.TASK_DESCRIPTION or a task_desc.txt), or use its name"
+                    f"task '{task.name}': it has no description, and task_text is description; "
+                    "give it one "
+                    "(Task(description=...), DATASET.TASK_DESCRIPTION or a task_desc.txt), or use "
+                    "its name"
                 )
         return [
             task.description.strip().rstrip(".") for task in self.tasks
         ]  # prompts end with a stop of their own
 
     def _free_features(self) -> nn.Embedding:
-        """F (T, D), free vectors of the length that the features of the bare task names have on average."""
+        """F (T, D), free vectors of the length that the features of the bare task names have on
+        average."""
         clip, names = self.clip, self.tasks.names
         prompts = [
             prompt_symbols(clip.tokenizer, name, 0, context_length=clip.context_length)
@@ -176,7 +182,8 @@ class SoftCPT(Prompter):
         return self._features(self.task_prompt_learner, self.task_feature_layout, chosen)
 
     def contexts(self, tasks: Sequence[int] | None = None, classes: Tensor | None = None) -> Tensor:
-        """Generated contexts (T, L, d); with ``csc`` one per class, (C, L, d). Of ``tasks``, or for ``classes``."""
+        """Generated contexts (T, L, d); with ``csc`` one per class, (C, L, d). Of ``tasks``, or for
+        ``classes``."""
         tasks, classes = self.tasks.chosen(tasks, classes)
         features = self.task_features(tasks)
         if self.options.csc:
@@ -200,7 +207,8 @@ class SoftCPT(Prompter):
         )
 
     def rows(self, name: str) -> str:
-        """Specific task contexts are (T, M, d), specific class contexts (C, K, d), free features (T, D)."""
+        """Specific task contexts are (T, M, d), specific class contexts (C, K, d), free features
+        (T, D)."""
         if name == "task_embedding.weight":
             return "task"
         specific = name.endswith(".ctx") and self.get_parameter(name).dim() == 3

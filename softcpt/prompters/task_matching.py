@@ -1,8 +1,11 @@
 """A trained prompt on other tasks or classes: which tensors serve them, and what has to be refused.
 
-* Tensors of no task and no class serve everything: contexts shared by all tasks, networks that make contexts.
-* What belongs to a task is taken by the task's name, what belongs to a class by the names of task and class.
-* A prompt that was trained on one task alone serves every task, as CoOp's does for ImageNet's variants.
+* Tensors of no task and no class serve everything: contexts shared by all tasks, networks that make
+  contexts.
+* What belongs to a task is taken by the task's name, what belongs to a class by the names of task
+  and class.
+* A prompt that was trained on one task alone serves every task, as CoOp's does for ImageNet's
+  variants.
 """
 
 from __future__ import annotations
@@ -22,18 +25,20 @@ _LEARNER = re.compile(r"\.learners\.(\d+)\.")
 def tensors_for_tasks(
     state: Mapping[str, Tensor], trained: TaskSet, wanted: TaskSet, rows: Mapping[str, str]
 ) -> dict[str, Tensor]:
-    """The tensors of a prompter for ``wanted``, from those of one of the same method and options for ``trained``.
+    """The tensors of a prompter for ``wanted``, from those of one of the same method and options
+    for ``trained``.
 
     Args:
-        state: tensors by name. One that belongs to a single task is "<module>.learners.<task>.<tensor>", or
-            "<module>.<tensor>" in a prompter of one task.
+        state: tensors by name. One that belongs to a single task is
+            "<module>.learners.<task>.<tensor>", or "<module>.<tensor>" in a prompter of one task.
         trained: the tasks of ``state``.
         wanted: other tasks, or the same tasks with other classes.
-        rows: every tensor of the prompter for ``wanted``, and what its first dimension counts: "task", "class" or "".
+        rows: every tensor of the prompter for ``wanted``, and what its first dimension counts:
+            "task", "class" or "".
 
     Returns:
-        What could be found, and the tensors of ``state`` that ``rows`` has none like: gaps and strangers are for the
-        caller to refuse.
+        What could be found, and the tensors of ``state`` that ``rows`` has none like: gaps and
+        strangers are for the caller to refuse.
 
     Raises:
         UserError: a task or class has no tensor of its own.
@@ -93,8 +98,10 @@ def _origin(trained: TaskSet, task: Task) -> int:
     if task.name not in trained.names:
         names = ", ".join(trained.names[:5]) + (", ..." if len(trained) > 5 else "")
         raise UserError(
-            f"task '{task.name}': what was trained has parts for each of its tasks ({names}) and none for "
-            "this one; test on those, or train a method that makes contexts from task names (SoftCPT)"
+            f"task '{task.name}': what was trained has parts for each of its tasks ({names}) and "
+            "none for "
+            "this one; test on those, or train a method that makes contexts from task names "
+            "(SoftCPT)"
         )
     return trained.names.index(task.name)
 
@@ -107,7 +114,9 @@ def _labels(trained: Task, wanted: Task) -> list[int]:
         if trained.class_names.count(name) != 1:
             known = "several of that name" if name in trained.class_names else "none for this one"
             raise UserError(
-                f"class '{name}' of task '{wanted.name}': what was trained has parts for each of its "
-                f"classes and {known}; test on those classes, or train a method without parts per class"
+                f"class '{name}' of task '{wanted.name}': what was trained has parts for each of "
+                "its "
+                f"classes and {known}; test on those classes, or train a method without parts per "
+                "class"
             )
     return [trained.class_names.index(name) for name in wanted.class_names]

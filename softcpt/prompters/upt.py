@@ -1,14 +1,17 @@
-"""UPT: prompts of both towers, made together by a small network (Zang et al. 2022, arXiv 2210.07225; MVLPT's form).
+"""UPT: prompts of both towers, made together by a small network (Zang et al. 2022, arXiv
+2210.07225; MVLPT's form).
 
     [T' ; V'_1 ... V'_L] = out(block(in([T ; V_1 ... V_L])))       T (N, d): text, V_i (N, d_v): the i-th image block
     w_c = text([SOS] T'_1 ... name of c ... T'_N . [EOS]),   f = image(x; V'_1 ... V'_L)
 
-in and out are linear layers between the towers' widths and h, a pair for each tower; block is a residual attention
-block of width h, or GELU alone (mlp). With identity there is no network: T' = T and V' = V.
+in and out are linear layers between the towers' widths and h, a pair for each tower; block is a
+residual attention block of width h, or GELU alone (mlp). With identity there is no network: T' = T
+and V' = V.
 
-In the paper all vectors are one sequence to the block. The published code lays them out as sequences of one vector
-each: text and image prompts share the block's weights, and nothing mixes them. The code's way is the default, ``mix``
-the paper's. One set of prompts serves all tasks, whose classes share one softmax (Shen et al. 2022, arXiv 2211.11720).
+In the paper all vectors are one sequence to the block. The published code lays them out as
+sequences of one vector each: text and image prompts share the block's weights, and nothing mixes
+them. The code's way is the default, ``mix`` the paper's. One set of prompts serves all tasks, whose
+classes share one softmax (Shen et al. 2022, arXiv 2211.11720).
 """
 
 from __future__ import annotations
@@ -66,12 +69,14 @@ class UPTOptions(ImagePromptOptions):
         super().__post_init__()
         if self.project_dim < 1:
             raise UserError(
-                f"option project_dim = {self.project_dim}: it is the network's width; give 1 or more"
+                f"option project_dim = {self.project_dim}: it is the network's width; give 1 or "
+                "more"
             )
 
 
 class UnifiedPrompts(ImagePrompts):
-    """Prompts of both towers and the network, under the names of MVLPT's published code; float32 at any precision.
+    """Prompts of both towers and the network, under the names of MVLPT's published code; float32 at
+    any precision.
 
     Attributes:
         ctx: (N, d), or with ``csc`` (C, N, d).

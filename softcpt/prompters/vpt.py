@@ -1,9 +1,11 @@
-"""VPT: prompts of the image tower, free vectors beside the image's tokens (Jia et al. 2022, arXiv 2203.12119).
+"""VPT: prompts of the image tower, free vectors beside the image's tokens (Jia et al. 2022, arXiv
+2203.12119).
 
     w_c = text("a photo of a {name of c}.")                                    constant: encoded once
     f   = image(x; P_1 ... P_L)                                                softcpt/prompters/image_prompts.py
 
-As in MVLPT (Shen et al. 2022, arXiv 2211.11720), the prompts serve all tasks, whose classes share one softmax.
+As in MVLPT (Shen et al. 2022, arXiv 2211.11720), the prompts serve all tasks, whose classes share
+one softmax.
 """
 
 from __future__ import annotations
@@ -54,10 +56,12 @@ class ImagePromptOptions(PromptOptions):
 
 
 class ImagePrompter(Prompter):
-    """A method that prompts the image tower; image features change as it is trained, so none are kept.
+    """A method that prompts the image tower; image features change as it is trained, so none are
+    kept.
 
     Attributes:
-        prompt_learner: the trainable prompts; called with a number of images it gives the image tower's.
+        prompt_learner: the trainable prompts; called with a number of images it gives the image
+            tower's.
     """
 
     Options = ImagePromptOptions
@@ -70,7 +74,8 @@ class ImagePrompter(Prompter):
         self.vit = open_vit(clip.model.visual)
 
     def encode_image(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W) pre-processed images -> (B, D) L2-normalised features, with gradients to the prompts."""
+        """(B, 3, H, W) pre-processed images -> (B, D) L2-normalised features, with gradients to the
+        prompts."""
         images, prompts = images.to(self.device), self.prompt_learner(len(images))
         encode = partial(encode_with_prompts, self.vit, recompute=self.options.checkpoint)
         with self.clip.autocast():

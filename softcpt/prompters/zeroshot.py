@@ -1,4 +1,5 @@
-"""Zero-shot CLIP: class names in hand-written templates (Radford et al. 2021, section 3.1). Nothing is trained."""
+"""Zero-shot CLIP: class names in hand-written templates (Radford et al. 2021, section 3.1). Nothing
+is trained."""
 
 from __future__ import annotations
 
@@ -14,8 +15,8 @@ from softcpt.tasks import Task, TaskSet
 from softcpt.text.packing import PackedPrompts
 from softcpt.text.prompts import text_symbols
 
-# The templates that OpenAI chose, one after the other, as the best few of its 80 for ImageNet (the notebook
-# Prompt_Engineering_for_ImageNet of openai/CLIP).
+# The templates that OpenAI chose, one after the other, as the best few of its 80 for ImageNet (the
+# notebook Prompt_Engineering_for_ImageNet of openai/CLIP).
 SELECT_TEMPLATES = (
     "itap of a {}.",
     "a bad photo of the {}.",
@@ -82,7 +83,8 @@ class ZeroShotEnsembleOptions(ZeroShotOptions):
 
 
 class ZeroShotEnsemble(ZeroShot):
-    """w_c = mean over templates of normalised text(template of c), normalised again (Radford et al. 2021, 3.1.4).
+    """w_c = mean over templates of normalised text(template of c), normalised again (Radford et al.
+    2021, 3.1.4).
 
     The templates are CLIP's seven select ones and the task's own, as in CoOp's ZeroshotCLIP2.
     """

@@ -1,4 +1,5 @@
-"""``python -m softcpt report OUT...``: from finished runs to tables, statistics, plots and one page to explore.
+"""``python -m softcpt report OUT...``: from finished runs to tables, statistics, plots and one page
+to explore.
 
     collect.py      files below folders -> results (resultsfile.py: results.json, logfile.py: log.txt of the CoOp family)
     groups.py       only runs under the same settings stand together; variants.py tells settings of one method apart

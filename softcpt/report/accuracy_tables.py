@@ -64,7 +64,8 @@ def few_shot_tables(benchmark: Benchmark) -> list[Table]:
             head,
             intervals,
             [
-                "Over the seeds that are there; over three seeds an interval is wide, as t(0.975, 2) is 4.3."
+                "Over the seeds that are there; over three seeds an interval is wide, as t(0.975, "
+                "2) is 4.3."
             ],
         ),
     ]
@@ -77,9 +78,11 @@ def few_shot(
     classes: str = "all",
     task: str | None = None,
 ) -> Summary | None:
-    """Over seeds at one number of shots; AVERAGE is the mean of the means ± the mean of the stds, as the papers print.
+    """Over seeds at one number of shots; AVERAGE is the mean of the means ± the mean of the stds,
+    as the papers print.
 
-    The average needs every number of shots; its interval is that of the seeds which have all of them.
+    The average needs every number of shots; its interval is that of the seeds which have all of
+    them.
     """
     settings = benchmark.shots(classes)
     if shots is not AVERAGE or is_zero_shot(method):
@@ -105,7 +108,8 @@ def _few_shot_rows(
     columns: Sequence[int | None],
     found: dict[str, dict[int | None, Summary | None]],
 ) -> tuple[list[Row], bool]:
-    """A row per method with the paper's row for it right below; the paper's other methods at the end."""
+    """A row per method with the paper's row for it right below; the paper's other methods at the
+    end."""
     expected = len(benchmark.seeds())
     verified = [method for method in found if benchmark.verified(method)]
     best = mark_best([[whole_mean(found[m][c], m, expected) for m in verified] for c in columns])
@@ -144,7 +148,8 @@ def _interval(found: Summary | None, method: str, column: int | None) -> Cell:
     if found.half_width is None or is_zero_shot(method):
         return Cell(f"{found.mean:.2f}")
     return Cell(
-        f"{found.mean:.2f} ({found.mean - found.half_width:.2f} to {found.mean + found.half_width:.2f})"
+        f"{found.mean:.2f} ({found.mean - found.half_width:.2f} to "
+        f"{found.mean + found.half_width:.2f})"
     )
 
 
@@ -152,7 +157,8 @@ def accuracy_notes(benchmark: Benchmark, methods: Sequence[str], classes: str = 
     """What to know when reading a table of means over seeds."""
     seeds = benchmark.seeds(classes)
     notes = [
-        f"{'Seeds' if len(seeds) > 1 else 'Seed'} {listed(list(map(str, seeds)))}; n is given where runs are missing. "
+        f"{'Seeds' if len(seeds) > 1 else 'Seed'} {listed(list(map(str, seeds)))}; n is given "
+        "where runs are missing. "
         "Bold: highest mean over all seeds, whatever the interval."
     ]
     if any(not benchmark.verified(method) for method in methods):

@@ -12,7 +12,8 @@ from softcpt.report.variants import labels
 
 
 def benchmarks(group: Group, number: int, metric: str = "metric") -> list[Benchmark]:
-    """One benchmark per data set of ``group``; several data sets with one task each are one benchmark together.
+    """One benchmark per data set of ``group``; several data sets with one task each are one
+    benchmark together.
 
     Args:
         number: of the group, from 1.
@@ -48,7 +49,8 @@ def benchmarks(group: Group, number: int, metric: str = "metric") -> list[Benchm
 
 
 def _parts(group: Group) -> list[list[list[Result]]]:
-    """Results that saw the same images, each part by data set and tasks; results of logs with the first that fits."""
+    """Results that saw the same images, each part by data set and tasks; results of logs with the
+    first that fits."""
     trained_first = sorted(
         group.results, key=lambda result: result.cost is None
     )  # before tests of what they trained

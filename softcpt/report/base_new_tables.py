@@ -32,7 +32,8 @@ def base_new_shots(benchmark: Benchmark) -> list[int]:
 def base_new(
     benchmark: Benchmark, method: str, shots: int, task: str | None = None
 ) -> tuple[Summary | None, Summary | None, float | None]:
-    """Base, new, and H of their means over seeds (for the average: of the means over tasks, as the papers do)."""
+    """Base, new, and H of their means over seeds (for the average: of the means over tasks, as the
+    papers do)."""
     base, new = (
         summary(list(benchmark.values(method, shots, task, classes).values()))
         for classes in ("base", "new")

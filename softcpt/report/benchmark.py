@@ -60,7 +60,8 @@ class Benchmark:
         return [name for name in ("all", "base", "new") if name in found]
 
     def methods(self, classes: str | None = "all") -> list[str]:
-        """Names in the paper's order, those read from logs behind the others; of all classes for None."""
+        """Names in the paper's order, those read from logs behind the others; of all classes for
+        None."""
         found = {method for kind, method, _ in self._seeds if classes in (None, kind)}
         return sorted(found, key=lambda method: (not self.verified(method), paper_order(method)))
 
@@ -70,7 +71,8 @@ class Benchmark:
         return sorted(found, key=lambda shots: (shots == ALL_IMAGES, shots))
 
     def seeds(self, classes: str = "all") -> list[int]:
-        """Seeds of trained runs; the results.json files say which, or the logs where there are no others."""
+        """Seeds of trained runs; the results.json files say which, or the logs where there are no
+        others."""
         places = [place for place in self.runs if place.classes == classes]
         for accept in (
             lambda p: self.verified(p.method) and p.shots != NO_SHOTS,
@@ -83,7 +85,8 @@ class Benchmark:
     def values(
         self, method: str, shots: int, task: str | None = None, classes: str = "all"
     ) -> dict[int, float]:
-        """Seed -> percent of ``task``, or of the mean over tasks; seeds without a figure are not there."""
+        """Seed -> percent of ``task``, or of the mean over tasks; seeds without a figure are not
+        there."""
         shots = NO_SHOTS if is_zero_shot(method) else shots
         found = {}
         for seed in self._seeds.get((classes, method, shots), ()):
@@ -101,7 +104,8 @@ class Benchmark:
         return sum(figures.values()) / len(self.tasks) if len(figures) == len(self.tasks) else None
 
     def cost(self, place: Place) -> Cost | None:
-        """Of the place's run; where a benchmark is several data sets, of all together. None: a part is not known."""
+        """Of the place's run; where a benchmark is several data sets, of all together. None: a part
+        is not known."""
         costs = [run.cost for run in self.runs[place] if run.cost]
         parts = 1 if len({run.dataset for run in self.runs[place]}) == 1 else len(self.tasks)
         if len(costs) < parts:

@@ -19,7 +19,8 @@ RESULTS_FILE = "results.json"
 
 @dataclass(frozen=True)
 class Collection:
-    """What was found: ``results``, the number of ``files`` that hold them, and (path, why) of those ``left_out``."""
+    """What was found: ``results``, the number of ``files`` that hold them, and (path, why) of those
+    ``left_out``."""
 
     results: list[Result]
     files: int
@@ -27,7 +28,8 @@ class Collection:
 
 
 def collect(paths: Sequence[Path]) -> Collection:
-    """Read every results.json, and every log.txt of a folder without one, below ``paths`` (folders or files).
+    """Read every results.json, and every log.txt of a folder without one, below ``paths`` (folders
+    or files).
 
     Raises:
         UserError: a path does not exist, or there is nothing readable.
@@ -50,14 +52,16 @@ def collect(paths: Sequence[Path]) -> Collection:
     if not results:
         why = f" ({left_out[0][0]}: {left_out[0][1]})" if left_out else ""
         raise UserError(
-            f"report: no finished run below {', '.join(map(str, paths))}{why}; give the output folder of runs, "
+            f"report: no finished run below {', '.join(map(str, paths))}{why}; give the output "
+            "folder of runs, "
             f"where {RESULTS_FILE} or log.txt files are"
         )
     return Collection(results, files, left_out)
 
 
 def _candidates(paths: Sequence[Path]) -> Iterator[list[Path]]:
-    """Per run the files that may hold its result, the best first; each run once, in a stable order."""
+    """Per run the files that may hold its result, the best first; each run once, in a stable
+    order."""
     seen: set[Path] = set()
     for path in paths:
         if not path.exists():

@@ -23,9 +23,12 @@ _PAIRED = [
 ]
 
 _PAIRED_NOTE = (
-    "A pair is one task at one seed (and number of shots), where both methods had the same images and views. p-values are "
-    "two-sided and corrected by Holm's method over the comparisons of the table. Seeds of a task share its test images, so "
-    "pairs are not independent and the first two tests are optimistic; the last takes each task once (the mean of its "
+    "A pair is one task at one seed (and number of shots), where both methods had the same images "
+    "and views. p-values are "
+    "two-sided and corrected by Holm's method over the comparisons of the table. Seeds of a task "
+    "share its test images, so "
+    "pairs are not independent and the first two tests are optimistic; the last takes each task "
+    "once (the mean of its "
     "differences)."
 )
 
@@ -123,12 +126,14 @@ def _numbers(pair: Comparison) -> dict[str, Any]:
 
 
 def train_seconds(seconds: dict[str, float]) -> float | None:
-    """Of a run without encoding images, which the feature bank does once for all methods (where the file tells apart)."""
+    """Of a run without encoding images, which the feature bank does once for all methods (where the
+    file tells apart)."""
     return None if "total" not in seconds else seconds["total"] - seconds.get("image", 0.0)
 
 
 def cost_table(benchmark: Benchmark) -> Table | None:
-    """Trainable parameters, seconds and peak memory of every trained method; None where no run tells any."""
+    """Trainable parameters, seconds and peak memory of every trained method; None where no run
+    tells any."""
     records = cost_records(benchmark, benchmark.classes()[0])
     if not records:
         return None
@@ -168,8 +173,10 @@ def cost_table(benchmark: Benchmark) -> Table | None:
         head,
         rows,
         [
-            "Mean wall seconds over seeds, without encoding images, which has its own column (with a feature bank the "
-            "first run encodes for all; times read from logs include it). Memory is the highest of any run: of the "
+            "Mean wall seconds over seeds, without encoding images, which has its own column (with "
+            "a feature bank the "
+            "first run encodes for all; times read from logs include it). Memory is the highest of "
+            "any run: of the "
             "GPU, or of the whole process."
         ],
         records,
@@ -177,7 +184,8 @@ def cost_table(benchmark: Benchmark) -> Table | None:
 
 
 def cost_records(benchmark: Benchmark, classes: str | None = None) -> list[dict[str, Any]]:
-    """One mapping per run of a trained method that tells its time; of all ``classes`` but tests on new ones, for None."""
+    """One mapping per run of a trained method that tells its time; of all ``classes`` but tests on
+    new ones, for None."""
     records = []
     for place in benchmark.places():
         cost = benchmark.cost(place)
@@ -214,7 +222,8 @@ def _highest(values: Sequence[float]) -> str:
 
 
 def settings_table(benchmark: Benchmark) -> Table | None:
-    """Methods' own settings that are not the same for all of them: learning rates, epochs; None if there are none."""
+    """Methods' own settings that are not the same for all of them: learning rates, epochs; None if
+    there are none."""
     told: dict[str, dict[str, set[str]]] = {}
     for place, runs in benchmark.runs.items():
         for run in runs:

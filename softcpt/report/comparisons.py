@@ -21,8 +21,10 @@ class Comparison:
 
     Attributes:
         units: over tasks x seeds (x shots).
-        tasks: over tasks, each the mean of its units: few independent units, hence the cautious test.
-        t_test, wilcoxon, wilcoxon_tasks: p-values, corrected by Holm over all comparisons of the table.
+        tasks: over tasks, each the mean of its units: few independent units, hence the cautious
+            test.
+        t_test, wilcoxon, wilcoxon_tasks: p-values, corrected by Holm over all comparisons of the
+            table.
     """
 
     a: str
@@ -39,7 +41,8 @@ class Contest:
     """All pairs of a benchmark's methods at one number of shots (None: all of them together).
 
     Attributes:
-        ranks: average rank by method, the best first, over the ``ranked`` units that all methods have.
+        ranks: average rank by method, the best first, over the ``ranked`` units that all methods
+            have.
         friedman: p-value of "all ranks are equal".
     """
 
@@ -90,7 +93,8 @@ def contest(benchmark: Benchmark, shots: int | None = None, classes: str = "all"
 def _units(
     benchmark: Benchmark, method: str, settings: list[int], classes: str
 ) -> dict[Unit, float]:
-    """Zero-shot stands at every number of shots; a seed it was not run with has the figure of the others if it is one."""
+    """Zero-shot stands at every number of shots; a seed it was not run with has the figure of the
+    others if it is one."""
     found: dict[Unit, float] = {}
     for shots in settings:
         for task in benchmark.tasks:

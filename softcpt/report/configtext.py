@@ -13,8 +13,9 @@ _OWN = ("OPTIM.", "DATALOADER.TRAIN_X.", "TRAIN.COUNT_ITER")
 def leaves(text: str) -> dict[str, str]:
     """ "A.B" -> value, as text, of an indented tree of "KEY: value" lines.
 
-    yaml would refuse Dassl's print (``CTX_INIT:`` with nothing behind it stands for an empty string, words are not
-    quoted), and takes seconds for a thousand files. Items of a block list are joined with commas.
+    yaml would refuse Dassl's print (``CTX_INIT:`` with nothing behind it stands for an empty
+    string, words are not quoted), and takes seconds for a thousand files. Items of a block list are
+    joined with commas.
     """
     path: list[tuple[int, str]] = []
     found: dict[str, str] = {}
@@ -34,9 +35,11 @@ def leaves(text: str) -> dict[str, str]:
 
 
 def own_settings(config: Mapping[str, str], method: str) -> dict[str, str]:
-    """The settings of ``config`` that are a method's own: of ``TRAINER.*`` the nodes of its name or its trainer's.
+    """The settings of ``config`` that are a method's own: of ``TRAINER.*`` the nodes of its name or
+    its trainer's.
 
-    ``SoftCPT-NATS`` has the node SOFTCPT, a trainer MTCoOp the node MTCOOP; keys of no node count, too.
+    ``SoftCPT-NATS`` has the node SOFTCPT, a trainer MTCoOp the node MTCOOP; keys of no node count,
+    too.
     """
     nodes = {method.split("-", maxsplit=1)[0].upper(), config.get("TRAINER.NAME", "").upper()}
     return {

@@ -131,7 +131,8 @@ def _latex_row(texts: Sequence[str], best: Iterable[int] = (), italic: bool = Fa
 
 
 def csv_text(records: Sequence[dict[str, Any]]) -> str:
-    """Records with the same keys as CSV, in full precision; nothing stands for what is not known."""
+    """Records with the same keys as CSV, in full precision; nothing stands for what is not
+    known."""
     file = io.StringIO(newline="")
     writer = csv.DictWriter(
         file, list(dict.fromkeys(key for record in records for key in record)), lineterminator="\n"

@@ -11,7 +11,8 @@ from typing import Any
 
 from softcpt.report.result import Result
 
-# Settings of training alone: a zero-shot run fits into every group that differs from it in these only.
+# Settings of training alone: a zero-shot run fits into every group that differs from it in these
+# only.
 TRAINING_SETTINGS = {
     "transforms",
     "crop_scale",
@@ -46,8 +47,8 @@ class Group:
 def group_results(results: Iterable[Result], ignore: Sequence[str] = ()) -> list[Group]:
     """Groups, the largest first. Settings that match a pattern of ``ignore`` are not looked at.
 
-    Runs read from logs join every group of their backbone and one of its data sets; those that fit nowhere are
-    grouped by what their logs tell.
+    Runs read from logs join every group of their backbone and one of its data sets; those that fit
+    nowhere are grouped by what their logs tell.
     """
     results = list(results)
     trained = [result for result in results if result.verified and not _only_zero_shot(result)]
@@ -65,7 +66,8 @@ def group_results(results: Iterable[Result], ignore: Sequence[str] = ()) -> list
 
 
 def differing(groups: Sequence[Group]) -> dict[str, list[Any]]:
-    """Setting -> its value in every group (None: not told), for settings that are not the same in all."""
+    """Setting -> its value in every group (None: not told), for settings that are not the same in
+    all."""
     keys = dict.fromkeys(key for group in groups for key in group.settings)
     values = {key: [group.settings.get(key) for group in groups] for key in keys}
     return {
@@ -74,9 +76,11 @@ def differing(groups: Sequence[Group]) -> dict[str, list[Any]]:
 
 
 def split_by_images(results: Sequence[Result]) -> list[list[Result]]:
-    """Results such that within each list all methods saw the same images at the same classes, shots and seed.
+    """Results such that within each list all methods saw the same images at the same classes, shots
+    and seed.
 
-    Files that tell no hashes of the images count as the same. A method goes where none of its runs contradicts.
+    Files that tell no hashes of the images count as the same. A method goes where none of its runs
+    contradicts.
     """
     by_method: dict[str, list[Result]] = defaultdict(list)
     for result in results:
@@ -146,7 +150,8 @@ def _join(result: Result, groups: dict[str, Group], ignore: Sequence[str]) -> No
 
 
 def _stand_beside(result: Result, groups: dict[str, Group], ignore: Sequence[str]) -> None:
-    """Add a run read from a log to the groups of its backbone and data set, or to one of logs alone."""
+    """Add a run read from a log to the groups of its backbone and data set, or to one of logs
+    alone."""
     fits = [
         group
         for group in groups.values()

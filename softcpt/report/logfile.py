@@ -1,7 +1,9 @@
-"""Reading log.txt of CoOp-family runs (Dassl's Classification, SoftCPT's ClassificationMT), in any folder layout.
+"""Reading log.txt of CoOp-family runs (Dassl's Classification, SoftCPT's ClassificationMT), in any
+folder layout.
 
-The rules are those of the field's parse_test_res.py: figures count behind the line that ends training, or, in a log
-of a test alone, behind "=> result"; of several the last counts. Unlike there, lines of tasks obey the same rule.
+The rules are those of the field's parse_test_res.py: figures count behind the line that ends
+training, or, in a log of a test alone, behind "=> result"; of several the last counts. Unlike
+there, lines of tasks obey the same rule.
 """
 
 from __future__ import annotations
@@ -38,7 +40,8 @@ def read_log(path: Path) -> Result:
     """The result at the end of a log.
 
     Raises:
-        Unreadable: the log has no result, ends before one, or does not say which method and data set it is of.
+        Unreadable: the log has no result, ends before one, or does not say which method and data
+            set it is of.
     """
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     config, arguments = _blocks(lines)
@@ -95,7 +98,8 @@ def _figures(lines: Iterable[str]) -> tuple[dict[str, float], dict[str, dict[str
 
 
 def _blocks(lines: list[str]) -> tuple[dict[str, str], dict[str, str]]:
-    """The configuration and the arguments that Dassl-style programs print first; ours print "KEY: value" lines."""
+    """The configuration and the arguments that Dassl-style programs print first; ours print "KEY:
+    value" lines."""
     blocks: dict[str, list[str]] = {}
     name = ""
     for line in lines:
@@ -145,7 +149,8 @@ def _method(config: Mapping[str, str], arguments: Mapping[str, str]) -> str:
 def _number(
     told: str | None, least: int, pattern: re.Pattern[str], folders: tuple[str, ...]
 ) -> int:
-    """What the log tells, if it is at least ``least``; else the number in the innermost folder that matches; else -1."""
+    """What the log tells, if it is at least ``least``; else the number in the innermost folder that
+    matches; else -1."""
     if told is not None and int(told) >= least:
         return int(told)
     for name in reversed(folders):

@@ -1,4 +1,5 @@
-"""The report as one HTML page that needs no network: data as JSON, our own script and style, all inline."""
+"""The report as one HTML page that needs no network: data as JSON, our own script and style, all
+inline."""
 
 from __future__ import annotations
 
@@ -147,7 +148,8 @@ def _benchmark(section: Section) -> dict[str, Any]:
 
 
 def _kind(benchmark: Benchmark, methods: Sequence[str], kind: str) -> dict[str, Any]:
-    """Figures of one kind of classes: cells[method][shots] is [the mean over tasks, task 0, task 1, ...]."""
+    """Figures of one kind of classes: cells[method][shots] is [the mean over tasks, task 0, task 1,
+    ...]."""
     shots = benchmark.shots(kind)
     columns = {method: [NO_SHOTS] if is_zero_shot(method) else shots for method in methods}
     return {

@@ -61,7 +61,8 @@ def figures(
         if benchmark.methods():
             yield (
                 "accuracy",
-                f"{benchmark.name}: mean over {len(benchmark.tasks)} tasks; bars are the population standard "
+                f"{benchmark.name}: mean over {len(benchmark.tasks)} tasks; bars are the "
+                "population standard "
                 "deviation over seeds",
                 _average(benchmark),
             )
@@ -72,7 +73,8 @@ def figures(
         ):
             yield (
                 "cost",
-                f"{benchmark.name}: accuracy against time (without encoding images) and memory, means over seeds",
+                f"{benchmark.name}: accuracy against time (without encoding images) and memory, "
+                "means over seeds",
                 _cost(benchmark),
             )
         for found in alike:
@@ -82,7 +84,8 @@ def figures(
             )
             yield (
                 name,
-                f"{benchmark.name}, {found.method}, {shots_name(found.shots)}: cosine between the tasks' contexts "
+                f"{benchmark.name}, {found.method}, {shots_name(found.shots)}: cosine between the "
+                "tasks' contexts "
                 f"less their mean, mean over {found.runs} run(s)",
                 _relations(found),
             )
@@ -99,7 +102,8 @@ def _figure(
 ) -> tuple[Figure, list[Axes]]:
     """Panels of ``width`` x ``height`` with margins, all in inches.
 
-    matplotlib can measure margins itself, which takes as long as drawing; a report of many benchmarks would feel it.
+    matplotlib can measure margins itself, which takes as long as drawing; a report of many
+    benchmarks would feel it.
     """
     from matplotlib.figure import Figure
 
@@ -128,7 +132,8 @@ def _text_width(names: Sequence[str], size: float) -> float:
 
 
 def _average(benchmark: Benchmark) -> Figure:
-    """Few-shot curves of the mean over tasks, the published ones beside them; a dot plot for one number of shots."""
+    """Few-shot curves of the mean over tasks, the published ones beside them; a dot plot for one
+    number of shots."""
     if len(benchmark.shots()) < 2:
         return _dots(benchmark)
     published = [
@@ -166,7 +171,8 @@ def _average(benchmark: Benchmark) -> Figure:
 
 
 def _published_curves(axes: Axes, benchmark: Benchmark, rows: list[PublishedRow]) -> None:
-    """Published figures of the methods that the benchmark has, in their colours; hollow and dashed."""
+    """Published figures of the methods that the benchmark has, in their colours; hollow and
+    dashed."""
     look, shots = styles(benchmark.methods(None)), benchmark.shots()
     for row in rows:
         colour, marker = look[next(method for method in benchmark.methods() if method in row.ours)]
@@ -277,7 +283,8 @@ def _dots(benchmark: Benchmark) -> Figure:
 
 
 def _per_task(benchmark: Benchmark) -> Figure:
-    """One small panel per task. Margins are set by hand: laying out 44 panels takes longer than drawing them."""
+    """One small panel per task. Margins are set by hand: laying out 44 panels takes longer than
+    drawing them."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
@@ -387,7 +394,8 @@ def _relations(found: Relations) -> Figure:
 
 
 def heat_map(values: np.ndarray, names: Sequence[str], label: str, limit: float) -> Figure:
-    """Values (T, T) between ``names``, in colours from -limit (blue) to limit (red); ``label`` is that of the scale."""
+    """Values (T, T) between ``names``, in colours from -limit (blue) to limit (red); ``label`` is
+    that of the scale."""
     size = len(names)
     names = [_short(name) for name in names]
     side, font = max(2.2, min(8.5, 0.19 * size)), 8 if size <= 24 else 6.5

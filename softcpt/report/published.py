@@ -37,7 +37,8 @@ def _data() -> dict[str, Any]:
 
 
 def published_rows(dataset: str, backbone: str) -> list[PublishedRow]:
-    """The published table of a benchmark, in the paper's order; empty where there is none for this backbone."""
+    """The published table of a benchmark, in the paper's order; empty where there is none for this
+    backbone."""
     data = _data()
     benchmark = data["benchmarks"].get(dataset)
     if benchmark is None or backbone != data["backbone"]:
@@ -65,7 +66,8 @@ def published_remarks() -> list[str]:
 
 
 def paper_order(method: str) -> tuple[int, list[tuple[int, str]]]:
-    """A sort key: methods as the paper lists them, variants behind their method, unknown ones last by name."""
+    """A sort key: methods as the paper lists them, variants behind their method, unknown ones last
+    by name."""
     families = [
         (ours, index) for index, names in enumerate(_data()["names"].values()) for ours in names
     ]

@@ -12,7 +12,8 @@ from softcpt.report.result import Contexts
 
 @dataclass(frozen=True)
 class Relations:
-    """Similarity (T, T) between tasks, in [-1, 1], of one method at one number of shots, mean over ``runs`` runs.
+    """Similarity (T, T) between tasks, in [-1, 1], of one method at one number of shots, mean over
+    ``runs`` runs.
 
     Tasks are ordered so that alike ones are neighbours (average linkage).
     """
@@ -25,7 +26,8 @@ class Relations:
 
 
 def relations(benchmark: Benchmark) -> list[Relations]:
-    """Of every method whose runs tell their contexts, at the highest number of shots that they do so."""
+    """Of every method whose runs tell their contexts, at the highest number of shots that they do
+    so."""
     found = []
     for method in dict.fromkeys(place.method for place in benchmark.places()):
         runs = {
@@ -47,7 +49,8 @@ def relations(benchmark: Benchmark) -> list[Relations]:
 
 
 def similarity(contexts: Contexts) -> np.ndarray:
-    """Cosine (T, T) between contexts less their mean over tasks: what all tasks share says nothing about relations."""
+    """Cosine (T, T) between contexts less their mean over tasks: what all tasks share says nothing
+    about relations."""
     gram = np.asarray(contexts.gram, dtype=float)
     centred = gram - gram.mean(0) - gram.mean(1)[:, None] + gram.mean()
     length = np.sqrt(np.maximum(np.diag(centred), 0.0))

@@ -30,7 +30,8 @@ FORMATS = ("md", "html", "tex", "csv", "png", "svg")
 
 @dataclass(frozen=True)
 class Section:
-    """A benchmark with all of its tables; ``slug`` begins its file names; ``notes`` tell what is missing or odd."""
+    """A benchmark with all of its tables; ``slug`` begins its file names; ``notes`` tell what is
+    missing or odd."""
 
     benchmark: Benchmark
     slug: str
@@ -127,7 +128,8 @@ def setting_text(value: Any) -> str:
 
 
 def write_report(report: Report, folder: Path, formats: Sequence[str] = FORMATS) -> list[Path]:
-    """Write the report into ``folder``; returns the files, the ones to read first at the beginning."""
+    """Write the report into ``folder``; returns the files, the ones to read first at the
+    beginning."""
     from softcpt.report.markdown import markdown_report
 
     figures = _write_figures(
@@ -167,7 +169,8 @@ def _write(path: Path, text: str) -> Path:
 def _write_figures(
     report: Report, folder: Path, formats: Sequence[str]
 ) -> dict[str, list[tuple[str, Path]]]:
-    """Slug of the section -> (caption, path) of its figures. Drawing is most of a report's time: in two processes."""
+    """Slug of the section -> (caption, path) of its figures. Drawing is most of a report's time: in
+    two processes."""
     if not formats:
         return {}
     if len(report.sections) < 3:

@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 ZERO_SHOT = "ZeroShot"  # also the beginning of its variants' names
-# What a task can be measured by, as results.json names it; "metric" is the one the benchmark prescribes for the task.
+# What a task can be measured by, as results.json names it; "metric" is the one the benchmark
+# prescribes for the task.
 METRICS = ("metric", "accuracy", "mean_per_class", "macro_f1")
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a run took: trainable parameters, seconds by section (with "total"), peak memory in bytes. None: unknown."""
+    """What a run took: trainable parameters, seconds by section (with "total"), peak memory in
+    bytes. None: unknown."""
 
     parameters: int | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
@@ -43,7 +45,8 @@ class Result:
         settings: what must be equal for a comparison, without the axes of the tables.
         images: hashes of the training and test images, where the file has them.
         options: the method's own settings, by configuration key.
-        tasks: task name -> figure name (METRICS) -> percent; empty if the file has figures over all tasks only.
+        tasks: task name -> figure name (METRICS) -> percent; empty if the file has figures over all
+            tasks only.
         overall: figure name -> percent, of logs, where ``tasks`` may be empty.
         cost: of training; None for a run that only tested.
     """

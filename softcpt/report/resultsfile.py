@@ -12,7 +12,8 @@ from softcpt.report.configtext import leaves, own_settings
 from softcpt.report.result import METRICS, ZERO_SHOT, Contexts, Cost, Result
 
 SCHEMAS = (1,)
-# Where a run stands in the tables. All other shared settings, and the versions, must be equal for a comparison.
+# Where a run stands in the tables. All other shared settings, and the versions, must be equal for a
+# comparison.
 AXES = ("dataset", "tasks", "shots", "seed", "classes")
 IMAGES = ("train_images", "test_images")
 
@@ -53,7 +54,8 @@ def read_results(path: Path) -> list[Result]:
 
 
 def shared_of(run: Mapping[str, Any]) -> dict[str, Any]:
-    """``shared`` of a results.json; what an older version did not write there is read from its configuration."""
+    """``shared`` of a results.json; what an older version did not write there is read from its
+    configuration."""
     shared = run["shared"]
     if "final_model" in shared:
         return shared
@@ -72,7 +74,8 @@ def _load(path: Path) -> dict[str, Any]:
         raise Unreadable("not a results.json of this project (no key 'schema')")
     if run["schema"] not in SCHEMAS:
         raise Unreadable(
-            f"schema {run['schema']}; this version reads {', '.join(map(str, SCHEMAS))}, update softcpt"
+            f"schema {run['schema']}; this version reads {', '.join(map(str, SCHEMAS))}, update "
+            "softcpt"
         )
     return run
 

@@ -15,8 +15,8 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Summary:
-    """Of ``n`` values: mean, population standard deviation (ddof 0, as the papers print), and the half-width of the
-    95 % Student-t interval of the mean (None for a single value)."""
+    """Of ``n`` values: mean, population standard deviation (ddof 0, as the papers print), and the
+    half-width of the 95 % Student-t interval of the mean (None for a single value)."""
 
     n: int
     mean: float
@@ -49,9 +49,11 @@ class Paired:
     """Paired differences a - b.
 
     Attributes:
-        n, mean, half_width: pairs, mean difference, half-width of its 95 % Student-t interval (None for one pair).
+        n, mean, half_width: pairs, mean difference, half-width of its 95 % Student-t interval (None
+            for one pair).
         wins, ties, losses: pairs in which a is better, equal, worse.
-        t_test, wilcoxon: two-sided p-values; None where there are too few pairs. Without any difference they are 1.
+        t_test, wilcoxon: two-sided p-values; None where there are too few pairs. Without any
+            difference they are 1.
     """
 
     n: int
@@ -93,9 +95,10 @@ def t_test(differences: np.ndarray) -> float:
 def wilcoxon(differences: np.ndarray) -> float:
     """Two-sided p-value of Wilcoxon's signed-rank test.
 
-    Exact up to 50 units without ties and zeros, else by the normal approximation with correction for ties; ranks of zeros
-    are shared between the signs (Demsar, JMLR 2006). scipy.stats.wilcoxon gives the same; a report needs thousands of
-    these, and which approximation it takes depends on its release.
+    Exact up to 50 units without ties and zeros, else by the normal approximation with correction
+    for ties; ranks of zeros are shared between the signs (Demsar, JMLR 2006). scipy.stats.wilcoxon
+    gives the same; a report needs thousands of these, and which approximation it takes depends on
+    its release.
     """
     n = len(differences)
     size, ranks, counts = _ranks(np.abs(differences).round(9))
@@ -108,14 +111,16 @@ def wilcoxon(differences: np.ndarray) -> float:
 
 
 def _ranks(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Distinct values in order, the rank of every value (ties share theirs), and how often each distinct one occurs."""
+    """Distinct values in order, the rank of every value (ties share theirs), and how often each
+    distinct one occurs."""
     distinct, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     return distinct, (np.cumsum(counts) - (counts - 1) / 2)[inverse], counts.astype(float)
 
 
 @functools.cache
 def _rank_sums(n: int) -> np.ndarray:
-    """Probability of every sum of positive ranks when each of the ranks 1..n has either sign with equal chance."""
+    """Probability of every sum of positive ranks when each of the ranks 1..n has either sign with
+    equal chance."""
     ways = np.ones(1)
     for rank in range(1, n + 1):
         ways = np.concatenate([ways, np.zeros(rank)]) / 2
@@ -124,7 +129,8 @@ def _rank_sums(n: int) -> np.ndarray:
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Adjusted p-values of a family of tests (Holm, 1979), in the order given; None stays, and does not count."""
+    """Adjusted p-values of a family of tests (Holm, 1979), in the order given; None stays, and does
+    not count."""
     known = sorted((p, index) for index, p in enumerate(p_values) if p is not None)
     adjusted: list[float | None] = [None] * len(p_values)
     running = 0.0
@@ -138,7 +144,8 @@ def average_ranks(table: np.ndarray) -> tuple[np.ndarray, float | None]:
     """Mean rank of each column (1 is the highest value, ties share), and Friedman's p-value.
 
     Args:
-        table: (units, methods) without gaps. The p-value needs three methods and two units; else it is None.
+        table: (units, methods) without gaps. The p-value needs three methods and two units; else it
+            is None.
     """
     units, methods = table.shape
     found = [_ranks(row) for row in -np.round(table, 9)]

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from softcpt.report.benchmark import is_zero_shot
 
-# Tell apart for most kinds of colour blindness, on white and on a dark ground; after ten methods markers differ.
+# Tell apart for most kinds of colour blindness, on white and on a dark ground; after ten methods
+# markers differ.
 COLOURS = (
     "#0072b2",
     "#d55e00",

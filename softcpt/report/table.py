@@ -54,7 +54,8 @@ class Table:
 
 
 def mean_cell(found: Summary | None, expected: int, absent: str = MISSING) -> Cell:
-    """ "67.68 ± 1.18"; without a deviation for one value, with n where fewer than ``expected`` values are there."""
+    """ "67.68 ± 1.18"; without a deviation for one value, with n where fewer than ``expected``
+    values are there."""
     if found is None:
         return Cell(absent)
     text = f"{found.mean:.2f}" + (f" ± {found.std:.2f}" if found.n > 1 else "")
@@ -62,7 +63,8 @@ def mean_cell(found: Summary | None, expected: int, absent: str = MISSING) -> Ce
 
 
 def mark_best(columns: Sequence[Sequence[float | None]]) -> list[set[int]]:
-    """For each column the rows whose printed value is the highest; none where there is nothing to compare."""
+    """For each column the rows whose printed value is the highest; none where there is nothing to
+    compare."""
     best = []
     for column in columns:
         shown = {row: round(value, 2) for row, value in enumerate(column) if value is not None}

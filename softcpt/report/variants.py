@@ -11,8 +11,9 @@ from softcpt.report.result import Result
 def labels(results: Sequence[Result]) -> list[str]:
     """For each result its method's name in the tables.
 
-    Settings of a method that differ between its runs of the same data, classes and shots are part of the name:
-    "SoftCPT (n_ctx=4)". What differs with the shots alone (longer training for more images) is one protocol.
+    Settings of a method that differ between its runs of the same data, classes and shots are part
+    of the name: "SoftCPT (n_ctx=4)". What differs with the shots alone (longer training for more
+    images) is one protocol.
     """
     by_method: dict[tuple[str, bool], list[Result]] = defaultdict(list)
     for result in results:

@@ -8,10 +8,10 @@ import numpy as np
 def suggest(gains: np.ndarray) -> list[list[int]]:
     """Groups of tasks, from the gains (T, T) of target j by source i.
 
-    Tasks are joined by average linkage of their mutual gains, (gains + gains.T) / 2. Of the T partitions that the tree
-    gives, the one is taken whose expected gain is highest: a task's is the mean of its gains by the others of its
-    group, and 0 for a task by itself. That gains of pairs tell those of larger groups is an assumption; training the
-    groups shows whether it holds.
+    Tasks are joined by average linkage of their mutual gains, (gains + gains.T) / 2. Of the T
+    partitions that the tree gives, the one is taken whose expected gain is highest: a task's is the
+    mean of its gains by the others of its group, and 0 for a task by itself. That gains of pairs
+    tell those of larger groups is an assumption; training the groups shows whether it holds.
     """
     from scipy.cluster.hierarchy import fcluster, linkage
     from scipy.spatial.distance import squareform

@@ -20,8 +20,9 @@ class Matrix:
     Attributes:
         method, reading: of the runs.
         alone: (S, T) of every task trained by itself, for S seeds.
-        paired: (S, T, T): [s, i, j] is target j's, with source i. The diagonal is what a task reached alone, or with the
-            reading "source" when it was trained again from its own prompt.
+        paired: (S, T, T): [s, i, j] is target j's, with source i. The diagonal is what a task
+            reached alone, or with the reading "source" when it was trained again from its own
+            prompt.
     """
 
     method: str
@@ -51,7 +52,8 @@ class Matrix:
 
     @property
     def mutual_likeness(self) -> np.ndarray:
-        """(T, T) mean gains of both directions, scaled into [-1, 1], with 1 on the diagonal; to order tasks by."""
+        """(T, T) mean gains of both directions, scaled into [-1, 1], with 1 on the diagonal; to
+        order tasks by."""
         mutual = (self.gains + self.gains.T) / 2
         scaled = mutual / max(np.abs(mutual).max(), 1e-9)
         np.fill_diagonal(scaled, 1.0)

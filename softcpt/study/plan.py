@@ -43,12 +43,13 @@ class Plan:
 
     Attributes:
         names: of the study's tasks.
-        validates: whether the data has validation images, none of them a test image, on which groups can be chosen.
+        validates: whether the data has validation images, none of them a test image, on which
+            groups can be chosen.
         zero_shot: the configuration of zero-shot CLIP on all tasks of the data.
 
     Raises:
-        UserError: the data cannot be read, has fewer than two tasks, or not those that the study names; or a method
-            trains each task for itself.
+        UserError: the data cannot be read, has fewer than two tasks, or not those that the study
+            names; or a method trains each task for itself.
     """
 
     def __init__(self, study: Study, pairs: Sequence[str] = ()):
@@ -70,7 +71,8 @@ class Plan:
         self.numbers = study.tasks or tuple(range(count))
         if count < 2 or max(self.numbers) >= count:
             raise UserError(
-                f"study: {study.data} has {count} task(s); name a data set of several, and tasks by numbers "
+                f"study: {study.data} has {count} task(s); name a data set of several, and tasks "
+                "by numbers "
                 f"from 0 to {count - 1}"
             )
         self.names = tuple(dataset.tasks.names[number] for number in self.numbers)
@@ -88,7 +90,8 @@ class Plan:
         for run in {run.method: run for run in runs}.values():
             if _options(run.planned).get("per_task"):
                 raise UserError(
-                    f"study: {run.method} trains a prompt for each task by itself, so tasks cannot help each "
+                    f"study: {run.method} trains a prompt for each task by itself, so tasks cannot "
+                    "help each "
                     f"other; use {run.method}-MT, one prompt for all"
                 )
         return runs
@@ -99,7 +102,8 @@ class Plan:
         yield from alone
         if "joint" in self.study.readings:
             yield from (self._run(entry, seed, "joint", pair) for pair in combinations(places, 2))
-        # A task's training from its own prompt tells what training twice brings without another task.
+        # A task's training from its own prompt tells what training twice brings without another
+        # task.
         for reading, pairs in (
             ("source", product(places, repeat=2)),
             ("zero-shot", permutations(places, 2)),
@@ -127,7 +131,8 @@ class Plan:
         tasks: tuple[int, ...],
         start: Planned | None = None,
     ) -> Run:
-        """``start``: the run on the first of ``tasks`` alone, whose prompt this run on the second starts from."""
+        """``start``: the run on the first of ``tasks`` alone, whose prompt this run on the second
+        starts from."""
         trained = tasks[1:] if start else tasks
         numbers = [self.numbers[task] for task in trained]
         name = (

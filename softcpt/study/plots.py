@@ -22,7 +22,8 @@ def figure(
     similarities: Mapping[str, np.ndarray],
     correlations: Mapping[str, Correlation],
 ) -> Figure:
-    """Tasks that help each other are neighbours; beside it the pairs' gains against the similarities (T, T)."""
+    """Tasks that help each other are neighbours; beside it the pairs' gains against the
+    similarities (T, T)."""
     import matplotlib
 
     with matplotlib.rc_context(STYLE):

@@ -29,7 +29,8 @@ class Grouping:
 
     Attributes:
         groups: places of tasks.
-        together, grouped: (S, T) metrics in % of all tasks trained together, and of each in its group.
+        together, grouped: (S, T) metrics in % of all tasks trained together, and of each in its
+            group.
     """
 
     groups: Sequence[Sequence[int]]
@@ -67,7 +68,8 @@ class Findings:
 
 
 def write(findings: Findings, folder: Path) -> Path:
-    """Write study.md, study.json, and for each matrix a CSV file and a figure; returns the first's path."""
+    """Write study.md, study.json, and for each matrix a CSV file and a figure; returns the first's
+    path."""
     from softcpt.study.plots import figure
 
     parts = [f"# Which tasks help which\n\n{findings.about}\n"]
@@ -119,8 +121,10 @@ def _section(
     ]
     return (
         f"## {matrix.method}: {matrix.reading}\n\n"
-        f"A pair is {_HOW[matrix.reading]}; points that the target gained over training alone, mean over "
-        f"{len(matrix.alone)} seed(s). Mean gain {values.mean():+.2f}, standard deviation over pairs {values.std():.2f}"
+        f"A pair is {_HOW[matrix.reading]}; points that the target gained over training alone, "
+        "mean over "
+        f"{len(matrix.alone)} seed(s). Mean gain {values.mean():+.2f}, standard deviation over "
+        f"pairs {values.std():.2f}"
         f"; {(values > 0).mean():.0%} of {len(values)} pairs gain, {(values < 0).mean():.0%} lose"
         f"{_seed_noise(matrix)}.{_trained_twice(matrix)} Rank correlation of gains with {' and '.join(told)}.\n\n"
         f"![{matrix.method}, {matrix.reading}]({name}.svg)\n\n"
@@ -134,13 +138,15 @@ def _trained_twice(matrix: Matrix) -> str:
         return ""
     again = np.diag(matrix.gains).mean()
     return (
-        f" Trained again from its own prompt (the diagonal) a task gains {again:+.2f}: so much of a pair's gain is "
+        f" Trained again from its own prompt (the diagonal) a task gains {again:+.2f}: so much of "
+        "a pair's gain is "
         "longer training."
     )
 
 
 def _seed_noise(matrix: Matrix) -> str:
-    """How far a pair's gain goes from seed to seed: what the matrix's differences must be measured by."""
+    """How far a pair's gain goes from seed to seed: what the matrix's differences must be measured
+    by."""
     if len(matrix.alone) < 2:
         return ""
     by_seed = matrix.by_seed[:, ~np.eye(len(matrix.gains), dtype=bool)]

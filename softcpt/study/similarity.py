@@ -1,4 +1,5 @@
-"""How alike tasks look, how alike their classes are called, and whether either tells what they gain from each other."""
+"""How alike tasks look, how alike their classes are called, and whether either tells what they gain
+from each other."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ PERMUTATIONS = 9999
 
 @dataclass(frozen=True)
 class Correlation:
-    """Spearman's rank correlation of gains with a similarity, and its p-value by permuting tasks (Mantel's test)."""
+    """Spearman's rank correlation of gains with a similarity, and its p-value by permuting tasks
+    (Mantel's test)."""
 
     rho: float
     p: float
@@ -28,8 +30,9 @@ class Correlation:
 def similarities(cfg: Any, tasks: tuple[int, ...]) -> dict[str, np.ndarray]:
     """ "visual" and "label": (T, T), how well source i covers target j, in [-1, 1].
 
-    Both are the mean over j's classes of the largest cosine with one of i's: visual between the classes' mean features
-    of their training images, label between the embeddings of "a photo of a {class name}.".
+    Both are the mean over j's classes of the largest cosine with one of i's: visual between the
+    classes' mean features of their training images, label between the embeddings of "a photo of a
+    {class name}.".
 
     Args:
         cfg: zero-shot CLIP on all tasks of the data.
@@ -57,7 +60,8 @@ def similarities(cfg: Any, tasks: tuple[int, ...]) -> dict[str, np.ndarray]:
 
 
 def coverage(classes: Tensor, tasks: TaskSet, chosen: tuple[int, ...]) -> np.ndarray:
-    """(T, T) from one vector for each class (C, D): [i, j] is the mean over j's classes of the best cosine with i's."""
+    """(T, T) from one vector for each class (C, D): [i, j] is the mean over j's classes of the best
+    cosine with i's."""
     classes = F.normalize(classes, dim=-1)
     parts = [classes[tasks.columns(task)] for task in chosen]
     return np.array(
@@ -71,8 +75,8 @@ def coverage(classes: Tensor, tasks: TaskSet, chosen: tuple[int, ...]) -> np.nda
 def correlation(gains: np.ndarray, similarity: np.ndarray, seed: int = 0) -> Correlation:
     """Rank correlation over the pairs of different tasks (i, j).
 
-    Pairs that share a task are not independent, so tasks are permuted, as Mantel's test does: p is the share of
-    permutations (and the matrix itself) whose correlation is at least as far from 0.
+    Pairs that share a task are not independent, so tasks are permuted, as Mantel's test does: p is
+    the share of permutations (and the matrix itself) whose correlation is at least as far from 0.
     """
     from scipy.stats import rankdata
 

@@ -21,8 +21,9 @@ class Study:
         methods: each trains one prompt for all tasks it is given, as CoOp-MT, VPT and UPT do.
         data: a data set of several tasks.
         tasks: numbers of those of its tasks that are studied, from 0; empty: all.
-        readings: how two tasks are paired. joint: one prompt is trained on both. source: the target's training starts
-            from the prompt that was trained on the source. zero-shot: the source's prompt is tested on the target.
+        readings: how two tasks are paired. joint: one prompt is trained on both. source: the
+            target's training starts from the prompt that was trained on the source. zero-shot: the
+            source's prompt is tested on the target.
         groups: train the task groups that the pairs suggest, and all tasks together, too.
         config, backbone, shots, seeds, set, output, root, workers, slurm: as a grid's.
     """
@@ -43,7 +44,8 @@ class Study:
     slurm: Mapping[str, Any] = field(default_factory=dict)
 
     def grid(self) -> Grid:
-        """A grid with the same methods and settings; its layout has a place for how tasks are paired."""
+        """A grid with the same methods and settings; its layout has a place for how tasks are
+        paired."""
         return Grid(
             methods=self.methods,
             config=self.config,
@@ -61,8 +63,8 @@ def read_study(path: Path) -> Study:
     """Read a study file; configuration files in it are relative to it.
 
     Raises:
-        UserError: the file is missing or not valid, it has an unknown key or a value of a wrong type, or names no method,
-            fewer than two tasks, or a reading that there is not.
+        UserError: the file is missing or not valid, it has an unknown key or a value of a wrong
+            type, or names no method, fewer than two tasks, or a reading that there is not.
     """
     study = read_keys(Study, path)
     if not study.methods:
@@ -72,10 +74,12 @@ def read_study(path: Path) -> Study:
         )
     if unknown := [name for name in study.readings if name not in READINGS]:
         raise UserError(
-            f"study file {path}: readings: there is no {unknown[0]}; choose from {', '.join(READINGS)}"
+            f"study file {path}: readings: there is no {unknown[0]}; choose from "
+            f"{', '.join(READINGS)}"
         )
     if not study.readings or len(set(study.tasks)) == 1 or len(set(study.tasks)) < len(study.tasks):
         raise UserError(
-            f"study file {path}: pairs of tasks are studied; give two tasks or more, each once, and a reading"
+            f"study file {path}: pairs of tasks are studied; give two tasks or more, each once, "
+            "and a reading"
         )
     return study

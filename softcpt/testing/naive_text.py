@@ -1,4 +1,5 @@
-"""The naive way, as the published codes do it: all 77 positions of every prompt through the untouched tower."""
+"""The naive way, as the published codes do it: all 77 positions of every prompt through the
+untouched tower."""
 
 from __future__ import annotations
 
@@ -15,10 +16,11 @@ def encode_naively(
     deep: Tensor | None = None,
     length: int | None = None,
 ) -> Tensor:
-    """(N, D) text features of ``prompts`` (symbols; slots are negative) with contexts (N, L, d), one per prompt.
+    """(N, D) text features of ``prompts`` (symbols; slots are negative) with contexts (N, L, d),
+    one per prompt.
 
-    ``length`` cuts all prompts after that many positions (truncation); ``deep`` (blocks - 1, N, L, d) replaces the
-    context's positions before every block but the first.
+    ``length`` cuts all prompts after that many positions (truncation); ``deep`` (blocks - 1, N, L,
+    d) replaces the context's positions before every block but the first.
     """
     tower = getattr(model, "text", model)
     length = length or tower.positional_embedding.shape[0]

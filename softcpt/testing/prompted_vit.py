@@ -1,4 +1,5 @@
-"""An image tower with prompts in plain PyTorch, laid out as in the published code; five steps of a method on images."""
+"""An image tower with prompts in plain PyTorch, laid out as in the published code; five steps of a
+method on images."""
 
 from __future__ import annotations
 
@@ -11,14 +12,16 @@ from torch import Tensor, nn
 import softcpt
 
 State = dict[str, Tensor]
-# From parameters and images (B, 3, H, W) to normalised image features (B, D) and class embeddings (C, D).
+# From parameters and images (B, 3, H, W) to normalised image features (B, D) and class embeddings
+# (C, D).
 Statement = Callable[[State, Tensor], tuple[Tensor, Tensor]]
 
 
 def image_features(
     visual: nn.Module, images: Tensor, first: Tensor, further: Tensor | None
 ) -> Tensor:
-    """(B, D) features of OpenAI's ViT with prompts (1 or B, N, d) and (L - 1, 1 or B, N, d) behind the class token."""
+    """(B, D) features of OpenAI's ViT with prompts (1 or B, N, d) and (L - 1, 1 or B, N, d) behind
+    the class token."""
     x = visual.conv1(images).flatten(2).transpose(1, 2)
     x = (
         torch.cat([visual.class_embedding.expand(len(x), 1, -1), x], dim=1)
@@ -44,7 +47,8 @@ def with_prompts(blocks: nn.ModuleList, x: Tensor, first: Tensor, further: Tenso
 def five_steps_agree(
     prompter: softcpt.Prompter, statement: Statement, loss_of: Callable, tolerance: float = 1e-8
 ) -> None:
-    """Logits, loss and gradients of the first step, and the parameters after five, are those of the statement."""
+    """Logits, loss and gradients of the first step, and the parameters after five, are those of the
+    statement."""
     generator = torch.Generator().manual_seed(2)
     images = torch.randn(5, 3, 32, 32, generator=generator, dtype=torch.float64)
     labels = torch.randint(prompter.tasks.num_classes, (5,), generator=generator)

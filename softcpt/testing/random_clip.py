@@ -1,7 +1,8 @@
-"""Small random CLIP weights under OpenAI's names: every real architecture, at widths that a test can afford.
+"""Small random CLIP weights under OpenAI's names: every real architecture, at widths that a test
+can afford.
 
-OpenAI's files carry no configuration: widths, depths, patch and image size are all read from the tensors' shapes.
-A reduced model is therefore the same thing to a loader as the real one.
+OpenAI's files carry no configuration: widths, depths, patch and image size are all read from the
+tensors' shapes. A reduced model is therefore the same thing to a loader as the real one.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import torch
 from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
 from torch import Tensor
 
-# OpenAI's name -> what makes that architecture different from the others, at reduced width and depth.
+# OpenAI's name -> what makes that architecture different from the others, at reduced width and
+# depth.
 SMALL_ARCHITECTURES: dict[str, dict] = {
     "RN50": {"kind": "resnet", "vision_layers": (1, 2, 1, 1), "embed_dim": 128},
     "RN101": {"kind": "resnet", "vision_layers": (1, 1, 3, 1), "embed_dim": 64},
@@ -50,14 +52,17 @@ def random_openai_state_dict(
     seed: int = 0,
     dtype: torch.dtype = torch.float32,
 ) -> dict[str, Tensor]:
-    """A random CLIP state dict in OpenAI's format, the same for the same arguments; the global generators are not used.
+    """A random CLIP state dict in OpenAI's format, the same for the same arguments; the global
+    generators are not used.
 
     Args:
-        kind: ``"vit"`` (by default 32x32 images, width 64, 2 layers) or ``"resnet"`` (64x64, width 8, 1-1-1-1 blocks).
+        kind: ``"vit"`` (by default 32x32 images, width 64, 2 layers) or ``"resnet"`` (64x64, width
+            8, 1-1-1-1 blocks).
         embed_dim: D, width of the joint space.
         image_size: a multiple of ``patch_size``, or of 32 for a ResNet.
         patch_size: of the ViT.
-        vision_width: of the ViT (a multiple of 64: its heads are width // 64) or of the ResNet's first stage (even).
+        vision_width: of the ViT (a multiple of 64: its heads are width // 64) or of the ResNet's
+            first stage (even).
         vision_layers: number of ViT blocks, or blocks of the ResNet's four stages.
         text_width: d, a multiple of 64: the text heads are d // 64.
         text_layers: blocks of the text tower.

@@ -1,12 +1,15 @@
-"""The exact shared-prefix text encoder: what CLIP's text tower gives for 77 padded tokens, from the tokens that matter.
+"""The exact shared-prefix text encoder: what CLIP's text tower gives for 77 padded tokens, from the
+tokens that matter.
 
 Left out, exactly (each of these leaves outputs and gradients as they are):
 
 1. tokens behind EOS: the tower is causal and is read at EOS;
-2. the prefix ``[SOS] context`` of all classes but one per context, and stems that class names share (packing.py);
+2. the prefix ``[SOS] context`` of all classes but one per context, and stems that class names share
+   (packing.py);
 3. in the last block, queries, attention output and MLP of every token that is not an EOS;
 4. prompts of tasks without an image in the batch (``groups``);
-5. the first block's projections of tokens that no gradient passes: one row per (token, position), kept;
+5. the first block's projections of tokens that no gradient passes: one row per (token, position),
+   kept;
 6. constants (tower.py).
 """
 
@@ -33,8 +36,9 @@ class TextEncoder(nn.Module):
 
     Args:
         tower: the frozen tower.
-        max_tokens: memory bound: more tokens than this are encoded slice by slice, and each slice is computed again
-            in the backward pass (exact, about a third more arithmetic). None: no bound.
+        max_tokens: memory bound: more tokens than this are encoded slice by slice, and each slice
+            is computed again in the backward pass (exact, about a third more arithmetic). None: no
+            bound.
     """
 
     def __init__(self, tower: TextTower, max_tokens: int | None = None):
@@ -55,15 +59,17 @@ class TextEncoder(nn.Module):
 
         Args:
             layout: N prompts in K groups with L context vectors each.
-            contexts: (*batch, K, L, d). Leading dimensions give every prompt once per entry: a context per image
-                (CoCoOp), or several contexts per class (PLOT). None if L is 0.
-            groups: encode only the prompts of these K' groups; ``contexts`` is then (*batch, K', L, d), in their order.
-            deep: (blocks - 1, *batch, K, L, d): replaces what stands at the context's positions before every block
-                but the first.
+            contexts: (*batch, K, L, d). Leading dimensions give every prompt once per entry: a
+                context per image (CoCoOp), or several contexts per class (PLOT). None if L is 0.
+            groups: encode only the prompts of these K' groups; ``contexts`` is then (*batch, K', L,
+                d), in their order.
+            deep: (blocks - 1, *batch, K, L, d): replaces what stands at the context's positions
+                before every block but the first.
             prompts: encode only these prompts, ascending (default: all prompts of the groups).
 
         Returns:
-            (*batch, N', D) features, not normalised, in the tower's type, of the chosen prompts in ascending order.
+            (*batch, N', D) features, not normalised, in the tower's type, of the chosen prompts in
+            ascending order.
         """
         tower = self.tower
         if groups is None:
@@ -94,7 +100,8 @@ class TextEncoder(nn.Module):
     def _encode_prefixes(
         self, layout: PackedPrompts, contexts: Tensor, deep: Tensor | None
     ) -> PrefixCache:
-        """Keys and values of every block for the G prefixes of P tokens (G = 1: the bare SOS, if not shared)."""
+        """Keys and values of every block for the G prefixes of P tokens (G = 1: the bare SOS, if
+        not shared)."""
         tower, slots = self.tower, layout.prefix_slots
         groups = (
             contexts.flatten(0, 1)[:, :slots]
@@ -121,7 +128,8 @@ class TextEncoder(nn.Module):
     def _encode_part(
         self, part: PassPart, prefixes: PrefixCache, rows: Tensor, deep: Tensor | None
     ) -> Tensor:
-        """(ends, D) features of one part; recomputed in the backward pass if there is more than one part."""
+        """(ends, D) features of one part; recomputed in the backward pass if there is more than one
+        part."""
         tensors = [tensor for pair in prefixes for tensor in pair]
 
         def run(rows: Tensor, deep: Tensor | None, *tensors: Tensor) -> Tensor:
@@ -166,8 +174,8 @@ def _join(past: Sequence[Tensor], own: Sequence[Tensor]) -> list[Tensor]:
 def _attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
     """Attention with scaled queries (n, h, Q, w) over keys (n, h, K, w) -> (n, Q, h * w).
 
-    ``bias`` (n or 1, Q, S) is added for the last S keys; all queries see the keys before them. Plain products: on CPUs
-    the fused kernel's backward is several times slower in bfloat16.
+    ``bias`` (n or 1, Q, S) is added for the last S keys; all queries see the keys before them.
+    Plain products: on CPUs the fused kernel's backward is several times slower in bfloat16.
     """
     scores = query @ key.transpose(-1, -2)
     scores[..., scores.shape[-1] - bias.shape[-1] :] += bias[:, None]

@@ -1,16 +1,17 @@
 """Which tokens have to be computed: prompts as a forest, cut into rectangular chunks.
 
-A prompt is a sequence of symbols: a token id (>= 0), or ``slot(i)`` (< 0) for the i-th vector of its context. Prompts
-of one group share a context. Because the tower is causal, what a token computes depends only on the symbols before
-it, so prompts that begin alike share that beginning:
+A prompt is a sequence of symbols: a token id (>= 0), or ``slot(i)`` (< 0) for the i-th vector of
+its context. Prompts of one group share a context. Because the tower is causal, what a token
+computes depends only on the symbols before it, so prompts that begin alike share that beginning:
 
 * the *prefix* ``[SOS] context`` is computed once per group, and
-* the rest of a group's prompts form a tree (a trie): "tomato leaf with" is computed once for all its classes. The
-  tree is packed depth first into chunks of S tokens. A token sees its ancestors, all in its own chunk, and the
-  prefix. Where a chunk ends inside a branch, the branch's stem is repeated in the next one (a few tokens).
+* the rest of a group's prompts form a tree (a trie): "tomato leaf with" is computed once for all
+  its classes. The tree is packed depth first into chunks of S tokens. A token sees its ancestors,
+  all in its own chunk, and the prefix. Where a chunk ends inside a branch, the branch's stem is
+  repeated in the next one (a few tokens).
 
-Two prompts with equal symbols end at the same token: classes of the same name cost nothing.
-Shared prefixes with gradients are known from language-model training (Prefix Grouper, arXiv 2506.05433).
+Two prompts with equal symbols end at the same token: classes of the same name cost nothing. Shared
+prefixes with gradients are known from language-model training (Prefix Grouper, arXiv 2506.05433).
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-# Chunk lengths tried. Longer chunks repeat fewer stems, shorter ones waste less attention and padding.
+# Chunk lengths tried. Longer chunks repeat fewer stems, shorter ones waste less attention and
+# padding.
 CHUNK_SIZES = (8, 12, 16, 20, 24, 32, 40, 48, 56, 64, 80, 96, 128)
 
 
@@ -38,9 +40,11 @@ class Chunks:
 
     Attributes:
         tokens: (n, S) token ids; 0 where a context vector stands, and in padding.
-        slots: (n, S) row of the context vector, counted over all groups' contexts laid end to end; -1 elsewhere.
+        slots: (n, S) row of the context vector, counted over all groups' contexts laid end to end;
+            -1 elsewhere.
         positions: (n, S) position of each token in its prompt.
-        visible: (n, S, S) bool, [i, j]: token i attends to token j of its chunk (itself or an ancestor).
+        visible: (n, S, S) bool, [i, j]: token i attends to token j of its chunk (itself or an
+            ancestor).
         lengths: (n,) tokens in use; what is behind them is padding.
         group: (n,) the group whose prefix the chunk's tokens attend to.
         ends: (N,) index into the n * S tokens of each prompt's EOS.
@@ -67,7 +71,8 @@ class Chunks:
         return Chunks(*(getattr(self, field.name).to(device) for field in fields(self)))
 
     def select(self, prompts: Tensor) -> tuple[Chunks, Tensor]:
-        """Only the chunks that hold an end of ``prompts`` (N',), and which chunks they are (n',)."""
+        """Only the chunks that hold an end of ``prompts`` (N',), and which chunks they are
+        (n',)."""
         ends = self.ends[prompts]
         kept, rank = torch.unique(ends // self.size, return_inverse=True)
         return Chunks(
@@ -90,7 +95,8 @@ class Chunks:
         return replace(self, slots=slots, group=rank[self.group] if shared else self.group)
 
     def repeat(self, copies: int, num_groups: int, n_ctx: int, shared: bool) -> Chunks:
-        """The same prompts ``copies`` times, the i-th with the i-th copy of all groups' contexts."""
+        """The same prompts ``copies`` times, the i-th with the i-th copy of all groups'
+        contexts."""
         n = len(self)
         copy = torch.arange(copies, device=self.ends.device).repeat_interleave(n)
         slots = self.slots.repeat(copies, 1)
@@ -114,8 +120,8 @@ class PackedPrompts:
         groups: group of each prompt (default: all 0); groups are numbered from 0 without gaps.
         n_ctx: L, vectors per context.
         width: d of the tower, for the cost model.
-        share_prefix: True / False forces the prefix to be computed once per group or with the tree; None lets the
-            cheaper one win (contexts of single classes are cheaper inside the tree).
+        share_prefix: True / False forces the prefix to be computed once per group or with the tree;
+            None lets the cheaper one win (contexts of single classes are cheaper inside the tree).
         share_stems: False gives every prompt a stem of its own: for measuring what the tree saves.
     """
 
@@ -255,9 +261,11 @@ def _count(lengths: Sequence[int], shared: Sequence[int], size: int) -> tuple[in
 def _best_chunk_size(
     groups: Sequence[tuple[Sequence[int], Sequence[int]]], prefix: int, width: int
 ) -> tuple[int, float]:
-    """The chunk length of least arithmetic, and that arithmetic per layer (linear layers and attention).
+    """The chunk length of least arithmetic, and that arithmetic per layer (linear layers and
+    attention).
 
-    ``groups``: of each group, the lengths of its sorted suffixes and how much each shares with the one before it.
+    ``groups``: of each group, the lengths of its sorted suffixes and how much each shares with the
+    one before it.
     """
     longest = max(max(lengths) for lengths, _ in groups)
     best = None
@@ -265,7 +273,8 @@ def _best_chunk_size(
         chunks, tokens = map(
             sum, zip(*(_count(lengths, shared, size) for lengths, shared in groups))
         )
-        # Linear layers see the tokens, attention the padded chunks; its small products run at about a third of the rate.
+        # Linear layers see the tokens, attention the padded chunks; its small products run at about
+        # a third of the rate.
         cost = tokens * 24 * width**2 + chunks * size * 3 * 4 * width * (prefix + size)
         if best is None or cost < best[1]:
             best = (size, cost)

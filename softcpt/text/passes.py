@@ -1,4 +1,5 @@
-"""What one pass through the text tower works on: chunks on the tower's device, selected, copied and cut to size."""
+"""What one pass through the text tower works on: chunks on the tower's device, selected, copied and
+cut to size."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ class Tables:
 
     Attributes:
         inputs: (U, d) token plus position embedding, the first block's input.
-        first_qkv: (U, 3 d) the first block's queries, keys and values: no gradient passes them, so they are kept.
+        first_qkv: (U, 3 d) the first block's queries, keys and values: no gradient passes them, so
+            they are kept.
     """
 
     inputs: Tensor
@@ -113,8 +115,8 @@ class EncodingPass:
 class PassPart:
     """T tokens of n chunks with E ends, computed together.
 
-    Linear layers see the T tokens packed, attention sees them in the cells of an (n, S) grid. ``alone``: there is no
-    other part.
+    Linear layers see the T tokens packed, attention sees them in the cells of an (n, S) grid.
+    ``alone``: there is no other part.
     """
 
     index: Tensor
@@ -220,7 +222,8 @@ class Gather(torch.autograd.Function):
 
 
 class Scatter(torch.autograd.Function):
-    """Rows of ``x`` at ``index`` of ``rows`` rows, zeros elsewhere; the inverse of :class:`Gather`."""
+    """Rows of ``x`` at ``index`` of ``rows`` rows, zeros elsewhere; the inverse of
+    :class:`Gather`."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, index: Tensor, rows: int) -> Tensor:

@@ -1,8 +1,10 @@
-"""What a prompt is: ``[SOS] context name . [EOS]``, with the context at the end, in the middle or at the front.
+"""What a prompt is: ``[SOS] context name . [EOS]``, with the context at the end, in the middle or
+at the front.
 
-"End" names the place of the class name, as CoOp does: at the end, behind the context. The published codes write the
-prompt as "X X ... X name." with a placeholder X per context vector, tokenise it and replace the placeholders'
-embeddings; here the context's places are symbols of their own (``packing.slot``), so nothing is tokenised twice.
+"End" names the place of the class name, as CoOp does: at the end, behind the context. The published
+codes write the prompt as "X X ... X name." with a placeholder X per context vector, tokenise it and
+replace the placeholders' embeddings; here the context's places are symbols of their own
+(``packing.slot``), so nothing is tokenised twice.
 """
 
 from __future__ import annotations
@@ -38,14 +40,15 @@ def prompt_symbols(
 ) -> list[int]:
     """Symbols of the prompt for a class or task ``name``: SOS first, EOS last (CoOp, section 3.1).
 
-    ``end``: context, name; ``middle``: first half of the context, name, second half; ``front``: name, context.
-    A full stop follows in each case; underscores in the name are blanks.
+    ``end``: context, name; ``middle``: first half of the context, name, second half; ``front``:
+    name, context. A full stop follows in each case; underscores in the name are blanks.
 
     Raises:
         UserError: if the prompt has more than ``context_length`` tokens.
     """
     name = name.replace("_", " ")
-    # The stop is tokenised with the name, as in the published codes: behind punctuation the two merge into one token.
+    # The stop is tokenised with the name, as in the published codes: behind punctuation the two
+    # merge into one token.
     words = tokenizer.encode(name + ".")
     length = len(tokenizer.encode(name))
     if position == "end":
@@ -61,7 +64,8 @@ def prompt_symbols(
     symbols = [tokenizer.sot_token_id, *slots[:before], *behind, tokenizer.eot_token_id]
     if len(symbols) > context_length:
         raise UserError(
-            f"name '{name}': its prompt has {len(symbols)} tokens and the model takes {context_length}; "
+            f"name '{name}': its prompt has {len(symbols)} tokens and the model takes "
+            f"{context_length}; "
             "shorten the name or the context"
         )
     return symbols
@@ -72,7 +76,8 @@ def text_symbols(tokenizer: Tokenizer, text: str, context_length: int = 77) -> l
     symbols = [tokenizer.sot_token_id, *tokenizer.encode(text), tokenizer.eot_token_id]
     if len(symbols) > context_length:
         raise UserError(
-            f"text '{text}': {len(symbols)} tokens, and the model takes {context_length}; shorten it"
+            f"text '{text}': {len(symbols)} tokens, and the model takes {context_length}; shorten "
+            "it"
         )
     return symbols
 
@@ -83,7 +88,8 @@ def init_context(shape: Sequence[int], generator: torch.Generator | None = None)
 
 
 def words_context(words: str, tokenizer: Tokenizer, embeddings: Tensor) -> Tensor:
-    """Context vectors (L, d) that are the token embeddings of ``words`` ("a photo of a"; underscores are blanks).
+    """Context vectors (L, d) that are the token embeddings of ``words`` ("a photo of a";
+    underscores are blanks).
 
     L is the number of words, as in CoOp: words of several tokens are cut (its behaviour, kept).
     """

@@ -22,9 +22,11 @@ def encode_prompts(
     deep: Tensor | None = None,
     prompts: Sequence[int] | None = None,
 ) -> Tensor:
-    """``encoder(layout, contexts, groups, deep, prompts)``, with the prompts divided among the processes.
+    """``encoder(layout, contexts, groups, deep, prompts)``, with the prompts divided among the
+    processes.
 
-    All processes must call it, with the same arguments. Fewer chunks than processes are encoded by each of them.
+    All processes must call it, with the same arguments. Fewer chunks than processes are encoded by
+    each of them.
     """
     if process_count() == 1:
         return encoder(layout, contexts, groups=groups, deep=deep, prompts=prompts)
@@ -49,8 +51,8 @@ def encode_prompts(
 def _shares(layout: PackedPrompts, chosen: Tensor, size: int) -> list[Tensor]:
     """For each process the places in ``chosen`` (N',) of its prompts, ascending.
 
-    Whole chunks, in their order, for one that holds a wanted prompt is computed as a whole. A process also computes the
-    prefixes of its chunks' groups, which counts.
+    Whole chunks, in their order, for one that holds a wanted prompt is computed as a whole. A
+    process also computes the prefixes of its chunks' groups, which counts.
     """
     chunks = layout.chunks
     used, chunk = torch.unique(chunks.ends[chosen] // chunks.size, return_inverse=True)

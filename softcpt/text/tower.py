@@ -3,8 +3,10 @@
 All foldings are exact (they are done in float64, on the CPU: not every device has that type):
 
 * a LayerNorm's affine part moves into the linear layer behind it;
-* the attention scale 1/sqrt(head width) moves into the query weights, LayerScale into the output layers;
-* QuickGELU(x) = x * sigmoid(1.702 x) = silu(1.702 x) / 1.702: both constants move into the MLP's weights.
+* the attention scale 1/sqrt(head width) moves into the query weights, LayerScale into the output
+  layers;
+* QuickGELU(x) = x * sigmoid(1.702 x) = silu(1.702 x) / 1.702: both constants move into the MLP's
+  weights.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ QUICK_GELU = 1.702
 
 
 class TextBlock(nn.Module):
-    """One pre-norm residual attention block of the text tower; its weights are buffers: nothing here is trained."""
+    """One pre-norm residual attention block of the text tower; its weights are buffers: nothing
+    here is trained."""
 
     def __init__(self, block: ResidualAttentionBlock, dtype: torch.dtype):
         super().__init__()
@@ -84,7 +87,8 @@ class TextTower(nn.Module):
         dtype: compute type; the weights are cast to it once.
 
     Raises:
-        UserError: if the tower is not causal, is not read at the EOS token, or has blocks of another kind.
+        UserError: if the tower is not causal, is not read at the EOS token, or has blocks of
+            another kind.
     """
 
     def __init__(self, model: nn.Module, dtype: torch.dtype):
@@ -131,7 +135,8 @@ def _exact(tensor: Tensor) -> Tensor:
 
 
 def _after_norm(norm: nn.LayerNorm, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Weight and bias of ``frozen_linear(norm(x))`` seen as a linear layer of the bare normalisation."""
+    """Weight and bias of ``frozen_linear(norm(x))`` seen as a linear layer of the bare
+    normalisation."""
     weight, shift = _exact(weight), _exact(weight) @ _exact(norm.bias)
     return weight * _exact(norm.weight), shift if bias is None else _exact(bias) + shift
 
@@ -173,5 +178,6 @@ def _refuse_unless_causal(tower: nn.Module) -> None:
     if reason:
         raise UserError(
             f"text tower {kind}: prompt tuning here needs CLIP's causal text tower, but {reason}; "
-            "choose an OpenAI or open_clip CLIP model such as ViT-B/16 or ViT-B-32/laion2b_s34b_b79k"
+            "choose an OpenAI or open_clip CLIP model such as ViT-B/16 or "
+            "ViT-B-32/laion2b_s34b_b79k"
         )

@@ -1,7 +1,8 @@
 """Memory that a process has freed stays with it.
 
-Without this, glibc gives every large tensor back to the system as soon as it is freed, and the next one comes as pages
-that the system has to clear first: a fifth of a training step on the CPU (docs/performance.md).
+Without this, glibc gives every large tensor back to the system as soon as it is freed, and the next
+one comes as pages that the system has to clear first: a fifth of a training step on the CPU
+(docs/performance.md).
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ _TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # malloc.h
 
 
 def keep_freed_memory() -> bool:
-    """Have glibc's malloc keep what is freed for the next tensor of this process; returns whether it does.
+    """Have glibc's malloc keep what is freed for the next tensor of this process; returns whether
+    it does.
 
     Nothing changes on other systems, or where ``MALLOC_*`` variables say how malloc is to work.
     """

@@ -1,4 +1,5 @@
-"""How commands end (mistakes of the user with one line and status 2, an interruption with status 130), and their log."""
+"""How commands end (mistakes of the user with one line and status 2, an interruption with status
+130), and their log."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ from softcpt.errors import UserError
 
 
 class _ConsoleHandler(logging.Handler):
-    """Prints messages as they are; sys.stdout is looked up each time, since logs and tests replace it."""
+    """Prints messages as they are; sys.stdout is looked up each time, since logs and tests replace
+    it."""
 
     def emit(self, record: logging.LogRecord) -> None:
         stream = sys.stderr if record.levelno >= logging.WARNING else sys.stdout
@@ -21,7 +23,8 @@ class _ConsoleHandler(logging.Handler):
 
 
 def show_messages() -> None:
-    """Print what softcpt's modules log: progress on stdout, warnings on stderr. Later calls do nothing.
+    """Print what softcpt's modules log: progress on stdout, warnings on stderr. Later calls do
+    nothing.
 
     Commands and Dassl's trainers do this; a program that uses the library decides for itself.
     """
@@ -72,8 +75,8 @@ class _Tee:
 def logged(path: Path) -> Iterator[None]:
     """Write what is printed to the end of ``path`` too, line by line.
 
-    Dassl's ``setup_logger`` begins another file where one exists. The field's result parsers read only log.txt, and a run
-    that was stopped and continued is one run.
+    Dassl's ``setup_logger`` begins another file where one exists. The field's result parsers read
+    only log.txt, and a run that was stopped and continued is one run.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with (

@@ -27,18 +27,18 @@ _BLOCK = 1 << 20
 def download(url: str, path: Path, checksum: str | None = None) -> Path:
     """Download ``url`` to ``path``, which appears only when whole and with the right checksum.
 
-    An interrupted download continues where it stopped, in the same call or in a later one. Of several processes one
-    downloads and the others wait for it.
+    An interrupted download continues where it stopped, in the same call or in a later one. Of
+    several processes one downloads and the others wait for it.
 
     Args:
         url: http or https.
         path: the file to make; one that exists is left as it is.
-        checksum: sha256 or md5 in hexadecimal. Without one a download continues only if the server can tell that its
-            file has not changed.
+        checksum: sha256 or md5 in hexadecimal. Without one a download continues only if the server
+            can tell that its file has not changed.
 
     Raises:
-        UserError: the server cannot be reached, refuses or sends a web page; the bytes have another checksum; the
-            folder cannot be made or is too small.
+        UserError: the server cannot be reached, refuses or sends a web page; the bytes have another
+            checksum; the folder cannot be made or is too small.
     """
     make_folder(path.parent)
     partial = path.with_name(
@@ -51,7 +51,8 @@ def download(url: str, path: Path, checksum: str | None = None) -> Path:
         if checksum and file_digest(partial, checksum) != checksum:
             partial.unlink()
             raise UserError(
-                f"{path.name}: the bytes from {url} have the wrong {digest_name(checksum)} and were thrown away; "
+                f"{path.name}: the bytes from {url} have the wrong {digest_name(checksum)} and "
+                "were thrown away; "
                 f"try again, or put the right file at {path}"
             )
         os.replace(partial, path)
@@ -71,7 +72,8 @@ def make_folder(folder: Path) -> None:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         raise UserError(
-            f"{folder}: cannot be written to ({error.strerror}); give another folder (data sets: --root, weights: the "
+            f"{folder}: cannot be written to ({error.strerror}); give another folder (data sets: "
+            "--root, weights: the "
             "environment variable SOFTCPT_WEIGHTS)"
         ) from error
 
@@ -106,12 +108,14 @@ def need_room(folder: Path, wanted: int, what: str) -> None:
     free = shutil.disk_usage(folder).free
     if wanted > free:
         raise UserError(
-            f"{what}: needs {wanted / 1e9:.1f} GB in {folder}, where {free / 1e9:.1f} GB are free; make room"
+            f"{what}: needs {wanted / 1e9:.1f} GB in {folder}, where {free / 1e9:.1f} GB are free; "
+            "make room"
         )
 
 
 def _fetch(url: str, path: Path, partial: Path, resumable: bool) -> None:
-    """Append to ``partial`` until it is whole; a dropped connection is taken up again where it stopped."""
+    """Append to ``partial`` until it is whole; a dropped connection is taken up again where it
+    stopped."""
     failures = 0
     reason = "the connection was dropped again and again"
     while failures < _ATTEMPTS:
@@ -137,7 +141,8 @@ def _fetch(url: str, path: Path, partial: Path, resumable: bool) -> None:
             reason = _first_line(error)
         failures = 0 if _size(partial) - before >= _BLOCK else failures + 1
     raise UserError(
-        f"{path.name}: not in {path.parent} and not to be had from {url} ({reason}); download it elsewhere and put it "
+        f"{path.name}: not in {path.parent} and not to be had from {url} ({reason}); download it "
+        "elsewhere and put it "
         f"at {path}"
     )
 
@@ -177,7 +182,8 @@ def _fetch_once(url: str, path: Path, partial: Path, resumable: bool) -> bool:
 
 
 def _resume_headers(partial: Path, resumable: bool) -> dict[str, str]:
-    """Headers that ask for what ``partial`` lacks; none where the server's file might be another one by now."""
+    """Headers that ask for what ``partial`` lacks; none where the server's file might be another
+    one by now."""
     validator = _mark(partial).read_text(encoding="utf-8") if _mark(partial).is_file() else ""
     if not _size(partial) or not (resumable or validator):
         return {}
@@ -203,7 +209,8 @@ def _starts_at(response: http.client.HTTPResponse, have: int) -> bool:
 def _refuse_page(response: http.client.HTTPResponse, url: str, path: Path) -> None:
     if response.headers.get_content_type() == "text/html" and path.suffix not in (".html", ".htm"):
         raise UserError(
-            f"{path.name}: {url} sends a web page in its place (moved, or a login is needed); download it with a "
+            f"{path.name}: {url} sends a web page in its place (moved, or a login is needed); "
+            "download it with a "
             f"browser and put it at {path}"
         )
 

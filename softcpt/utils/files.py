@@ -13,11 +13,12 @@ from typing import Any
 
 @contextmanager
 def atomic_write(path: str | os.PathLike, flush: bool = True) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``; on success it is flushed to disk and renamed onto ``path``.
+    """Yield a temporary path beside ``path``; on success it is flushed to disk and renamed onto
+    ``path``.
 
-    A process killed at any point leaves the old file or the new one, never a part. Two processes may write the
-    same path at once: the last to finish wins, and each file is whole. Without ``flush`` only the machine's own end can
-    leave less: for many files that can be made again.
+    A process killed at any point leaves the old file or the new one, never a part. Two processes
+    may write the same path at once: the last to finish wins, and each file is whole. Without
+    ``flush`` only the machine's own end can leave less: for many files that can be made again.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

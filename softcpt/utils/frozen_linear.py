@@ -1,7 +1,8 @@
 """Products with frozen matrices, at the rate of which a CPU is capable.
 
-In fp32 torch leaves products to MKL, which takes its AVX2 code on other vendors' CPUs. oneDNN, which torch has built in
-as well, takes AVX-512 there: on an EPYC of 2024 it is twice as fast, forwards and backwards.
+In fp32 torch leaves products to MKL, which takes its AVX2 code on other vendors' CPUs. oneDNN,
+which torch has built in as well, takes AVX-512 there: on an EPYC of 2024 it is twice as fast,
+forwards and backwards.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from torch import Tensor
 
 
 def frozen_linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """X (..., n) -> x @ weight.T + bias (..., m); ``weight`` (m, n) and ``bias`` (m,) are frozen and get no gradient."""
+    """X (..., n) -> x @ weight.T + bias (..., m); ``weight`` (m, n) and ``bias`` (m,) are frozen
+    and get no gradient."""
     plain = (
         x.dtype != torch.float32
         or x.device.type != "cpu"
@@ -31,7 +33,8 @@ def frozen_linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tens
 
 @functools.cache
 def _onednn_is_faster() -> bool:
-    """By the CPU's vendor, not by a measurement: a run that is continued has to take the same way."""
+    """By the CPU's vendor, not by a measurement: a run that is continued has to take the same
+    way."""
     try:
         vendor = Path("/proc/cpuinfo").read_text()
     except OSError:

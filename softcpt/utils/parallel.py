@@ -1,14 +1,17 @@
-"""One run in several processes (``torchrun --nproc_per_node N train.py ...``): the towers' work is divided among them.
+"""One run in several processes (``torchrun --nproc_per_node N train.py ...``): the towers' work is
+divided among them.
 
-All processes do the same: they have the same parameters, draw the same batches and compute the same loss. Only a pass
-through a tower is divided. Of the prompts that the text tower is to encode, each process takes a share of about equal
-length; the features are gathered, and every process goes on with all of them. Backward, each has the gradient of its
-own share, so what reaches the contexts is added up over the processes, and everything before the contexts has in each
-of them the gradient that it has in a single process: no method needs to know of this. (For one layer of a network the
-same pair of operations is Megatron's f and g, arXiv 1909.08053, section 3.) Where the image tower runs at every step,
-the images of a batch are divided likewise.
+All processes do the same: they have the same parameters, draw the same batches and compute the same
+loss. Only a pass through a tower is divided. Of the prompts that the text tower is to encode, each
+process takes a share of about equal length; the features are gathered, and every process goes on
+with all of them. Backward, each has the gradient of its own share, so what reaches the contexts is
+added up over the processes, and everything before the contexts has in each of them the gradient
+that it has in a single process: no method needs to know of this. (For one layer of a network the
+same pair of operations is Megatron's f and g, arXiv 1909.08053, section 3.) Where the image tower
+runs at every step, the images of a batch are divided likewise.
 
-Dividing the images alone, as data-parallel training does, would leave the text tower all of its work in every process.
+Dividing the images alone, as data-parallel training does, would leave the text tower all of its
+work in every process.
 """
 
 from __future__ import annotations
@@ -49,7 +52,8 @@ def joined() -> Iterator[None]:
         )
     if gpus:
         torch.cuda.set_device(local)
-    # While the first process encodes a large data set for the bank, the others wait: for hours, if need be.
+    # While the first process encodes a large data set for the bank, the others wait: for hours, if
+    # need be.
     dist.init_process_group("cpu:gloo,cuda:nccl" if gpus else "gloo", timeout=timedelta(days=1))
     console = sys.stdout
     try:
@@ -83,14 +87,16 @@ def from_main(value: T) -> T:
 
 @torch.no_grad()
 def agree(module: nn.Module) -> None:
-    """Give all processes the first one's tensors: rounding may differ between devices, and differences would grow."""
+    """Give all processes the first one's tensors: rounding may differ between devices, and
+    differences would grow."""
     if count() > 1:
         for tensor in module.state_dict().values():
             dist.broadcast(tensor, src=0)
 
 
 def encode_rows(encode: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
-    """``encode(images)`` (B, ...), with the images (B, 3, H, W) divided among the processes; no gradient passes."""
+    """``encode(images)`` (B, ...), with the images (B, 3, H, W) divided among the processes; no
+    gradient passes."""
     if count() == 1 or len(images) < count():
         return encode(images)
     shares = list(torch.arange(len(images)).tensor_split(count()))
@@ -115,7 +121,8 @@ def encode_prompted(
 
 
 class GatheredRows(torch.autograd.Function):
-    """Rows (n, ...) of every process -> all rows (N, ...), each at its place; backward, the own rows' gradient."""
+    """Rows (n, ...) of every process -> all rows (N, ...), each at its place; backward, the own
+    rows' gradient."""
 
     @staticmethod
     def forward(ctx: Any, own: Tensor, shares: list[Tensor]) -> Tensor:

@@ -1,4 +1,5 @@
-"""What runs in one process share: things that depend on nothing but their key, and are never changed."""
+"""What runs in one process share: things that depend on nothing but their key, and are never
+changed."""
 
 from __future__ import annotations
 

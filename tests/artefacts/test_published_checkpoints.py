@@ -1,4 +1,5 @@
-"""Checkpoint folders of the published codes: read whatever objects are in them, run nothing, and written for them."""
+"""Checkpoint folders of the published codes: read whatever objects are in them, run nothing, and
+written for them."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ Tensors = dict[str, torch.Tensor]
 
 
 class Warmup:
-    """What a published run pickles with its weights: a schedule that holds a live schedule, optimiser and all."""
+    """What a published run pickles with its weights: a schedule that holds a live schedule,
+    optimiser and all."""
 
     def __init__(self, parameter: torch.nn.Parameter):
         optimizer = torch.optim.SGD([parameter], lr=0.1, momentum=0.9)

@@ -1,4 +1,5 @@
-"""The command with real workers: killed ones, two grids on one output, Ctrl-C, and folders of other settings."""
+"""The command with real workers: killed ones, two grids on one output, Ctrl-C, and folders of other
+settings."""
 
 from __future__ import annotations
 

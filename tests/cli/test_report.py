@@ -24,7 +24,8 @@ def report(folder, *more: str, to: str = "report"):
 
 
 def nasty_runs(folder):
-    """Two methods, two shots, two seeds, base and new, contexts, and names of every kind of bracket."""
+    """Two methods, two shots, two seeds, base and new, contexts, and names of every kind of
+    bracket."""
     names = [NASTY, "b_c", "100%", "$x$ $y$"]
     runs = []
     for method in ("CoOp", "Meth<b>od & _Co_"):
@@ -185,7 +186,8 @@ def test_figures_without_matplotlib_are_refused_with_the_remedy(tmp_path, capsys
 def test_a_report_does_not_wait_for_torch(tmp_path):
     write(tmp_path / "out", run())
     code = (
-        "import sys; from softcpt.cli.main import main; main(['report', *sys.argv[1:], '--formats', 'md,html,csv,tex']); "
+        "import sys; from softcpt.cli.main import main; main(['report', *sys.argv[1:], "
+        "'--formats', 'md,html,csv,tex']); "
         "assert not {'torch', 'matplotlib'} & set(sys.modules)"
     )
     subprocess.run(

@@ -1,4 +1,5 @@
-"""The command train.py: what it prints and writes, exact continuation, and one clear line for mistakes."""
+"""The command train.py: what it prints and writes, exact continuation, and one clear line for
+mistakes."""
 
 from __future__ import annotations
 

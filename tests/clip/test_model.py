@@ -65,7 +65,8 @@ def images(clip: Clip, count: int = 3) -> Tensor:
 def packaged(
     folder: Path, config: dict, kind: type[nn.Module] = CLIP, image_size: int = 64
 ) -> tuple[Path, nn.Module]:
-    """Write a random model in the layout of the embedded one, its token table as two factors; return both."""
+    """Write a random model in the layout of the embedded one, its token table as two factors;
+    return both."""
     folder.mkdir()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

@@ -33,7 +33,8 @@ def state() -> dict[str, Tensor]:
 
 
 def jit_archive(state: dict[str, Tensor], path: Path) -> Path:
-    """OpenAI's own format: a script module that holds the tensors under their names, and three settings beside them."""
+    """OpenAI's own format: a script module that holds the tensors under their names, and three
+    settings beside them."""
     root = nn.Module()
     for name, tensor in {
         **state,

@@ -11,9 +11,9 @@ import torch
 
 ROOT = Path(__file__).parents[2]
 
-# An installed Dassl reduced to what fails on today's libraries: warm-ups that hand torch's schedulers the `verbose` they
-# no longer take and that are saved as objects, checkpoints read with torch's defaults, `numpy.int`, and `wilds` imported
-# whether used or not.
+# An installed Dassl reduced to what fails on today's libraries: warm-ups that hand torch's
+# schedulers the `verbose` they no longer take and that are saved as objects, checkpoints read with
+# torch's defaults, `numpy.int`, and `wilds` imported whether used or not.
 WARM_UP = """
 from torch.optim import lr_scheduler
 
@@ -69,7 +69,8 @@ BROKEN = {
     "utils/torchtools.py": LOADING,
 }
 
-# One interpreter answers everything about the mended package, as importing torch is what takes the time.
+# One interpreter answers everything about the mended package, as importing torch is what takes the
+# time.
 QUESTIONS = """
 import copy, json, os, sys
 import softcpt.dassl as d

@@ -112,7 +112,8 @@ def test_few_shot_draws_repeat_images_only_when_asked(image):
     ],
 )
 def test_published_few_shot_draws_are_reproduced(image, per_class, seed, published):
-    """The first three classes of draws published with CoOp, as positions in the split's training list."""
+    """The first three classes of draws published with CoOp, as positions in the split's training
+    list."""
     source = grouped(image, [label for label in range(3) for _ in range(per_class)])
     random.seed(seed)
     drawn = DatasetBase(source).generate_fewshot_dataset(source, num_shots=4)

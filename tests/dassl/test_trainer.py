@@ -174,7 +174,8 @@ def stop_after(cfg, epochs):
 
 
 def resumed_run(cfg, tmp_path):
-    """Weights and rates of a run stopped after epoch 2, and of what continues it, with the order of images fixed."""
+    """Weights and rates of a run stopped after epoch 2, and of what continues it, with the order of
+    images fixed."""
     cfg.merge_from_list([
         "TRAIN.CHECKPOINT_FREQ", 1, "DATALOADER.TRAIN_X.SAMPLER", "SequentialSampler",
         "INPUT.TRANSFORMS", ("normalize",),

@@ -1,4 +1,5 @@
-"""Every data set is read from the folders that people have, and says what is wrong when it cannot."""
+"""Every data set is read from the folders that people have, and says what is wrong when it
+cannot."""
 
 from __future__ import annotations
 
@@ -28,7 +29,8 @@ def paths(items):
 
 
 def snippet(root):
-    """Pieces of the real split of Oxford Pets, as CoOp's users have it: three breeds, the first of each part."""
+    """Pieces of the real split of Oxford Pets, as CoOp's users have it: three breeds, the first of
+    each part."""
     rows = {
         "train": [
             ("Abyssinian_122.jpg", 0),

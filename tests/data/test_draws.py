@@ -1,4 +1,5 @@
-"""Few-shot draws are the published ones, are written down, and foreign files are read without trusting them."""
+"""Few-shot draws are the published ones, are written down, and foreign files are read without
+trusting them."""
 
 from __future__ import annotations
 
@@ -44,7 +45,8 @@ def root(tmp_path):
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_draws_are_the_published_ones_for_all_shots_and_seeds(name):
-    """Index lists that cross-modal adaptation published for CoOp's splits; labels are (label, run length) here."""
+    """Index lists that cross-modal adaptation published for CoOp's splits; labels are (label, run
+    length) here."""
     facts = PUBLISHED[name]
     split = {
         part: [("", label) for label, count in facts[part] for _ in range(count)]

@@ -1,4 +1,5 @@
-"""The twenty tasks of ELEVATER: read from the folders that people have, with its names, metrics, splits and draws."""
+"""The twenty tasks of ELEVATER: read from the folders that people have, with its names, metrics,
+splits and draws."""
 
 from __future__ import annotations
 
@@ -70,7 +71,7 @@ def check_images(data) -> None:
     assert train and val and test and not train & val and not (train | val) & test
 
 
-# -- the table ---------------------------------------------------------------------------------------------------------
+# -- the table -------------------------------------------------------------------------------------
 
 
 def test_the_table_adds_up_to_the_published_totals():
@@ -146,7 +147,7 @@ def test_class_names_are_those_of_clips_list():
     assert list(class_names("country211")) == sorted(class_names("country211"))
 
 
-# -- folders -----------------------------------------------------------------------------------------------------------
+# -- folders ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("key", small.ALL)
@@ -256,7 +257,7 @@ def test_too_few_images_for_a_draw_are_named(tmp_path, monkeypatch):
         dataset("eurosat_clip", tmp_path)
 
 
-# -- packs -------------------------------------------------------------------------------------------------------------
+# -- packs -----------------------------------------------------------------------------------------
 
 
 def test_only_the_images_that_a_run_needs_are_unpacked_and_only_once(tmp_path):
@@ -356,7 +357,7 @@ def test_without_h5py_the_remedy_is_told(tmp_path, monkeypatch):
         pass
 
 
-# -- draws -------------------------------------------------------------------------------------------------------------
+# -- draws -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -375,7 +376,8 @@ def test_a_fifth_of_the_shots_is_for_validation(shots, train, val):
     assert (draw(labels, 3, shots, 2) != drawn) == (shots > 0)
 
 
-# What ELEVATER's toolkit and its package vision-datasets 0.2.17 gave for forty images of several classes.
+# What ELEVATER's toolkit and its package vision-datasets 0.2.17 gave for forty images of several
+# classes.
 GOLDEN = {
     (1, 0): {"train": [0, 27, 29], "val": [0, 27, 29]},
     (5, 1): {"train": [1, 37, 5, 9, 34, 20, 27], "val": [23, 2, 11, 32]},
@@ -405,7 +407,7 @@ def test_the_draw_is_written_down_and_used(everything):
     assert len(dataset("voc-2007-classification", everything, 2, 5).train_x) == 3
 
 
-# -- by name -----------------------------------------------------------------------------------------------------------
+# -- by name ---------------------------------------------------------------------------------------
 
 
 def test_all_twenty_are_one_set_of_tasks(everything):

@@ -1,4 +1,5 @@
-"""The files that SoftCPT's published code writes for General-10 and Plant-6 give the very same images."""
+"""The files that SoftCPT's published code writes for General-10 and Plant-6 give the very same
+images."""
 
 from __future__ import annotations
 

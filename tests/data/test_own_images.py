@@ -1,4 +1,5 @@
-"""Your own images: a folder or a table, from the command line alone, and a class dropped into ``datasets/``."""
+"""Your own images: a folder or a table, from the command line alone, and a class dropped into
+``datasets/``."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ ROOT = Path(__file__).resolve().parents[2]
 CLASSES = ("red rose", "Tulip", "daisy")
 
 
-# `python <arguments>` for each list of arguments; in one interpreter, since importing torch takes most of the time.
+# `python <arguments>` for each list of arguments; in one interpreter, since importing torch takes
+# most of the time.
 RUN_ALL = """
 import json, runpy, sys
 sys.path.insert(0, "")

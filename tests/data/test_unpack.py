@@ -57,7 +57,8 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def assert_refused(archive: Path, folder: Path, reason: str) -> None:
-    """One line that names the archive and the reason, and nothing unpacked, inside the folder or out of it."""
+    """One line that names the archive and the reason, and nothing unpacked, inside the folder or
+    out of it."""
     before = {path for path in folder.parent.rglob("*") if path != folder}
     with pytest.raises(UserError) as error:
         unpack(archive, folder)

@@ -1,4 +1,5 @@
-"""Images of several classes: what is learned from them, and how they pass from a data set to the figures of a test."""
+"""Images of several classes: what is learned from them, and how they pass from a data set to the
+figures of a test."""
 
 from __future__ import annotations
 
@@ -39,7 +40,8 @@ def clip():
 
 
 def statement(logits, labels, joint: bool) -> torch.Tensor:
-    """Mean over images of the mean over its classes of -log p, p among the classes of its task or of all."""
+    """Mean over images of the mean over its classes of -log p, p among the classes of its task or
+    of all."""
     losses = []
     for row, own in zip(logits, labels.tolist()):
         own = [label for label in own if label >= 0]
@@ -134,7 +136,7 @@ def test_every_method_that_learns_a_prompt_learns_from_them(clip, method, joint)
     assert all(torch.isfinite(parameter.grad).all() for parameter in prompter.parameters())
 
 
-# -- data --------------------------------------------------------------------------------------------------------------
+# -- data ------------------------------------------------------------------------------------------
 
 
 def item(name: str, *labels: int) -> ImageDatum:
@@ -184,7 +186,8 @@ def test_classes_are_counted_anew_when_some_are_taken():
 
 
 class Scenes(DatasetBase):
-    """Pictures of one or two of three colours, in halves; with ``DATASET.TASKS`` the toy's tasks beside them."""
+    """Pictures of one or two of three colours, in halves; with ``DATASET.TASKS`` the toy's tasks
+    beside them."""
 
     dataset_dir = "generated"
     colours = np.array([(220, 30, 30), (30, 220, 30), (30, 30, 220)])

@@ -1,4 +1,5 @@
-"""Trainer MVLPT: the published keys and flags, joint training, and source prompts that other tasks start from."""
+"""Trainer MVLPT: the published keys and flags, joint training, and source prompts that other tasks
+start from."""
 
 from __future__ import annotations
 
@@ -49,7 +50,7 @@ def described(*pairs: str):
     return mvlpt.method_and_options(cfg)
 
 
-# -- keys and flags ----------------------------------------------------------------------------------------------------
+# -- keys and flags --------------------------------------------------------------------------------
 
 
 def test_lengths_say_which_prompts_there_are():
@@ -204,7 +205,7 @@ def test_names_of_elevater_are_read_as_ours(tmp_path):
         mvlpt.counting_task(cfg, tasks)
 
 
-# -- equations ---------------------------------------------------------------------------------------------------------
+# -- equations -------------------------------------------------------------------------------------
 
 
 def test_one_context_in_the_middle_learns_from_a_joint_softmax(clip):
@@ -255,7 +256,7 @@ def test_cocoop_has_a_joint_softmax_and_the_published_names(clip):
     assert torch.equal(prompter.prompt_learner.ctx, p["ctx"] + 1)
 
 
-# -- source prompts ----------------------------------------------------------------------------------------------------
+# -- source prompts --------------------------------------------------------------------------------
 
 
 def run(
@@ -399,7 +400,7 @@ def test_the_prompts_of_three_seeds_are_averaged(tmp_path, capsys):
         average([tmp_path / "source" / "seed1", tmp_path / "other"], tmp_path / "mean")
 
 
-# -- runs --------------------------------------------------------------------------------------------------------------
+# -- runs ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("method", ["VPT", "UPT"])

@@ -1,4 +1,5 @@
-"""What results.json tells beside accuracy: how alike the tasks' contexts are, and what must be equal in a comparison."""
+"""What results.json tells beside accuracy: how alike the tasks' contexts are, and what must be
+equal in a comparison."""
 
 from __future__ import annotations
 

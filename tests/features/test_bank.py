@@ -28,7 +28,8 @@ COUNT, BATCH, BLOCK = 70, 4, 32  # three blocks: 32 + 32 + 6 rows
 
 
 class FakeClip:
-    """Encodes to five numbers an image, slowly if asked to, and notes every batch in a file that processes share."""
+    """Encodes to five numbers an image, slowly if asked to, and notes every batch in a file that
+    processes share."""
 
     name, fingerprint, precision, embed_dim, device = "fake", "f00d", "fp32", 5, torch.device("cpu")
 

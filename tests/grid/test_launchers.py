@@ -1,4 +1,5 @@
-"""Clusters, as far as one machine can be one: a local Ray cluster, and submitit's local executor in SLURM's place."""
+"""Clusters, as far as one machine can be one: a local Ray cluster, and submitit's local executor in
+SLURM's place."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ SEEDS = [1, 2, 3]
 
 
 def run_and_kill_a_worker(folder: Path, *flags: str, **keys) -> str:
-    """Run six jobs on two workers, one of which is killed in the middle of a job; returns what the command printed."""
+    """Run six jobs on two workers, one of which is killed in the middle of a job; returns what the
+    command printed."""
     file = grid_file(folder, seeds=SEEDS, set={"OPTIM.MAX_EPOCH": 300}, **keys)
     command = [sys.executable, "-m", "softcpt", "grid", str(file), "--workers", "2", *flags]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}

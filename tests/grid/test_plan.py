@@ -1,4 +1,5 @@
-"""From the grid file to jobs: what it may say, which jobs come of it, and one clear line for mistakes."""
+"""From the grid file to jobs: what it may say, which jobs come of it, and one clear line for
+mistakes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""One worker: what it runs, what it leaves on disk, and what it makes of failures. It is the test's own process."""
+"""One worker: what it runs, what it leaves on disk, and what it makes of failures. It is the test's
+own process."""
 
 from __future__ import annotations
 

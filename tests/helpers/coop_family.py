@@ -1,4 +1,5 @@
-"""For the tests of CoOp's kin: small tasks, a random CLIP in float64, and class embeddings the naive way."""
+"""For the tests of CoOp's kin: small tasks, a random CLIP in float64, and class embeddings the
+naive way."""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ TASK_SETS = {
 }
 
 State = dict[str, Tensor]
-# From parameters, features (B, D) and labels (B,) to gradients of a step, and the loss that is shown.
+# From parameters, features (B, D) and labels (B,) to gradients of a step, and the loss that is
+# shown.
 Statement = Callable[[State, Tensor, Tensor], tuple[State, Tensor]]
 
 
@@ -88,7 +90,8 @@ def own(state: State, tasks: softcpt.TaskSet, task: int) -> State:
 def five_steps_agree(
     prompter: softcpt.Prompter, statement: Statement, tolerance: float = 1e-9
 ) -> None:
-    """Loss and gradients of the first step, and the parameters after five, are those of the statement."""
+    """Loss and gradients of the first step, and the parameters after five, are those of the
+    statement."""
     features, labels = batch(prompter.clip, prompter.tasks)
     state = {name: value.requires_grad_() for name, value in prompter.reference_state().items()}
     settings = {"lr": 0.02, "momentum": 0.9, "weight_decay": 5e-4}

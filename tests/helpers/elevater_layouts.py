@@ -1,4 +1,5 @@
-"""The folders of ELEVATER's data sets in small: each label is an image's brightness, so that a mistake can be seen."""
+"""The folders of ELEVATER's data sets in small: each label is an image's brightness, so that a
+mistake can be seen."""
 
 from __future__ import annotations
 
@@ -196,8 +197,8 @@ def gtsrb_kaggle(root: Path) -> None:
 
 
 def voc2007(root: Path, train: str = "VOCdevkit/VOC2007", test: str = "VOCdevkit/VOC2007") -> None:
-    """Image i has class i, every third one class 14 ("person") too, every fifth one class 3 that is difficult to see;
-    the class of image 7 is difficult, too."""
+    """Image i has class i, every third one class 14 ("person") too, every fifth one class 3 that is
+    difficult to see; the class of image 7 is difficult, too."""
     names = labels_of("voc-2007-classification")
     for offset, part, folder, count in (
         (0, "train", train, TRAIN),

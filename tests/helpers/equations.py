@@ -1,7 +1,8 @@
-"""The methods' equations in plain PyTorch: loops over classes, naive 77-token prompts, the multi-task loss by hand.
+"""The methods' equations in plain PyTorch: loops over classes, naive 77-token prompts, the
+multi-task loss by hand.
 
-Each function takes the trainable tensors under the reference's names, so that it needs nothing of a prompter but its
-options.
+Each function takes the trainable tensors under the reference's names, so that it needs nothing of a
+prompter but its options.
 """
 
 from __future__ import annotations
@@ -91,7 +92,8 @@ def coop_classes(clip: softcpt.Clip, tasks: softcpt.TaskSet, p: Tensors, o: Any)
 def multi_task_loss(
     tasks: softcpt.TaskSet, logits: Tensor, labels: Tensor, columns: list[list[int]] | None = None
 ) -> Tensor:
-    """SoftCPT, Eq. 8: over the tasks, cross-entropy inside the task's columns (or some of them), summed; then / B."""
+    """SoftCPT, Eq. 8: over the tasks, cross-entropy inside the task's columns (or some of them),
+    summed; then / B."""
     owners, total = tasks.task_of_class[labels], 0
     for t in range(len(tasks)):
         if not (owners == t).any():

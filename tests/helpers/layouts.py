@@ -1,4 +1,5 @@
-"""Every data set's folder in small: real folder and file names, a few tiny images, the stray files of real disks."""
+"""Every data set's folder in small: real folder and file names, a few tiny images, the stray files
+of real disks."""
 
 from __future__ import annotations
 
@@ -373,7 +374,8 @@ ALL = sorted([*FOLDERS, *BUILDERS])
 
 
 def built(name: str, shared: Path) -> Path:
-    """The root ``shared`` with the folder of ``name`` in it, built once for all tests that change nothing there."""
+    """The root ``shared`` with the folder of ``name`` in it, built once for all tests that change
+    nothing there."""
     mark = shared / f".{name}"
     if not mark.exists():
         build(name, shared)

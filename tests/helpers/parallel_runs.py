@@ -1,4 +1,5 @@
-"""``torchrun tests/helpers/parallel_runs.py COMMANDS.json``: several runs of train.py, one after the other, in the same processes."""
+"""``torchrun tests/helpers/parallel_runs.py COMMANDS.json``: several runs of train.py, one after
+the other, in the same processes."""
 
 from __future__ import annotations
 

@@ -13,9 +13,11 @@ from typing import Any
 def dump_records(
     path: Path, make: Callable[[Callable[..., Any]], Any], cls: str, module: str
 ) -> None:
-    """Pickle ``make(record)`` to ``path``; ``record(image, ...)`` makes one of Dassl's image records of class ``cls``.
+    """Pickle ``make(record)`` to ``path``; ``record(image, ...)`` makes one of Dassl's image
+    records of class ``cls``.
 
-    A record has what its attributes say, ``_impath`` and the keywords with an underscore before them, and no more.
+    A record has what its attributes say, ``_impath`` and the keywords with an underscore before
+    them, and no more.
     """
     kind = type(cls, (), {"__module__": module})
 
@@ -45,7 +47,8 @@ def coop_pickle(
     module: str = "dassl.data.datasets.base_dataset",
     folder: str = "/home/someone/data/RSSCN7",
 ) -> None:
-    """What CoOp leaves of a data set: {"train": [Datum, ...], "val": ...} with absolute paths of some machine."""
+    """What CoOp leaves of a data set: {"train": [Datum, ...], "val": ...} with absolute paths of
+    some machine."""
 
     def make(record: Callable[..., Any]) -> Any:
         return {
@@ -57,7 +60,8 @@ def coop_pickle(
 
 
 def softcpt_pickle(path: Path, parts: dict[str, list[tuple[Any, int, int]]], **more: Any) -> None:
-    """What SoftCPT leaves of General-10: records (image, label in its task, task) of its fork's class, and ``more``."""
+    """What SoftCPT leaves of General-10: records (image, label in its task, task) of its fork's
+    class, and ``more``."""
 
     def make(record: Callable[..., Any]) -> Any:
         made = {

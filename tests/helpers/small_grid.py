@@ -45,7 +45,8 @@ def data(folder: Path) -> Path:
 
 
 def grid_file(folder: Path, **keys: Any) -> Path:
-    """A grid file of CoOp and SoftCPT on one shot with seed 1, but for ``keys``; its output is ``folder``/out."""
+    """A grid file of CoOp and SoftCPT on one shot with seed 1, but for ``keys``; its output is
+    ``folder``/out."""
     data(folder / "images")
     tree = yaml.safe_load(CONFIG) | {
         "MODEL": {"BACKBONE": {"NAME": str(WEIGHTS)}},

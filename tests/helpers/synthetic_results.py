@@ -1,6 +1,7 @@
 """results.json files and logs as runs would leave them, without running anything.
 
-`python tests/report/synthetic.py FOLDER [RUNS]` writes that many (default 1000), to look at and to measure.
+`python tests/report/synthetic.py FOLDER [RUNS]` writes that many (default 1000), to look at and to
+measure.
 """
 
 from __future__ import annotations
@@ -149,7 +150,8 @@ def gram(generator: np.random.Generator, tasks: int) -> list[list[float]]:
 
 
 def many(folder: Path, count: int) -> None:
-    """``count`` runs: 8 methods x 5 benchmarks x 5 shots x seeds, with gains of the size that papers report."""
+    """``count`` runs: 8 methods x 5 benchmarks x 5 shots x seeds, with gains of the size that
+    papers report."""
     generator = np.random.default_rng(0)
     places = [
         (method, name, shots, seed)

@@ -1,4 +1,5 @@
-"""Three small tasks, in words and as a data set of generated images of which any part can be had; a run on them."""
+"""Three small tasks, in words and as a data set of generated images of which any part can be had; a
+run on them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A two-task data set of generated images and a tiny random CLIP; `python tests/helpers/toy.py [train.py's flags]` trains on them."""
+"""A two-task data set of generated images and a tiny random CLIP; `python tests/helpers/toy.py
+[train.py's flags]` trains on them."""
 
 from __future__ import annotations
 

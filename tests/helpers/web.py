@@ -9,12 +9,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Server(ThreadingHTTPServer):
-    """Serves ``content`` (one body under any path, or a body per path) and keeps a list of the ranges asked for.
+    """Serves ``content`` (one body under any path, or a body per path) and keeps a list of the
+    ranges asked for.
 
     Attributes:
         drops: so many answers break off half-way.
         errors: status codes of the next answers.
-        ranges_served: "yes", "no" (always everything), or "wrong" (the beginning, whatever was asked for).
+        ranges_served: "yes", "no" (always everything), or "wrong" (the beginning, whatever was
+            asked for).
         etag: of everything served; "" for none.
         kind: content type.
     """

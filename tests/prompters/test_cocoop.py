@@ -1,4 +1,5 @@
-"""CoCoOp against a loop over images, its memory bound, and what it shares with its published code."""
+"""CoCoOp against a loop over images, its memory bound, and what it shares with its published
+code."""
 
 from __future__ import annotations
 

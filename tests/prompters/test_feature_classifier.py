@@ -1,4 +1,5 @@
-"""Methods without steps: linear probe, class means, the ensemble of templates, against their protocols."""
+"""Methods without steps: linear probe, class means, the ensemble of templates, against their
+protocols."""
 
 from __future__ import annotations
 
@@ -40,7 +41,8 @@ def images(clip, per_class: int, seed: int, classes: int = 5) -> tuple[torch.Ten
 
 
 def published_search(train_x, train_y, val_x, val_y) -> LogisticRegression:
-    """Seven values of C, then eight steps that keep the better end of a range and halve it; classes are balanced."""
+    """Seven values of C, then eight steps that keep the better end of a range and halve it; classes
+    are balanced."""
 
     def fit(c):
         return LogisticRegression(C=c, max_iter=1000).fit(train_x, train_y)

@@ -1,4 +1,5 @@
-"""Every method against an independent statement of its equations: naive 77-token prompts, loops, plain PyTorch."""
+"""Every method against an independent statement of its equations: naive 77-token prompts, loops,
+plain PyTorch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Trainable parameters at RN50's widths, against the published table where it is right (docs/methods.md says where not)."""
+"""Trainable parameters at RN50's widths, against the published table where it is right
+(docs/methods.md says where not)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""PLOT against its equations in loops, in float64: local features given, naive 77-token prompts, Sinkhorn step by step."""
+"""PLOT against its equations in loops, in float64: local features given, naive 77-token prompts,
+Sinkhorn step by step."""
 
 from __future__ import annotations
 
@@ -45,7 +46,8 @@ def build(clip, tasks, **options):
 
 
 def image_features(labels: Tensor, places: int = 6, width: int = 64) -> Tensor:
-    """(B, 1 + M, D) unit vectors that lie around a direction of their class, so that similarities differ."""
+    """(B, 1 + M, D) unit vectors that lie around a direction of their class, so that similarities
+    differ."""
     generator = torch.Generator().manual_seed(2)
     centres = torch.randn(10, width, generator=generator, dtype=torch.float64)
     noise = torch.randn(len(labels), 1 + places, width, generator=generator, dtype=torch.float64)
@@ -53,7 +55,8 @@ def image_features(labels: Tensor, places: int = 6, width: int = 64) -> Tensor:
 
 
 def sinkhorn(similarities: list[Tensor]) -> list[Tensor]:
-    """Plans of many (M, N) similarities, one by one; they stop together, when their row scalings move little."""
+    """Plans of many (M, N) similarities, one by one; they stop together, when their row scalings
+    move little."""
     kernels = [((s - 1) / 0.1).exp() for s in similarities]
     rows = [torch.ones(k.shape[0], dtype=k.dtype) for k in kernels]
     columns = [torch.ones(k.shape[1], dtype=k.dtype) for k in kernels]
@@ -74,7 +77,8 @@ def sinkhorn(similarities: list[Tensor]) -> list[Tensor]:
 def naive_logits(
     clip, tasks, state: dict[str, Tensor], options, images: Tensor, owners: list[int] | None
 ) -> Tensor:
-    """(B, C); with ``owners`` only what an image's own task needs, the rest -inf. Sinkhorn stops per task."""
+    """(B, C); with ``owners`` only what an image's own task needs, the rest -inf. Sinkhorn stops
+    per task."""
     described = []
     for c in range(tasks.num_classes):
         task, local = tasks.to_local(c)

@@ -1,4 +1,5 @@
-"""ProGrad against a plain statement of its two gradients and their projection, with and without a GradScaler."""
+"""ProGrad against a plain statement of its two gradients and their projection, with and without a
+GradScaler."""
 
 from __future__ import annotations
 

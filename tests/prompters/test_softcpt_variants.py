@@ -1,4 +1,5 @@
-"""SoftCPT's variants: sizes and starts, descriptions, a sample of the classes, and the published schedule."""
+"""SoftCPT's variants: sizes and starts, descriptions, a sample of the classes, and the published
+schedule."""
 
 from __future__ import annotations
 
@@ -30,7 +31,7 @@ def parameters(prompter) -> int:
     return sum(parameter.numel() for parameter in prompter.parameters())
 
 
-# -- sizes and starts -------------------------------------------------------------------------------------------------
+# -- sizes and starts ------------------------------------------------------------------------------
 
 
 def test_parameter_counts_of_the_published_table():
@@ -90,7 +91,7 @@ def test_generators_that_cannot_work_are_refused(clip):
         build_prompter("SoftCPT", clip, TASKS, generator="deep")
 
 
-# -- descriptions -----------------------------------------------------------------------------------------------------
+# -- descriptions ----------------------------------------------------------------------------------
 
 
 def test_a_description_is_read_in_place_of_the_name(clip):
@@ -150,7 +151,7 @@ def test_descriptions_come_from_the_command_line_or_a_file(tmp_path):
     )
 
 
-# -- a sample of the classes ------------------------------------------------------------------------------------------
+# -- a sample of the classes -----------------------------------------------------------------------
 
 LABELS = torch.tensor([0, 2, 2, 8, 0, 9])  # two of the seven fruits, two of the five signs, no bird
 
@@ -212,7 +213,7 @@ def test_sampling_is_refused_where_it_cannot_be(clip):
         build_prompter("PLOT", clip, TASKS, cls_sample_rate=0.1)
 
 
-# -- the published schedule -------------------------------------------------------------------------------------------
+# -- the published schedule ------------------------------------------------------------------------
 
 REFERENCE = ["OPTIM.REFERENCE_SCHEDULE", "True"]
 # Measured on the published code: SoftCPT-NATA, 50 epochs.

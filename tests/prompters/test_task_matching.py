@@ -1,4 +1,5 @@
-"""A trained prompt on other classes, tasks and data sets: what it takes over, and what is refused."""
+"""A trained prompt on other classes, tasks and data sets: what it takes over, and what is
+refused."""
 
 from __future__ import annotations
 
@@ -123,7 +124,7 @@ def test_for_tasks_copies_and_draws_nothing(clip):
     assert trained.prompt_gen.proj.abs().sum() > 0
 
 
-# -- on the command line -----------------------------------------------------------------------------------------------
+# -- on the command line ---------------------------------------------------------------------------
 
 
 def refused(capsys, *given: str, model: str) -> str:

@@ -35,7 +35,8 @@ def affine(x, p, name):
 
 
 def block(x, p, mix):
-    """CLIP's residual attention block with one head over rows (S, h); without ``mix`` each row is its own sequence."""
+    """CLIP's residual attention block with one head over rows (S, h); without ``mix`` each row is
+    its own sequence."""
     weight, bias = (p[f"mvlpt_proj.resblocks.0.attn.in_proj_{kind}"] for kind in ("weight", "bias"))
     query, key, value = (norm(x, p, "mvlpt_proj.resblocks.0.ln_1") @ weight.t() + bias).chunk(
         3, dim=1

@@ -1,4 +1,5 @@
-"""Image prompts and VPT: the plain equations in float64, what is left out, towers of other makes, lower precision."""
+"""Image prompts and VPT: the plain equations in float64, what is left out, towers of other makes,
+lower precision."""
 
 from __future__ import annotations
 

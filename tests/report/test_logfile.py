@@ -1,8 +1,10 @@
-"""The lines of log.txt that the field's parse_test_res.py reads, stated from its rules and not from our writer.
+"""The lines of log.txt that the field's parse_test_res.py reads, stated from its rules and not from
+our writer.
 
-Dassl's and CoOp's parser looks into the file log.txt of every folder, takes "* accuracy: 12.3%" behind a line that is
-exactly "Finish training" (or "=> result" with --test-log), the last one of several. SoftCPT's waits for "Finished
-training", reads "* overall_metric: 12.34%", and of "* task:" lines the first integer and what stands behind "metric:".
+Dassl's and CoOp's parser looks into the file log.txt of every folder, takes "* accuracy: 12.3%"
+behind a line that is exactly "Finish training" (or "=> result" with --test-log), the last one of
+several. SoftCPT's waits for "Finished training", reads "* overall_metric: 12.34%", and of "* task:"
+lines the first integer and what stands behind "metric:".
 """
 
 from __future__ import annotations

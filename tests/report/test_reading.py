@@ -1,4 +1,5 @@
-"""Reading runs: our results.json, other people's log.txt in any layout, and files that are not whole."""
+"""Reading runs: our results.json, other people's log.txt in any layout, and files that are not
+whole."""
 
 from __future__ import annotations
 

@@ -23,7 +23,8 @@ DIFFERENCES = st.lists(st.floats(-5, 5).map(lambda value: round(value, 1)), min_
 
 
 def test_mean_population_std_and_t_interval_of_three_seeds():
-    # 60, 62, 67: mean 63; deviations -3, -1, 4; 26/3 = 8.667 -> 2.944; s = sqrt(13), t(.975, 2) = 4.3027
+    # 60, 62, 67: mean 63; deviations -3, -1, 4; 26/3 = 8.667 -> 2.944; s = sqrt(13), t(.975, 2) =
+    # 4.3027
     found = summary([60.0, 62.0, 67.0])
     assert (found.n, found.mean) == (3, 63.0)
     assert found.std == pytest.approx((26 / 3) ** 0.5)

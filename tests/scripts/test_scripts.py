@@ -1,4 +1,5 @@
-"""The shell scripts: their words become flags of the grid, from any folder, and each tells how it is used."""
+"""The shell scripts: their words become flags of the grid, from any folder, and each tells how it
+is used."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ SCRIPTS = sorted(path.name for path in (ROOT / "scripts").glob("*.sh") if path.n
 
 @pytest.fixture
 def script(tmp_path):
-    """Run a script from another folder with a `python` that only tells its words; returns those of each call."""
+    """Run a script from another folder with a `python` that only tells its words; returns those of
+    each call."""
     python = tmp_path / "bin" / "python"
     python.parent.mkdir()
     python.write_text('#!/usr/bin/env bash\nprintf "%s\\037" "$@"\necho\n')

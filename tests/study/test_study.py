@@ -1,4 +1,5 @@
-"""The transferability study: its matrices, groups and correlations against plain statements, and the command."""
+"""The transferability study: its matrices, groups and correlations against plain statements, and
+the command."""
 
 from __future__ import annotations
 
@@ -238,7 +239,8 @@ def test_correlation_is_spearmans_and_its_p_value_knows_shared_tasks():
         found = correlation(gains, similarity)
         assert found.rho == pytest.approx(spearmanr(gains[pairs], similarity[pairs]).statistic)
     assert found.p > 0.05 and correlation(similarity, similarity).p < 0.001
-    # One odd task makes its 14 pairs alike in both tables. A test that takes pairs as independent is certain there.
+    # One odd task makes its 14 pairs alike in both tables. A test that takes pairs as independent
+    # is certain there.
     odd = np.zeros((8, 8))
     odd[0, :] = odd[:, 0] = 1.0
     naive = spearmanr(odd[pairs], odd[pairs]).pvalue

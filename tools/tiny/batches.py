@@ -1,4 +1,5 @@
-"""Batches of token rows: texts of alike length, one template each, so that nothing is spent on padding."""
+"""Batches of token rows: texts of alike length, one template each, so that nothing is spent on
+padding."""
 
 from __future__ import annotations
 
@@ -57,7 +58,8 @@ def text_batches(
 def emoji_batches(
     groups: list[list[int]], size: int, generator: torch.Generator
 ) -> Iterator[list[int]]:
-    """For ever: ``size`` distinct emoji; whole groups at a time, so that the hard negatives are there."""
+    """For ever: ``size`` distinct emoji; whole groups at a time, so that the hard negatives are
+    there."""
     while True:
         batch: list[int] = []
         for number in torch.randperm(len(groups), generator=generator).tolist():

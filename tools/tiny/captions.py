@@ -1,4 +1,5 @@
-"""What the text tower reads, and what it should answer: words of WordNet placed among ImageNet's classifier rows."""
+"""What the text tower reads, and what it should answer: words of WordNet placed among ImageNet's
+classifier rows."""
 
 from __future__ import annotations
 
@@ -39,7 +40,8 @@ TEMPLATES = {
 class Captions:
     """N texts and the weights of the 1,000 ImageNet classes that each stands for.
 
-    ``weights``: (N, 1000) half, rows sum to one; ``whole``: the text is a sentence and takes no template.
+    ``weights``: (N, 1000) half, rows sum to one; ``whole``: the text is a sentence and takes no
+    template.
     """
 
     texts: list[str]
@@ -48,11 +50,13 @@ class Captions:
 
 
 def build_captions(wordnet: Path, sentences: Path) -> Captions:
-    """Captions of every picturable noun, of its definition, and of the 1,000 classes under their usual names.
+    """Captions of every picturable noun, of its definition, and of the 1,000 classes under their
+    usual names.
 
-    A meaning stands for the nearest ImageNet classes by sentence embedding; half of its weight goes to the classes
-    that it contains (furniture: chairs, tables) or that contain it (a rare breed: its usual relative), if any.
-    A word of several meanings stands for their average, early meanings of its synsets first.
+    A meaning stands for the nearest ImageNet classes by sentence embedding; half of its weight goes
+    to the classes that it contains (furniture: chairs, tables) or that contain it (a rare breed:
+    its usual relative), if any. A word of several meanings stands for their average, early meanings
+    of its synsets first.
     """
     synsets = read_synsets(wordnet)
     classes = imagenet_offsets(synsets)
@@ -109,7 +113,8 @@ def _kinship(synsets: dict, offsets: list[str], classes: list[str]) -> Tensor:
     kin = torch.zeros(len(offsets), len(classes))
     for number, offset in enumerate(offsets):
         above = [number_of[parent] for parent in ancestors(synsets, offset) if parent in number_of]
-        # A meaning above a fifth of all classes ("entity", "artifact") says nothing about the picture.
+        # A meaning above a fifth of all classes ("entity", "artifact") says nothing about the
+        # picture.
         related = above + (below[offset] if len(below[offset]) <= 200 else [])
         kin[number, related] = 1.0
     return kin

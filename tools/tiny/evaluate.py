@@ -1,4 +1,5 @@
-"""What the model can do without tuning: accuracy on Emoji-44's designs, and on Caltech101 if a folder is given."""
+"""What the model can do without tuning: accuracy on Emoji-44's designs, and on Caltech101 if a
+folder is given."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ TEMPLATES = ("an emoji of a {}.", "a photo of a {}.")
 
 @dataclass
 class Split:
-    """Images of one design and the classes to tell apart: features (N, D), global labels (N,), classes per task."""
+    """Images of one design and the classes to tell apart: features (N, D), global labels (N,),
+    classes per task."""
 
     features: Tensor
     labels: Tensor
@@ -34,7 +36,8 @@ class Split:
 
 @torch.inference_mode()
 def encode_images(model: nn.Module, images: list[Image.Image]) -> Tensor:
-    """Unit features (N, D), each image enlarged or reduced to the model's input, shorter side first, and cropped."""
+    """Unit features (N, D), each image enlarged or reduced to the model's input, shorter side
+    first, and cropped."""
     resize = v2.Compose(
         [
             v2.Resize(IMAGE_SIZE, interpolation=v2.InterpolationMode.BICUBIC),
@@ -113,7 +116,8 @@ def best_scale(model: nn.Module, splits: list[Split], template: str) -> float:
 
 
 def caltech101(model: nn.Module, folder: Path, per_class: int = 10) -> float:
-    """Accuracy in percent on the first images of each class folder; faces and background are left out as in CoOp."""
+    """Accuracy in percent on the first images of each class folder; faces and background are left
+    out as in CoOp."""
     left_out = {"BACKGROUND_Google", "Faces_easy"}
     classes = sorted(
         path for path in folder.iterdir() if path.is_dir() and path.name not in left_out

@@ -1,4 +1,5 @@
-"""Writing the model: half-precision weights, a json that says how to load them and what they are, a card, licences."""
+"""Writing the model: half-precision weights, a json that says how to load them and what they are, a
+card, licences."""
 
 from __future__ import annotations
 
@@ -87,7 +88,8 @@ def description(measured: dict[str, Any], recipe: dict[str, Any]) -> dict[str, A
 
 
 def write(folder: Path, state: dict[str, Tensor], facts: dict[str, Any]) -> None:
-    """Write ``tiny.safetensors``, ``tiny.json``, ``README.md`` and ``LICENSES/`` into ``folder``."""
+    """Write ``tiny.safetensors``, ``tiny.json``, ``README.md`` and ``LICENSES/`` into
+    ``folder``."""
     with atomic_write(folder / "tiny.safetensors") as temporary:
         save_file(state, temporary)
         temporary.chmod(0o644)  # safetensors writes files that only their owner may read

@@ -1,7 +1,7 @@
 """Concrete nouns of WordNet, and where ImageNet's 1,000 classes sit among them.
 
-WordNet's noun file holds one synset per line: ``offset file type count (word id)* count (pointer)* | gloss``
-(the format is described in WordNet's manual page wndb(5)).
+WordNet's noun file holds one synset per line: ``offset file type count (word id)* count (pointer)*
+| gloss`` (the format is described in WordNet's manual page wndb(5)).
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from pathlib import Path
 
 from timm.data import ImageNetInfo
 
-# Lexicographer files whose synsets can be pictured: animal, artifact, body, food, object, person, phenomenon,
-# plant, shape, substance. The others (acts, feelings, times, ...) are abstract.
+# Lexicographer files whose synsets can be pictured: animal, artifact, body, food, object, person,
+# phenomenon, plant, shape, substance. The others (acts, feelings, times, ...) are abstract.
 PICTURABLE = {"05", "06", "08", "13", "17", "18", "19", "20", "25", "27"}
 TAXON = re.compile(
     r"^(genus|family|order|class|phylum|suborder|superfamily|subfamily|division|kingdom) "
@@ -24,7 +24,8 @@ TAXON = re.compile(
 
 @dataclass
 class Synset:
-    """A meaning: its words, most usual first, its definition, and the offsets of its more general meanings."""
+    """A meaning: its words, most usual first, its definition, and the offsets of its more general
+    meanings."""
 
     words: list[str]
     gloss: str
@@ -53,7 +54,8 @@ def read_synsets(folder: Path) -> dict[str, Synset]:
 
 
 def picturable(synsets: dict[str, Synset]) -> dict[str, Synset]:
-    """Those that name a kind of thing one can see: no single persons and places, no scientific taxa."""
+    """Those that name a kind of thing one can see: no single persons and places, no scientific
+    taxa."""
     return {
         offset: synset
         for offset, synset in synsets.items()
@@ -66,7 +68,8 @@ def picturable(synsets: dict[str, Synset]) -> dict[str, Synset]:
 def imagenet_offsets(synsets: dict[str, Synset]) -> list[str]:
     """The offset of each of ImageNet's 1,000 classes, in the order of the classifier's rows.
 
-    ImageNet numbers its classes by WordNet 3.0, our package is 3.1: words and definition identify a synset in both.
+    ImageNet numbers its classes by WordNet 3.0, our package is 3.1: words and definition identify a
+    synset in both.
     """
     by_word = defaultdict(set)
     for offset, synset in synsets.items():

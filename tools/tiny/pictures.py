@@ -15,7 +15,8 @@ from tiny.towers import IMAGE_SIZE
 from torch import Tensor, nn
 from tqdm import tqdm
 
-# Every other design belongs to the Emoji-44 benchmark (few-shot training, validation or test): none may be added here.
+# Every other design belongs to the Emoji-44 benchmark (few-shot training, validation or test): none
+# may be added here.
 DESIGNS = ("fluent-emoji", "fluent-emoji-flat", "fluent-3d", "fluent-emoji-high-contrast")
 DIRECTED = re.compile(
     r"\b(left|right|clockwise|counterclockwise|one|two|three|four|six|seven|nine|letter|keycap)\b"
@@ -26,7 +27,8 @@ DIRECTED = re.compile(
 class Views:
     """What the trunk's frozen part makes of the distorted drawings.
 
-    ``maps``: (N, V, 192, 4, 4) half, V views of N drawings; ``emoji``: (N,) index into ``code_points``.
+    ``maps``: (N, V, 192, 4, 4) half, V views of N drawings; ``emoji``: (N,) index into
+    ``code_points``.
     """
 
     maps: Tensor
@@ -42,18 +44,21 @@ def to_input(images: Tensor) -> Tensor:
 
 
 def stem(trunk: nn.Module, x: Tensor) -> Tensor:
-    """The part of the trunk that stays frozen: everything before its last stage. (B, 3, 128, 128) -> (B, 192, 4, 4)."""
+    """The part of the trunk that stays frozen: everything before its last stage. (B, 3, 128, 128)
+    -> (B, 192, 4, 4)."""
     return trunk.blocks[:6](trunk.bn1(trunk.conv_stem(x)))
 
 
 def tail(trunk: nn.Module, x: Tensor) -> Tensor:
-    """The part of the trunk that is fine-tuned: its last stage. (B, 192, 4, 4) -> pooled features (B, 1280)."""
+    """The part of the trunk that is fine-tuned: its last stage. (B, 192, 4, 4) -> pooled features
+    (B, 1280)."""
     return trunk.global_pool(trunk.bn2(trunk.conv_head(trunk.blocks[6:](x))))
 
 
 @torch.inference_mode()
 def make_views(trunk: nn.Module, count: int, cache: Path, seed: int) -> Views:
-    """``count`` random views of every drawing of :data:`DESIGNS`, through the frozen part of ``trunk``."""
+    """``count`` random views of every drawing of :data:`DESIGNS`, through the frozen part of
+    ``trunk``."""
     emoji = emoji_art.load_index()["emoji"]
     art = {design: emoji_art.render(design, IMAGE_SIZE, cache) for design in DESIGNS}
     code_points = [point for point in emoji if any(point in drawings for drawings in art.values())]
@@ -76,7 +81,8 @@ def make_views(trunk: nn.Module, count: int, cache: Path, seed: int) -> Views:
 
 
 def distort(x: Tensor, may_flip: Tensor, generator: torch.Generator) -> Tensor:
-    """Random flip, scale, rotation, shift, bending, colours and blur, drawn per image of x (B, 3, H, W)."""
+    """Random flip, scale, rotation, shift, bending, colours and blur, drawn per image of x (B, 3,
+    H, W)."""
     x = _colours(_warp(x, may_flip, generator), generator)
     # The benchmark's art is 48 px enlarged: most views lose detail likewise.
     size = int(torch.randint(36, 100, (), generator=generator))

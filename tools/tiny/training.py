@@ -38,7 +38,8 @@ class Recipe:
 
 
 class Words:
-    """The distillation loss: texts should land where their ImageNet classes' classifier rows are."""
+    """The distillation loss: texts should land where their ImageNet classes' classifier rows
+    are."""
 
     def __init__(
         self, captions: Captions, rows: Tensor, tokens: Tokens, recipe: Recipe, seed: int
@@ -69,7 +70,8 @@ class Words:
 
 
 class Pairs:
-    """The contrastive loss of drawings and their names, and the loss that keeps the image tower an ImageNet one."""
+    """The contrastive loss of drawings and their names, and the loss that keeps the image tower an
+    ImageNet one."""
 
     def __init__(
         self, views: Views, classifier: tuple[Tensor, Tensor], tokens: Tokens, recipe: Recipe
@@ -133,10 +135,12 @@ class Pairs:
 def start(
     model: nn.Module, classifier: tuple[Tensor, Tensor], tokens: Tensor
 ) -> tuple[TextTraining, Tensor]:
-    """Set the joint space; return the text tower to train and the classifier's rows (1000, D) in that space.
+    """Set the joint space; return the text tower to train and the classifier's rows (1000, D) in
+    that space.
 
-    The joint space is spanned by the principal axes of the classifier's centred rows; the image side subtracts the
-    mean feature over ImageNet, so that cosines with a row say what the classifier's logits say.
+    The joint space is spanned by the principal axes of the classifier's centred rows; the image
+    side subtracts the mean feature over ImageNet, so that cosines with a row say what the
+    classifier's logits say.
     """
     rows = classifier[0] - classifier[0].mean(0)
     axes = principal_axes(rows, EMBED_DIM)
@@ -148,7 +152,8 @@ def start(
 
 
 def noise_context(text: TextTraining, share: float, generator: torch.Generator) -> Tensor | None:
-    """Now and then 1 to 16 random vectors (m, W), so that learned contexts are no shock; else None."""
+    """Now and then 1 to 16 random vectors (m, W), so that learned contexts are no shock; else
+    None."""
     if torch.rand((), generator=generator) >= share:
         return None
     count = int(torch.randint(1, 17, (), generator=generator))
@@ -162,7 +167,8 @@ def train_words(text: TextTraining, words: Words, recipe: Recipe) -> None:
 
 
 def train_pairs(text: TextTraining, words: Words, pairs: Pairs, recipe: Recipe) -> None:
-    """Stage two: both towers; the image tower's last stage and projection only, batch-norm statistics frozen."""
+    """Stage two: both towers; the image tower's last stage and projection only, batch-norm
+    statistics frozen."""
     teacher = copy.deepcopy(text.clip.visual.trunk)
     trunk, head = text.clip.visual.trunk, text.clip.visual.head
     trained = [
@@ -192,7 +198,8 @@ def _text_groups(text: TextTraining, rate: float, table_factor: float) -> list[d
             "lr": rate,
             "weight_decay": 0.0,
         },
-        # No decay: tokens that no training text holds keep the start that the sentence encoder gave them.
+        # No decay: tokens that no training text holds keep the start that the sentence encoder gave
+        # them.
         {"params": [text.left], "lr": rate * table_factor, "weight_decay": 0.0},
     ]
 

@@ -17,6 +17,7 @@ def get_cfg_default() -> CfgNode:
 
 
 def clean_cfg(cfg: CfgNode, trainer: str) -> None:
-    """Drop, in place, the settings of every trainer but ``trainer``, so that a printed configuration is short."""
+    """Drop, in place, the settings of every trainer but ``trainer``, so that a printed
+    configuration is short."""
     for key in set(cfg.TRAINER) - {"NAME", trainer.upper()}:
         del cfg.TRAINER[key]

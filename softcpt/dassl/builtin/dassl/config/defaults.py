@@ -1,6 +1,7 @@
 """Every setting Dassl 0.6.3 knows, with its default.
 
-The settings of trainers that this engine does not hold are kept, so that configuration files written for Dassl merge.
+The settings of trainers that this engine does not hold are kept, so that configuration files
+written for Dassl merge.
 """
 
 from __future__ import annotations

@@ -31,7 +31,8 @@ def build_data_loader(
     is_train: bool = True,
     dataset_wrapper: Callable[..., Dataset] | None = None,
 ) -> DataLoader:
-    """Batches of ``data_source``. When training, an incomplete batch is left out unless it is the only one."""
+    """Batches of ``data_source``. When training, an incomplete batch is left out unless it is the
+    only one."""
     if not data_source:
         raise UserError(
             "data loader: there are no images; check DATASET.ROOT, DATASET.NAME and its split"
@@ -57,8 +58,9 @@ def build_data_loader(
 class DataManager:
     """The data set of a configuration with its transforms and loaders.
 
-    Attributes: ``dataset``, ``train_loader_x``, ``train_loader_u`` and ``val_loader`` (None when there are no such
-    images), ``test_loader``, ``num_classes``, ``num_source_domains``, ``lab2cname``.
+    Attributes: ``dataset``, ``train_loader_x``, ``train_loader_u`` and ``val_loader`` (None when
+    there are no such images), ``test_loader``, ``num_classes``, ``num_source_domains``,
+    ``lab2cname``.
     """
 
     def __init__(
@@ -153,8 +155,8 @@ def _plain_transform(cfg: CfgNode) -> transforms.Compose:
 class DatasetWrapper(Dataset):
     """Datum -> dict of label, domain, impath, index and the transformed image ``img``.
 
-    A list of transforms gives img, img2, img3, ...; DATALOADER.K_TRANSFORMS > 1 makes each of them a list of views when
-    training; DATALOADER.RETURN_IMG0 adds ``img0``, resized but not augmented.
+    A list of transforms gives img, img2, img3, ...; DATALOADER.K_TRANSFORMS > 1 makes each of them
+    a list of views when training; DATALOADER.RETURN_IMG0 adds ``img0``, resized but not augmented.
     """
 
     def __init__(
@@ -172,7 +174,8 @@ class DatasetWrapper(Dataset):
         )
         if transform is None and self.k_tfm > 1:
             raise ValueError(
-                f"DATALOADER.K_TRANSFORMS {self.k_tfm}: there is no transform to apply more than once"
+                f"DATALOADER.K_TRANSFORMS {self.k_tfm}: there is no transform to apply more than "
+                "once"
             )
 
     # Cached rather than plain properties, so that a subclass can set them.

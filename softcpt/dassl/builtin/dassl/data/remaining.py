@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sized
 class Remaining:
     """Slots 0..N-1 of a list, less those removed, in order: a Fenwick tree of ones.
 
-    ``sample`` makes the draws of ``random.sample`` on the list of what remains, without the O(N) of keeping that list.
+    ``sample`` makes the draws of ``random.sample`` on the list of what remains, without the O(N) of
+    keeping that list.
     """
 
     def __init__(self, items: Sized) -> None:

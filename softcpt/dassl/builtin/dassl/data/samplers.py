@@ -1,8 +1,8 @@
 """Orders in which training images are visited.
 
-The domain and class samplers draw from the global generators of python and numpy exactly as Dassl's do, one epoch of
-draws at construction included, so that a seed gives the same batches. Drawing an epoch of N images costs O(N log N),
-not O(N^2).
+The domain and class samplers draw from the global generators of python and numpy exactly as Dassl's
+do, one epoch of draws at construction included, so that a seed gives the same batches. Drawing an
+epoch of N images costs O(N log N), not O(N^2).
 """
 
 from __future__ import annotations
@@ -41,13 +41,15 @@ class _DomainSampler(Sampler):
         self.n_domain = n_domain if n_domain and n_domain > 0 else len(self.domains)
         if batch_size % self.n_domain:
             raise UserError(
-                f"DATALOADER.TRAIN_X.BATCH_SIZE {batch_size}: no multiple of {self.n_domain} domains; change it"
+                f"DATALOADER.TRAIN_X.BATCH_SIZE {batch_size}: no multiple of {self.n_domain} "
+                "domains; change it"
             )
         self.n_img_per_domain = batch_size // self.n_domain
         for domain, positions in self.groups.items():
             if len(positions) < self.n_img_per_domain:
                 raise UserError(
-                    f"domain {domain}: {len(positions)} images, and each batch takes {self.n_img_per_domain}; "
+                    f"domain {domain}: {len(positions)} images, and each batch takes "
+                    f"{self.n_img_per_domain}; "
                     "lower DATALOADER.TRAIN_X.BATCH_SIZE"
                 )
         self.length = sum(1 for _ in self)
@@ -73,7 +75,8 @@ class _DomainSampler(Sampler):
 
 
 class RandomDomainSampler(_DomainSampler):
-    """``n_domain`` domains drawn for each batch, all when it is 0, with ``batch_size / n_domain`` images each."""
+    """``n_domain`` domains drawn for each batch, all when it is 0, with ``batch_size / n_domain``
+    images each."""
 
     def __init__(self, data_source: Sequence[Any], batch_size: int, n_domain: int) -> None:
         super().__init__(data_source, batch_size, n_domain)
@@ -95,14 +98,15 @@ class SeqDomainSampler(_DomainSampler):
 class RandomClassSampler(Sampler):
     """Batches of ``batch_size // n_ins`` classes with ``n_ins`` images each.
 
-    Classes with fewer images are filled up by drawing with replacement. An epoch ends when too few classes have images
-    left.
+    Classes with fewer images are filled up by drawing with replacement. An epoch ends when too few
+    classes have images left.
     """
 
     def __init__(self, data_source: Sequence[Any], batch_size: int, n_ins: int) -> None:
         if batch_size < n_ins:
             raise UnavailableError(
-                f"DATALOADER.TRAIN_X.N_INS {n_ins}: more than the batch size {batch_size}; lower N_INS"
+                f"DATALOADER.TRAIN_X.N_INS {n_ins}: more than the batch size {batch_size}; lower "
+                "N_INS"
             )
         self.n_ins = n_ins
         self.ncls_per_batch = batch_size // n_ins
@@ -110,13 +114,16 @@ class RandomClassSampler(Sampler):
         self.labels = list(self.groups)
         if len(self.labels) < self.ncls_per_batch:
             raise UserError(
-                f"DATALOADER.TRAIN_X.BATCH_SIZE {batch_size}: takes {self.ncls_per_batch} classes of N_INS {n_ins} "
-                f"images each, and there are {len(self.labels)} classes; lower the batch size or raise N_INS"
+                f"DATALOADER.TRAIN_X.BATCH_SIZE {batch_size}: takes {self.ncls_per_batch} classes "
+                f"of N_INS {n_ins} "
+                f"images each, and there are {len(self.labels)} classes; lower the batch size or "
+                "raise N_INS"
             )
         self.length = sum(1 for _ in self)
 
     def _chunks(self, positions: list[int]) -> list[list[int]]:
-        """One class's images in random order, cut into pieces of ``n_ins``; the last piece comes first."""
+        """One class's images in random order, cut into pieces of ``n_ins``; the last piece comes
+        first."""
         drawn = list(positions)
         if len(drawn) < self.n_ins:
             drawn = np.random.choice(drawn, size=self.n_ins, replace=True).tolist()

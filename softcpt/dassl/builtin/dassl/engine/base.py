@@ -21,7 +21,8 @@ from softcpt.errors import UserError
 
 
 class TrainerBase:
-    """The loop over epochs, and models under names. A subclass gives ``run_epoch`` and the hooks it needs."""
+    """The loop over epochs, and models under names. A subclass gives ``run_epoch`` and the hooks it
+    needs."""
 
     def __init__(self) -> None:
         self._models: OrderedDict[str, nn.Module] = OrderedDict()
@@ -36,7 +37,8 @@ class TrainerBase:
         optim: Any = None,
         sched: Any = None,
     ) -> None:
-        """Enter a model to be saved, loaded and stepped under ``name``. Raises AssertionError on a taken name."""
+        """Enter a model to be saved, loaded and stepped under ``name``. Raises AssertionError on a
+        taken name."""
         if "_models" not in vars(self):
             raise AttributeError(f"register_model({name!r}): call super().__init__() first")
         if name in self._models:
@@ -57,7 +59,8 @@ class TrainerBase:
         return wanted
 
     def _parts(self, table: Mapping[str, Any], names: str | list[str] | None) -> list[Any]:
-        """The optimisers or schedules in ``table`` of these models; those that have none are left out."""
+        """The optimisers or schedules in ``table`` of these models; those that have none are left
+        out."""
         return [table[name] for name in self.get_model_names(names) if table[name] is not None]
 
     def save_model(
@@ -68,7 +71,8 @@ class TrainerBase:
         val_result: float | None = None,
         model_name: str = "",
     ) -> None:
-        """Write every model to ``<directory>/<name>/``. ``epoch`` is 0-based here and 1-based in the file."""
+        """Write every model to ``<directory>/<name>/``. ``epoch`` is 0-based here and 1-based in
+        the file."""
         for name in self.get_model_names():
             optim, sched = self._optims[name], self._scheds[name]
             state = {
@@ -83,7 +87,8 @@ class TrainerBase:
             )
 
     def resume_model_if_exist(self, directory: str) -> int:
-        """Continue from ``directory`` if it has a folder for every model; return the 0-based epoch to train next.
+        """Continue from ``directory`` if it has a folder for every model; return the 0-based epoch
+        to train next.
 
         Raises UserError when the models' last checkpoints are of different epochs.
         """
@@ -106,7 +111,8 @@ class TrainerBase:
         return next(iter(epochs.values()))
 
     def load_model(self, directory: str, epoch: int | None = None) -> None:
-        """Load every model's best checkpoint, or that of ``epoch`` (1-based). An empty ``directory`` loads nothing.
+        """Load every model's best checkpoint, or that of ``epoch`` (1-based). An empty
+        ``directory`` loads nothing.
 
         Raises MissingFileError, a FileNotFoundError, when there is no such file.
         """
@@ -131,7 +137,8 @@ class TrainerBase:
         self._models[name].load_state_dict(saved["state_dict"])
 
     def set_model_mode(self, mode: str = "train", names: str | list[str] | None = None) -> None:
-        """Switch to "train", or to "test" or "eval", which are the same. Raises KeyError on other modes."""
+        """Switch to "train", or to "test" or "eval", which are the same. Raises KeyError on other
+        modes."""
         training = {"train": True, "test": False, "eval": False}[mode]
         for name in self.get_model_names(names):
             self._models[name].train(training)
@@ -156,7 +163,8 @@ class TrainerBase:
             from torch.utils import tensorboard
         except ImportError:
             print(
-                "tensorboard is not installed, so no event files are written (pip install tensorboard)"
+                "tensorboard is not installed, so no event files are written (pip install "
+                "tensorboard)"
             )
             return
         print(f"curves for tensorboard: {log_dir}")
@@ -173,7 +181,8 @@ class TrainerBase:
             self._writer.add_scalar(tag, scalar_value, global_step=global_step)
 
     def train(self, start_epoch: int, max_epoch: int) -> None:
-        """Run the epochs from ``start_epoch`` (0-based, ``before_train`` may change it) up to ``max_epoch``."""
+        """Run the epochs from ``start_epoch`` (0-based, ``before_train`` may change it) up to
+        ``max_epoch``."""
         self.start_epoch, self.max_epoch = start_epoch, max_epoch
         self.before_train()
         for epoch in range(self.start_epoch, self.max_epoch):

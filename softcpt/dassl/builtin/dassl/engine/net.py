@@ -11,7 +11,8 @@ from yacs.config import CfgNode
 
 
 class SimpleNet(nn.Module):
-    """Images (B, 3, H, W) to logits (B, ``num_classes``), or to features (B, fdim) when ``num_classes`` is 0."""
+    """Images (B, 3, H, W) to logits (B, ``num_classes``), or to features (B, fdim) when
+    ``num_classes`` is 0."""
 
     def __init__(self, cfg: CfgNode, model_cfg: CfgNode, num_classes: int, **kwargs: Any) -> None:
         super().__init__()
@@ -43,7 +44,8 @@ class SimpleNet(nn.Module):
     def forward(
         self, x: torch.Tensor, return_feature: bool = False
     ) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
-        """Logits; with ``return_feature`` also the features; only these when there is no classifier."""
+        """Logits; with ``return_feature`` also the features; only these when there is no
+        classifier."""
         features = self.backbone(x) if self.head is None else self.head(self.backbone(x))
         logits = None if self.classifier is None else self.classifier(features)
         if return_feature and logits is not None:

@@ -9,7 +9,8 @@ from tqdm import tqdm
 
 
 def progress(iterable: Iterable, description: str, total: int | None = None) -> tqdm:
-    """``iterable`` with a bar on stderr that leaves when it is done; in a file it is redrawn seldom.
+    """``iterable`` with a bar on stderr that leaves when it is done; in a file it is redrawn
+    seldom.
 
     ``total`` is its length, where it does not know it itself.
     """

@@ -31,7 +31,8 @@ _OF_THE_DATA = (
 
 
 class SimpleTrainer(TrainerBase):
-    """Builds data, model and evaluator from a configuration, saves and tests as the configuration says."""
+    """Builds data, model and evaluator from a configuration, saves and tests as the configuration
+    says."""
 
     epoch = start_epoch = 0
     best_result = -math.inf
@@ -51,17 +52,20 @@ class SimpleTrainer(TrainerBase):
         """Hook: refuse settings that the trainer cannot work with."""
 
     def build_data_loader(self) -> None:
-        """Set the loaders and what is known of the classes. An override sets the same, ``dm`` apart."""
+        """Set the loaders and what is known of the classes. An override sets the same, ``dm``
+        apart."""
         self.dm = DataManager(self.cfg)
         for name in _OF_THE_DATA:
             setattr(self, name, getattr(self.dm, name))
 
     def _settled(self) -> CfgNode:
-        """The settings, with the last step for the best on validation where that would be chosen on test images."""
+        """The settings, with the last step for the best on validation where that would be chosen on
+        test images."""
         dm = getattr(self, "dm", None)
         if dm is not None:
             return settled(self.cfg, dm.dataset.val, dm.dataset.test)
-        # An override of build_data_loader without a data manager: its images are not known, only its loaders.
+        # An override of build_data_loader without a data manager: its images are not known, only
+        # its loaders.
         return settled(self.cfg, None, ()) if self.val_loader is None else self.cfg
 
     def build_model(self) -> None:
@@ -76,7 +80,8 @@ class SimpleTrainer(TrainerBase):
         self.register_model(model=net, optim=self.optim, sched=self.sched)
         gpus = torch.cuda.device_count() if self.device.type == "cuda" else 0
         print(
-            f"model of {count_num_param(net):,} parameters on {gpus or 'no'} GPU{'' if gpus == 1 else 's'}"
+            f"model of {count_num_param(net):,} parameters on {gpus or 'no'} "
+            f"GPU{'' if gpus == 1 else 's'}"
         )
         # What is registered, and so saved, is the network itself.
         self.model = nn.DataParallel(net) if gpus > 1 else net
@@ -86,7 +91,8 @@ class SimpleTrainer(TrainerBase):
         super().train(self.start_epoch, self.max_epoch)
 
     def before_train(self) -> None:
-        """Continue from RESUME or OUTPUT_DIR if there is something, open the writer, start the clock."""
+        """Continue from RESUME or OUTPUT_DIR if there is something, open the writer, start the
+        clock."""
         folder = self.cfg.RESUME or self.cfg.OUTPUT_DIR
         self.start_epoch = self.resume_model_if_exist(folder)
         if self.start_epoch > 0 and self._validates:
@@ -107,7 +113,8 @@ class SimpleTrainer(TrainerBase):
             self.best_result = -math.inf if result is None else result
 
     def after_epoch(self) -> None:
-        """Validate and save as TEST.FINAL_MODEL and TRAIN.CHECKPOINT_FREQ say; the last epoch is always saved."""
+        """Validate and save as TEST.FINAL_MODEL and TRAIN.CHECKPOINT_FREQ say; the last epoch is
+        always saved."""
         if self._validates:
             self._keep_if_best(self.test(split="val"))
         done, every = self.epoch + 1, self.cfg.TRAIN.CHECKPOINT_FREQ
@@ -132,7 +139,8 @@ class SimpleTrainer(TrainerBase):
 
     @torch.no_grad()
     def test(self, split: str | None = None) -> float:
-        """Evaluate on ``split``, by default TEST.SPLIT; return the first of the evaluator's results.
+        """Evaluate on ``split``, by default TEST.SPLIT; return the first of the evaluator's
+        results.
 
         "val" without validation images means the test set.
         """

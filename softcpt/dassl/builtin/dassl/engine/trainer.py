@@ -56,7 +56,8 @@ class TrainerX(SimpleTrainer):
 
 
 class _Endless(Iterator):
-    """The batches of ``loader`` again and again. Opening the first pass draws from torch's generator."""
+    """The batches of ``loader`` again and again. Opening the first pass draws from torch's
+    generator."""
 
     def __init__(self, loader: DataLoader) -> None:
         self._loader = loader
@@ -71,10 +72,12 @@ class _Endless(Iterator):
 
 
 class TrainerXU(SimpleTrainer):
-    """Trains on labelled and unlabelled images; a subclass gives ``forward_backward(batch_x, batch_u)``."""
+    """Trains on labelled and unlabelled images; a subclass gives ``forward_backward(batch_x,
+    batch_u)``."""
 
     def run_epoch(self) -> None:
-        """As many steps as TRAIN.COUNT_ITER says; the shorter loader starts again when it is exhausted."""
+        """As many steps as TRAIN.COUNT_ITER says; the shorter loader starts again when it is
+        exhausted."""
         labelled, unlabelled = len(self.train_loader_x), len(self.train_loader_u)
         lengths = {
             "train_x": labelled,

@@ -59,7 +59,8 @@ class Classification(EvaluatorBase):
         self._batches.append((gt.cpu(), mo.argmax(dim=1).cpu()))
 
     def evaluate(self) -> dict[str, float]:
-        """accuracy, error_rate, macro_f1 (over the classes present), perclass_accuracy if asked for; in percent."""
+        """accuracy, error_rate, macro_f1 (over the classes present), perclass_accuracy if asked
+        for; in percent."""
         if not self._batches:
             raise UserError("Classification: no image was evaluated; is the test set empty?")
         true, predicted = (torch.cat(parts).numpy() for parts in zip(*self._batches))

@@ -12,7 +12,8 @@ def compute_accuracy(
 ) -> list[torch.Tensor]:
     """Top-k accuracies in percent, one tensor (1,) per k.
 
-    ``output`` holds logits (B, C), or is a sequence whose first item does; ``target`` (B,) holds class indices.
+    ``output`` holds logits (B, C), or is a sequence whose first item does; ``target`` (B,) holds
+    class indices.
     """
     logits = output[0] if isinstance(output, (tuple, list)) else output
     hits = logits.topk(max(topk), dim=1).indices == target[:, None]

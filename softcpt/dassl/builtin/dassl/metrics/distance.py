@@ -22,7 +22,8 @@ def cosine_distance(input1: torch.Tensor, input2: torch.Tensor) -> torch.Tensor:
 def compute_distance_matrix(
     input1: torch.Tensor, input2: torch.Tensor, metric: str = "euclidean"
 ) -> torch.Tensor:
-    """Distances (M, N) of features (M, D) and (N, D); "euclidean" means squared. Raises ValueError on other names."""
+    """Distances (M, N) of features (M, D) and (N, D); "euclidean" means squared. Raises ValueError
+    on other names."""
     metrics = {"euclidean": euclidean_squared_distance, "cosine": cosine_distance}
     check_availability(metric, list(metrics))
     return metrics[metric](input1, input2)

@@ -13,7 +13,8 @@ BACKBONE_REGISTRY = Registry("BACKBONE")
 
 
 class Backbone(nn.Module):
-    """A network from images (B, 3, H, W) to features (B, out_features); a subclass sets ``_out_features``."""
+    """A network from images (B, 3, H, W) to features (B, out_features); a subclass sets
+    ``_out_features``."""
 
     @property
     def out_features(self) -> int | None:

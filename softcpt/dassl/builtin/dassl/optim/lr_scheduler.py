@@ -14,9 +14,11 @@ from softcpt.dassl.warmup_state import load_nested_state, nested_state
 
 
 class WarmupScheduler(LRScheduler):
-    """``ramp(base rate, epoch)`` for ``warmup_epoch`` epochs counted from 0, then ``successor`` from its own start.
+    """``ramp(base rate, epoch)`` for ``warmup_epoch`` epochs counted from 0, then ``successor``
+    from its own start.
 
-    The successor is not shortened: a cosine over E epochs after one warm-up epoch ends one step before 0.
+    The successor is not shortened: a cosine over E epochs after one warm-up epoch ends one step
+        before 0.
     """
 
     def __init__(
@@ -85,7 +87,8 @@ class LinearWarmupScheduler(WarmupScheduler):
 
 
 def _single_step(optimizer: Optimizer, cfg: CfgNode) -> LRScheduler:
-    """A drop every STEPSIZE epochs (the last, if these are several), or never when that is not positive."""
+    """A drop every STEPSIZE epochs (the last, if these are several), or never when that is not
+    positive."""
     length = cfg.STEPSIZE[-1] if isinstance(cfg.STEPSIZE, (list, tuple)) else cfg.STEPSIZE
     if not isinstance(length, int):
         raise TypeError(
@@ -112,14 +115,16 @@ _SCHEDULES = {"single_step": _single_step, "multi_step": _multi_step, "cosine": 
 
 
 def build_lr_scheduler(optimizer: Optimizer, optim_cfg: CfgNode) -> LRScheduler:
-    """The schedule ``optim_cfg.LR_SCHEDULER``, warmed up for WARMUP_EPOCH epochs. ValueError on unknown names."""
+    """The schedule ``optim_cfg.LR_SCHEDULER``, warmed up for WARMUP_EPOCH epochs. ValueError on
+    unknown names."""
     check_availability(optim_cfg.LR_SCHEDULER, list(_SCHEDULES))
     schedule = _SCHEDULES[optim_cfg.LR_SCHEDULER](optimizer, optim_cfg)
     return _warmed_up(schedule, optim_cfg) if optim_cfg.WARMUP_EPOCH > 0 else schedule
 
 
 def _warmed_up(schedule: LRScheduler, cfg: CfgNode) -> LRScheduler:
-    """``schedule`` after a warm-up; without WARMUP_RECOUNT it then starts as late as if it had run all along."""
+    """``schedule`` after a warm-up; without WARMUP_RECOUNT it then starts as late as if it had run
+    all along."""
     kinds = {
         "constant": (ConstantWarmupScheduler, cfg.WARMUP_CONS_LR),
         "linear": (LinearWarmupScheduler, cfg.WARMUP_MIN_LR),

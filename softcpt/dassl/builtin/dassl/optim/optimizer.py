@@ -32,8 +32,8 @@ def build_optimizer(
 ) -> optim.Optimizer:
     """The optimiser ``optim_cfg.NAME`` over ``param_groups`` if given, otherwise over ``model``.
 
-    ``model`` is a module or an iterable of parameters. With STAGED_LR the children in NEW_LAYERS learn at LR and all
-    other children at LR * BASE_LR_MULT. Raises ValueError on an unknown name.
+    ``model`` is a module or an iterable of parameters. With STAGED_LR the children in NEW_LAYERS
+    learn at LR and all other children at LR * BASE_LR_MULT. Raises ValueError on an unknown name.
     """
     constructors = _constructors(optim_cfg)
     check_availability(optim_cfg.NAME, list(constructors))

@@ -11,7 +11,8 @@ from .tools import mkdir_if_missing
 
 
 class Logger:
-    """A console that also writes to a file, line by line, so that a killed run leaves a complete log.
+    """A console that also writes to a file, line by line, so that a killed run leaves a complete
+    log.
 
     The console stays open whatever happens to the logger.
     """
@@ -56,10 +57,12 @@ def _open_unused(fpath: str) -> TextIO:
 
 
 def setup_logger(output: str | None = None) -> None:
-    """Copy everything printed from now on to ``<output>/log.txt``, or to ``output`` if it ends in .txt or .log.
+    """Copy everything printed from now on to ``<output>/log.txt``, or to ``output`` if it ends in
+    .txt or .log.
 
-    A file that exists is kept: the new one is called ``log.txt-YYYY-mm-dd-HH-MM-SS``. None does nothing. A logger set
-    up earlier in this process is closed, so that its file does not receive another run's lines.
+    A file that exists is kept: the new one is called ``log.txt-YYYY-mm-dd-HH-MM-SS``. None does
+    nothing. A logger set up earlier in this process is closed, so that its file does not receive
+    another run's lines.
     """
     if output is None:
         return

@@ -9,7 +9,8 @@ import torch
 
 
 class AverageMeter:
-    """The last value and the mean of all, or with ``ema`` the moving average ``0.9 old + 0.1 new`` started at 0."""
+    """The last value and the mean of all, or with ``ema`` the moving average ``0.9 old + 0.1 new``
+    started at 0."""
 
     def __init__(self, ema: bool = False) -> None:
         self.ema = ema

@@ -17,7 +17,8 @@ class Registry:
         self._things: dict[str, Any] = {}
 
     def register(self, obj: Any = None, force: bool = False) -> Callable[[Any], Any] | None:
-        """Enter ``obj``, or return a decorator that does. Raises KeyError on a taken name unless ``force``."""
+        """Enter ``obj``, or return a decorator that does. Raises KeyError on a taken name unless
+        ``force``."""
         if obj is None:
             return lambda thing: self._add(thing, force)
         self._add(obj, force)
@@ -27,7 +28,8 @@ class Registry:
         name = thing.__name__
         if name in self._things and not force:
             raise KeyError(
-                f"{self._name} registry: {name!r} is registered already; rename it or pass force=True"
+                f"{self._name} registry: {name!r} is registered already; rename it or pass "
+                "force=True"
             )
         self._things[name] = thing
         return thing

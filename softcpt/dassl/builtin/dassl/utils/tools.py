@@ -78,7 +78,8 @@ def collect_env_info() -> str:
 
 
 def check_availability(requested: str, available: Sequence[str]) -> None:
-    """Raise UnavailableError, a ValueError, with the closest name unless ``requested`` is in ``available``."""
+    """Raise UnavailableError, a ValueError, with the closest name unless ``requested`` is in
+    ``available``."""
     if requested in available:
         return
     closest = difflib.get_close_matches(str(requested), list(available), n=1, cutoff=0.0)

@@ -33,10 +33,12 @@ def save_checkpoint(
     remove_module_from_keys: bool = True,
     model_name: str = "",
 ) -> None:
-    """Write ``<save_dir>/<model_name or model.pth.tar-EPOCH>``, then the file ``checkpoint`` that names it.
+    """Write ``<save_dir>/<model_name or model.pth.tar-EPOCH>``, then the file ``checkpoint`` that
+    names it.
 
-    ``state`` holds state_dict, epoch (1-based), optimizer, scheduler and val_result. With ``is_best`` the file is also
-    copied to ``model-best.pth.tar``. Each file is written whole or not at all, the pointer last.
+    ``state`` holds state_dict, epoch (1-based), optimizer, scheduler and val_result. With
+    ``is_best`` the file is also copied to ``model-best.pth.tar``. Each file is written whole or not
+    at all, the pointer last.
     """
     state = {
         key: value.item() if isinstance(value, np.generic) else value
@@ -59,10 +61,11 @@ def save_checkpoint(
 
 
 def load_checkpoint(fpath: str) -> dict[str, Any]:
-    """The dictionary in a checkpoint, its tensors on the CPU. Reads files written by Dassl, too; runs no code in them.
+    """The dictionary in a checkpoint, its tensors on the CPU. Reads files written by Dassl, too;
+    runs no code in them.
 
-    Raises MissingFileError (a FileNotFoundError) when there is no file, and UserError when it holds other than plain
-    data.
+    Raises MissingFileError (a FileNotFoundError) when there is no file, and UserError when it holds
+    other than plain data.
     """
     if fpath is None:
         raise ValueError("load_checkpoint: the path is None; pass the path of a checkpoint")
@@ -74,11 +77,13 @@ def load_checkpoint(fpath: str) -> dict[str, Any]:
 def resume_from_checkpoint(
     fdir: str, model: nn.Module, optimizer: Any = None, scheduler: Any = None
 ) -> int:
-    """Load the checkpoint that ``<fdir>/checkpoint`` names into all three; return its epoch, the next 0-based one."""
+    """Load the checkpoint that ``<fdir>/checkpoint`` names into all three; return its epoch, the
+    next 0-based one."""
     pointer = os.path.join(fdir, POINTER)
     if not os.path.exists(pointer):
         raise MissingFileError(
-            f"{pointer}: no such file, so nothing says where to continue; remove {fdir} to start anew"
+            f"{pointer}: no such file, so nothing says where to continue; remove {fdir} to start "
+            "anew"
         )
     with open(pointer, encoding="utf-8") as file:
         fpath = os.path.join(fdir, file.readline().strip())
@@ -92,7 +97,8 @@ def resume_from_checkpoint(
 
 
 def load_pretrained_weights(model: nn.Module, weight_path: str) -> None:
-    """Copy into ``model`` every tensor of a checkpoint whose name and shape match; report the others."""
+    """Copy into ``model`` every tensor of a checkpoint whose name and shape match; report the
+    others."""
     saved = load_checkpoint(weight_path)
     own = model.state_dict()
     given = _without_module(saved.get("state_dict", saved))
@@ -118,7 +124,8 @@ def open_all_layers(model: nn.Module) -> None:
 
 
 def open_specified_layers(model: nn.Module, open_layers: str | Iterable[str]) -> None:
-    """Let only the named children of ``model`` learn; freeze the others and set them to evaluation mode."""
+    """Let only the named children of ``model`` learn; freeze the others and set them to evaluation
+    mode."""
     model = model.module if isinstance(model, nn.DataParallel) else model
     names = {open_layers} if isinstance(open_layers, str) else set(open_layers)
     missing = sorted(name for name in names if not hasattr(model, name))
@@ -138,9 +145,11 @@ def count_num_param(model: nn.Module | None = None, params: Iterable[Any] | None
 
 
 def init_network_weights(model: nn.Module, init_type: str = "normal", gain: float = 0.02) -> None:
-    """Draw the weights of convolutions and linear layers anew; biases 0, normalisation layers 1 and 0.
+    """Draw the weights of convolutions and linear layers anew; biases 0, normalisation layers 1 and
+    0.
 
-    ``init_type`` is normal (std ``gain``), xavier or orthogonal (gain ``gain``), or kaiming (fan-in).
+    ``init_type`` is normal (std ``gain``), xavier or orthogonal (gain ``gain``), or kaiming
+    (fan-in).
     """
     draws = {
         "normal": lambda w: nn.init.normal_(w, 0.0, gain),

@@ -152,8 +152,9 @@ class DatasetBase:
     ) -> Any:
         """Draw ``num_shots`` images per class from each list, with python's global generator.
 
-        Classes are visited in the order of their first image. A class with too few gives all it has, or with ``repeat``
-        draws with replacement. Below 1 shot nothing is drawn. One list in, one list out; several, a list of lists.
+        Classes are visited in the order of their first image. A class with too few gives all it
+        has, or with ``repeat`` draws with replacement. Below 1 shot nothing is drawn. One list in,
+        one list out; several, a list of lists.
         """
         if num_shots < 1:
             return data_sources[0] if len(data_sources) == 1 else data_sources

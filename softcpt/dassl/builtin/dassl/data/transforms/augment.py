@@ -23,6 +23,7 @@ def rand_augment(n: int, m: int) -> nn.Module:
 
 
 def rand_augment_any_magnitude(n: int, probability: float = 1.0) -> nn.Module:
-    """FixMatch's variant (arXiv 2001.07685): ``n`` operations, each at a random magnitude and with ``probability``."""
+    """FixMatch's variant (arXiv 2001.07685): ``n`` operations, each at a random magnitude and with
+    ``probability``."""
     one = v2.RandomChoice([rand_augment(1, magnitude) for magnitude in range(_BINS)])
     return v2.Compose([v2.RandomApply([one], p=probability) for _ in range(n)])

@@ -12,7 +12,8 @@ from torchvision.transforms.functional import crop, resize
 
 
 class Random2DTranslation:
-    """With probability ``p`` a random crop (height, width) of the image enlarged by 1/8, otherwise resized."""
+    """With probability ``p`` a random crop (height, width) of the image enlarged by 1/8, otherwise
+    resized."""
 
     def __init__(
         self,
@@ -36,7 +37,8 @@ class Random2DTranslation:
 
 
 class InstanceNormalization:
-    """Zero mean and unit deviation per channel of one image (C, H, W); Ulyanov et al., arXiv 1607.08022."""
+    """Zero mean and unit deviation per channel of one image (C, H, W); Ulyanov et al., arXiv
+    1607.08022."""
 
     def __init__(self, eps: float = 1e-8) -> None:
         self.eps = eps
@@ -47,7 +49,8 @@ class InstanceNormalization:
 
 
 class Cutout:
-    """Zero ``n_holes`` squares with sides of ``length`` pixels in an image (C, H, W); arXiv 1708.04552."""
+    """Zero ``n_holes`` squares with sides of ``length`` pixels in an image (C, H, W); arXiv
+    1708.04552."""
 
     def __init__(self, n_holes: int = 1, length: int = 16) -> None:
         self.n_holes, self.length = n_holes, length

@@ -1,4 +1,5 @@
-"""The transforms of a configuration. Their order is fixed; the order of INPUT.TRANSFORMS does not matter."""
+"""The transforms of a configuration. Their order is fixed; the order of INPUT.TRANSFORMS does not
+matter."""
 
 from __future__ import annotations
 
@@ -81,8 +82,8 @@ def build_transform(
 ) -> Compose | None:
     """The transform from a PIL image to a tensor (3, H, W) for training or test.
 
-    ``choices`` replaces INPUT.TRANSFORMS. With INPUT.NO_TRANSFORM the result is None. Raises ValueError on an unknown
-    name.
+    ``choices`` replaces INPUT.TRANSFORMS. With INPUT.NO_TRANSFORM the result is None. Raises
+    ValueError on an unknown name.
     """
     settings = cfg.INPUT
     if settings.NO_TRANSFORM:
