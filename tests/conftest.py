@@ -1,4 +1,5 @@
-"""Tests see the checkout's modules, few threads and a cache of their own."""
+"""Tests see the checkout's modules, few threads and a cache of their own; the CLIPs that many of
+them share."""
 
 from __future__ import annotations
 
@@ -9,8 +10,14 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
+import torch
 
+import softcpt
+from softcpt.testing.random_clip import random_openai_state_dict
+from softcpt.text.encoder import TextEncoder
+from softcpt.text.tower import TextTower
 from softcpt.utils.console import show_messages
+from tests.helpers.toy import WEIGHTS
 
 show_messages()  # as every command does
 
@@ -20,3 +27,28 @@ def own_cache(tmp_path_factory, monkeypatch):
     """Nothing of the user's cache is read or written, and all tests share what one of them
     unpacked."""
     monkeypatch.setenv("SOFTCPT_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+def small_clip() -> softcpt.Clip:
+    return softcpt.load_clip(random_openai_state_dict("vit", text_layers=3, seed=3))
+
+
+@pytest.fixture(scope="session")
+def clip() -> softcpt.Clip:
+    """A small random ViT CLIP in float32; nobody changes it."""
+    return small_clip()
+
+
+@pytest.fixture(scope="session")
+def double_clip() -> softcpt.Clip:
+    """The same whose image and text side compute in float64, for equations stated to many
+    digits."""
+    clip = small_clip().double()
+    vars(clip)["text"] = TextEncoder(TextTower(clip.model, torch.float64))
+    return clip
+
+
+@pytest.fixture(scope="session")
+def golden_clip() -> softcpt.Clip:
+    """The random CLIP of tests/golden, on which the reference's numbers were made."""
+    return softcpt.load_clip(WEIGHTS)

@@ -7,28 +7,23 @@ import json
 import re
 import shutil
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from softcpt.cli import main as cli
 from softcpt.data import decode_check, inventory
 from softcpt.data.catalog import catalogue
 from softcpt.data.source import Source
 from tests.helpers.layouts import ALL, PER_CLASS, build
+from tests.helpers.runs import softcpt_command
 from tests.helpers.web import serving
 
 KINDS = catalogue()
 
 
-def run(*words: object) -> int:
-    """Exit status of ``softcpt data <words>``."""
-    try:
-        cli.main(["data", *map(str, words)])
-    except SystemExit as stop:
-        return stop.code or 0
-    return 0
+run = partial(softcpt_command, "data")
 
 
 def picture(colour: str, size: tuple[int, int] = (12, 8)) -> bytes:

@@ -16,15 +16,14 @@ import pytest
 from softcpt.cli import train
 from softcpt.grid.jobs import plan_jobs
 from softcpt.grid.spec import read_grid
+from tests.helpers.runs import identical, prompt
 from tests.helpers.small_grid import (
     Background,
     alive,
     folder_of,
+    grid,
     grid_file,
     note,
-    prompt,
-    run,
-    same,
 )
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -56,36 +55,36 @@ def test_a_killed_worker_loses_nothing(tmp_path, capsys):
         methods=["SoftCPT", "CoOp"],
         set={"OPTIM.MAX_EPOCH": 150, "DATALOADER.NUM_WORKERS": 1},
     )
-    grid = Background(file, "--workers", 1)
+    background = Background(file, "--workers", 1)
     killed = folder_of(tmp_path, "SoftCPT")
     until(lambda: training(killed), "the first epoch")
     os.kill(note(killed)["pid"], signal.SIGKILL)
-    assert grid.status() == 0
+    assert background.status() == 0
     assert sum(note(killed)["attempts"].values()) == 2
     assert "killed by SIGKILL" in capsys.readouterr().out
     alone(file, tmp_path / "whole")
-    assert same(prompt(killed), prompt(tmp_path / "whole"))
+    assert identical(prompt(killed), prompt(tmp_path / "whole"))
 
 
 def test_a_job_that_kills_its_workers_is_told_in_the_end(tmp_path, capsys):
     file = grid_file(
         tmp_path, methods=["SoftCPT"], set={"OPTIM.MAX_EPOCH": 20000, "TRAIN.PRINT_FREQ": 1}
     )
-    grid = Background(file, "--workers", 1, "--attempts", 1)
+    background = Background(file, "--workers", 1, "--attempts", 1)
     killed = folder_of(tmp_path, "SoftCPT")
     until(lambda: training(killed), "the first epoch")
     os.kill(note(killed)["pid"], signal.SIGKILL)
-    assert grid.status() == 1
+    assert background.status() == 1
     told = capsys.readouterr().out
     assert "failed: SoftCPT plants 1 shot seed 1: tried 1 time; its log ends: epoch [" in told
-    assert run(file, "--list") == 0
+    assert grid(file, "--list") == 0
     assert "failed" in capsys.readouterr().out
 
 
 def test_two_grids_on_one_output_do_no_work_twice(tmp_path, capsys):
     file = grid_file(tmp_path, seeds=[1, 2, 3], set={"OPTIM.MAX_EPOCH": 60})
-    grids = [Background(file, "--workers", 1) for _ in range(2)]
-    assert [grid.status() for grid in grids] == [0, 0]
+    both = [Background(file, "--workers", 1) for _ in range(2)]
+    assert [background.status() for background in both] == [0, 0]
     jobs = [
         folder_of(tmp_path, method, seed=seed)
         for method in ("CoOp", "SoftCPT")
@@ -95,21 +94,21 @@ def test_two_grids_on_one_output_do_no_work_twice(tmp_path, capsys):
     assert [sum(record["attempts"].values()) for record in notes] == [1] * 6
     assert len({record["pid"] for record in notes}) == 2
     assert not any(list(job.glob("log.txt-*")) for job in jobs)
-    assert run(file) == 0 and "6 of 6 jobs are done" in capsys.readouterr().out
+    assert grid(file) == 0 and "6 of 6 jobs are done" in capsys.readouterr().out
 
 
 def test_ctrl_c_ends_workers_and_the_next_command_continues(tmp_path):
     file = grid_file(tmp_path, methods=["SoftCPT"], set={"OPTIM.MAX_EPOCH": 2000})
     command = [sys.executable, "-m", "softcpt", "grid", str(file), "--workers", "1"]
-    grid = subprocess.Popen(
+    process = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=ROOT
     )
     stopped = folder_of(tmp_path, "SoftCPT")
-    until(lambda: training(stopped) or grid.poll() is not None, "the first epoch")
+    until(lambda: training(stopped) or process.poll() is not None, "the first epoch")
     worker = note(stopped)["pid"]
-    grid.send_signal(signal.SIGINT)
-    assert "the same command continues from here" in grid.communicate(timeout=60)[1]
-    assert grid.returncode == 130 and not alive(worker)
+    process.send_signal(signal.SIGINT)
+    assert "the same command continues from here" in process.communicate(timeout=60)[1]
+    assert process.returncode == 130 and not alive(worker)
     assert note(stopped)["state"] == "stopped"
     assert not list(stopped.glob(".*.part"))
 
@@ -118,11 +117,13 @@ def test_ctrl_c_ends_workers_and_the_next_command_continues(tmp_path):
 def test_workers_end_with_a_grid_that_is_killed(tmp_path):
     file = grid_file(tmp_path, methods=["SoftCPT"], set={"OPTIM.MAX_EPOCH": 20000})
     command = [sys.executable, "-m", "softcpt", "grid", str(file), "--workers", "1"]
-    grid = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT)
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT
+    )
     folder = folder_of(tmp_path, "SoftCPT")
-    until(lambda: training(folder) or grid.poll() is not None, "the first epoch")
-    grid.kill()
-    grid.wait()
+    until(lambda: training(folder) or process.poll() is not None, "the first epoch")
+    process.kill()
+    process.wait()
     until(lambda: not alive(note(folder)["pid"]), "the end of the worker")
 
 
@@ -131,7 +132,7 @@ def test_other_settings_in_the_same_folders_are_refused(tmp_path, capsys):
     folder = folder_of(tmp_path, "ZeroshotCLIP")
     alone(file)
     before = (folder / "results.json").read_bytes()
-    assert run(file, "OPTIM.MAX_EPOCH", "7") == 2
+    assert grid(file, "OPTIM.MAX_EPOCH", "7") == 2
     assert "other settings (OPTIM.MAX_EPOCH: 7, not 5)" in capsys.readouterr().err
     assert (folder / "results.json").read_bytes() == before
 
@@ -139,17 +140,17 @@ def test_other_settings_in_the_same_folders_are_refused(tmp_path, capsys):
 def test_results_under_other_conditions_are_no_comparison(tmp_path, capsys):
     file = grid_file(tmp_path, methods=["ZeroshotCLIP", "CoOp"])
     alone(file)
-    assert run(file) == 0
+    assert grid(file) == 0
     path = folder_of(tmp_path, "CoOp") / "results.json"
     result = json.loads(path.read_text())
     result["shared"]["device"] = "another device"
     path.write_text(json.dumps(result))
-    assert run(file) == 1
+    assert grid(file) == 1
     assert "not the same in all runs of a comparison: device" in capsys.readouterr().err
 
 
 def test_a_list_runs_nothing_and_tells_all(tmp_path, capsys):
-    assert run(grid_file(tmp_path, shots=[1, 2]), "--list") == 0
+    assert grid(grid_file(tmp_path, shots=[1, 2]), "--list") == 0
     told = capsys.readouterr().out
     assert told.count("left  ") >= 4 and str(folder_of(tmp_path, "CoOp", shots=2)) in told
     assert not (tmp_path / "out").exists()
@@ -165,5 +166,5 @@ def test_a_launcher_that_is_not_installed_is_named(
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name, *more: None if name == package else found(name)
     )
-    assert run(grid_file(tmp_path), "--launcher", launcher) == 2
+    assert grid(grid_file(tmp_path), "--launcher", launcher) == 2
     assert f"pip install 'softcpt[{launcher}]'" in capsys.readouterr().err

@@ -15,29 +15,16 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file
 
 from softcpt.artefacts import checkpoint
 from softcpt.cli import train
 from softcpt.engine.trainer import PromptTrainer
+from tests.helpers.runs import identical, prompt, run
 from tests.helpers.toy import DATASET_REGISTRY, Datum, Toy, arguments
 
 TESTS = Path(__file__).resolve().parents[1]
 TOY = TESTS / "helpers" / "toy.py"
 TRAINERS = ["ZeroshotCLIP", "CoOp", "SoftCPT"]
-
-
-def run(folder: Path, trainer: str, *more: str, out: str = "out") -> dict:
-    train.main(arguments(folder, trainer, "--output-dir", str(folder / out), *more))
-    return json.loads((folder / out / "results.json").read_text())
-
-
-def prompt(folder: Path, epoch: int = 5) -> dict[str, torch.Tensor]:
-    return load_file(folder / "prompt" / f"epoch-{epoch}.safetensors")
-
-
-def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
-    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
 @pytest.mark.parametrize("trainer", TRAINERS)
@@ -209,7 +196,7 @@ def test_a_run_stopped_between_epochs_continues_bit_for_bit(tmp_path, monkeypatc
     monkeypatch.setattr(PromptTrainer, "before_epoch", original)
     result = run(tmp_path, "SoftCPT", "OPTIM.NAME", "adam", out="stopped")
     assert [entry["epoch"] for entry in result["curve"]] == [1, 2, 3, 4, 5]
-    assert same(prompt(tmp_path / "whole"), prompt(tmp_path / "stopped"))
+    assert identical(prompt(tmp_path / "whole"), prompt(tmp_path / "stopped"))
 
 
 @pytest.mark.parametrize("threads", ["1", "2"])
@@ -238,7 +225,7 @@ def test_a_run_killed_at_random_points_ends_with_the_same_weights(tmp_path, thre
         process.wait()
     assert kills > 0
     subprocess.run(command("killed"), check=True, capture_output=True, env=environment)
-    assert same(prompt(tmp_path / "whole", 40), prompt(tmp_path / "killed", 40))
+    assert identical(prompt(tmp_path / "whole"), prompt(tmp_path / "killed"))
 
 
 def test_a_finished_run_started_again_only_tests(tmp_path):

@@ -18,7 +18,7 @@ from softcpt.clip.jit_archive import read_jit_archive
 from softcpt.clip.weights import read_state_dict
 from softcpt.errors import UserError
 from softcpt.testing.random_clip import random_openai_state_dict
-from tests.clip.test_weights import jit_archive
+from tests.helpers.clip_files import jit_archive
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 

@@ -6,15 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from softcpt.clip.model import Clip, load_clip
+from softcpt.clip.model import load_clip
 from softcpt.errors import UserError
 from softcpt.testing.random_clip import random_openai_state_dict
-from tests.clip.test_model import EFFICIENTNET_CFG, OPEN_CLIP_CFG, TIMM_CFG, images, packaged
-
-
-@pytest.fixture(scope="module")
-def clip() -> Clip:
-    return load_clip(random_openai_state_dict(text_width=64, text_layers=1))
+from tests.helpers.clip_files import EFFICIENTNET_CFG, OPEN_CLIP_CFG, TIMM_CFG, images, packaged
 
 
 @pytest.mark.parametrize("image_size", [64, 96])

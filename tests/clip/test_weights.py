@@ -12,7 +12,7 @@ import open_clip
 import pytest
 import torch
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from softcpt.clip import weights
 from softcpt.clip.weights import (
@@ -24,34 +24,13 @@ from softcpt.clip.weights import (
 )
 from softcpt.errors import UserError
 from softcpt.testing.random_clip import random_openai_state_dict
+from tests.helpers.clip_files import jit_archive
 from tests.helpers.web import Server, serving
 
 
 @pytest.fixture(scope="module")
 def state() -> dict[str, Tensor]:
     return random_openai_state_dict(text_width=64, text_layers=1, dtype=torch.float16)
-
-
-def jit_archive(state: dict[str, Tensor], path: Path) -> Path:
-    """OpenAI's own format: a script module that holds the tensors under their names, and three
-    settings beside them."""
-    root = nn.Module()
-    for name, tensor in {
-        **state,
-        "context_length": torch.tensor(77),
-        "vocab_size": torch.tensor(49408),
-    }.items():
-        *parents, leaf = name.split(".")
-        module = root
-        for parent in parents:
-            if parent not in module._modules:
-                module.add_module(parent, nn.Module())
-            module = module._modules[parent]
-        module.register_buffer(leaf, tensor)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        torch.jit.save(torch.jit.script(root), path)
-    return path
 
 
 def assert_same(read: dict[str, Tensor], state: dict[str, Tensor]) -> None:

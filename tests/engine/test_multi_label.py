@@ -3,7 +3,6 @@ figures of a test."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +13,13 @@ from PIL import Image
 
 import softcpt
 from softcpt import Task, TaskSet
-from softcpt.cli import train
 from softcpt.data.datum import Datum, ImageDatum, all_labels
 from softcpt.data.multitask import merge
 from softcpt.data.subsample import subsample
 from softcpt.engine.batches import labels_of
 from softcpt.tasks import cross_entropy, hits
-from softcpt.testing.random_clip import random_openai_state_dict
-from tests.helpers.toy import DATASET_REGISTRY, DatasetBase, arguments
+from tests.helpers.runs import run
+from tests.helpers.toy import DATASET_REGISTRY, DatasetBase
 
 TASKS = TaskSet(
     [
@@ -32,11 +30,6 @@ TASKS = TaskSet(
 )
 LABELS = torch.tensor([[3, 5, -1], [0, -1, -1], [6, 4, 3], [8, -1, -1], [5, -1, -1], [2, -1, -1]])
 TRAINED = ("CoOp", "CoOp-MT", "CoCoOp", "KgCoOp", "ProGrad", "PLOT", "SoftCPT", "VPT", "UPT")
-
-
-@pytest.fixture(scope="module")
-def clip():
-    return softcpt.load_clip(random_openai_state_dict("vit", seed=3))
 
 
 def statement(logits, labels, joint: bool) -> torch.Tensor:
@@ -219,26 +212,16 @@ if "Scenes" not in DATASET_REGISTRY.registered_names():
     DATASET_REGISTRY.register(Scenes)
 
 
-def run(folder: Path, trainer: str, *more: str, epochs: int = 6) -> dict:
-    """Flags, then KEY VALUE pairs; returns results.json."""
-    train.main(
-        arguments(
-            folder,
-            trainer,
-            "--output-dir",
-            str(folder / trainer),
-            *more,
-            "OPTIM.MAX_EPOCH",
-            str(epochs),
-        )
-    )
-    return json.loads((folder / trainer / "results.json").read_text())
-
-
 @pytest.mark.parametrize("trainer", ["CoOp", "SoftCPT", "VPT", "PLOT"])
 def test_a_prompt_is_trained_on_images_of_several_classes_beside_others(tmp_path, trainer):
     result = run(
-        tmp_path, trainer, "DATASET.NAME", "MultiTask", "DATASET.TASKS", "['Scenes', 'Toy']"
+        tmp_path,
+        trainer,
+        "DATASET.NAME",
+        "MultiTask",
+        "DATASET.TASKS",
+        "['Scenes', 'Toy']",
+        epochs=6,
     )
     assert result["curve"][-1]["loss"] < result["curve"][0]["loss"]
     for method in ("ZeroShot", trainer):
@@ -259,7 +242,7 @@ def test_the_published_key_trains_them_with_a_joint_softmax(tmp_path):
         "TRAINER.MVLPT.COOP.N_CTX",
         "4",
     )
-    result = run(tmp_path, "MVLPT", *flags)
+    result = run(tmp_path, "MVLPT", *flags, epochs=6)
     assert result["tasks"]["CoOp-MT"][0]["metric"] != result["tasks"]["CoOp-MT"][0]["accuracy"]
     assert result["curve"][-1]["loss"] < result["curve"][0]["loss"]
 

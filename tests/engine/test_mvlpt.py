@@ -3,7 +3,7 @@ start from."""
 
 from __future__ import annotations
 
-import json
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,11 +20,13 @@ from softcpt.engine import config, mvlpt
 from softcpt.engine.trainer import PromptTrainer
 from softcpt.prompters import build_prompter
 from softcpt.testing.prompted_vit import joint_loss
-from tests.helpers.coop_family import TASK_SETS, build, double_clip
+from tests.helpers.coop_family import TASK_SETS, build
 from tests.helpers.equations import features as text_features
-from tests.helpers.task_parts import Parts, prompt
+from tests.helpers.runs import identical, prompt, run
+from tests.helpers.task_parts import Parts
 from tests.helpers.toy import arguments
 
+train_on_parts = partial(run, data="Parts", epochs=1)
 TASKS = TASK_SETS["three tasks"]
 VPT, COOP, COCOOP = (
     "TRAINER.MVLPT.VPT.N_CTX",
@@ -37,11 +39,6 @@ LENGTHS = {
     "UPT": (VPT, "2", COOP, "2"),
     "CoCoOp-MT": (COCOOP, "2"),
 }
-
-
-@pytest.fixture(scope="module")
-def clip():
-    return double_clip()
 
 
 def described(*pairs: str):
@@ -98,10 +95,10 @@ def test_lengths_say_which_prompts_there_are():
 
 
 @pytest.mark.parametrize("method", LENGTHS)
-def test_every_description_can_be_built(clip, method):
+def test_every_description_can_be_built(double_clip, method):
     found, options = described(*LENGTHS[method])
     assert found == method and isinstance(
-        build_prompter(method, clip, TASKS, **options), softcpt.Prompter
+        build_prompter(method, double_clip, TASKS, **options), softcpt.Prompter
     )
 
 
@@ -208,13 +205,13 @@ def test_names_of_elevater_are_read_as_ours(tmp_path):
 # -- equations -------------------------------------------------------------------------------------
 
 
-def test_one_context_in_the_middle_learns_from_a_joint_softmax(clip):
-    prompter = build("CoOp-MT", clip, TASKS, n_ctx=5, position="middle", softmax="joint")
+def test_one_context_in_the_middle_learns_from_a_joint_softmax(double_clip):
+    prompter = build("CoOp-MT", double_clip, TASKS, n_ctx=5, position="middle", softmax="joint")
     features = F.normalize(torch.randn(6, 64, dtype=torch.float64), dim=1)
     labels = torch.tensor([0, 4, 7, 2, 5, 1])
     loss, accuracy = prompter.loss(features, labels)
     ctx = prompter.prompt_learner.ctx.detach().requires_grad_()
-    classes = F.normalize(text_features(clip, TASKS.class_names, [ctx] * 8, "middle"), dim=1)
+    classes = F.normalize(text_features(double_clip, TASKS.class_names, [ctx] * 8, "middle"), dim=1)
     logits = 100 * features @ classes.t()
     wanted = joint_loss(TASKS, logits, labels)
     assert torch.allclose(loss, wanted, rtol=1e-6)  # exp(logit_scale) is float32's
@@ -226,8 +223,8 @@ def test_one_context_in_the_middle_learns_from_a_joint_softmax(clip):
     assert (mine - theirs).norm() < 1e-6 * theirs.norm()
 
 
-def test_cocoop_has_a_joint_softmax_and_the_published_names(clip):
-    prompter = build("CoCoOp-MT", clip, TASKS, n_ctx=3, softmax="joint")
+def test_cocoop_has_a_joint_softmax_and_the_published_names(double_clip):
+    prompter = build("CoCoOp-MT", double_clip, TASKS, n_ctx=3, softmax="joint")
     features = F.normalize(torch.randn(3, 64, dtype=torch.float64), dim=1)
     labels = torch.tensor([0, 4, 7])
     p = {
@@ -240,7 +237,9 @@ def test_cocoop_has_a_joint_softmax_and_the_published_names(clip):
         context = p["ctx"] + hidden @ p["meta_net.linear2.weight"].t() + p["meta_net.linear2.bias"]
         logits.append(
             100
-            * F.normalize(text_features(clip, TASKS.class_names, [context] * 8, "end"), dim=1)
+            * F.normalize(
+                text_features(double_clip, TASKS.class_names, [context] * 8, "end"), dim=1
+            )
             @ feature
         )
     assert torch.allclose(
@@ -257,30 +256,6 @@ def test_cocoop_has_a_joint_softmax_and_the_published_names(clip):
 
 
 # -- source prompts --------------------------------------------------------------------------------
-
-
-def run(
-    folder: Path, trainer: str, out: str, *more: str, epochs: int = 1, data: str = "Parts"
-) -> dict:
-    """Flags, then KEY VALUE pairs; returns results.json."""
-    train.main(
-        arguments(
-            folder,
-            trainer,
-            "--output-dir",
-            str(folder / out),
-            *more,
-            "DATASET.NAME",
-            data,
-            "OPTIM.MAX_EPOCH",
-            str(epochs),
-        )
-    )
-    return json.loads((folder / out / "results.json").read_text())
-
-
-def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
-    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
 @pytest.fixture
@@ -300,7 +275,7 @@ def starts(monkeypatch):
 @pytest.mark.parametrize("method", LENGTHS)
 def test_a_source_prompt_is_tested_on_a_target_and_adapted_to_it(tmp_path, starts, method):
     lengths = LENGTHS[method]
-    source = run(tmp_path, "MVLPT", "source", *lengths)
+    source = train_on_parts(tmp_path, "MVLPT", *lengths, out="source")
     assert source["method"] == method and source["source"] is None
     one_task = (
         "--model-dir",
@@ -309,11 +284,11 @@ def test_a_source_prompt_is_tested_on_a_target_and_adapted_to_it(tmp_path, start
         "DATASET.SUBSAMPLE_TASKS",
         "task1",
     )
-    zero_shot_transfer = run(tmp_path, "MVLPT", "transfer", "--eval-only", *one_task)
+    zero_shot_transfer = train_on_parts(tmp_path, "MVLPT", "--eval-only", *one_task, out="transfer")
     assert [task["name"] for task in zero_shot_transfer["tasks"][method]] == ["land use"]
     assert zero_shot_transfer["tasks"][method][0] == source["tasks"][method][1]
-    target = run(tmp_path, "MVLPT", "target", *one_task)
-    assert same(starts[-1], prompt(tmp_path / "source")) and not same(
+    target = train_on_parts(tmp_path, "MVLPT", *one_task, out="target")
+    assert identical(starts[-1], prompt(tmp_path / "source")) and not identical(
         prompt(tmp_path / "target"), starts[-1]
     )
     assert (
@@ -322,12 +297,12 @@ def test_a_source_prompt_is_tested_on_a_target_and_adapted_to_it(tmp_path, start
 
 
 def test_a_run_continues_only_from_the_prompt_that_it_started_from(tmp_path, capsys):
-    run(tmp_path, "CoOpMT", "source")
+    train_on_parts(tmp_path, "CoOpMT", out="source")
     start = ("--model-dir", str(tmp_path / "source"))
-    first = run(tmp_path, "CoOpMT", "target", *start)
-    assert run(tmp_path, "CoOpMT", "target", *start)["overall"] == first["overall"]
+    first = train_on_parts(tmp_path, "CoOpMT", *start, out="target")
+    assert train_on_parts(tmp_path, "CoOpMT", *start, out="target")["overall"] == first["overall"]
     with pytest.raises(SystemExit):
-        run(tmp_path, "CoOpMT", "target")
+        train_on_parts(tmp_path, "CoOpMT", out="target")
     assert (
         "it holds a run that started from another prompt; give its --model-dir"
         in capsys.readouterr().err
@@ -336,8 +311,8 @@ def test_a_run_continues_only_from_the_prompt_that_it_started_from(tmp_path, cap
 
 @pytest.mark.parametrize("trainer", ["CoOp", "CoOpMT"])
 def test_coop_starts_from_the_contexts_that_softcpt_makes_from_names(tmp_path, starts, trainer):
-    run(tmp_path, "SoftCPT", "source", "DATASET.SUBSAMPLE_TASKS", "task0")
-    run(tmp_path, trainer, "target", "--model-dir", str(tmp_path / "source"))
+    train_on_parts(tmp_path, "SoftCPT", "DATASET.SUBSAMPLE_TASKS", "task0", out="source")
+    train_on_parts(tmp_path, trainer, "--model-dir", str(tmp_path / "source"), out="target")
     clip = softcpt.load_clip(Path(__file__).parents[1] / "golden" / "clip_weights.npz")
     source = build_prompter("SoftCPT", clip, Parts.tasks)
     source.load_reference_state(prompt(tmp_path / "source"))
@@ -356,33 +331,33 @@ def test_coop_starts_from_the_contexts_that_softcpt_makes_from_names(tmp_path, s
 def test_contexts_that_softcpt_makes_for_classes_start_a_context_per_class_or_their_mean(
     tmp_path, starts
 ):
-    run(tmp_path, "SoftCPT", "source", "TRAINER.SOFTCPT.CSC", "True")
+    train_on_parts(tmp_path, "SoftCPT", "TRAINER.SOFTCPT.CSC", "True", out="source")
     begin = ("--model-dir", str(tmp_path / "source"))
-    run(tmp_path, "CoOp", "classes", *begin, "TRAINER.COOP.CSC", "True")
-    run(tmp_path, "CoOp", "tasks", *begin)
+    train_on_parts(tmp_path, "CoOp", *begin, "TRAINER.COOP.CSC", "True", out="classes")
+    train_on_parts(tmp_path, "CoOp", *begin, out="tasks")
     of_classes, of_tasks = starts[-2:]
     name = "prompt_learner.learners.1.ctx"
     assert torch.allclose(of_classes[name].mean(dim=0), of_tasks[name])
 
 
 def test_a_softcpt_prompt_of_another_form_is_refused(tmp_path, capsys):
-    run(tmp_path, "SoftCPT", "source")
+    train_on_parts(tmp_path, "SoftCPT", out="source")
     with pytest.raises(SystemExit):
-        run(
+        train_on_parts(
             tmp_path,
             "CoOp",
-            "target",
             "--model-dir",
             str(tmp_path / "source"),
             "TRAINER.COOP.N_CTX",
             "4",
+            out="target",
         )
     assert "option n_ctx = 4: the SoftCPT prompt to start from has 16" in capsys.readouterr().err
 
 
 def test_the_prompts_of_three_seeds_are_averaged(tmp_path, capsys):
     for seed in ("1", "2", "3"):
-        run(tmp_path, "MVLPT", f"source/seed{seed}", "--seed", seed, *LENGTHS["UPT"])
+        train_on_parts(tmp_path, "MVLPT", "--seed", seed, *LENGTHS["UPT"], out=f"source/seed{seed}")
     command(["average", str(tmp_path / "source")])
     assert "the mean of 3 prompts" in capsys.readouterr().out
     states = [prompt(tmp_path / "source" / f"seed{seed}") for seed in (1, 2, 3)]
@@ -391,11 +366,11 @@ def test_the_prompts_of_three_seeds_are_averaged(tmp_path, capsys):
         torch.allclose(mean[name], sum(state[name] for state in states) / 3, atol=1e-6)
         for name in states[0]
     )
-    target = run(
-        tmp_path, "MVLPT", "target", "--model-dir", str(tmp_path / "source"), *LENGTHS["UPT"]
+    target = train_on_parts(
+        tmp_path, "MVLPT", "--model-dir", str(tmp_path / "source"), *LENGTHS["UPT"], out="target"
     )
     assert target["source"]["prompt"].endswith("best.safetensors")
-    run(tmp_path, "MVLPT", "other", *LENGTHS["VPT"])
+    train_on_parts(tmp_path, "MVLPT", *LENGTHS["VPT"], out="other")
     with pytest.raises(UserError, match="its method is not that of"):
         average([tmp_path / "source" / "seed1", tmp_path / "other"], tmp_path / "mean")
 
@@ -405,12 +380,14 @@ def test_the_prompts_of_three_seeds_are_averaged(tmp_path, capsys):
 
 @pytest.mark.parametrize("method", ["VPT", "UPT"])
 def test_image_prompts_see_images_and_zero_shot_the_bank(tmp_path, method):
-    banked = run(tmp_path, "MVLPT", "bank", *LENGTHS[method])
+    banked = train_on_parts(tmp_path, "MVLPT", *LENGTHS[method], out="bank")
     log = (tmp_path / "bank" / "log.txt").read_text()
     assert f"{method} prompts the image tower: images are encoded at every step" in log
-    online = run(tmp_path, "MVLPT", "online", *LENGTHS[method], "FEATURES.MODE", "online")
+    online = train_on_parts(
+        tmp_path, "MVLPT", *LENGTHS[method], "FEATURES.MODE", "online", out="online"
+    )
     assert (
-        same(prompt(tmp_path / "bank"), prompt(tmp_path / "online"))
+        identical(prompt(tmp_path / "bank"), prompt(tmp_path / "online"))
         and banked["overall"] == online["overall"]
     )
 
@@ -429,29 +406,33 @@ def test_the_metric_of_one_task_can_be_what_counts(tmp_path, monkeypatch):
         "best_val",
         *LENGTHS["CoOp-MT"],
     )
-    tasks = run(tmp_path, "MVLPT", "run", *flags)["tasks"]["CoOp-MT"]
+    tasks = train_on_parts(tmp_path, "MVLPT", *flags, out="run")["tasks"]["CoOp-MT"]
     assert reached[-1] == tasks[1]["metric"]
     with pytest.raises(SystemExit):
-        run(tmp_path, "MVLPT", "other", "--multi-task-evalkey", "land", *LENGTHS["CoOp-MT"])
+        train_on_parts(
+            tmp_path, "MVLPT", "--multi-task-evalkey", "land", *LENGTHS["CoOp-MT"], out="other"
+        )
 
 
 def test_joint_and_per_task_training_differ(tmp_path):
-    joint = run(tmp_path, "MVLPT", "joint", *LENGTHS["VPT"])
-    own = run(tmp_path, "MVLPT", "task", "--multi-task-label_pertask", *LENGTHS["VPT"])
+    joint = train_on_parts(tmp_path, "MVLPT", *LENGTHS["VPT"], out="joint")
+    own = train_on_parts(
+        tmp_path, "MVLPT", "--multi-task-label_pertask", *LENGTHS["VPT"], out="task"
+    )
     assert joint["curve"][0]["loss"] > own["curve"][0]["loss"]
 
 
 @pytest.mark.parametrize("trainer", ["VPT", "UPT"])
 def test_training_with_image_prompts_lowers_the_loss(tmp_path, trainer):
     losses = [
-        entry["loss"] for entry in run(tmp_path, trainer, "out", epochs=10, data="Toy")["curve"]
+        entry["loss"] for entry in run(tmp_path, trainer, out="out", epochs=10, data="Toy")["curve"]
     ]
     assert losses[-1] < 0.8 * losses[0]
 
 
 def test_a_run_stopped_between_epochs_continues_bit_for_bit(tmp_path, monkeypatch):
     pairs = (*LENGTHS["UPT"], "TRAINER.MVLPT.VPT.DROPOUT", "0.5")
-    run(tmp_path, "MVLPT", "whole", *pairs, epochs=3)
+    train_on_parts(tmp_path, "MVLPT", *pairs, out="whole", epochs=3)
     original = PromptTrainer.before_epoch
 
     def stop_at_second(self):
@@ -461,10 +442,10 @@ def test_a_run_stopped_between_epochs_continues_bit_for_bit(tmp_path, monkeypatc
 
     monkeypatch.setattr(PromptTrainer, "before_epoch", stop_at_second)
     with pytest.raises(SystemExit):
-        run(tmp_path, "MVLPT", "stopped", *pairs, epochs=3)
+        train_on_parts(tmp_path, "MVLPT", *pairs, out="stopped", epochs=3)
     monkeypatch.setattr(PromptTrainer, "before_epoch", original)
-    run(tmp_path, "MVLPT", "stopped", *pairs, epochs=3)
-    assert same(prompt(tmp_path / "whole"), prompt(tmp_path / "stopped"))
+    train_on_parts(tmp_path, "MVLPT", *pairs, out="stopped", epochs=3)
+    assert identical(prompt(tmp_path / "whole"), prompt(tmp_path / "stopped"))
 
 
 def test_a_trainer_without_a_config_for_tiny_names_those_there_are(tmp_path, capsys):

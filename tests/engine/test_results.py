@@ -3,15 +3,12 @@ equal in a comparison."""
 
 from __future__ import annotations
 
-import json
-
 import pytest
 import torch
 
 import softcpt
-from softcpt.cli import train
 from softcpt.engine.results import context_gram
-from tests.helpers.toy import WEIGHTS, arguments
+from tests.helpers.runs import run
 
 TASKS = softcpt.TaskSet(
     [
@@ -22,14 +19,9 @@ TASKS = softcpt.TaskSet(
 )
 
 
-@pytest.fixture(scope="module")
-def clip():
-    return softcpt.load_clip(str(WEIGHTS))
-
-
 @pytest.mark.parametrize("method", ["CoOp", "SoftCPT", "PLOT"])
-def test_the_gram_is_of_the_contexts_that_tasks_have(clip, method):
-    prompter = softcpt.build_prompter(method, clip, TASKS, n_ctx=3)
+def test_the_gram_is_of_the_contexts_that_tasks_have(golden_clip, method):
+    prompter = softcpt.build_prompter(method, golden_clip, TASKS, n_ctx=3)
     each = [prompter.contexts([task]).detach().flatten().double() for task in range(3)]
     found = context_gram(prompter)
     assert found["tasks"] == ["flower", "tree", "land use"]
@@ -41,8 +33,8 @@ def test_the_gram_is_of_the_contexts_that_tasks_have(clip, method):
     )
 
 
-def test_contexts_of_classes_count_with_their_mean(clip):
-    prompter = softcpt.build_prompter("CoOp", clip, TASKS, n_ctx=3, csc=True)
+def test_contexts_of_classes_count_with_their_mean(golden_clip):
+    prompter = softcpt.build_prompter("CoOp", golden_clip, TASKS, n_ctx=3, csc=True)
     means = torch.stack(
         [prompter.contexts([task]).detach().double().mean(dim=0).flatten() for task in range(3)]
     )
@@ -51,30 +43,20 @@ def test_contexts_of_classes_count_with_their_mean(clip):
 
 
 @pytest.mark.parametrize("method", ["CoOp-MT", "ZeroShot", "LinearProbe"])
-def test_one_context_for_all_or_none_relates_nothing(clip, method):
-    assert context_gram(softcpt.build_prompter(method, clip, TASKS)) is None
+def test_one_context_for_all_or_none_relates_nothing(golden_clip, method):
+    assert context_gram(softcpt.build_prompter(method, golden_clip, TASKS)) is None
 
 
-def test_two_tasks_have_no_relations(clip):
+def test_two_tasks_have_no_relations(golden_clip):
     assert (
-        context_gram(softcpt.build_prompter("CoOp", clip, softcpt.TaskSet(list(TASKS)[:2]))) is None
+        context_gram(softcpt.build_prompter("CoOp", golden_clip, softcpt.TaskSet(list(TASKS)[:2])))
+        is None
     )
 
 
 def test_a_comparison_is_known_by_its_images_and_schedule(tmp_path):
     def shared(name: str, *pairs: str) -> dict:
-        train.main(
-            arguments(
-                tmp_path,
-                "CoOp",
-                "--output-dir",
-                str(tmp_path / name),
-                "OPTIM.MAX_EPOCH",
-                "1",
-                *pairs,
-            )
-        )
-        return json.loads((tmp_path / name / "results.json").read_text())["shared"]
+        return run(tmp_path, "CoOp", *pairs, out=name, epochs=1)["shared"]
 
     first = shared("first")
     assert (first["epochs"], first["batch_size"], first["schedule"], first["optimiser"]) == (

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.small_grid import folder_of, grid_file, note, run
+from tests.helpers.small_grid import folder_of, grid, grid_file, note
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SEEDS = [1, 2, 3]
@@ -24,7 +24,7 @@ def run_and_kill_a_worker(folder: Path, *flags: str, **keys) -> str:
     file = grid_file(folder, seeds=SEEDS, set={"OPTIM.MAX_EPOCH": 300}, **keys)
     command = [sys.executable, "-m", "softcpt", "grid", str(file), "--workers", "2", *flags]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    grid = subprocess.Popen(
+    process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -34,13 +34,13 @@ def run_and_kill_a_worker(folder: Path, *flags: str, **keys) -> str:
     )
     victim = folder_of(folder, "CoOp", seed=2)
     while not ((victim / "resume.safetensors").exists() and (victim / "job.json").exists()):
-        assert grid.poll() is None, grid.communicate()[0]
+        assert process.poll() is None, process.communicate()[0]
         time.sleep(0.01)
     first, second = note(folder_of(folder, "CoOp", seed=1)), note(victim)
     assert first["pid"] != second["pid"]
     os.kill(second["pid"], signal.SIGKILL)
-    told, _ = grid.communicate(timeout=900)
-    assert grid.returncode == 0, told
+    told, _ = process.communicate(timeout=900)
+    assert process.returncode == 0, told
     return told
 
 
@@ -72,14 +72,16 @@ def test_submitit_replaces_a_worker_that_is_killed(tmp_path):
 def test_slurm_without_a_cluster_is_told(tmp_path, capsys, monkeypatch):
     pytest.importorskip("submitit")
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert run(grid_file(tmp_path), "--launcher", "slurm") == 2
+    assert grid(grid_file(tmp_path), "--launcher", "slurm") == 2
     assert "no sbatch on this machine" in capsys.readouterr().err
 
 
 def test_slurm_names_a_parameter_that_it_does_not_know(tmp_path, capsys):
     pytest.importorskip("submitit")
     assert (
-        run(grid_file(tmp_path, slurm={"cluster": "local", "colour": "red"}), "--launcher", "slurm")
+        grid(
+            grid_file(tmp_path, slurm={"cluster": "local", "colour": "red"}), "--launcher", "slurm"
+        )
         == 2
     )
     assert "colour" in capsys.readouterr().err

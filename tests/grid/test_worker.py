@@ -17,7 +17,8 @@ from softcpt.grid.jobs import plan_jobs
 from softcpt.grid.plan import Plan, Task
 from softcpt.grid.spec import read_grid
 from softcpt.prompters import METHODS, variant_name
-from tests.helpers.small_grid import folder_of, grid_file, note, prompt, same
+from tests.helpers.runs import identical, prompt
+from tests.helpers.small_grid import folder_of, grid_file, note
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def test_jobs_of_one_process_reach_what_single_runs_reach(tmp_path, work):
     flags[flags.index("--output-dir") + 1] = str(tmp_path / "alone")
     train.main(flags)
     folders = tmp_path / "alone", folder_of(tmp_path, "SoftCPT")
-    assert same(*map(prompt, folders))
+    assert identical(*map(prompt, folders))
     results = [json.loads((folder / "results.json").read_text()) for folder in folders]
     assert results[0]["overall"] == results[1]["overall"]
 
@@ -151,7 +152,7 @@ def test_a_stopped_job_continues_and_was_not_tried_in_vain(tmp_path, work, monke
     assert (record["state"], record["attempts"]) == ("stopped", {"first": 0})
     monkeypatch.setattr(PromptTrainer, "before_epoch", original)
     work(**keys)
-    assert same(whole, prompt(tmp_path / "out/stopped"))
+    assert identical(whole, prompt(tmp_path / "out/stopped"))
     assert "resuming" in (tmp_path / "out/stopped/log.txt").read_text()
 
 

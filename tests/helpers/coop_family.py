@@ -11,10 +11,7 @@ from torch import Tensor
 
 import softcpt
 from softcpt.testing.naive_text import encode_naively
-from softcpt.testing.random_clip import random_openai_state_dict
-from softcpt.text.encoder import TextEncoder
 from softcpt.text.packing import slot
-from softcpt.text.tower import TextTower
 
 FRUIT = softcpt.Task(
     "kinds of fruit",
@@ -34,13 +31,6 @@ State = dict[str, Tensor]
 # From parameters, features (B, D) and labels (B,) to gradients of a step, and the loss that is
 # shown.
 Statement = Callable[[State, Tensor, Tensor], tuple[State, Tensor]]
-
-
-def double_clip() -> softcpt.Clip:
-    """A random CLIP whose text side computes in float64."""
-    clip = softcpt.load_clip(random_openai_state_dict("vit", text_layers=3, seed=3)).double()
-    clip.__dict__["text"] = TextEncoder(TextTower(clip.model, torch.float64))
-    return clip
 
 
 def build(method: str, clip: softcpt.Clip, tasks: softcpt.TaskSet, **options) -> softcpt.Prompter:

@@ -36,14 +36,14 @@ RUNS = {
 }
 
 
-def flags(folder: Path, name: str, *more: str) -> list[str]:
-    """train.py's for one of the runs, into ``folder``/<name>."""
+def flags(folder: Path, name: str, out: str = "") -> list[str]:
+    """train.py's for one of the runs, into ``folder``/<name> or ``folder``/<out>."""
     trainer, pairs = RUNS[name]
     return arguments(
         folder,
         trainer,
         "--output-dir",
-        str(folder / name),
+        str(folder / (out or name)),
         "OPTIM.MAX_EPOCH",
         "3",
         "OPTIM.LR",
@@ -51,11 +51,15 @@ def flags(folder: Path, name: str, *more: str) -> list[str]:
         "FEATURES.VIEWS",
         "1",
         *pairs,
-        *more,
     )
 
 
-if __name__ == "__main__":
+def main(file: str) -> None:
+    """Run the commands that a JSON file lists."""
     with parallel.joined():
-        for command in json.loads(Path(sys.argv[1]).read_text()):
+        for command in json.loads(Path(file).read_text()):
             train.main(command)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

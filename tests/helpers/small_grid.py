@@ -6,16 +6,15 @@ import csv
 import json
 import os
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 import yaml
 from PIL import Image
-from safetensors.torch import load_file
 
-from softcpt.cli import grid as grid_command
+from tests.helpers.runs import softcpt_command
 from tests.helpers.toy import CONFIG, WEIGHTS
 
 CLASSES = {"flowers": ["red rose", "tulip", "daisy"], "trees": ["oak", "elm"]}
@@ -53,7 +52,7 @@ def grid_file(folder: Path, **keys: Any) -> Path:
         "FEATURES": {"VIEWS": 1},
     }
     (folder / "toy.yaml").write_text(yaml.safe_dump(tree))
-    grid = {
+    tree = {
         "methods": ["CoOp", "SoftCPT"],
         "data": {"plants": {"of": "images/data.yaml"}},
         "config": "toy.yaml",
@@ -62,17 +61,11 @@ def grid_file(folder: Path, **keys: Any) -> Path:
         "output": str(folder / "out"),
     }
     path = folder / "grid.yaml"
-    path.write_text(yaml.safe_dump(grid | keys, sort_keys=False))
+    path.write_text(yaml.safe_dump(tree | keys, sort_keys=False))
     return path
 
 
-def run(*words: Any) -> int:
-    """``softcpt grid words``; returns the exit status."""
-    try:
-        grid_command.main([str(word) for word in words])
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
+grid = partial(softcpt_command, "grid")
 
 
 class Background(threading.Thread):
@@ -84,7 +77,7 @@ class Background(threading.Thread):
         self.start()
 
     def run(self) -> None:
-        self.code = run(*self.words)
+        self.code = grid(*self.words)
 
     def status(self) -> int:
         """Wait for its end; returns the exit status."""
@@ -100,18 +93,6 @@ def folder_of(folder: Path, method: str, shots: int = 1, seed: int = 1) -> Path:
 def note(folder: Path) -> dict[str, Any]:
     """A job's job.json."""
     return json.loads((folder / "job.json").read_text())
-
-
-def prompt(folder: Path) -> dict[str, torch.Tensor]:
-    """The prompt of the last epoch."""
-    return load_file(
-        max((folder / "prompt").glob("epoch-*.safetensors"), key=lambda path: int(path.stem[6:]))
-    )
-
-
-def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
-    """Whether two prompts are equal, bit for bit."""
-    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
 def alive(pid: int) -> bool:

@@ -10,7 +10,6 @@ import pytest
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from safetensors.torch import load_file
 
 from softcpt import Task, TaskSet
 from softcpt.cli import train
@@ -34,12 +33,8 @@ def oracle(prompter, tasks: TaskSet, state: dict[str, torch.Tensor]) -> torch.Te
     )
 
 
-def same(a: torch.Tensor, b: torch.Tensor) -> bool:
+def alike(a: torch.Tensor, b: torch.Tensor) -> bool:
     return torch.allclose(a, b, atol=1e-5)
-
-
-def prompt(folder: Path) -> dict[str, torch.Tensor]:
-    return load_file(next((folder / "prompt").glob("epoch-*.safetensors")))
 
 
 class Parts(DatasetBase):

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import pytest
 import torch
-from safetensors.torch import load_file
 
 import softcpt
 from softcpt import plugins
-from softcpt.cli import train
 from softcpt.engine.trainer import PromptTrainer
-from softcpt.testing.random_clip import random_openai_state_dict
-from tests.helpers.toy import arguments
+from tests.helpers.runs import identical, prompt, run
 
 TRAINERS = {
     kind.__name__: kind
@@ -22,17 +16,13 @@ TRAINERS = {
     for kind in vars(module).values()
     if isinstance(kind, type) and issubclass(kind, PromptTrainer) and kind.method
 }
+SHORT = ("OPTIM.MAX_EPOCH", "4", "OPTIM.LR", "0.002")
 TASKS = softcpt.TaskSet(
     [
         softcpt.Task("kinds of fruit", ["apple", "kiwi", "plum"]),
         softcpt.Task("road signs", ["stop", "yield", "no entry", "roundabout"]),
     ]
 )
-
-
-@pytest.fixture(scope="module")
-def clip():
-    return softcpt.load_clip(random_openai_state_dict(seed=3))
 
 
 @pytest.mark.parametrize("method", softcpt.list_prompters())
@@ -68,26 +58,9 @@ def test_a_method_learns_classifies_and_comes_back_from_its_state(clip, method):
         assert torch.equal(again.eval()(images), prompter.eval()(images))
 
 
-def run(folder: Path, trainer: str, out: str, *flags: str) -> dict:
-    train.main(
-        arguments(
-            folder,
-            trainer,
-            "--output-dir",
-            str(folder / out),
-            *flags,
-            "OPTIM.MAX_EPOCH",
-            "4",
-            "OPTIM.LR",
-            "0.002",
-        )
-    )
-    return json.loads((folder / out / "results.json").read_text())
-
-
 @pytest.mark.parametrize("trainer", TRAINERS)
 def test_a_trainer_trains_tests_and_writes_its_results(tmp_path, trainer):
-    result = run(tmp_path, trainer, "out")
+    result = run(tmp_path, trainer, *SHORT)
     method = result["method"]
     assert [task["name"] for task in result["tasks"][method]] == ["flower", "land use"]
     assert "SEED: 1" in result["config"] and 0 <= result["overall"][method]["overall_metric"] <= 100
@@ -98,7 +71,7 @@ def test_a_trainer_trains_tests_and_writes_its_results(tmp_path, trainer):
         ] > 0
         assert result["curve"][-1]["loss"] < result["curve"][0]["loss"]
     flags = ["--eval-only", *(["--model-dir", str(tmp_path / "out")] if kind.learns else [])]
-    tested = run(tmp_path, trainer, "eval", *flags)
+    tested = run(tmp_path, trainer, *flags, *SHORT, out="eval")
     assert tested["overall"][method] == result["overall"][method]
 
 
@@ -106,7 +79,7 @@ def test_a_trainer_trains_tests_and_writes_its_results(tmp_path, trainer):
     "trainer", [name for name, kind in TRAINERS.items() if kind.learns and kind.by_steps]
 )
 def test_a_stopped_run_continues_to_the_same_prompt(tmp_path, monkeypatch, capsys, trainer):
-    run(tmp_path, trainer, "whole")
+    run(tmp_path, trainer, *SHORT, out="whole")
     after_epoch = PromptTrainer.after_epoch
 
     def stop_after_second(self) -> None:
@@ -118,12 +91,7 @@ def test_a_stopped_run_continues_to_the_same_prompt(tmp_path, monkeypatch, capsy
     with monkeypatch.context() as patch:
         patch.setattr(PromptTrainer, "after_epoch", stop_after_second)
         with pytest.raises((KeyboardInterrupt, SystemExit)):
-            run(tmp_path, trainer, "stopped")
-    run(tmp_path, trainer, "stopped")
+            run(tmp_path, trainer, *SHORT, out="stopped")
+    run(tmp_path, trainer, *SHORT, out="stopped")
     assert "after epoch 2" in capsys.readouterr().out
-    whole, stopped = (
-        load_file(tmp_path / out / "prompt/epoch-4.safetensors") for out in ("whole", "stopped")
-    )
-    assert whole.keys() == stopped.keys() and all(
-        torch.equal(whole[name], stopped[name]) for name in whole
-    )
+    assert identical(prompt(tmp_path / "whole"), prompt(tmp_path / "stopped"))

@@ -13,16 +13,10 @@ from tests.helpers.coop_family import (
     TASK_SETS,
     batch,
     build,
-    double_clip,
     embed,
     five_steps_agree,
     own,
 )
-
-
-@pytest.fixture(scope="module")
-def clip():
-    return double_clip()
 
 
 def logits_by_hand(clip, tasks, state, features, task: int) -> torch.Tensor:
@@ -55,21 +49,23 @@ def step_by_hand(clip, tasks):
 
 @pytest.mark.parametrize("bound", [0, 16])
 @pytest.mark.parametrize("case", TASK_SETS)
-def test_loss_gradients_and_five_steps_are_those_of_a_loop_over_images(clip, case, bound):
+def test_loss_gradients_and_five_steps_are_those_of_a_loop_over_images(double_clip, case, bound):
     tasks = TASK_SETS[case]
     five_steps_agree(
-        build("CoCoOp", clip, tasks, n_ctx=4, max_text_tokens=bound), step_by_hand(clip, tasks)
+        build("CoCoOp", double_clip, tasks, n_ctx=4, max_text_tokens=bound),
+        step_by_hand(double_clip, tasks),
     )
 
 
 @pytest.mark.parametrize("case", TASK_SETS)
-def test_logits_of_all_classes_and_of_own_classes_are_those_of_a_loop(clip, case):
+def test_logits_of_all_classes_and_of_own_classes_are_those_of_a_loop(double_clip, case):
     tasks = TASK_SETS[case]
-    prompter = build("CoCoOp", clip, tasks, n_ctx=4)
-    features, labels = batch(clip, tasks)
+    prompter = build("CoCoOp", double_clip, tasks, n_ctx=4)
+    features, labels = batch(double_clip, tasks)
     state = prompter.reference_state()
     wanted = torch.cat(
-        [logits_by_hand(clip, tasks, state, features, task) for task in range(len(tasks))], dim=1
+        [logits_by_hand(double_clip, tasks, state, features, task) for task in range(len(tasks))],
+        dim=1,
     )
     assert torch.allclose(prompter.logits(features), wanted, rtol=1e-9)
     assert torch.allclose(prompter.classifier()(features), wanted, rtol=1e-9)
@@ -83,25 +79,27 @@ def test_logits_of_all_classes_and_of_own_classes_are_those_of_a_loop(clip, case
     )
 
 
-def test_training_encodes_an_image_with_the_classes_of_its_own_task_only(clip, monkeypatch):
+def test_training_encodes_an_image_with_the_classes_of_its_own_task_only(double_clip, monkeypatch):
     tasks = TASK_SETS["three tasks"]
-    prompter = build("CoCoOp", clip, tasks, n_ctx=4)
-    features, labels = batch(clip, tasks)
-    original, encoded = clip.encode_prompts, []
+    prompter = build("CoCoOp", double_clip, tasks, n_ctx=4)
+    features, labels = batch(double_clip, tasks)
+    original, encoded = double_clip.encode_prompts, []
 
     def counting(*args, **chosen):
         found = original(*args, **chosen)
         encoded.append(found[..., 0].numel())
         return found
 
-    monkeypatch.setattr(clip, "encode_prompts", counting)
+    monkeypatch.setattr(double_clip, "encode_prompts", counting)
     prompter.loss(features, labels)
     assert sum(encoded) == sum(tasks.sizes[tasks.to_local(label)[0]] for label in labels.tolist())
 
 
-def test_parameters_have_the_published_names_shapes_and_number(clip):
-    one = build("CoCoOp", clip, TASK_SETS["one task"], ctx_init="a photo of a").reference_state()
-    d, features = clip.text_width, clip.embed_dim
+def test_parameters_have_the_published_names_shapes_and_number(double_clip):
+    one = build(
+        "CoCoOp", double_clip, TASK_SETS["one task"], ctx_init="a photo of a"
+    ).reference_state()
+    d, features = double_clip.text_width, double_clip.embed_dim
     assert {name: tuple(value.shape) for name, value in one.items()} == {
         "prompt_learner.ctx": (4, d),
         "prompt_learner.meta_net.linear1.weight": (features // 16, features),
@@ -110,7 +108,7 @@ def test_parameters_have_the_published_names_shapes_and_number(clip):
         "prompt_learner.meta_net.linear2.bias": (d,),
     }
     three = build(
-        "CoCoOp", clip, TASK_SETS["three tasks"], ctx_init="a photo of a"
+        "CoCoOp", double_clip, TASK_SETS["three tasks"], ctx_init="a photo of a"
     ).reference_state()
     assert sum(value.numel() for value in three.values()) == 3 * sum(
         value.numel() for value in one.values()
@@ -118,14 +116,14 @@ def test_parameters_have_the_published_names_shapes_and_number(clip):
     assert "prompt_learner.learners.2.meta_net.linear1.weight" in three
 
 
-def test_a_state_of_the_published_code_loads_for_one_task(clip):
-    prompter = build("CoCoOp", clip, TASK_SETS["one task"], n_ctx=4)
+def test_a_state_of_the_published_code_loads_for_one_task(double_clip):
+    prompter = build("CoCoOp", double_clip, TASK_SETS["one task"], n_ctx=4)
     state = {name: torch.randn_like(value) for name, value in prompter.reference_state().items()}
     prompter.load_reference_state(
         state
         | {
-            "prompt_learner.token_prefix": torch.zeros(3, 1, clip.text_width),
-            "prompt_learner.token_suffix": torch.zeros(3, 72, clip.text_width),
+            "prompt_learner.token_prefix": torch.zeros(3, 1, double_clip.text_width),
+            "prompt_learner.token_suffix": torch.zeros(3, 72, double_clip.text_width),
         }
     )
     assert all(
@@ -133,11 +131,11 @@ def test_a_state_of_the_published_code_loads_for_one_task(clip):
     )
 
 
-def test_a_trained_prompt_serves_other_classes(clip):
-    prompter = build("CoCoOp", clip, TASK_SETS["one task"], n_ctx=4)
+def test_a_trained_prompt_serves_other_classes(double_clip):
+    prompter = build("CoCoOp", double_clip, TASK_SETS["one task"], n_ctx=4)
     others = softcpt.TaskSet([softcpt.Task("kinds of fruit", ["mango", "lime"])])
-    features, _ = batch(clip, TASK_SETS["one task"])
-    wanted = logits_by_hand(clip, others, prompter.reference_state(), features, 0)
+    features, _ = batch(double_clip, TASK_SETS["one task"])
+    wanted = logits_by_hand(double_clip, others, prompter.reference_state(), features, 0)
     assert torch.allclose(prompter.for_tasks(others).double().logits(features), wanted, rtol=1e-6)
 
 

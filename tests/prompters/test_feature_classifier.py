@@ -3,21 +3,16 @@ protocols."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
 from sklearn.linear_model import LogisticRegression
 
 import softcpt
-from softcpt.cli import train
 from softcpt.prompters.linear_probe import LinearProbe
-from softcpt.testing.random_clip import random_openai_state_dict
-from tests.helpers.toy import DATASET_REGISTRY, Toy, arguments
+from tests.helpers.runs import identical, prompt, run
+from tests.helpers.toy import DATASET_REGISTRY, Toy
 
 TASKS = softcpt.TaskSet(
     [
@@ -25,11 +20,6 @@ TASKS = softcpt.TaskSet(
         softcpt.Task("signs", ["stop sign", "yield"], template="a sign that says {}."),
     ]
 )
-
-
-@pytest.fixture(scope="module")
-def clip():
-    return softcpt.load_clip(random_openai_state_dict("vit", text_layers=2, seed=3))
 
 
 def images(clip, per_class: int, seed: int, classes: int = 5) -> tuple[torch.Tensor, torch.Tensor]:
@@ -156,11 +146,6 @@ def clip_tokens(clip, texts: list[str]) -> torch.Tensor:
     return clip.tokenizer(texts, context_length=clip.context_length)
 
 
-def run(folder: Path, trainer: str, *more: str, out: str = "out") -> dict:
-    train.main(arguments(folder, trainer, "--output-dir", str(folder / out), *more))
-    return json.loads((folder / out / "results.json").read_text())
-
-
 @pytest.mark.parametrize("trainer, parameters", [("LinearProbe", 5 * 64 + 5), ("ProtoNet", 0)])
 def test_a_fitted_run_ends_like_any_other_and_can_be_tested_again(tmp_path, trainer, parameters):
     fitted = run(tmp_path, trainer)
@@ -227,10 +212,7 @@ def test_c_is_not_chosen_on_test_images(tmp_path, capsys):
 def test_the_probe_is_fitted_to_test_time_features_whatever_the_training_transforms(tmp_path):
     run(tmp_path, "LinearProbe", out="crops")
     run(tmp_path, "LinearProbe", "INPUT.TRANSFORMS", "['normalize']", out="plain")
-    crops, plain = (
-        load_file(tmp_path / out / "prompt" / "epoch-1.safetensors") for out in ("crops", "plain")
-    )
-    assert all(torch.equal(crops[name], plain[name]) for name in crops)
+    assert identical(prompt(tmp_path / "crops"), prompt(tmp_path / "plain"))
 
 
 def test_a_probe_stopped_between_tasks_goes_on_with_the_next(tmp_path, monkeypatch):
@@ -249,10 +231,7 @@ def test_a_probe_stopped_between_tasks_goes_on_with_the_next(tmp_path, monkeypat
         run(tmp_path, "LinearProbe", out="stopped")
     run(tmp_path, "LinearProbe", out="stopped")
     assert fitted == [0, "stop", 1]
-    whole, stopped = (
-        load_file(tmp_path / out / "prompt" / "epoch-1.safetensors") for out in ("whole", "stopped")
-    )
-    assert all(torch.equal(whole[name], stopped[name]) for name in whole)
+    assert identical(prompt(tmp_path / "whole"), prompt(tmp_path / "stopped"))
 
 
 def test_the_ensemble_has_a_column_beside_zero_shot(tmp_path, capsys):

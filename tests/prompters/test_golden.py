@@ -51,25 +51,20 @@ def close(ours: torch.Tensor, golden: torch.Tensor) -> bool:
 
 
 @pytest.fixture(scope="module")
-def clip():
-    return softcpt.load_clip(load("clip_weights"))
-
-
-@pytest.fixture(scope="module")
 def batch():
     arrays = load("batch")
     labels = [TASKS.to_global(int(t), int(c)) for t, c in zip(arrays["task"], arrays["label"])]
     return arrays | {"labels": torch.tensor(labels)}
 
 
-def test_image_features(clip, batch):
-    assert (clip.encode_image(batch["images"]) - batch["image_features"]).abs().max() < 1e-5
+def test_image_features(golden_clip, batch):
+    assert (golden_clip.encode_image(batch["images"]) - batch["image_features"]).abs().max() < 1e-5
 
 
 @pytest.mark.parametrize("case, method", CASES.items())
-def test_logits_gradients_and_five_steps(clip, batch, case, method):
+def test_logits_gradients_and_five_steps(golden_clip, batch, case, method):
     golden = load(case)
-    prompter = softcpt.build_prompter(method, clip, TASKS)
+    prompter = softcpt.build_prompter(method, golden_clip, TASKS)
     prompter.load_reference_state(part(golden, "init/"))
     assert (prompter(batch["images"]) - golden["logits"]).abs().max() < 1e-4
     optimiser = torch.optim.SGD(prompter.parameters(), lr=0.02, momentum=0.9, weight_decay=5e-4)
@@ -93,8 +88,8 @@ def test_logits_gradients_and_five_steps(clip, batch, case, method):
 
 
 @pytest.mark.parametrize("method", CASES.values())
-def test_the_training_loss_encodes_only_present_tasks_and_is_the_same(clip, batch, method):
-    prompter = softcpt.build_prompter(method, clip, TASKS)
+def test_the_training_loss_encodes_only_present_tasks_and_is_the_same(golden_clip, batch, method):
+    prompter = softcpt.build_prompter(method, golden_clip, TASKS)
     chosen = batch["task"] != 1
     features = prompter.encode_image(batch["images"][chosen])
     labels = batch["labels"][chosen]
@@ -106,9 +101,9 @@ def test_the_training_loss_encodes_only_present_tasks_and_is_the_same(clip, batc
     )
 
 
-def test_deep_image_prompts(clip, batch):
+def test_deep_image_prompts(golden_clip, batch):
     golden = load("mvlpt_vpt_deep")
-    prompter = softcpt.build_prompter("VPT", clip, TASKS, n_ctx=4)
+    prompter = softcpt.build_prompter("VPT", golden_clip, TASKS, n_ctx=4)
     prompter.load_reference_state(part(golden, "init/"))
     assert (prompter(batch["images"]) - golden["logits"]).abs().max() < 1e-4
     optimiser = torch.optim.SGD(prompter.parameters(), lr=0.02, momentum=0.9, weight_decay=5e-4)

@@ -10,17 +10,11 @@ import softcpt
 from tests.helpers.coop_family import (
     TASK_SETS,
     build,
-    double_clip,
     embed,
     five_steps_agree,
     hand_written,
     own,
 )
-
-
-@pytest.fixture(scope="module")
-def clip():
-    return double_clip()
 
 
 def step_by_hand(clip, tasks, weight):
@@ -47,47 +41,50 @@ def step_by_hand(clip, tasks, weight):
     "options", [{}, {"weight": 1.5, "max_text_tokens": 16}, {"n_ctx": 3, "ctx_init": ""}]
 )
 @pytest.mark.parametrize("case", TASK_SETS)
-def test_loss_gradients_and_five_steps_are_those_of_the_equation(clip, case, options):
+def test_loss_gradients_and_five_steps_are_those_of_the_equation(double_clip, case, options):
     tasks = TASK_SETS[case]
-    prompter = build("KgCoOp", clip, tasks, **options)
-    five_steps_agree(prompter, step_by_hand(clip, tasks, options.get("weight", 8.0)))
+    prompter = build("KgCoOp", double_clip, tasks, **options)
+    five_steps_agree(prompter, step_by_hand(double_clip, tasks, options.get("weight", 8.0)))
 
 
-def test_without_weight_it_is_coop(clip):
+def test_without_weight_it_is_coop(double_clip):
     tasks = TASK_SETS["three tasks"]
-    ours, coop = build("KgCoOp", clip, tasks, weight=0.0), build("CoOp", clip, tasks, n_ctx=4)
+    ours, coop = (
+        build("KgCoOp", double_clip, tasks, weight=0.0),
+        build("CoOp", double_clip, tasks, n_ctx=4),
+    )
     coop.load_reference_state(ours.reference_state())
     features, labels = (
-        torch.randn(4, clip.embed_dim, dtype=torch.float64),
+        torch.randn(4, double_clip.embed_dim, dtype=torch.float64),
         torch.tensor([0, 3, 4, 7]),
     )
     assert torch.equal(ours.loss(features, labels)[0], coop.loss(features, labels)[0])
 
 
-def test_its_context_starts_from_four_words(clip):
-    words = torch.tensor(clip.tokenizer.encode("a photo of a"))
-    state = softcpt.build_prompter("KgCoOp", clip, TASK_SETS["one task"]).reference_state()
+def test_its_context_starts_from_four_words(double_clip):
+    words = torch.tensor(double_clip.tokenizer.encode("a photo of a"))
+    state = softcpt.build_prompter("KgCoOp", double_clip, TASK_SETS["one task"]).reference_state()
     assert state.keys() == {"prompt_learner.ctx"}
     assert torch.equal(
-        state["prompt_learner.ctx"], clip.model.token_embedding.weight[words].float()
+        state["prompt_learner.ctx"], double_clip.model.token_embedding.weight[words].float()
     )
 
 
-def test_a_state_of_the_published_code_loads_for_one_task(clip):
-    prompter = build("KgCoOp", clip, TASK_SETS["one task"])
-    ctx = torch.randn(4, clip.text_width)
+def test_a_state_of_the_published_code_loads_for_one_task(double_clip):
+    prompter = build("KgCoOp", double_clip, TASK_SETS["one task"])
+    ctx = torch.randn(4, double_clip.text_width)
     prompter.load_reference_state(
         {
             "prompt_learner.ctx": ctx,
             "prompt_learner.bias_vectors": torch.zeros(1, 512),
             "prompt_learner.meta_net.linear1.weight": torch.zeros(512, 512),
             "prompt_learner.meta_net.linear1.bias": torch.zeros(512),
-            "prompt_learner.token_prefix": torch.zeros(3, 1, clip.text_width),
+            "prompt_learner.token_prefix": torch.zeros(3, 1, double_clip.text_width),
         }
     )
     assert torch.equal(prompter.prompt_learner.ctx, ctx.double())
 
 
-def test_a_negative_weight_is_refused(clip):
+def test_a_negative_weight_is_refused(double_clip):
     with pytest.raises(softcpt.UserError, match="option weight = -1.0"):
-        softcpt.build_prompter("KgCoOp", clip, TASK_SETS["one task"], weight=-1.0)
+        softcpt.build_prompter("KgCoOp", double_clip, TASK_SETS["one task"], weight=-1.0)

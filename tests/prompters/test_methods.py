@@ -25,11 +25,6 @@ TASKS = softcpt.TaskSet(
 )
 
 
-@pytest.fixture(scope="module")
-def clip():
-    return softcpt.load_clip(random_openai_state_dict("vit", text_layers=3, seed=3))
-
-
 CASES = [
     *[(f"SoftCPT-{variant}", {}) for variant in ("NATA", "NATS", "CATA", "CSTA", "CATS", "CSTS")],
     ("SoftCPT-CSTS", {"generator": "linmean", "position": "middle", "n_ctx": 5}),

@@ -3,24 +3,19 @@ Sinkhorn step by step."""
 
 from __future__ import annotations
 
-import json
 import math
 
 import pytest
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
 from torch import Tensor
 
 import softcpt
-from softcpt.cli import train
 from softcpt.prompters.plot import transport_plan
 from softcpt.testing.random_clip import random_openai_state_dict
-from softcpt.text.encoder import TextEncoder
-from softcpt.text.tower import TextTower
 from tests.helpers.equations import features as text_features
 from tests.helpers.equations import multi_task_loss
-from tests.helpers.toy import arguments
+from tests.helpers.runs import close, prompt, run
 
 TASKS = softcpt.TaskSet(
     [
@@ -30,14 +25,6 @@ TASKS = softcpt.TaskSet(
     ]
 )
 ONE = softcpt.TaskSet([TASKS[0]])
-
-
-@pytest.fixture(scope="module")
-def clip():
-    clip = softcpt.load_clip(random_openai_state_dict("vit", text_layers=2, seed=5))
-    clip.model.double()
-    vars(clip)["text"] = TextEncoder(TextTower(clip.model, torch.float64))
-    return clip
 
 
 def build(clip, tasks, **options):
@@ -132,8 +119,10 @@ CASES = [
 
 
 @pytest.mark.parametrize("tasks, options", CASES)
-def test_logits_loss_gradients_and_five_steps_are_those_of_the_equations(clip, tasks, options):
-    prompter = build(clip, tasks, **options)
+def test_logits_loss_gradients_and_five_steps_are_those_of_the_equations(
+    double_clip, tasks, options
+):
+    prompter = build(double_clip, tasks, **options)
     labels = (
         torch.tensor([0, 2, 3, 4, 1, 0]) % tasks.num_classes
     )  # no image of the last of three tasks
@@ -141,12 +130,13 @@ def test_logits_loss_gradients_and_five_steps_are_those_of_the_equations(clip, t
     images = image_features(labels)
     state = {name: value.requires_grad_() for name, value in prompter.reference_state().items()}
     assert near(
-        prompter.logits(images), naive_logits(clip, tasks, state, prompter.options, images, None)
+        prompter.logits(images),
+        naive_logits(double_clip, tasks, state, prompter.options, images, None),
     )
     optimiser = torch.optim.SGD(prompter.parameters(), lr=0.002, momentum=0.9)
     naive_optimiser = torch.optim.SGD(state.values(), lr=0.002, momentum=0.9)
     for _ in range(5):
-        logits = naive_logits(clip, tasks, state, prompter.options, images, owners.tolist())
+        logits = naive_logits(double_clip, tasks, state, prompter.options, images, owners.tolist())
         wanted = multi_task_loss(tasks, logits, labels)
         loss, accuracy = prompter.loss(images, labels)
         assert near(prompter.own_classifier()(images, owners), logits)
@@ -193,8 +183,8 @@ def test_plans_are_finite_at_the_ends_of_the_range_in_fp32(value):
     assert transport_plan(similarity).isfinite().all()
 
 
-def test_a_joint_softmax_has_the_columns_of_all_tasks(clip):
-    prompter = build(clip, TASKS, softmax="joint")
+def test_a_joint_softmax_has_the_columns_of_all_tasks(double_clip):
+    prompter = build(double_clip, TASKS, softmax="joint")
     labels = torch.tensor([0, 4, 6])
     images = image_features(labels)
     assert torch.allclose(
@@ -202,16 +192,18 @@ def test_a_joint_softmax_has_the_columns_of_all_tasks(clip):
     )
 
 
-def test_one_prompt_sees_the_mean_of_the_places(clip):
-    prompter = build(clip, ONE, n_prompts=1)
+def test_one_prompt_sees_the_mean_of_the_places(double_clip):
+    prompter = build(double_clip, ONE, n_prompts=1)
     images = image_features(torch.tensor([0, 1, 2]))
-    mean = clip.logit_scale.exp() * images[:, 1:].mean(dim=1) @ prompter.class_embeddings().t()
+    mean = (
+        double_clip.logit_scale.exp() * images[:, 1:].mean(dim=1) @ prompter.class_embeddings().t()
+    )
     assert torch.allclose(prompter.logits(images), mean, atol=1e-9)
 
 
-def test_a_state_under_the_published_names_is_loaded(clip):
-    prompter = build(clip, ONE, n_prompts=2)
-    ctx = torch.randn(2, 3, clip.text_width)
+def test_a_state_under_the_published_names_is_loaded(double_clip):
+    prompter = build(double_clip, ONE, n_prompts=2)
+    ctx = torch.randn(2, 3, double_clip.text_width)
     fixed = {
         "prompt_learner.token_prefix": torch.zeros(6, 1, 128),
         "prompt_learner.token_suffix": torch.zeros(6, 73, 128),
@@ -220,16 +212,16 @@ def test_a_state_under_the_published_names_is_loaded(clip):
     assert torch.equal(prompter.prompt_learner.ctx, ctx.double())
 
 
-def test_wrong_options_are_named(clip):
+def test_wrong_options_are_named(double_clip):
     with pytest.raises(softcpt.UserError, match="option n_prompts = 0: .*give 1 or more"):
-        build(clip, ONE, n_prompts=0)
+        build(double_clip, ONE, n_prompts=0)
     with pytest.raises(
         softcpt.UserError, match="option ctx_init = 'a photo': contexts that start alike stay alike"
     ):
-        build(clip, ONE, ctx_init="a photo")
+        build(double_clip, ONE, ctx_init="a photo")
 
 
-def test_image_features_are_the_towers_pooled_and_local_ones(clip):
+def test_image_features_are_the_towers_pooled_and_local_ones():
     single = softcpt.load_clip(random_openai_state_dict("resnet", text_layers=1))
     prompter = softcpt.build_prompter("PLOT", single, TASKS)
     x = torch.randn(2, 3, 64, 64)
@@ -239,20 +231,13 @@ def test_image_features_are_the_towers_pooled_and_local_ones(clip):
     assert torch.allclose(prompter.classifier()(features), prompter.logits(features))
 
 
-def run(folder, trainer: str, *more: str, out: str) -> dict:
-    train.main(arguments(folder, trainer, "--output-dir", str(folder / out), *more))
-    return json.loads((folder / out / "results.json").read_text())
-
-
 def test_a_run_learns_from_the_bank_as_online_and_compares_with_pooled_zero_shot(tmp_path):
     bank = run(tmp_path, "PLOT", "TRAINER.PLOT.N", "2", out="bank")
     online = run(tmp_path, "PLOT", "TRAINER.PLOT.N", "2", "FEATURES.MODE", "online", out="online")
     coop = run(tmp_path, "CoOp", "OPTIM.MAX_EPOCH", "1", out="coop")
-    prompts = [
-        load_file(tmp_path / out / "prompt" / "epoch-5.safetensors") for out in ("bank", "online")
-    ]
+    prompts = [prompt(tmp_path / out) for out in ("bank", "online")]
     assert prompts[0]["prompt_learner.learners.0.ctx"].shape[0] == 2
-    assert all(torch.allclose(prompts[0][name], prompts[1][name], atol=1e-5) for name in prompts[0])
+    assert close(*prompts, atol=1e-5)
     assert bank["curve"][-1]["loss"] < bank["curve"][0]["loss"]
     assert (
         bank["overall"]["ZeroShot"] == online["overall"]["ZeroShot"] == coop["overall"]["ZeroShot"]

@@ -13,17 +13,11 @@ from tests.helpers.coop_family import (
     TASK_SETS,
     batch,
     build,
-    double_clip,
     embed,
     five_steps_agree,
     hand_written,
     own,
 )
-
-
-@pytest.fixture(scope="module")
-def clip():
-    return double_clip()
 
 
 def losses_by_hand(clip, tasks, state, features, labels, temperature):
@@ -76,12 +70,12 @@ def step_by_hand(clip, tasks, temperature, strength, conflicts):
     ],
 )
 @pytest.mark.parametrize("case", TASK_SETS)
-def test_loss_gradients_and_five_steps_are_those_of_the_equations(clip, case, options):
+def test_loss_gradients_and_five_steps_are_those_of_the_equations(double_clip, case, options):
     tasks, conflicts = TASK_SETS[case], []
     statement = step_by_hand(
-        clip, tasks, options.get("temperature", 1), options.get("projection", 1), conflicts
+        double_clip, tasks, options.get("temperature", 1), options.get("projection", 1), conflicts
     )
-    five_steps_agree(build("ProGrad", clip, tasks, **options), statement)
+    five_steps_agree(build("ProGrad", double_clip, tasks, **options), statement)
     assert any(conflicts)  # else the projection was not put to the test
 
 
@@ -96,11 +90,11 @@ def test_the_projection_takes_out_what_is_in_conflict_and_nothing_else():
     )  # a GradScaler must see an overflow
 
 
-def test_a_grad_scaler_changes_nothing(clip):
+def test_a_grad_scaler_changes_nothing(double_clip):
     tasks, stepped = TASK_SETS["three tasks"], []
-    features, labels = batch(clip, tasks)
+    features, labels = batch(double_clip, tasks)
     for enabled in (False, True):
-        prompter = build("ProGrad", clip, tasks, n_ctx=5)
+        prompter = build("ProGrad", double_clip, tasks, n_ctx=5)
         optimiser = torch.optim.SGD(prompter.parameters(), lr=0.02)
         scaler = torch.amp.GradScaler("cpu", enabled=enabled)
         for _ in range(3):
@@ -115,18 +109,20 @@ def test_a_grad_scaler_changes_nothing(clip):
     )
 
 
-def test_the_context_ends_with_the_words_of_the_template(clip):
-    state = softcpt.build_prompter("ProGrad", clip, TASK_SETS["three tasks"]).reference_state()
+def test_the_context_ends_with_the_words_of_the_template(double_clip):
+    state = softcpt.build_prompter(
+        "ProGrad", double_clip, TASK_SETS["three tasks"]
+    ).reference_state()
     for task, words in enumerate(["a photo of a", "a bad photo of a", "satellite view of"]):
-        ids = torch.tensor(clip.tokenizer.encode(words))
+        ids = torch.tensor(double_clip.tokenizer.encode(words))
         ctx = state[f"prompt_learner.learners.{task}.ctx"]
-        assert ctx.shape == (16, clip.text_width) and not ctx[: -len(ids)].any()
-        assert torch.equal(ctx[-len(ids) :], clip.model.token_embedding.weight[ids].float())
+        assert ctx.shape == (16, double_clip.text_width) and not ctx[: -len(ids)].any()
+        assert torch.equal(ctx[-len(ids) :], double_clip.model.token_embedding.weight[ids].float())
 
 
-def test_the_published_name_loads_for_one_task(clip):
-    prompter = build("ProGrad", clip, TASK_SETS["one task"])
-    ctx = torch.randn(16, clip.text_width)
+def test_the_published_name_loads_for_one_task(double_clip):
+    prompter = build("ProGrad", double_clip, TASK_SETS["one task"])
+    ctx = torch.randn(16, double_clip.text_width)
     prompter.load_reference_state(
         {"prompt_learner.ctx": ctx, "prompt_learner.token_suffix": torch.zeros(3, 60, 128)}
     )
@@ -142,6 +138,6 @@ def test_the_published_name_loads_for_one_task(clip):
         ({"per_task": False}, "do not begin with the same words"),
     ],
 )
-def test_options_that_cannot_be_met_are_refused(clip, options, message):
+def test_options_that_cannot_be_met_are_refused(double_clip, options, message):
     with pytest.raises(softcpt.UserError, match=message):
-        softcpt.build_prompter("ProGrad", clip, TASK_SETS["three tasks"], **options)
+        softcpt.build_prompter("ProGrad", double_clip, TASK_SETS["three tasks"], **options)

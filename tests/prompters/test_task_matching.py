@@ -9,18 +9,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-import softcpt
 from softcpt import Task, TaskSet, UserError, build_prompter
 from softcpt.data.subsample import subsample
-from softcpt.testing.random_clip import random_openai_state_dict
-from tests.helpers.task_parts import BIRDS, FRUIT, SIGNS, TASKS, Shifted, oracle, prompt, run, same
+from tests.helpers.runs import prompt
+from tests.helpers.task_parts import BIRDS, FRUIT, SIGNS, TASKS, Shifted, alike, oracle, run
 
 CLASSES, TASKSET = "DATASET.SUBSAMPLE_CLASSES", "DATASET.SUBSAMPLE_TASKS"
-
-
-@pytest.fixture(scope="module")
-def clip():
-    return softcpt.load_clip(random_openai_state_dict("vit", text_layers=2, seed=3))
 
 
 def halves(tasks: TaskSet) -> tuple[TaskSet, TaskSet]:
@@ -50,7 +44,7 @@ def test_new_classes_are_encoded_by_their_own_names(clip, method, options):
     trained = build_prompter(method, clip, base, **options)
     other = trained.for_tasks(new)
     assert other.tasks is new
-    assert same(other.class_embeddings(), oracle(trained, new, trained.reference_state()))
+    assert alike(other.class_embeddings(), oracle(trained, new, trained.reference_state()))
 
 
 @pytest.mark.parametrize("method", ["SoftCPT", "SoftCPT-CATA", "CoOp-MT"])
@@ -58,7 +52,7 @@ def test_a_task_never_trained_on_gets_its_context_from_what_is_shared(clip, meth
     trained = build_prompter(method, clip, TaskSet([FRUIT, SIGNS]))
     held_out = TaskSet([BIRDS])
     embeddings = trained.for_tasks(held_out).class_embeddings()
-    assert same(embeddings, oracle(trained, held_out, trained.reference_state()))
+    assert alike(embeddings, oracle(trained, held_out, trained.reference_state()))
 
 
 @pytest.mark.parametrize("method", ["SoftCPT-NATS", "SoftCPT-CATS", "SoftCPT-Star", "CoOp", "PLOT"])
@@ -68,9 +62,9 @@ def test_contexts_of_single_tasks_are_found_by_name_or_refused(clip, method):
         trained.class_embeddings(),
         [TASKS.columns(task) for task in range(3)],
     )
-    assert same(trained.for_tasks(TaskSet([SIGNS])).class_embeddings(), every[signs])
+    assert alike(trained.for_tasks(TaskSet([SIGNS])).class_embeddings(), every[signs])
     turned = trained.for_tasks(TaskSet([BIRDS, FRUIT])).class_embeddings()
-    assert same(turned, torch.cat([every[birds], every[fruit]]))
+    assert alike(turned, torch.cat([every[birds], every[fruit]]))
     with pytest.raises(
         UserError, match="task 'cars': what was trained has parts for each of its tasks"
     ):
@@ -92,8 +86,8 @@ def test_contexts_of_single_classes_are_found_by_name_or_refused(clip, method, o
     trained = build_prompter(method, clip, TASKS, **options)
     every = trained.class_embeddings()
     mine = [TASKS.to_global(task, label) for task in range(3) for label in range(base.sizes[task])]
-    assert same(trained.for_tasks(base).class_embeddings(), every[mine])
-    assert same(trained.for_tasks(TaskSet([BIRDS])).class_embeddings(), every[TASKS.columns(2)])
+    assert alike(trained.for_tasks(base).class_embeddings(), every[mine])
+    assert alike(trained.for_tasks(TaskSet([BIRDS])).class_embeddings(), every[TASKS.columns(2)])
     with pytest.raises(
         UserError, match="class 'plum' of task 'kinds of fruit': .* none for this one"
     ):
@@ -110,7 +104,7 @@ def test_the_prompt_of_one_task_serves_others(clip):
     trained = build_prompter("CoOp", clip, TaskSet([FRUIT]))
     others = TaskSet([SIGNS, BIRDS])
     state = {f"prompt_learner.learners.{task}.ctx": trained.prompt_learner.ctx for task in range(2)}
-    assert same(trained.for_tasks(others).class_embeddings(), oracle(trained, others, state))
+    assert alike(trained.for_tasks(others).class_embeddings(), oracle(trained, others, state))
 
 
 def test_for_tasks_copies_and_draws_nothing(clip):
@@ -148,7 +142,7 @@ def test_base_to_new_tests_the_new_names(tmp_path, trainer, options):
     assert base.tasks.class_names == ("rose", "tulip", "Forest", "plum")
     assert new.tasks.class_names == ("sunflower", "Sea or Lake", "lime")
     wanted = oracle(new.prompter, new.tasks, prompt(tmp_path / "base"))
-    assert same(new.prompter.class_embeddings(), wanted)
+    assert alike(new.prompter.class_embeddings(), wanted)
     log = (tmp_path / "new" / "log.txt").read_text()
     assert "trained on 3 task(s), 4 classes" in log and "* total: 9" in log
 
@@ -159,7 +153,7 @@ def test_a_task_left_out_of_training_is_tested(tmp_path, capsys):
     held_out = run(tmp_path, "SoftCPT", "held-out", TASKSET, "task1", model="rest")
     assert held_out.tasks.names == ("land use",)
     wanted = oracle(held_out.prompter, held_out.tasks, prompt(tmp_path / "rest"))
-    assert same(held_out.prompter.class_embeddings(), wanted)
+    assert alike(held_out.prompter.class_embeddings(), wanted)
     run(tmp_path, "CoOp", "coop", TASKSET, "all-but-task1")
     line = refused(capsys, tmp_path, "CoOp", "x", TASKSET, "task1", model="coop")
     assert line.startswith(
@@ -179,7 +173,7 @@ def test_another_data_set_is_tested_with_the_prompt_of_one_task(tmp_path, capsys
     run(tmp_path, "CoOp", "flower", TASKSET, "task0")
     shifted = run(tmp_path, "CoOp", "shifted", "DATASET.NAME", "Shifted", model="flower")
     wanted = oracle(shifted.prompter, Shifted.tasks, prompt(tmp_path / "flower"))
-    assert same(shifted.prompter.class_embeddings(), wanted)
+    assert alike(shifted.prompter.class_embeddings(), wanted)
     run(tmp_path, "CoOp", "all")
     line = refused(capsys, tmp_path, "CoOp", "x", "DATASET.NAME", "Shifted", model="all")
     assert "task 'flower drawings'" in line

@@ -13,16 +13,11 @@ from softcpt import UserError
 from softcpt.prompters.upt import UnifiedPrompts, UPTOptions
 from softcpt.testing.prompted_vit import five_steps_agree, image_features, joint_loss
 from softcpt.testing.random_clip import random_openai_state_dict
-from tests.helpers.coop_family import TASK_SETS, build, double_clip
+from tests.helpers.coop_family import TASK_SETS, build
 from tests.helpers.equations import features as text_features
 from tests.helpers.equations import multi_task_loss
 
 TASKS = TASK_SETS["three tasks"]
-
-
-@pytest.fixture(scope="module")
-def clip():
-    return double_clip()
 
 
 def norm(x, p, name):
@@ -103,26 +98,26 @@ CASES = [
 
 
 @pytest.mark.parametrize("options", CASES, ids=str)
-def test_it_is_its_equations(clip, options):
-    prompter = build("UPT", clip, TASKS, **{"n_ctx": 3, "project_dim": 20} | options)
+def test_it_is_its_equations(double_clip, options):
+    prompter = build("UPT", double_clip, TASKS, **{"n_ctx": 3, "project_dim": 20} | options)
     loss = multi_task_loss if options.get("softmax") == "task" else joint_loss
     five_steps_agree(prompter, upt_statement(prompter), loss)
 
 
-def test_one_task_is_its_equations_too(clip):
-    prompter = build("UPT", clip, TASK_SETS["one task"], n_ctx=2, project_dim=20, mix=True)
+def test_one_task_is_its_equations_too(double_clip):
+    prompter = build("UPT", double_clip, TASK_SETS["one task"], n_ctx=2, project_dim=20, mix=True)
     five_steps_agree(prompter, upt_statement(prompter), joint_loss)
 
 
-def test_a_softmax_per_task_encodes_only_the_batchs_tasks(clip, monkeypatch):
-    prompter, encoded = build("UPT", clip, TASKS, project_dim=20, softmax="task"), []
-    encode = type(clip).encode_prompts
+def test_a_softmax_per_task_encodes_only_the_batchs_tasks(double_clip, monkeypatch):
+    prompter, encoded = build("UPT", double_clip, TASKS, project_dim=20, softmax="task"), []
+    encode = type(double_clip).encode_prompts
 
     def watch(self, *args, **chosen):
         encoded.append(chosen["prompts"].tolist())
         return encode(self, *args, **chosen)
 
-    monkeypatch.setattr(type(clip), "encode_prompts", watch)
+    monkeypatch.setattr(type(double_clip), "encode_prompts", watch)
     features = prompter.encode_image(torch.randn(2, 3, 32, 32))
     prompter.loss(features, torch.tensor([1, 5]))
     assert encoded == [[*range(3), *range(5, 8)]]
@@ -137,8 +132,8 @@ def test_a_vit_b_has_the_published_number_of_parameters(n_ctx, count):
     assert sum(parameter.numel() for parameter in prompts.parameters()) == count
 
 
-def test_checkpoints_of_the_published_code_load(clip):
-    prompter = build("UPT", clip, TASKS, n_ctx=2, project_dim=20)
+def test_checkpoints_of_the_published_code_load(double_clip):
+    prompter = build("UPT", double_clip, TASKS, n_ctx=2, project_dim=20)
     state = prompter.reference_state()
     names = {name.removeprefix("prompt_learner.") for name in state}
     parts = ("attn.out_proj", "ln_1", "mlp.c_fc", "mlp.c_proj", "ln_2")
@@ -160,7 +155,7 @@ def test_checkpoints_of_the_published_code_load(clip):
         "mvlpt_proj.resblocks.0.attn.in_proj_weight",
         "mvlpt_proj.resblocks.0.attn.in_proj_bias",
     }
-    other = build("UPT", clip, TASKS, n_ctx=2, project_dim=20)
+    other = build("UPT", double_clip, TASKS, n_ctx=2, project_dim=20)
     buffers = {
         f"prompt_learner.token_{part}": torch.zeros(8, 5, 128) for part in ("prefix", "suffix")
     }
@@ -168,8 +163,8 @@ def test_checkpoints_of_the_published_code_load(clip):
     assert torch.equal(other.prompt_learner.ctx, prompter.prompt_learner.ctx + 1)
 
 
-def test_it_serves_tasks_that_it_was_not_trained_on(clip):
-    trained = build("UPT", clip, TASKS, n_ctx=2, project_dim=20)
+def test_it_serves_tasks_that_it_was_not_trained_on(double_clip):
+    trained = build("UPT", double_clip, TASKS, n_ctx=2, project_dim=20)
     other = trained.for_tasks(softcpt.TaskSet([softcpt.Task("cars", ["bus", "van"])]))
     images = torch.randn(2, 3, 32, 32, dtype=torch.float64)
     features, classes = upt_statement(other)(trained.reference_state(), images)
@@ -193,10 +188,10 @@ def test_lower_precision_stays_near(precision):
     assert all((exact - rough).norm() < 0.1 * exact.norm() for exact, rough in zip(*found))
 
 
-def test_options_that_cannot_be_are_refused(clip):
+def test_options_that_cannot_be_are_refused(double_clip):
     with pytest.raises(
         UserError, match="option project = 'gelu': choose from transformer, mlp, identity"
     ):
-        build("UPT", clip, TASKS, project="gelu")
+        build("UPT", double_clip, TASKS, project="gelu")
     with pytest.raises(UserError, match="option project_dim = 0"):
-        build("UPT", clip, TASKS, project_dim=0)
+        build("UPT", double_clip, TASKS, project_dim=0)

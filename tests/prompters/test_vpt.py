@@ -15,16 +15,11 @@ from softcpt.prompters.image_prompts import encode_with_prompts
 from softcpt.testing.prompted_vit import five_steps_agree, image_features, joint_loss, with_prompts
 from softcpt.testing.random_clip import random_openai_state_dict
 from softcpt.utils.frozen_linear import frozen_linear
-from tests.helpers.coop_family import TASK_SETS, build, double_clip
+from tests.helpers.coop_family import TASK_SETS, build
 from tests.helpers.equations import multi_task_loss
 
 FIRST, FURTHER = "prompt_learner.vpt_embeddings", "prompt_learner.vpt_embeddings_deep"
 TASKS = TASK_SETS["three tasks"]
-
-
-@pytest.fixture(scope="module")
-def clip():
-    return double_clip()
 
 
 @pytest.fixture(scope="module")
@@ -62,16 +57,16 @@ def vpt_statement(clip, tasks):
     ],
     ids=str,
 )
-def test_it_is_its_equations(clip, tasks, options):
-    prompter = build("VPT", clip, tasks, n_ctx=3, **options)
+def test_it_is_its_equations(double_clip, tasks, options):
+    prompter = build("VPT", double_clip, tasks, n_ctx=3, **options)
     loss = multi_task_loss if options.get("softmax") == "task" else joint_loss
-    five_steps_agree(prompter, vpt_statement(clip, tasks), loss)
+    five_steps_agree(prompter, vpt_statement(double_clip, tasks), loss)
 
 
-def test_the_class_names_are_encoded_once(clip):
-    prompter = build("VPT", clip, TASKS, n_ctx=2)
+def test_the_class_names_are_encoded_once(double_clip):
+    prompter = build("VPT", double_clip, TASKS, n_ctx=2)
     calls = []
-    handle = clip.text.register_forward_hook(lambda *_: calls.append(1))
+    handle = double_clip.text.register_forward_hook(lambda *_: calls.append(1))
     features = prompter.encode_image(torch.randn(2, 3, 32, 32))
     prompter.loss(features, torch.tensor([0, 5]))
     prompter.classifier()(features)
@@ -79,9 +74,9 @@ def test_the_class_names_are_encoded_once(clip):
     assert not calls
 
 
-def test_the_template_is_the_published_one_or_the_tasks_own(clip):
+def test_the_template_is_the_published_one_or_the_tasks_own(double_clip):
     def classes(**options):
-        return build("VPT", clip, TASKS, n_ctx=2, **options).class_embeddings()
+        return build("VPT", double_clip, TASKS, n_ctx=2, **options).class_embeddings()
 
     plain = [f"a photo of a {name.replace('_', ' ')}." for name in TASKS.class_names]
     own = [
@@ -90,14 +85,14 @@ def test_the_template_is_the_published_one_or_the_tasks_own(clip):
     for embeddings, texts in ((classes(), plain), (classes(own_template=True), own)):
         assert torch.allclose(
             embeddings,
-            F.normalize(clip.model.encode_text(clip.tokenizer(texts)), dim=1),
+            F.normalize(double_clip.model.encode_text(double_clip.tokenizer(texts)), dim=1),
             atol=1e-12,
         )
 
 
 @pytest.mark.parametrize("deep", [True, False])
-def test_dropout_is_drawn_for_every_image_and_in_training_only(clip, deep):
-    prompter = build("VPT", clip, TASKS, n_ctx=6, dropout=0.5, deep=deep)
+def test_dropout_is_drawn_for_every_image_and_in_training_only(double_clip, deep):
+    prompter = build("VPT", double_clip, TASKS, n_ctx=6, dropout=0.5, deep=deep)
     image = torch.randn(1, 3, 32, 32, dtype=torch.float64).expand(2, -1, -1, -1)
     first, second = prompter.eval().encode_image(image)
     assert torch.allclose(first, second, atol=1e-12)
@@ -110,11 +105,11 @@ def test_dropout_is_drawn_for_every_image_and_in_training_only(clip, deep):
     whole = prompter.prompt_learner.embeddings()[:, None].expand_as(dropped)
     assert 0.4 < kept.double().mean() < 0.6 and torch.allclose(dropped[kept], 2 * whole[kept])
     further = dropped[1:] if deep else None
-    by_hand = image_features(clip.model.visual, image, dropped[0], further)
+    by_hand = image_features(double_clip.model.visual, image, dropped[0], further)
     assert torch.allclose(trained, by_hand, atol=1e-10)
 
 
-def test_recomputing_gives_the_same_and_keeps_less(clip):
+def test_recomputing_gives_the_same_and_keeps_less(double_clip):
     class Kept:
         def __init__(self):
             self.bytes = 0
@@ -137,7 +132,7 @@ def test_recomputing_gives_the_same_and_keeps_less(clip):
 
     images, found = torch.randn(8, 3, 32, 32), []
     for checkpoint in (False, True):
-        prompter = build("VPT", clip, TASKS, n_ctx=2, checkpoint=checkpoint)
+        prompter = build("VPT", double_clip, TASKS, n_ctx=2, checkpoint=checkpoint)
         with Kept() as kept:
             features = prompter.encode_image(images)
         features.square().sum(dim=0)[0].backward()
@@ -181,13 +176,13 @@ def test_other_image_towers_are_refused():
         softcpt.build_prompter("UPT", softcpt.load_clip("tiny"), TASKS)
 
 
-def test_options_that_cannot_be_are_refused(clip):
+def test_options_that_cannot_be_are_refused(double_clip):
     with pytest.raises(UserError, match="option dropout = 1.0: it is a share"):
-        build("VPT", clip, TASKS, dropout=1.0)
+        build("VPT", double_clip, TASKS, dropout=1.0)
     with pytest.raises(UserError, match="option softmax = joint: cls_sample_rate needs"):
-        build("VPT", clip, TASKS, cls_sample_rate=0.5)
+        build("VPT", double_clip, TASKS, cls_sample_rate=0.5)
     with pytest.raises(UserError, match="option softmax = joint: KgCoOp needs"):
-        build("KgCoOp", clip, TASKS, softmax="joint")
+        build("KgCoOp", double_clip, TASKS, softmax="joint")
 
 
 def test_the_start_is_uniform_as_published(state):

@@ -19,6 +19,7 @@ from softcpt.cli import train
 from softcpt.engine.trainer import PromptTrainer
 from softcpt.report.logfile import read_log
 from softcpt.report.resultsfile import read_results
+from tests.helpers.runs import run
 from tests.helpers.toy import arguments
 
 
@@ -35,7 +36,7 @@ def behind(lines: list[str], signal: str, keyword: str) -> float | None:
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("log")
-    train.main(arguments(folder, "CoOp", "--output-dir", str(folder / "out" / "seed1")))
+    run(folder, "CoOp", out="out/seed1")
     return folder / "out" / "seed1"
 
 

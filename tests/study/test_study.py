@@ -6,6 +6,7 @@ from __future__ import annotations
 import csv
 import json
 from dataclasses import replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from softcpt.study.plan import Plan
 from softcpt.study.similarity import correlation, coverage
 from softcpt.study.spec import read_study
 from softcpt.tasks import Task, TaskSet
+from tests.helpers.runs import softcpt_command
 from tests.helpers.toy import CONFIG, WEIGHTS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -70,12 +72,7 @@ def study_file(folder: Path, **keys) -> Path:
     return path
 
 
-def run(*words) -> int:
-    try:
-        transfer_command.main([str(word) for word in words])
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
+run = partial(softcpt_command, "transfer")
 
 
 def result(folder: Path, below: str) -> dict:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
 
 import softcpt
 from softcpt.cli import train
@@ -18,6 +17,7 @@ from softcpt.text import sharding
 from softcpt.text.packing import PackedPrompts
 from softcpt.utils import parallel
 from tests.helpers.parallel_runs import RUNS, flags
+from tests.helpers.runs import close, prompt, results
 from tests.helpers.toy import WEIGHTS, arguments
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,22 +48,15 @@ def two(tmp_path_factory):
     return folder, ended.stdout
 
 
-def prompt(folder: Path) -> dict[str, torch.Tensor]:
-    return load_file(folder / "prompt" / "epoch-3.safetensors")
-
-
 @pytest.mark.parametrize("name", RUNS)
 def test_two_processes_learn_what_one_learns(tmp_path, two, name):
     train.main(flags(tmp_path, name))
     one, both = prompt(tmp_path / name), prompt(two[0] / name)
-    assert one.keys() == both.keys()
-    assert all(torch.allclose(one[key], both[key], rtol=0, atol=1e-6) for key in one)
-    results = [
-        json.loads((folder / name / "results.json").read_text()) for folder in (tmp_path, two[0])
-    ]
-    assert results[0]["overall"] == results[1]["overall"]
-    assert [entry["loss"] for entry in results[0]["curve"]] == pytest.approx(
-        [entry["loss"] for entry in results[1]["curve"]], abs=1e-4
+    assert close(one, both, atol=1e-6)
+    first, second = (results(folder / name) for folder in (tmp_path, two[0]))
+    assert first["overall"] == second["overall"]
+    assert [entry["loss"] for entry in first["curve"]] == pytest.approx(
+        [entry["loss"] for entry in second["curve"]], abs=1e-4
     )
 
 
@@ -74,25 +67,34 @@ def test_the_first_process_alone_writes_and_prints(two):
     assert printed.count("Finish training") == len(RUNS)
 
 
-def test_a_run_of_two_processes_continues_in_one(tmp_path, two):
+STOPPED = """
+import json, sys
+from softcpt.engine.trainer import PromptTrainer
+from tests.helpers import parallel_runs
+
+before_epoch = PromptTrainer.before_epoch
+
+def stop_at_second(self):
+    if self.epoch == 1:
+        sys.exit(9)
+    before_epoch(self)
+
+PromptTrainer.before_epoch = stop_at_second
+parallel_runs.main(sys.argv[1])
+"""
+
+
+def test_a_run_of_two_processes_continues_in_one(tmp_path):
     train.main(flags(tmp_path, "SoftCPT"))
     whole = prompt(tmp_path / "SoftCPT")
-    command = [word.replace("/SoftCPT", "/stopped") for word in flags(tmp_path, "SoftCPT")]
-    script = tmp_path / "stop.py"
-    script.write_text(
-        "import sys; import toy; from softcpt.engine.trainer import PromptTrainer; from softcpt import train\n"
-        "original = PromptTrainer.before_epoch\n"
-        "def stop(self):\n"
-        "    if self.epoch == 1: sys.exit(9)\n"
-        "    original(self)\n"
-        "PromptTrainer.before_epoch = stop\n"
-        "train.main(sys.argv[1:])\n"
-    )
-    torchrun(script, *command)
+    command = flags(tmp_path, "SoftCPT", out="stopped")
+    (tmp_path / "commands.json").write_text(json.dumps([command]))
+    (tmp_path / "stop.py").write_text(STOPPED)
+    ended = torchrun(tmp_path / "stop.py", tmp_path / "commands.json")
+    assert "exitcode  : 9" in ended.stderr
     assert not (tmp_path / "stopped" / "results.json").exists()
     train.main(command)
-    continued = prompt(tmp_path / "stopped")
-    assert all(torch.allclose(whole[key], continued[key], rtol=0, atol=1e-6) for key in whole)
+    assert close(whole, prompt(tmp_path / "stopped"), atol=1e-6)
     assert "after epoch 1" in (tmp_path / "stopped" / "log.txt").read_text()
 
 
