@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=32)
     args = parser.parse_args()
 
-    with parallel.joined():
+    with parallel.joined_process_group():
         tasks, clip = task_set(args.benchmark), rn50(args.dtype, args.device)
         generator = torch.Generator().manual_seed(0)
         features = F.normalize(
@@ -60,7 +60,7 @@ def main() -> None:
                 dtype=args.dtype,
                 device=args.device,
                 batch=args.batch,
-                processes=parallel.count(),
+                processes=parallel.process_count(),
                 threads=torch.get_num_threads(),
                 seconds=seconds["divided"],
                 seconds_of_one_process=seconds["alone"],

@@ -56,6 +56,6 @@ def flags(folder: Path, name: str, *more: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    with parallel.joined():
+    with parallel.joined_process_group():
         for command in json.loads(Path(sys.argv[1]).read_text()):
             train.main(command)

@@ -80,7 +80,10 @@ def test_a_run_of_two_processes_continues_in_one(tmp_path, two):
     command = [word.replace("/SoftCPT", "/stopped") for word in flags(tmp_path, "SoftCPT")]
     script = tmp_path / "stop.py"
     script.write_text(
-        "import sys; import toy; from softcpt.engine.trainer import PromptTrainer; from softcpt import train\n"
+        "import sys\n"
+        "from softcpt.cli import train\n"
+        "from softcpt.engine.trainer import PromptTrainer\n"
+        "import tests.helpers.toy\n"
         "original = PromptTrainer.before_epoch\n"
         "def stop(self):\n"
         "    if self.epoch == 1: sys.exit(9)\n"
@@ -88,7 +91,7 @@ def test_a_run_of_two_processes_continues_in_one(tmp_path, two):
         "PromptTrainer.before_epoch = stop\n"
         "train.main(sys.argv[1:])\n"
     )
-    torchrun(script, *command)
+    assert "exitcode  : 9" in torchrun(script, *command).stderr
     assert not (tmp_path / "stopped" / "results.json").exists()
     train.main(command)
     continued = prompt(tmp_path / "stopped")
@@ -122,9 +125,11 @@ def test_shares_are_whole_chunks_of_about_equal_length(processes):
 
 
 def test_without_torchrun_there_is_one_process():
-    with parallel.joined():
+    with parallel.joined_process_group():
         assert (
-            parallel.count() == 1 and parallel.is_main() and parallel.from_main("value") == "value"
+            parallel.process_count() == 1
+            and parallel.is_main()
+            and parallel.broadcast_from_main("value") == "value"
         )
 
 
