@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Protocol, cast
 
 from torch import Tensor, nn
@@ -19,6 +19,9 @@ class Mlp(Protocol):
 class ResidualBlock(Protocol):
     """A pre-norm residual attention block (``open_clip.transformer.ResidualAttentionBlock``)."""
 
+    def __call__(self, x: Tensor, *, attn_mask: Tensor | None = None) -> Tensor:
+        """Tokens (B, T, d) -> tokens (B, T, d)."""
+
     ln_1: nn.LayerNorm
     attn: nn.MultiheadAttention
     ls_1: nn.Module  # LayerScale or Identity, as ls_2
@@ -30,7 +33,7 @@ class ResidualBlock(Protocol):
 class Transformer(Protocol):
     """A stack of blocks."""
 
-    resblocks: Iterable[ResidualBlock]
+    resblocks: Sequence[ResidualBlock]
 
 
 class TextParts(Protocol):
@@ -42,6 +45,19 @@ class TextParts(Protocol):
     transformer: Transformer
     ln_final: nn.LayerNorm
     text_projection: nn.Linear | Tensor | None
+    attn_mask: Tensor | None
+
+
+class OpenAiVit(Protocol):
+    """OpenAI's image tower, ``open_clip.transformer.VisionTransformer``."""
+
+    conv1: nn.Conv2d
+    class_embedding: Tensor
+    positional_embedding: Tensor
+    ln_pre: nn.LayerNorm
+    transformer: Transformer
+    ln_post: nn.LayerNorm
+    proj: Tensor
 
 
 class ClipModel(nn.Module):

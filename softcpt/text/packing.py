@@ -312,8 +312,8 @@ def _pack(
 ) -> _PackedGroup:
     """Pack one group's suffixes depth first; ``ends`` is in the order given."""
     # Sorted, prompts of a common stem are neighbours: walking them in order walks the tree depth
-    # first, and the stem is the last path's beginning. At a full chunk the path begins again: at most
-    # one stem per chunk is computed twice, and the cheapest cuts would be a bin-packing problem.
+    # first, and the stem is the last path's beginning. At a full chunk the path begins again: at
+    # most one stem per chunk is computed twice, and the cheapest cuts are a bin-packing problem.
     order = sorted(range(len(suffixes)), key=lambda i: suffixes[i])
     ordered = [suffixes[i] for i in order]
     common = shared_lengths(ordered)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from softcpt.text.encoder import TextEncoder
 from softcpt.text.packing import PackedPrompts
-from softcpt.utils.parallel import gather_rows, process_count, sum_gradient
+from softcpt.utils import parallel
 
 
 def encode_prompts(
@@ -28,7 +28,7 @@ def encode_prompts(
     each of them.
     """
     encode: Callable[..., Tensor] = encoder
-    processes = process_count()
+    processes = parallel.process_count()
     if processes == 1:
         return encode(packed, contexts, groups=groups, deep=deep, prompts=prompts)
     groups = list(range(packed.num_groups) if groups is None else groups)
@@ -40,13 +40,13 @@ def encode_prompts(
     present = set(packed.groups[mine.numpy()].tolist())
     places = [place for place, group in enumerate(groups) if group in present]
     contexts, deep = (
-        None if given is None else sum_gradient(given)[..., places, :, :]
+        None if given is None else parallel.sum_gradient(given)[..., places, :, :]
         for given in (contexts, deep)
     )
     own = encode(
         packed, contexts, groups=[groups[place] for place in places], deep=deep, prompts=mine
     )
-    return gather_rows(own.movedim(-2, 0), shares).movedim(0, -2)
+    return parallel.gather_rows(own.movedim(-2, 0), shares).movedim(0, -2)
 
 
 def _shares(packed: PackedPrompts, chosen: Tensor, size: int) -> list[Tensor]:

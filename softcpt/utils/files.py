@@ -12,7 +12,7 @@ from typing import Any
 
 
 @contextmanager
-def atomic_write(path: str | os.PathLike[str], flush: bool = True) -> Iterator[Path]:
+def atomic_write(path: str | os.PathLike, flush: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; on success it is flushed to disk and renamed onto
     ``path``.
 
@@ -33,7 +33,7 @@ def atomic_write(path: str | os.PathLike[str], flush: bool = True) -> Iterator[P
         temporary.unlink(missing_ok=True)
 
 
-def write_json(path: str | os.PathLike[str], value: Any) -> None:
+def write_json(path: str | os.PathLike, value: Any) -> None:
     """Write ``value`` as indented JSON, whole or not at all."""
     with atomic_write(path) as temporary:
         temporary.write_text(
