@@ -1,8 +1,6 @@
-"""A SoftCPT training step in several processes over the same step in one, with the text tower of
-RN50.
+"""Times a SoftCPT training step in several processes and in one, with the text tower of RN50.
 
-    torchrun --nproc_per_node 2 benchmarks/parallel_step.py [--benchmark Plant-6] [--method SoftCPT]
-    [--batch 32]
+    torchrun --nproc_per_node 2 benchmarks/parallel_step.py [--benchmark Plant-6] [--batch 32]
 
 Prints one JSON line. Image features come from the bank. While one process does the step alone, the
 others wait. Both are measured in alternating blocks; the best counts.
@@ -47,7 +45,7 @@ def main() -> None:
 
         def alone() -> None:
             if parallel.is_main():
-                with mock.patch.object(parallel, "count", lambda: 1):
+                with mock.patch.object(parallel, "process_count", return_value=1):
                     divided()
             dist.barrier()
 
