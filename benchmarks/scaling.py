@@ -1,7 +1,6 @@
-"""How a step grows: with classes (100 to 21,000, in bounded memory) and with tasks (1 to 64).
+"""Measures how a step grows with classes (100 to 21,000, in bounded memory) and tasks (1 to 64).
 
-    python benchmarks/scaling.py [--classes 100 1000 5000 21000] [--tasks 1 4 16 64] [--max-tokens
-    4096]
+    python benchmarks/scaling.py [--classes 100 1000 5000 21000] [--tasks 1 4 16 64]
 
 Prints one JSON line. A step is the forward and backward pass of RN50's text tower for all classes,
 16 context vectors. Class names are the first lemmas of ImageNet-21k's synsets, as timm has them,

@@ -18,7 +18,6 @@ from open_clip.tokenizer import SimpleTokenizer
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import softcpt
 from softcpt.clip.model import load_clip
-from softcpt.testing.naive_text import encode_naively  # noqa: F401 (the tests' naive path is the benchmarks' other side)
 from softcpt.text.prompts import prompt_symbols
 from softcpt.utils.allocator import keep_freed_memory
 

@@ -137,7 +137,7 @@ def setup_config(args: argparse.Namespace) -> Any:
     mvlpt.name_data(cfg)
     if cfg.SEED < 0:
         # Unseeded, but written down: the run can be continued and repeated.
-        cfg.SEED = parallel.from_main(secrets.randbelow(2**31))
+        cfg.SEED = parallel.broadcast_from_main(secrets.randbelow(2**31))
     if cfg.DATASET.ROOT:
         cfg.DATASET.ROOT = str(Path(cfg.DATASET.ROOT).expanduser().absolute())
         if not Path(cfg.DATASET.ROOT).exists():
@@ -215,7 +215,7 @@ def run(args: argparse.Namespace) -> None:
         )
     from softcpt.utils import parallel
 
-    with parallel.joined():
+    with parallel.joined_process_group():
         _run(args)
 
 
@@ -241,7 +241,9 @@ def _train_or_test(args: argparse.Namespace, cfg: Any) -> None:
     from softcpt.engine.trainer import PromptTrainer
     from softcpt.utils import parallel
 
-    if parallel.count() > 1 and not issubclass(TRAINER_REGISTRY.get(args.trainer), PromptTrainer):
+    if parallel.process_count() > 1 and not issubclass(
+        TRAINER_REGISTRY.get(args.trainer), PromptTrainer
+    ):
         raise UserError(
             f"--trainer {args.trainer}: it does not know how to train in several processes; start "
             "it without "

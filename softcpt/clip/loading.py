@@ -19,13 +19,14 @@ import open_clip
 import torch
 from open_clip.model import CLIP, CustomTextCLIP, build_model_from_openai_state_dict
 from open_clip.transform import PreprocessCfg
-from timm.layers import BatchNormAct2d
+from timm.layers.norm_act import BatchNormAct2d
 from timm.models.efficientnet import EfficientNet
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from softcpt.clip.weights import OPENAI_WEIGHTS, as_state_dict, openai_weights, read_state_dict
 from softcpt.errors import UserError
+from softcpt.text.open_clip_parts import ClipModel
 
 TINY = Path(__file__).parents[1] / "assets" / "tiny"
 
@@ -62,13 +63,13 @@ class LoadedModel(NamedTuple):
     """
 
     name: str
-    model: nn.Module
+    model: ClipModel
     preprocessing: Preprocessing
     weights: dict[str, Tensor] | None = None
 
 
 def load_model(
-    name: str | os.PathLike | Mapping[str, Any], cache_dir: str | os.PathLike | None
+    name: str | os.PathLike[str] | Mapping[str, Any], cache_dir: str | os.PathLike[str] | None
 ) -> LoadedModel:
     """Find out what ``name`` means (see :func:`softcpt.clip.model.load_clip`) and read it.
 
@@ -191,7 +192,7 @@ def _fold_batch_norms(trunk: EfficientNet) -> None:
 
 
 def _from_open_clip(
-    model_name: str, pretrained: str | None, cache_dir: str | os.PathLike | None
+    model_name: str, pretrained: str | None, cache_dir: str | os.PathLike[str] | None
 ) -> LoadedModel:
     name = f"{model_name}/{pretrained}" if pretrained else model_name
     tag = open_clip.get_pretrained_cfg(model_name, pretrained) if pretrained else {}
@@ -213,9 +214,8 @@ def _from_open_clip(
             )
     except UserError:
         raise
-    except (
-        Exception
-    ) as error:  # whatever the network, a damaged file or a wrong configuration makes it raise
+    # The network, a damaged file or a wrong configuration make it raise nearly anything.
+    except Exception as error:
         raise UserError(
             f"{name}: open_clip could not load it ({_one_line(error)}); check name, files and "
             "network"

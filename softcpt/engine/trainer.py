@@ -294,7 +294,7 @@ class PromptTrainer(TrainerX):
         """Seed from (seed, epoch) and open the epoch's view."""
         digest = hashlib.sha256(f"{self.cfg.SEED} {self.epoch}".encode()).digest()
         set_random_seed(int.from_bytes(digest[:4], "big"))
-        parallel.agree(self.prompter)
+        parallel.sync_parameters(self.prompter)
         self.train_loader_x.epoch = self.epoch
         self._open(self.train_loader_x)
 
@@ -360,7 +360,7 @@ class PromptTrainer(TrainerX):
 
     def test(self, split: str | None = None) -> float:
         """Test on ``split``, or on all of :attr:`splits`; returns the (last) overall metric."""
-        return parallel.from_main(
+        return parallel.broadcast_from_main(
             [self._test_on(name) for name in ([split] if split else self.splits)][-1]
         )
 
@@ -437,7 +437,7 @@ class PromptTrainer(TrainerX):
         }
         if parallel.is_main():
             checkpoint.save_tensors(path, self.prompter.reference_state(), header)
-        parallel.from_main(None)  # who loads it next finds it
+        parallel.broadcast_from_main(None)  # who loads it next finds it
         _log.info(f"saved {path}")
 
     def load_model(self, directory: str, epoch: int | None = None) -> None:

@@ -56,7 +56,7 @@ def flags(folder: Path, name: str, out: str = "") -> list[str]:
 
 def main(file: str) -> None:
     """Run the commands that a JSON file lists."""
-    with parallel.joined():
+    with parallel.joined_process_group():
         for command in json.loads(Path(file).read_text()):
             train.main(command)
 

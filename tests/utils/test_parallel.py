@@ -124,9 +124,11 @@ def test_shares_are_whole_chunks_of_about_equal_length(processes):
 
 
 def test_without_torchrun_there_is_one_process():
-    with parallel.joined():
+    with parallel.joined_process_group():
         assert (
-            parallel.count() == 1 and parallel.is_main() and parallel.from_main("value") == "value"
+            parallel.process_count() == 1
+            and parallel.is_main()
+            and parallel.broadcast_from_main("value") == "value"
         )
 
 

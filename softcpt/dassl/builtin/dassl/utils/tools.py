@@ -55,7 +55,8 @@ def write_json(obj: Any, fpath: str) -> None:
 def read_image(path: str) -> Image.Image:
     """An image as PIL RGB."""
     with Image.open(path) as image:
-        return image.convert("RGB")
+        rgb: Image.Image = image.convert("RGB")
+        return rgb
 
 
 def download_url(url: str, dst: str) -> None:
@@ -87,6 +88,6 @@ def check_availability(requested: str, available: Sequence[str]) -> None:
     raise UnavailableError(f"[{requested}]: not among {list(available)}{hint}")
 
 
-def tolist_if_not(x: Any) -> list:
+def tolist_if_not(x: Any) -> list[Any]:
     """``x`` itself when it is a list, otherwise a list holding it."""
     return x if isinstance(x, list) else [x]

@@ -1,6 +1,6 @@
-"""An installed Dassl made to run on today's libraries.
+"""Makes an installed Dassl run on today's libraries.
 
-Dassl 0.6.3 was written for torch 1.x and numpy 1.x. Each mend below replaces one function in
+Dassl 0.6.3 was written for torch 1.x and numpy 1.x. Each repair below replaces one function in
 memory, and only where a check shows the break; nothing on disk changes.
 """
 
@@ -23,8 +23,8 @@ from softcpt.errors import UserError
 _PIP_NAMES = {"PIL": "pillow", "sklearn": "scikit-learn"}
 
 
-def import_and_mend(folder: Path) -> tuple[str, list[str]]:
-    """Import the Dassl in ``folder``; return its version and what had to be mended.
+def import_and_repair(folder: Path) -> tuple[str, list[str]]:
+    """Import the Dassl in ``folder``; return its version and what had to be repaired.
 
     Raises UserError naming a requirement of Dassl's that is not installed.
     """
@@ -41,15 +41,18 @@ def import_and_mend(folder: Path) -> tuple[str, list[str]]:
         logging.disable(previous)
     import torch
 
-    mended = [name for name, mend in MENDS.items() if mend(torch)]
-    return getattr(dassl, "__version__", "(version unknown)"), mended
+    repaired = [name for name, repair in REPAIRS.items() if repair(torch)]
+    return getattr(dassl, "__version__", "(version unknown)"), repaired
 
 
 def _import_problem(folder: Path, error: ImportError) -> str:
     """What is missing, and the two ways out."""
     name = (getattr(error, "name", None) or "").split(".")[0]
     if not isinstance(error, ModuleNotFoundError) or not name or name == "dassl":
-        return f"dassl at {folder}: cannot be imported ({error}); install it anew, or remove it to use the built-in engine"
+        return (
+            f"dassl at {folder}: cannot be imported ({error}); install it again, or remove it to "
+            "use the built-in engine"
+        )
     package = _PIP_NAMES.get(name, name)
     return (
         f"dassl at {folder}: its requirement {name!r} is not installed; "
@@ -73,7 +76,7 @@ def _optional_wilds() -> Iterator[None]:
         raise UserError("WILDS data sets: the package 'wilds' is not installed; pip install wilds")
 
     stand_in = types.ModuleType("wilds")
-    stand_in.get_dataset = get_dataset
+    vars(stand_in)["get_dataset"] = get_dataset
     sys.modules["wilds"] = stand_in
     try:
         yield
@@ -81,7 +84,7 @@ def _optional_wilds() -> Iterator[None]:
         del sys.modules["wilds"]
 
 
-def mend_warmup_signature(torch: Any) -> bool:
+def repair_warmup_signature(torch: Any) -> bool:
     """They pass ``verbose`` on to torch's scheduler, which no longer takes it."""
     from dassl.optim import lr_scheduler
 
@@ -94,23 +97,23 @@ def mend_warmup_signature(torch: Any) -> bool:
     ):
         return False
 
-    def __init__(
+    def initialise(
         self: Any,
         optimizer: Any,
         successor: Any,
         warmup_epoch: int,
         last_epoch: int = -1,
-        verbose: bool = False,
+        verbose: bool = False,  # noqa: ARG001  Dassl's signature
     ) -> None:
         self.successor = successor
         self.warmup_epoch = warmup_epoch
         torch.optim.lr_scheduler.LRScheduler.__init__(self, optimizer, last_epoch)
 
-    broken.__init__ = __init__
+    broken.__init__ = initialise
     return True
 
 
-def mend_warmup_state(torch: Any) -> bool:
+def repair_warmup_state(torch: Any) -> bool:
     """The inner schedule was saved as an object, so that a resumed run stepped a copy of the
     optimiser."""
     from dassl.optim import lr_scheduler
@@ -125,7 +128,7 @@ def mend_warmup_state(torch: Any) -> bool:
     return True
 
 
-def mend_loading(torch: Any) -> bool:
+def repair_loading(torch: Any) -> bool:
     """Torch refuses the scheduler objects in Dassl's checkpoints; just these are admitted."""
     import dassl.engine.trainer
     import dassl.utils
@@ -161,7 +164,7 @@ def _passes_keyword(function: types.FunctionType, keyword: str) -> bool:
     )
 
 
-def mend_numpy_int(_: Any) -> bool:
+def repair_numpy_int(_: Any) -> bool:
     """They use ``numpy.int``, which numpy no longer has."""
     import numpy as np
     from dassl.data.transforms import autoaugment, randaugment
@@ -193,9 +196,9 @@ def _raises(kind: type[Exception], probe: Callable[[], Any]) -> bool:
     return False
 
 
-MENDS: dict[str, Callable[[Any], bool]] = {
-    "warm-up schedules": mend_warmup_signature,
-    "resuming": mend_warmup_state,
-    "checkpoint loading": mend_loading,
-    "AutoAugment and RandAugment": mend_numpy_int,
+REPAIRS: dict[str, Callable[[Any], bool]] = {
+    "warm-up schedules": repair_warmup_signature,
+    "resuming": repair_warmup_state,
+    "checkpoint loading": repair_loading,
+    "AutoAugment and RandAugment": repair_numpy_int,
 }
