@@ -4,7 +4,6 @@ tests."""
 from __future__ import annotations
 
 import argparse
-import difflib
 import hashlib
 import os
 import secrets
@@ -17,9 +16,11 @@ from softcpt.engine import mvlpt
 from softcpt.errors import UserError
 from softcpt.utils.allocator import keep_freed_memory
 from softcpt.utils.console import logged, run_command
+from softcpt.utils.suggest import near_and_all
 
-DEFAULT_DATASET_CONFIG = "datasets/emoji44.yaml"
-DEFAULT_CONFIG = "trainers/{trainer}/tiny.yaml"
+# Names in configs/datasets and configs/trainers/<trainer>.
+DEFAULT_DATA = "emoji44"
+DEFAULT_CONFIG = "tiny"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -99,7 +100,7 @@ def parser() -> argparse.ArgumentParser:
 def setup_config(args: argparse.Namespace) -> Any:
     """Defaults < data set yaml < trainer yaml < flags < KEY VALUE pairs; frozen."""
     from softcpt import plugins
-    from softcpt.engine import config
+    from softcpt.engine import config, config_files
     from softcpt.utils import parallel
 
     trainers, _ = plugins.load("trainers"), plugins.load("datasets")
@@ -110,10 +111,8 @@ def setup_config(args: argparse.Namespace) -> Any:
     _require_trainer(args.trainer)
     if args.eval_only and not args.model_dir and _learns(args.trainer):
         raise UserError("--eval-only: it needs --model-dir with the folder of a training run")
-    chosen = _config_file(args, plugins.folder("configs"))
-    config.merge_file(
-        cfg, args.dataset_config_file or plugins.folder("configs") / DEFAULT_DATASET_CONFIG
-    )
+    chosen = config_files.trainer_config(args.config_file or DEFAULT_CONFIG, args.trainer)
+    config.merge_file(cfg, config_files.dataset_config(args.dataset_config_file or DEFAULT_DATA))
     config.merge_file(cfg, chosen)
     flags = {
         "DATASET.ROOT": args.root,
@@ -145,6 +144,7 @@ def setup_config(args: argparse.Namespace) -> Any:
                 f"--root {cfg.DATASET.ROOT}: no such folder; give the folder that holds the data "
                 "sets"
             )
+    config.check_values(cfg)
     cfg.OUTPUT_DIR = args.output_dir or str(_output_folder(cfg, chosen, args))
     cfg.freeze()
     return cfg
@@ -155,9 +155,7 @@ def _require_trainer(name: str) -> None:
 
     known = TRAINER_REGISTRY.registered_names()
     if name not in known:
-        near = difflib.get_close_matches(name, known, 1)
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise UserError(f"--trainer {name}: no such trainer; {hint}There are {', '.join(known)}")
+        raise UserError(f"--trainer {name}: no such trainer; {near_and_all(name, known)}")
 
 
 def _learns(name: str) -> bool:
@@ -168,19 +166,6 @@ def _learns(name: str) -> bool:
     return getattr(TRAINER_REGISTRY.get(name), "learns", False)
 
 
-def _config_file(args: argparse.Namespace, configs: Path) -> Path:
-    if args.config_file:
-        return Path(args.config_file)
-    path = configs / DEFAULT_CONFIG.format(trainer=args.trainer)
-    if not path.is_file():
-        there = ", ".join(sorted(str(file) for file in path.parent.glob("*.yaml")))
-        raise UserError(
-            f"--trainer {args.trainer}: no {path.name} for it; give "
-            f"--config-file{there and ', one of '}{there}"
-        )
-    return path
-
-
 def _output_folder(cfg: Any, config_file: Path, args: argparse.Namespace) -> Path:
     """output/<data set>/<trainer>/<config>_<K>shots/seed<s>, with a mark if other settings were
     given or it starts from a prompt.
@@ -188,15 +173,12 @@ def _output_folder(cfg: Any, config_file: Path, args: argparse.Namespace) -> Pat
     A run with --eval-only has output/evaluation/... of that form.
     """
     others = list(zip(args.opts[::2], args.opts[1::2]))
-    others += (
-        []
-        if args.eval_only or not args.model_dir
-        else [("--model-dir", f"{args.model_dir} {args.load_epoch}")]
-    )
+    if args.model_dir and not args.eval_only:
+        others.append(("--model-dir", f"{args.model_dir} {args.load_epoch}"))
     others += mvlpt.marks(args)
     name = f"{config_file.stem}_{cfg.DATASET.NUM_SHOTS}shots{settings_mark(others)}"
     root = Path("output", "evaluation") if args.eval_only else Path("output")
-    return root / cfg.DATASET.NAME / cfg.TRAINER.NAME / name / f"seed{cfg.SEED}"
+    return root / str(cfg.DATASET.NAME) / str(cfg.TRAINER.NAME) / name / f"seed{cfg.SEED}"
 
 
 def settings_mark(pairs: Sequence[tuple[str, str]]) -> str:

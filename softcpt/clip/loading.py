@@ -3,7 +3,6 @@ open_clip."""
 
 from __future__ import annotations
 
-import difflib
 import json
 import logging
 import os
@@ -27,6 +26,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from softcpt.clip.weights import OPENAI_WEIGHTS, as_state_dict, openai_weights, read_state_dict
 from softcpt.errors import UserError
 from softcpt.text.open_clip_parts import ClipModel
+from softcpt.utils.suggest import did_you_mean
 
 TINY = Path(__file__).parents[1] / "assets" / "tiny"
 
@@ -100,9 +100,8 @@ def load_model(
 def _unknown(name: str) -> UserError:
     own = ["tiny", *OPENAI_WEIGHTS]
     pairs = [f"{model}/{tag}" for model, tag in open_clip.list_pretrained()]
-    by_lower = {known.lower(): known for known in [*pairs, *own]}
-    near = difflib.get_close_matches(name.lower(), by_lower, n=1)
-    hint = f"did you mean {by_lower[near[0]]!r}? Known" if near else "known"
+    near = did_you_mean(name, [*pairs, *own])
+    hint = f"{near} Known" if near else "known"
     return UserError(
         f"{name}: no such model or file; {hint} are {', '.join(own)}, open_clip pairs such as "
         "ViT-B-32/laion2b_s34b_b79k, and paths of weights files"

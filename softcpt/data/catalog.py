@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +12,7 @@ from softcpt.data.elevater_tasks import registered_name
 from softcpt.data.multitask import MultiTaskDataset
 from softcpt.data.own_images import OwnDataset
 from softcpt.errors import UserError
+from softcpt.utils.suggest import did_you_mean
 
 
 class CatalogEntry(NamedTuple):
@@ -94,12 +94,7 @@ def expand(name: str, root: str, known: dict[str, type]) -> list[CatalogEntry]:
     word = registered_name(word)
     by_lower = {registered.lower(): registered for registered in known}
     if word.lower() not in by_lower:
-        near = difflib.get_close_matches(word.lower(), by_lower, 1)
-        hint = (
-            f"did you mean '{by_lower[near[0]]}'?"
-            if near
-            else "`python -m softcpt data list` names all"
-        )
+        hint = did_you_mean(word, known, "`python -m softcpt data list` names all")
         raise UserError(f"data set '{word}': there is none of this name; {hint}")
     registered = by_lower[word.lower()]
     kind = known[registered]

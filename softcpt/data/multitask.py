@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from softcpt.data.split import Split  # noqa: E402
 from softcpt.data.subsample import subsample  # noqa: E402
 from softcpt.errors import UserError  # noqa: E402
 from softcpt.tasks import Task, TaskSet  # noqa: E402
+from softcpt.utils.suggest import did_you_mean  # noqa: E402
 
 
 class MultiTaskDataset(TaskedDataset):
@@ -81,15 +81,8 @@ def build_member(name: str, cfg: Any, given: Split | None = None) -> DatasetBase
     registered = registered_name(registered)
     known = DATASET_REGISTRY.registered_names()
     if registered not in known:
-        near = difflib.get_close_matches(registered, known, 1)
-        raise UserError(
-            f"DATASET.TASKS: no data set '{registered}'"
-            + (
-                f"; did you mean '{near[0]}'?"
-                if near
-                else "; `python -m softcpt data list` names all"
-            )
-        )
+        hint = did_you_mean(registered, known, "`python -m softcpt data list` names all")
+        raise UserError(f"DATASET.TASKS: no data set '{registered}'; {hint}")
     member = cfg.clone()
     member.defrost()
     member.DATASET.NAME = registered

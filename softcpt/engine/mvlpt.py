@@ -18,13 +18,13 @@ probability, and here they have none.
 from __future__ import annotations
 
 import argparse
-import difflib
 from typing import TYPE_CHECKING, Any
 
 from yacs.config import CfgNode
 
 from softcpt.data.elevater_tasks import elevater_task, registered_name
 from softcpt.errors import UserError
+from softcpt.utils.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from softcpt.tasks import TaskSet
@@ -229,8 +229,8 @@ def counting_task(cfg: CfgNode, tasks: TaskSet) -> str | None:
         return None
     if key in tasks.names or key in members:
         return key if key in tasks.names else tasks.names[members.index(key)]
-    near = difflib.get_close_matches(key, tasks.names, 1)
-    hint = f", did you mean '{near[0]}'?" if near else ""
+    near = did_you_mean(key, tasks.names)
+    hint = f", {near}" if near else ""
     raise UserError(
         f"DATASET.MULTITASK_EVALKEY is '{cfg.DATASET.MULTITASK_EVALKEY}': no such task{hint}; give "
         "average, "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,6 +20,8 @@ from softcpt.prompters.upt import UPT
 from softcpt.prompters.vpt import VPT
 from softcpt.prompters.zeroshot import ZeroShot, ZeroShotEnsemble
 from softcpt.tasks import TaskSet
+from softcpt.utils.suggest import near_and_all
+from softcpt.utils.typed import read_mapping
 
 # SoftCPT's variants: class features N(o) / C(lass) A(gnostic) or S(pecific), then task context
 # A(gnostic) or S(pecific).
@@ -64,18 +65,10 @@ def build_prompter(name: str, clip: Clip, tasks: TaskSet, **options: Any) -> Pro
         UserError: for an unknown method or option.
     """
     if name not in METHODS:
-        raise UserError(
-            f"method '{name}': unknown{_nearest(name, METHODS)}; there are {', '.join(METHODS)}"
-        )
+        raise UserError(f"method '{name}': unknown; {near_and_all(name, METHODS)}")
     prompter, fixed = METHODS[name]
-    known = prompter.Options.__dataclass_fields__
-    for key in options:
-        if key not in known:
-            raise UserError(
-                f"option '{key}' of {name}: unknown{_nearest(key, known)}; there are "
-                f"{', '.join(known)}"
-            )
-    return prompter(clip, tasks, prompter.Options(**{**fixed, **options}))
+    read = read_mapping(prompter.Options, {**fixed, **options}, f"options of {name}")
+    return prompter(clip, tasks, read)
 
 
 def variant_name(name: str, options: Mapping[str, Any]) -> str:
@@ -91,11 +84,6 @@ def variant_name(name: str, options: Mapping[str, Any]) -> str:
         and settings.items() >= theirs.items()
     }
     return max(fits, key=lambda other: (fits[other], other == name))
-
-
-def _nearest(name: str, known) -> str:
-    match = difflib.get_close_matches(name, list(known), 1, cutoff=0.5)
-    return f", did you mean '{match[0]}'?" if match else ""
 
 
 __all__ = [

@@ -13,7 +13,8 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from softcpt.report.configtext import leaves, own_settings
+from softcpt.engine.config_text import text_leaves
+from softcpt.engine.settings import setting_of, variant_settings
 from softcpt.report.result import ZERO_SHOT, Cost, Result
 from softcpt.report.resultsfile import Unreadable
 
@@ -23,7 +24,6 @@ _FIGURE = re.compile(r"\* (accuracy|overall_metric|macro_f1): ([\d.eE+-]+|nan)%"
 _TASK = re.compile(r"\* task: (\d+) \((.*)\)\s+total: [\d,]+\s+metric: ([\d.eE+-]+|nan)%")
 _EPOCH = re.compile(r"epoch \[\d+/\d+\]")
 _ELAPSED = re.compile(r"(?:Elapsed: |took )(?:(\d+) days?, )?(\d+):(\d\d):(\d\d)")
-_SETTINGS = ("INPUT.SIZE", "INPUT.TRANSFORMS", "INPUT.RRCROP_SCALE", "TEST.FINAL_MODEL")
 # What the folders say where the log does not: CoOp's, CoCoOp's and SoftCPT's layouts.
 _SEED = re.compile(r"seed_?(\d+)$")
 _SHOTS = re.compile(r"(?:^|_)(\d+)[-_]?shots?$|^shots?_(\d+)")
@@ -62,8 +62,8 @@ def read_log(path: Path) -> Result:
         classes=config.get("DATASET.SUBSAMPLE_CLASSES") or _folder_classes(folders),
         shots=_number(config.get("DATASET.NUM_SHOTS"), 1, _SHOTS, folders),
         seed=_number(config.get("SEED"), 0, _SEED, folders),
-        settings={key: config[key] for key in _SETTINGS if key in config},
-        options={} if method.startswith(ZERO_SHOT) else own_settings(config, method),
+        settings={key: value for key, value in config.items() if setting_of(key).logged},
+        options={} if method.startswith(ZERO_SHOT) else variant_settings(config, method),
         tasks=tasks,
         overall=figures,
         cost=cost,
@@ -114,10 +114,10 @@ def _blocks(lines: list[str]) -> tuple[dict[str, str], dict[str, str]]:
         elif name and not set(line) <= {"*"}:
             blocks.setdefault(name, []).append(line)
     flat = dict(line.split(": ", 1) for line in blocks.get("flat", []) if ": " in line)
-    config = leaves("\n".join(blocks.get("Config", []))) | {
+    config = text_leaves("\n".join(blocks.get("Config", []))) | {
         key: value.strip("'") for key, value in flat.items()
     }
-    return config, leaves("\n".join(blocks.get("Arguments", [])))
+    return config, text_leaves("\n".join(blocks.get("Arguments", [])))
 
 
 def _method(config: Mapping[str, str], arguments: Mapping[str, str]) -> str:

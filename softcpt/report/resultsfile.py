@@ -8,14 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from softcpt.report.configtext import leaves, own_settings
+from softcpt.engine.config_text import text_leaves
+from softcpt.engine.settings import AXES, IMAGES, shared_of, variant_settings
 from softcpt.report.result import METRICS, ZERO_SHOT, Contexts, Cost, Result
 
 SCHEMAS = (1,)
-# Where a run stands in the tables. All other shared settings, and the versions, must be equal for a
-# comparison.
-AXES = ("dataset", "tasks", "shots", "seed", "classes")
-IMAGES = ("train_images", "test_images")
 
 
 class Unreadable(Exception):
@@ -53,18 +50,6 @@ def read_results(path: Path) -> list[Result]:
         ) from error
 
 
-def shared_of(run: Mapping[str, Any]) -> dict[str, Any]:
-    """``shared`` of a results.json; what an older version did not write there is read from its
-    configuration."""
-    shared = run["shared"]
-    if "final_model" in shared:
-        return shared
-    return {
-        **shared,
-        "final_model": leaves(run.get("config", "")).get("TEST.FINAL_MODEL", "last_step"),
-    }
-
-
 def _load(path: Path) -> dict[str, Any]:
     try:
         run = json.loads(path.read_bytes())
@@ -91,9 +76,9 @@ def _result(
     cost = Cost(
         run.get("trainable_parameters"), run.get("seconds") or {}, run.get("peak_memory_bytes")
     )
-    options = (
-        {} if method.startswith(ZERO_SHOT) else own_settings(leaves(run.get("config", "")), method)
-    )
+    options = {}
+    if not method.startswith(ZERO_SHOT):
+        options = variant_settings(text_leaves(run.get("config", "")), method)
     return Result(
         method=method,
         own=True,

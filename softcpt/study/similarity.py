@@ -1,5 +1,5 @@
-"""How alike tasks look, how alike their classes are called, and whether either tells what they gain
-from each other."""
+"""Measures how alike tasks look and their classes are called, and whether either predicts what they
+gain from each other."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Correlation:
 
 @torch.no_grad()
 def similarities(cfg: Any, tasks: tuple[int, ...]) -> dict[str, np.ndarray]:
-    """ "visual" and "label": (T, T), how well source i covers target j, in [-1, 1].
+    """By kind, "visual" or "label": (T, T), how well source i covers target j, in [-1, 1].
 
     Both are the mean over j's classes of the largest cosine with one of i's: visual between the
     classes' mean features of their training images, label between the embeddings of "a photo of a

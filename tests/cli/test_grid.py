@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from softcpt.cli import train
+from softcpt.grid.grid_file import read_grid
 from softcpt.grid.jobs import plan_jobs
-from softcpt.grid.spec import read_grid
 from tests.helpers.runs import identical, prompt
 from tests.helpers.small_grid import (
     Background,

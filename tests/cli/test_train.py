@@ -262,7 +262,7 @@ def test_a_mistake_ends_with_one_line(tmp_path, capsys, mistake):
 def test_an_unknown_trainer_names_the_nearest(tmp_path, capsys):
     with pytest.raises(SystemExit):
         train.main(arguments(tmp_path, "SoftCTP"))
-    assert "did you mean SoftCPT?" in capsys.readouterr().err
+    assert "did you mean 'SoftCPT'?" in capsys.readouterr().err
 
 
 def test_a_misspelt_key_in_a_yaml_names_file_and_key(tmp_path, capsys):

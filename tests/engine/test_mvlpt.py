@@ -448,9 +448,7 @@ def test_a_run_stopped_between_epochs_continues_bit_for_bit(tmp_path, monkeypatc
     assert identical(prompt(tmp_path / "whole"), prompt(tmp_path / "stopped"))
 
 
-def test_a_trainer_without_a_config_for_tiny_names_those_there_are(tmp_path, capsys):
+def test_a_method_that_prompts_images_names_backbones_that_have_a_place_for_them(tmp_path, capsys):
     with pytest.raises(SystemExit):
-        train.main(["--trainer", "VPT"])
-    assert (
-        "--trainer VPT: no tiny.yaml for it; give --config-file, one of " in capsys.readouterr().err
-    )
+        train.main(["--trainer", "VPT", "--no-train", "--output-dir", str(tmp_path)])
+    assert "choose one, such as ViT-B/32, ViT-B/16 or ViT-L/14" in capsys.readouterr().err

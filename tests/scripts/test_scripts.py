@@ -45,7 +45,9 @@ def script(tmp_path):
 def jobs(call: list[str]) -> list:
     """The jobs of a call of `python -m softcpt grid`."""
     assert call[:3] == ["-m", "softcpt", "grid"]
-    return plan_jobs(*grid_command._grid(grid_command.parser().parse_intermixed_args(call[3:])))
+    return plan_jobs(
+        *grid_command.grid_and_pairs(grid_command.parser().parse_intermixed_args(call[3:]))
+    )
 
 
 def below(plan) -> str:

@@ -18,11 +18,11 @@ from PIL import Image
 from scipy.stats import spearmanr
 
 from softcpt.cli import transfer as transfer_command
-from softcpt.study.groups import expected_gain, suggest
 from softcpt.study.matrix import Matrix
-from softcpt.study.plan import Plan
 from softcpt.study.similarity import correlation, coverage
-from softcpt.study.spec import read_study
+from softcpt.study.study_file import read_study
+from softcpt.study.study_jobs import StudyPlan
+from softcpt.study.task_groups import expected_gain, suggest
 from softcpt.tasks import Task, TaskSet
 from tests.helpers.runs import softcpt_command
 from tests.helpers.toy import CONFIG, WEIGHTS
@@ -250,6 +250,6 @@ def test_correlation_is_spearmans_and_its_p_value_knows_shared_tasks():
 def test_the_studies_of_this_project_can_be_planned(path):
     """On the data that comes with the project."""
     study = replace(read_study(path), data="emoji44", tasks=(0, 2, 5), seeds=(1,))
-    runs = Plan(study).of_pairs()
+    runs = StudyPlan(study).of_pairs()
     assert len(runs) == len(study.methods) * (3 + 3 + 9)
     assert {run.planned.cfg.DATASET.NUM_SHOTS for run in runs} == {study.shots}

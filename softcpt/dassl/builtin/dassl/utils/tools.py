@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import random
@@ -16,6 +15,7 @@ import torch
 from PIL import Image
 
 from softcpt.utils.files import atomic_write
+from softcpt.utils.suggest import nearest
 
 from .errors import UnavailableError
 
@@ -83,8 +83,8 @@ def check_availability(requested: str, available: Sequence[str]) -> None:
     ``available``."""
     if requested in available:
         return
-    closest = difflib.get_close_matches(str(requested), list(available), n=1, cutoff=0.0)
-    hint = f"; do you mean [{closest[0]}]?" if closest else "; nothing is registered"
+    closest = nearest(str(requested), available, cutoff=0.0)
+    hint = f"; do you mean [{closest}]?" if closest else "; nothing is registered"
     raise UnavailableError(f"[{requested}]: not among {list(available)}{hint}")
 
 
