@@ -26,6 +26,7 @@ from tqdm import tqdm
 from softcpt.errors import UserError
 from softcpt.features.block_file import BlockFile
 from softcpt.features.images import ImageError, ViewDataset, default_workers
+from softcpt.utils.files import cache_folder
 
 FORMAT = 1  # part of every key: raised when the same inputs come to mean other features
 BLOCK_ROWS = 512  # about what a killed build loses
@@ -55,7 +56,7 @@ class ImageEncoder(Protocol):
 
 def default_folder() -> Path:
     """``$SOFTCPT_CACHE/features``, or ``~/.cache/softcpt/features``."""
-    return Path(os.environ.get("SOFTCPT_CACHE") or "~/.cache/softcpt").expanduser() / "features"
+    return cache_folder() / "features"
 
 
 class FeatureBank:

@@ -14,7 +14,7 @@ import pytest
 
 from softcpt import plugins
 from softcpt.data.few_shot import few_shot_indices
-from softcpt.data.published_files import read_pickle
+from softcpt.data.published_draws import read_pickle
 from softcpt.errors import UserError
 from tests.helpers.layouts import build, config
 from tests.helpers.pickles import coop_pickle

@@ -18,7 +18,7 @@ import pytest
 from softcpt.data import fetch
 from softcpt.data.base import TaskDataset
 from softcpt.data.catalog import CatalogEntry
-from softcpt.data.fetch import ByHand, get
+from softcpt.data.fetch import ManualStepsError, get
 from softcpt.data.source import Source
 from softcpt.errors import UserError
 from tests.helpers.web import Server, serving
@@ -342,7 +342,7 @@ def test_kaggle_without_credentials_is_told_step_by_step(tmp_path, monkeypatch, 
     entry = data_set(tmp_path, KAGGLE)
     [failure] = get(entry)
     assert (
-        isinstance(failure, ByHand)
+        isinstance(failure, ManualStepsError)
         and "https://www.kaggle.com/datasets/owner/colours" in failure.steps[0]
     )
     assert "pip install kagglehub" in failure.steps[-1]
@@ -378,5 +378,5 @@ def test_an_error_of_kaggles_client_is_told_in_one_line(tmp_path, monkeypatch):
 
 def test_a_root_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="cannot be written to"):
+    with pytest.raises(UserError, match="cannot be written"):
         get(data_set(tmp_path / "file", manual()))

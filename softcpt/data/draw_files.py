@@ -1,5 +1,4 @@
-"""Few-shot draws on disk: published ones are used as they are, others are drawn and written
-down."""
+"""Reads few-shot draws that were kept, published ones as they are; draws and keeps new ones."""
 
 from __future__ import annotations
 
@@ -9,16 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from softcpt.data.few_shot import few_shot_indices
-from softcpt.data.published_files import Paths, read_index, read_lines, read_pickle
-from softcpt.data.side_files import side_file
+from softcpt.data.published_draws import Paths, read_index, read_lines, read_pickle
 from softcpt.data.split import Item, Split
+from softcpt.data.writable_path import writable_path
 from softcpt.errors import UserError
 from softcpt.utils.files import write_json
 
 Drawn = dict[str, list[Item]]
-Draw = Callable[
-    [Split, int, int], dict[str, list[int]]
-]  # of a split, shots and a seed: places in its lists, by part
+# Of a split, shots and a seed: places in the split's lists, by part.
+Draw = Callable[[Split, int, int], dict[str, list[int]]]
 
 
 def as_coop_draws(split: Split, shots: int, seed: int) -> dict[str, list[int]]:
@@ -30,14 +28,14 @@ def as_coop_draws(split: Split, shots: int, seed: int) -> dict[str, list[int]]:
     return few_shot_indices(rows, shots, seed)
 
 
-def few_shot(
+def kept_draw(
     split: Split,
     shots: int,
     seed: int,
     folder: Path,
     kept: Sequence[str],
+    draw: Draw,
     draw_val: bool = True,
-    draw: Draw = as_coop_draws,
 ) -> tuple[Drawn, str]:
     """``shots`` images of each class of ``split`` for training, some for validation, and where they
     are from.
@@ -45,7 +43,7 @@ def few_shot(
     A draw of this seed that one of ``kept`` in ``folder`` holds is used: CoOp's pickle, 2SFS's pair
     of ``.jsonl``, the index file of cross-modal adaptation, or ours; ours only while the split is
     the one it was drawn from. Otherwise it is drawn and written into the first
-    (:func:`softcpt.data.side_files.side_file`), with relative paths and the split's digest.
+    (:func:`softcpt.data.writable_path.writable_path`), with relative paths and the split's digest.
 
     Args:
         split: the whole split.
@@ -54,17 +52,21 @@ def few_shot(
         folder: the data set's folder.
         kept: names of the folders with draws, "split_fewshot"; the first that has another program's
             counts.
-        draw_val: False: validation images are left as they are (ImageNet).
         draw: what is done where no draw is on disk.
+        draw_val: False: validation images are left as they are (ImageNet).
 
     Raises:
-        UserError: a file is unreadable, or lists images that are not in this split.
+        UserError: a file is unreadable, cannot be written, or lists images that are not in this
+            split.
     """
     if shots < 1:
         return {"train": split.train, "val": split.val}, ""
     names = [f"{place}/shot_{shots}-seed_{seed}" for place in kept]
     found = next(filter(None, (_published(folder, name) for name in names)), None)
-    paths, source = found or _own(split, shots, seed, side_file(folder, f"{names[0]}.json"), draw)
+    if found is None:
+        path = writable_path(folder, f"{names[0]}.json")
+        found = _own(split, shots, seed, path, draw), path
+    paths, source = found
     val = _match(paths.get("val", []), split.val, source) if draw_val else split.val
     return {"train": _match(paths["train"], split.train, source), "val": val}, source.name
 
@@ -78,33 +80,23 @@ def _published(folder: Path, name: str) -> tuple[Paths, Path] | None:
     return None
 
 
-def _own(split: Split, shots: int, seed: int, path: Path, draw: Draw) -> tuple[Paths, Path]:
+def _own(split: Split, shots: int, seed: int, path: Path, draw: Draw) -> Paths:
     """Our draw, or an index file of the same name; drawn and written if it is not there or of
     another split."""
     digest = split.digest()
     if path.is_file():
         content = _read_json(path)
         if "split_sha256" not in content:
-            return read_index(content, path), path
+            return read_index(content, path)
         if content["split_sha256"] == digest and {"train", "val"} <= content.keys():
-            return {part: content[part] for part in ("train", "val")}, path
-    drawn = draw(split, shots, seed)
-    paths = {
-        part: [getattr(split, part)[place].path for place in places]
-        for part, places in drawn.items()
-    }
-    try:
-        write_json(
-            path,
-            {"split": split.source, "split_sha256": digest, "shots": shots, "seed": seed, **paths},
-        )
-    except OSError as error:
-        raise UserError(
-            f"few-shot file {path}: cannot be written ({error.strerror}); make room, or set "
-            "SOFTCPT_CACHE to "
-            "a folder that can be written"
-        ) from error
-    return paths, path
+            return {part: content[part] for part in ("train", "val")}
+    paths = {}
+    for part, places in draw(split, shots, seed).items():
+        items: list[Item] = getattr(split, part)
+        paths[part] = [items[place].path for place in places]
+    about = {"split": split.source, "split_sha256": digest, "shots": shots, "seed": seed}
+    write_json(path, {**about, **paths})
+    return paths
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -126,20 +118,22 @@ def _match(paths: Sequence[str], items: Sequence[Item], source: Path) -> list[It
     known = {item.path: item for item in items}
     matched = []
     for path in paths:
-        parts = path.replace("\\", "/").split("/")
-        item = next(
-            (
-                known[end]
-                for end in ("/".join(parts[start:]) for start in range(len(parts)))
-                if end in known
-            ),
-            None,
-        )
+        item = _item_at_end(path.replace("\\", "/"), known)
         if item is None:
             raise UserError(
                 f"few-shot file {source}: its image {path} is not in that part of this data set's "
-                "split; "
-                "delete the file to draw anew, or restore the split file it belongs to"
+                "split; delete the file, and it is drawn again, or restore the split file it "
+                "belongs to"
             )
         matched.append(item)
     return matched
+
+
+def _item_at_end(path: str, known: dict[str, Item]) -> Item | None:
+    """The item whose path is the longest end of ``path``."""
+    end = path
+    while end not in known:
+        _, slash, end = end.partition("/")
+        if not slash:
+            return None
+    return known[end]

@@ -1,11 +1,11 @@
-"""Which folders are the parts of a split (train, val, test), judged by what is in them."""
+"""Recognises the folders that are parts of a split (train, val, test) by what is in them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
 
-from softcpt.data.listing import scan
+from softcpt.data.image_files import scan
 from softcpt.errors import UserError
 
 # What people call the parts of a split.
@@ -72,15 +72,20 @@ def division(folder: Path) -> dict[str, str]:
 
 
 def _refuse_unsorted(folder: Path, names: list[str]) -> None:
-    """Raises UserError if images seem to lie in parts that have no class folders."""
+    """Raises UserError if images seem to lie in parts that have no class folders.
+
+    One folder called as a part may be a class beside others; several, or nothing else, may not.
+    """
     full = [name for name in names if holds_images(folder / name)]
     named = [name for name in full if name.lower() in PARTS]
     both = is_division(PARTS[name.lower()] for name in named)
-    if named and len(named) < len(names) and (both or named == full):
+    if named and (both or named == full):
         others = [name for name in names if name not in named]
+        beside = f" beside {slashed(others)}" if others else ""
         raise UserError(
-            f"{folder}: images lie directly in {slashed(named)} beside {slashed(others)}; parts of "
-            "a split need class folders, classes of these names a table (DATASET.NAME CSV)"
+            f"{folder}: images lie directly in {slashed(named)}{beside}; if these are parts of a "
+            f"split, sort them into class folders ({named[0]}/CLASS/image), if they are classes, "
+            "list the images in a table (DATASET.NAME CSV)"
         )
 
 

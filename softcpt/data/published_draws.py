@@ -1,4 +1,4 @@
-"""Few-shot files of other projects, read without running anything that is in them."""
+"""Reads few-shot files of other projects, without running anything that is in them."""
 
 from __future__ import annotations
 
@@ -42,14 +42,11 @@ def read_merged(path: Path) -> Split:
     """
     try:
         content = _load(path)
-        names, tasks = (
-            [_words(group) for group in content["taskid2cname"]],
-            _words(content["taskid2tname"]),
-        )
-        parts = [
+        names = [_words(group) for group in content["taskid2cname"]]
+        train, val, test = (
             [_item(record, names) for record in content[part]] for part in ("train", "val", "test")
-        ]
-        return Split(*parts, names, tasks)
+        )
+        return Split(train, val, test, names, _words(content["taskid2tname"]))
     except Exception as error:
         raise _unreadable(path, error) from error
 

@@ -1,4 +1,4 @@
-"""Which images are in a folder: one listing per folder, no look at single files, stray files left
+"""Lists the images in folders: one listing per folder, no look at single files, stray files left
 out."""
 
 from __future__ import annotations
@@ -22,10 +22,16 @@ IMAGE_SUFFIXES = (
     ".pgm",
 )
 # Folders that stand beside the classes and are none.
-NO_CLASSES = {"split_fewshot", "split_fewshot_mt", "__MACOSX", "@eaDir"}
+NO_CLASSES = {
+    "split_fewshot",
+    "split_fewshot_mt",
+    "split_fewshot_elevater",
+    "__MACOSX",
+    "@eaDir",
+}
 
 
-def scan(folder: str | os.PathLike) -> tuple[list[str], list[str]]:
+def scan(folder: str | os.PathLike[str]) -> tuple[list[str], list[str]]:
     """Names of the folders and of the image files in ``folder``, each sorted.
 
     Hidden entries (``.DS_Store``, ``._photo.jpg``) and files that no image has the name of
@@ -33,7 +39,7 @@ def scan(folder: str | os.PathLike) -> tuple[list[str], list[str]]:
     entry's kind comes with its name.
     """
     folders, images = [], []
-    with os.scandir(folder) as entries:
+    with os.scandir(os.fspath(folder)) as entries:
         for entry in entries:
             if entry.name.startswith(".") or entry.name in NO_CLASSES:
                 continue
@@ -72,12 +78,10 @@ def class_folders(folder: Path, leaves: bool = False) -> dict[str, list[str]]:
     def visit(path: str, owner: str) -> None:
         folders, images = scan(folder / path)
         if images and path:
-            classes.setdefault(path if leaves else owner, []).extend(
-                f"{path}/{name}" for name in images
-            )
+            label = path if leaves else owner
+            classes.setdefault(label, []).extend(f"{path}/{name}" for name in images)
         for name in folders:
-            below = f"{path}/{name}" if path else name
-            visit(below, owner or name)
+            visit(f"{path}/{name}" if path else name, owner or name)
 
     visit("", "")
     return classes
