@@ -90,7 +90,7 @@ setup(
             if name.endswith(".py")
         ]
         + ["report/published.json"]
-        + [f"report/page/{name}" for name in files_below("softcpt/report/page")],
+        + [f"report/static/{name}" for name in files_below("softcpt/report/static")],
         "softcpt.configs": files_below("configs"),
     },
     install_requires=REQUIREMENTS,

@@ -48,7 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Write the report; 0."""
     from softcpt.report.formats import plain
-    from softcpt.report.report import make_report, write_report
+    from softcpt.report.sections import make_report
+    from softcpt.report.write import write_report
 
     formats = _formats(args.formats)
     report = make_report(args.folders, args.metric, args.ignore)
@@ -71,7 +72,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _formats(text: str) -> list[str]:
-    from softcpt.report.report import FORMATS
+    from softcpt.report.write import FORMATS
 
     formats = [name.strip() for name in text.split(",") if name.strip()]
     unknown = [name for name in formats if name not in FORMATS]

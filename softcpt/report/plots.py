@@ -11,7 +11,7 @@ from softcpt.report.comparison_tables import cost_records
 from softcpt.report.published import PublishedRow, published_rows
 from softcpt.report.relations import Relations
 from softcpt.report.statistics import Summary, summary
-from softcpt.report.style import NEUTRAL, styles
+from softcpt.report.method_styles import NEUTRAL, styles
 
 if TYPE_CHECKING:
     import numpy as np

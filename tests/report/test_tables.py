@@ -13,7 +13,7 @@ from softcpt.report.benchmark import Benchmark
 from softcpt.report.comparisons import contest, contests
 from softcpt.report.published import _data, paper_order, published_rows
 from softcpt.report.relations import similarity
-from softcpt.report.report import Report, make_report
+from softcpt.report.sections import Report, make_report
 from softcpt.report.result import Contexts
 from softcpt.report.table import Table
 from tests.helpers.synthetic_results import run, write
