@@ -20,7 +20,7 @@ from softcpt import dassl
 from softcpt.errors import UserError
 from softcpt.metrics import TaskResult, overall
 from softcpt.prompters import Prompter
-from softcpt.report.resultsfile import shared_of
+from softcpt.report.results_json import shared_of
 from softcpt.utils.files import write_json
 
 _log = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from softcpt.errors import UserError
 from softcpt.grid.jobs import Job, Planned
 from softcpt.grid.state import read_result
 from softcpt.report.groups import TRAINING_SETTINGS
-from softcpt.report.resultsfile import shared_of
+from softcpt.report.results_json import shared_of
 
 # What a method may have of its own: its learning rate, and below TRAINER its options.
 _OWN = {"OPTIM.LR"}

@@ -1,4 +1,4 @@
-"""Methods against each other on the same tasks, split, seeds and views."""
+"""Compares methods with each other on the same tasks, split, seeds and views."""
 
 from __future__ import annotations
 
@@ -58,9 +58,10 @@ def contests(benchmark: Benchmark) -> list[Contest]:
     """At all numbers of shots together, then at each, for every kind of classes."""
     found = []
     for classes in benchmark.classes():
-        shots = benchmark.shots(classes)
-        for each in [None, *shots] if len(shots) > 1 else shots:
-            found.append(contest(benchmark, each, classes))
+        shots: list[int | None] = list(benchmark.shots(classes))
+        if len(shots) > 1:
+            shots.insert(0, None)
+        found += [contest(benchmark, each, classes) for each in shots]
     return [each for each in found if each]
 
 

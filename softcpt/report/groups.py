@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from softcpt.report.result import Result
+from softcpt.report.run_result import Result
 
 # Settings of training alone: a zero-shot run fits into every group that differs from it in these
 # only.

@@ -124,7 +124,7 @@ def _methods(benchmark: Benchmark, methods: Sequence[str]) -> list[dict[str, Any
 
 
 def _kind(benchmark: Benchmark, methods: Sequence[str], kind: str) -> dict[str, Any]:
-    """Figures of one kind of classes: cells[method][shots][0] is the mean over tasks, then tasks."""
+    """Of one kind of classes; cells[method][shots][0] is the mean over tasks, then come tasks."""
     shots = benchmark.shots(kind)
     cells = []
     for method in methods:
@@ -143,7 +143,7 @@ def _column(benchmark: Benchmark, method: str, shots: int, kind: str) -> list[li
     found = []
     for task in (None, *benchmark.tasks):
         values = benchmark.values(method, shots, task, kind)
-        found.append(_summary(summary(list(values.values()))))
+        found.append(_summary(summary(values.values())))
     return found
 
 

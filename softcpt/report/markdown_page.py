@@ -17,6 +17,7 @@ def markdown_page(report: Report, figures: Figures) -> str:
     """The page's text.
 
     Args:
+        report: what to write.
         figures: slug of a section -> (caption, path from the report's folder).
     """
     parts = ["# Comparison of runs", _summary(report), "## Settings", *_settings(report)]

@@ -1,4 +1,4 @@
-"""What a report consists of: benchmarks with their tables, comparisons and relations, as dataclasses.
+"""Makes a report: benchmarks with their tables, comparisons and relations, as dataclasses.
 
 The writers of the pages (markdown_page.py, html_page.py) and of all files (write.py) import this.
 """
@@ -68,7 +68,8 @@ def make_report(
     """Read all runs below ``paths`` and compare those that can be compared.
 
     Args:
-        metric: the figure of every task (result.METRICS).
+        paths: folders or files.
+        metric: the figure of every task (run_result.METRICS).
         ignore: patterns of settings that need not be equal.
 
     Raises:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,11 +35,15 @@ class Summary:
     half_width: float | None
 
 
-def summary(values: Sequence[float]) -> Summary | None:
+def summary(values: Collection[float]) -> Summary | None:
     """None without values."""
-    if not len(values):
-        return None
-    return Summary(len(values), float(np.mean(values)), float(np.std(values)), half_width(values))
+    return describe(values) if len(values) else None
+
+
+def describe(values: Collection[float]) -> Summary:
+    """Of at least one value."""
+    found = np.fromiter(values, np.float64, len(values))
+    return Summary(len(found), float(np.mean(found)), float(np.std(found)), half_width(found))
 
 
 def half_width(values: Sequence[float] | Floats) -> float | None:

@@ -27,6 +27,8 @@ def write_report(report: Report, folder: Path, formats: Sequence[str] = FORMATS)
     """Write the report into ``folder``; returns the files, those to read first at the beginning.
 
     Args:
+        report: what to write.
+        folder: made if it is not there; files of the same names are replaced.
         formats: of FORMATS; png and svg need matplotlib.
     """
     pictures = [name for name in formats if name in PICTURES]
@@ -83,7 +85,9 @@ def _draw(section: Section, folder: Path, formats: Sequence[str]) -> list[tuple[
         for kind in formats:
             path = folder / f"{section.slug}-{name}.{kind}"
             with atomic_write(path) as temporary:
-                figure.savefig(temporary, format=kind, dpi=160)
+                # Without the date, so that the same runs make the same file.
+                metadata = {"Date": None} if kind == "svg" else None
+                figure.savefig(temporary, format=kind, dpi=160, metadata=metadata)
             written.append((caption, path))
     return written
 

@@ -1,4 +1,4 @@
-"""Means, intervals, tests and ranks, against figures worked out by hand, by enumeration and by formula."""
+"""Means, intervals, tests and ranks, against figures by hand, by enumeration and by formula."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from softcpt.report.statistics import (
     average_ranks,
-    half_width,
     harmonic_mean,
     holm,
     paired,

@@ -2,6 +2,7 @@
 
 import { number, pText, shotsText, signed } from "./data.js";
 import { card, el, nameNodes, select } from "./elements.js";
+import { arrowKeys } from "./keys.js";
 import { tableBox } from "./tables.js";
 import { explained } from "./tip.js";
 
@@ -42,20 +43,22 @@ function pairCell(contest, test, a, b) {
   if (!pair) return el("td", { class: "none" }, a === b ? "" : "–");
   const clear = pair[test] !== null && pair[test] < 0.05;
   const side = pair.difference > 0 ? "better" : "worse";
-  const names = { class: clear ? `${side} clear` : side, "data-head": b.name };
-  return explained(el("td", { tabindex: "0", ...names }, signed(pair.difference)), pairTip(pair, a, b));
+  const names = { class: `pair ${side} ${clear ? "clear" : ""}`.trim(), "data-head": b.name };
+  return explained(el("td", names, signed(pair.difference)), pairTip(pair, a, b));
 }
 
 function matrix(contest, test, methods) {
   const heads = methods.map((method) => el("th", { scope: "col", class: "plain" }, method.name));
-  const rows = methods.map((method) =>
-    el(
-      "tr",
-      {},
-      el("th", { class: "text", scope: "row" }, nameNodes(method)),
-      methods.map((other) => pairCell(contest, test, method, other)),
-    ),
-  );
+  const points = [];
+  const rows = methods.map((method, line) => {
+    const cells = methods.map((other) => pairCell(contest, test, method, other));
+    cells.forEach((node, column) => {
+      // 50: columns are never taken for one another.
+      if (node.classList.contains("pair")) points.push({ node, x: column * 50, y: line, line });
+    });
+    return el("tr", {}, el("th", { class: "text", scope: "row" }, nameNodes(method)), cells);
+  });
+  arrowKeys(points);
   return el(
     "table",
     {},

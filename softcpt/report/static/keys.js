@@ -1,4 +1,4 @@
-// Arrow keys from point to point of a chart, which is one stop for Tab.
+// Arrow keys from point to point of a chart or table, which is one stop for Tab.
 
 const SIDEWAYS = { ArrowLeft: -1, ArrowRight: 1 };
 const UPWARDS = { ArrowUp: -1, ArrowDown: 1 };
