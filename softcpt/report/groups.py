@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from softcpt.engine.settings import OF_TRAINING
-from softcpt.report.result import Result
+from softcpt.report.run_result import Result
 
 DrawKey = tuple[str, str, int, int]  # data set, classes, shots, seed
 Images = tuple[str, ...]

@@ -1,22 +1,23 @@
-"""Figures of a benchmark, by matplotlib."""
+"""Draws the figures of a benchmark by matplotlib."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from softcpt.report.benchmark import NO_SHOTS, Benchmark, is_zero_shot, shots_name
 from softcpt.report.comparison_tables import cost_records
+from softcpt.report.method_styles import NEUTRAL, styles
 from softcpt.report.published import PublishedRow, published_rows
 from softcpt.report.relations import Relations
-from softcpt.report.statistics import Summary, summary
-from softcpt.report.style import NEUTRAL, styles
+from softcpt.report.statistics import Summary, describe, summary
 
 if TYPE_CHECKING:
     import numpy as np
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
 _MARKERS = {
     "circle": "o",
@@ -28,7 +29,8 @@ _MARKERS = {
     "plus": "P",
     "star": "*",
 }
-STYLE = {
+# matplotlib types its settings as a Literal of all their names from 3.10 on.
+STYLE: dict[Any, Any] = {
     "font.size": 9,
     "axes.titlesize": 9,
     "axes.labelsize": 9,
@@ -58,37 +60,26 @@ def figures(
     import matplotlib
 
     with matplotlib.rc_context(STYLE):
-        if benchmark.methods():
-            yield (
-                "accuracy",
-                f"{benchmark.name}: mean over {len(benchmark.tasks)} tasks; bars are the "
-                "population standard "
-                "deviation over seeds",
-                _average(benchmark),
-            )
-        if len(benchmark.tasks) > 1 and len(benchmark.shots()) > 1:
-            yield "tasks", f"{benchmark.name}: every task, mean over seeds", _per_task(benchmark)
-        if any(
-            record["mean"] is not None for record in cost_records(benchmark, benchmark.classes()[0])
-        ):
-            yield (
-                "cost",
-                f"{benchmark.name}: accuracy against time (without encoding images) and memory, "
-                "means over seeds",
-                _cost(benchmark),
-            )
-        for found in alike:
-            name = (
-                "relations-"
-                + "".join(c if c.isalnum() else "-" for c in found.method).strip("-").lower()
-            )
-            yield (
-                name,
-                f"{benchmark.name}, {found.method}, {shots_name(found.shots)}: cosine between the "
-                "tasks' contexts "
-                f"less their mean, mean over {found.runs} run(s)",
-                _relations(found),
-            )
+        yield from _figures(benchmark, alike)
+
+
+def _figures(benchmark: Benchmark, alike: Sequence[Relations]) -> Iterator[tuple[str, str, Figure]]:
+    name, classes = benchmark.name, benchmark.classes()[0]
+    if benchmark.methods():
+        caption = f"mean over {len(benchmark.tasks)} tasks; bars are the population standard"
+        yield "accuracy", f"{name}: {caption} deviation over seeds", _average(benchmark)
+    if len(benchmark.tasks) > 1 and len(benchmark.shots()) > 1:
+        yield "tasks", f"{name}: every task, mean over seeds", _per_task(benchmark)
+    if any(record["mean"] is not None for record in cost_records(benchmark, classes)):
+        caption = "accuracy against time (without encoding images) and memory, means over seeds"
+        yield "cost", f"{name}: {caption}", _cost(benchmark)
+    for found in alike:
+        method = "".join(c if c.isalnum() else "-" for c in found.method).strip("-").lower()
+        caption = (
+            f"{name}, {found.method}, {shots_name(found.shots)}: cosine between the tasks' "
+            f"contexts less their mean, mean over {found.runs} run(s)"
+        )
+        yield f"relations-{method}", caption, _relations(found)
 
 
 def _figure(
@@ -208,7 +199,7 @@ def _curves(axes: Axes, benchmark: Benchmark, task: str | None, bars: bool) -> N
     for method in methods:
         colour, marker = look[method]
         if is_zero_shot(method):
-            found = summary(list(benchmark.values(method, NO_SHOTS, task).values()))
+            found = summary(benchmark.values(method, NO_SHOTS, task).values())
             if found:
                 axes.axhline(found.mean, color=colour, lw=0.8, ls=(0, (1, 2)), zorder=1)
                 axes.plot(
@@ -225,10 +216,10 @@ def _curves(axes: Axes, benchmark: Benchmark, task: str | None, bars: bool) -> N
         points = [
             (1 + index, found)
             for index, each in enumerate(shots)
-            if (found := summary(list(benchmark.values(method, each, task).values())))
+            if (found := summary(benchmark.values(method, each, task).values()))
         ]
         x, means = [place for place, _ in points], [found.mean for _, found in points]
-        style = {
+        style: dict[str, Any] = {
             "color": colour,
             "marker": _MARKERS[marker],
             "lw": 1.5 if bars else 1.1,
@@ -261,7 +252,7 @@ def _dots(benchmark: Benchmark) -> Figure:
     figure, [axes] = _figure(4.2, 0.15 + 0.3 * len(methods), left=0.2 + _text_width(methods, 8))
     look = styles(benchmark.methods(None))
     for row, method in enumerate(methods):
-        found = summary(list(benchmark.values(method, shots).values()))
+        found = describe(benchmark.values(method, shots).values())
         axes.errorbar(
             [found.mean],
             [row],
@@ -379,9 +370,9 @@ def _cost(benchmark: Benchmark) -> Figure:
     return figure
 
 
-def _middle(records: list[dict], shots: int, key: str) -> tuple[Summary, Summary]:
+def _middle(records: list[dict[str, Any]], shots: int, key: str) -> tuple[Summary, Summary]:
     mine = [record for record in records if record["shots"] == shots]
-    return summary([record[key] for record in mine]), summary([record["mean"] for record in mine])
+    return describe([record[key] for record in mine]), describe([record["mean"] for record in mine])
 
 
 def _relations(found: Relations) -> Figure:
@@ -393,7 +384,7 @@ def _relations(found: Relations) -> Figure:
     return figure
 
 
-def heat_map(values: np.ndarray, names: Sequence[str], label: str, limit: float) -> Figure:
+def heat_map(values: NDArray[np.float64], names: Sequence[str], label: str, limit: float) -> Figure:
     """Values (T, T) between ``names``, in colours from -limit (blue) to limit (red); ``label`` is
     that of the scale."""
     size = len(names)

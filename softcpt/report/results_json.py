@@ -10,12 +10,12 @@ from typing import Any
 
 from softcpt.engine.config_text import text_leaves
 from softcpt.engine.settings import AXES, IMAGES, shared_of, variant_settings
-from softcpt.report.result import METRICS, ZERO_SHOT, Contexts, Cost, Result
+from softcpt.report.run_result import METRICS, ZERO_SHOT, Contexts, Cost, Result
 
 SCHEMAS = (1,)
 
 
-class Unreadable(Exception):
+class UnreadableError(Exception):
     """Why a file cannot stand in a report, in a few words."""
 
 
@@ -23,7 +23,7 @@ def read_results(path: Path) -> list[Result]:
     """The trained method of a results.json, and the zero-shot figures beside it.
 
     Raises:
-        Unreadable: the file is no whole results.json of a schema known here.
+        UnreadableError: the file is no whole results.json of a schema known here.
     """
     run = _load(path)
     try:
@@ -45,7 +45,7 @@ def read_results(path: Path) -> list[Result]:
         }
         return [_result(run, method, tasks, common) for method, tasks in run["tasks"].items()]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise Unreadable(
+        raise UnreadableError(
             f"not as docs/results.md describes it ({type(error).__name__}: {error})"
         ) from error
 
@@ -54,11 +54,11 @@ def _load(path: Path) -> dict[str, Any]:
     try:
         run = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
-        raise Unreadable(f"not whole ({error})") from error
+        raise UnreadableError(f"not whole ({error})") from error
     if not isinstance(run, dict) or "schema" not in run:
-        raise Unreadable("not a results.json of this project (no key 'schema')")
+        raise UnreadableError("not a results.json of this project (no key 'schema')")
     if run["schema"] not in SCHEMAS:
-        raise Unreadable(
+        raise UnreadableError(
             f"schema {run['schema']}; this version reads {', '.join(map(str, SCHEMAS))}, update "
             "softcpt"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import contextmanager
 
 import pytest
 
@@ -49,8 +50,8 @@ def path(tmp_path_factory):
                             seconds=30.0 + 10 * index,
                         )
                     )
-    for classes in ("base", "new"):
-        runs.append(run("CoOp", 4, 1, dict.fromkeys(TASKS, 50.0), classes=classes))
+    equal = dict.fromkeys(TASKS, 50.0)
+    runs += [run("CoOp", 4, 1, equal, classes=classes) for classes in ("base", "new")]
     runs.append(run("CoOp", dataset="Plant6", tasks=dict.fromkeys("abcdef", 60.0)))
     write(folder / "out", *runs)
     main(["report", str(folder / "out"), "--to", str(folder), "--formats", "html"])
@@ -274,6 +275,17 @@ def test_paired_fields_explain_themselves(page):
     assert "95 % interval" in page.tip() and "p (Holm)" in page.tip()
 
 
+def test_arrow_keys_walk_over_the_paired_fields(page):
+    stops = page.section("Paired comparisons").find_elements("css selector", "td[tabindex='0']")
+    assert len(stops) == 1
+    page.js("arguments[0].focus()", stops[0])
+    first = page.tip()
+    page.press("ARROW_RIGHT")
+    second = page.tip()
+    page.press("ARROW_LEFT")
+    assert first and second and first != second and page.tip() == first
+
+
 def test_light_and_dark(page):
     def ground() -> str:
         return page.js("return getComputedStyle(document.body).backgroundColor")
@@ -289,12 +301,56 @@ def test_light_and_dark(page):
     assert (ground(), ink()) == light
 
 
-def test_a_narrow_window_does_not_scroll_sideways(page):
-    page.driver.set_window_size(520, 900)
+@contextmanager
+def width(page, pixels: int):
+    page.driver.set_window_size(pixels, 900)
+    page.frame()
+    page.frame()  # the page draws again for the width it has
     try:
-        width, room = page.js(
-            "return [document.documentElement.scrollWidth, document.documentElement.clientWidth]"
-        )
-        assert width <= room
+        yield
     finally:
         page.driver.set_window_size(1200, 1400)
+
+
+# What lies beyond the right edge of the box that it stands in.
+CUT = """
+const inside = (node, box) => node.getBoundingClientRect().right <= box.right + 1;
+const parts = [...document.querySelectorAll("main :is(th, td, text, button, select, li, p)")];
+return parts
+    .filter((node) => node.getClientRects().length)
+    .filter((node) => !inside(node, node.closest("section").getBoundingClientRect()))
+    .map((node) => node.textContent);
+"""
+
+
+@pytest.mark.parametrize("pixels", [500, 640, 659])
+def test_nothing_is_cut_on_a_narrow_screen(page, pixels):
+    page.choose("Benchmark", "Toy · RN50")
+    with width(page, pixels):
+        assert page.js("return document.documentElement.scrollWidth <= innerWidth")
+        assert page.js(CUT) == []
+        boxes = page.js(
+            "return [...document.querySelectorAll('.scroll')]"
+            ".filter((box) => box.scrollWidth > box.clientWidth + 1).map((box) => box.innerText)"
+        )
+        assert boxes == []
+
+
+def test_a_narrow_chart_names_its_methods_below(page):
+    with width(page, 500):
+        items = page.section("Few-shot curves").find_elements("css selector", "ul.names li")
+        assert [item.text for item in items] == ["ZeroShot", "CoOp", "KgCoOp", "SoftCPT"]
+        assert not page.all("section:first-child svg .label")
+    page.frame()
+    page.frame()
+    assert not page.all("ul.names")
+    assert len(page.all("section:first-child svg .label")) == 4
+
+
+def test_fields_of_a_table_that_does_not_fit_stand_under_their_heads(page):
+    with width(page, 400):
+        [row, *_] = page.section("Runs").find_elements("css selector", ".stacked tbody tr")
+        [field, *_] = row.find_elements("css selector", "td[data-head='mean, %']")
+        head = page.js("return getComputedStyle(arguments[0], '::before').content", field)
+        assert head == '"mean, %"'
+    assert not page.all(".stacked")

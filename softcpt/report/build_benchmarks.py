@@ -1,13 +1,14 @@
-"""From a group of results to its benchmarks."""
+"""Makes the benchmarks of a group of results."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import chain
 
 from softcpt.report.benchmark import ALL_IMAGES, NO_SHOTS, Benchmark, Place
 from softcpt.report.groups import Group, split_by_images
-from softcpt.report.result import Result
+from softcpt.report.run_result import Result
 from softcpt.report.variants import labels
 
 
@@ -16,8 +17,9 @@ def benchmarks(group: Group, number: int, metric: str = "metric") -> list[Benchm
     benchmark together.
 
     Args:
+        group: results under the same settings.
         number: of the group, from 1.
-        metric: which figure of every task (result.METRICS).
+        metric: which figure of every task (run_result.METRICS).
     """
     found = []
     for part, datasets in enumerate(_parts(group)):
@@ -28,18 +30,13 @@ def benchmarks(group: Group, number: int, metric: str = "metric") -> list[Benchm
             if len(single) == 1 or results not in single
         ]
         if len(single) > 1:
-            names = tuple(sorted({results[0].dataset for results in single}))
-            tables.append(
-                (
-                    f"{len(names)} data sets",
-                    [result for results in single for result in results],
-                    names,
-                )
-            )
+            datasets_of = tuple(sorted({results[0].dataset for results in single}))
+            all_results = list(chain.from_iterable(single))
+            tables.append((f"{len(datasets_of)} data sets", all_results, datasets_of))
+        names = [name for name, _, _ in tables]
         for name, results, tasks in tables:
-            if [other for other, _, _ in tables].count(name) > 1:
-                name = f"{name}, {len(tasks)} tasks"
-            benchmark = Benchmark(name, number, results[0].backbone, tasks)
+            unique = name if names.count(name) == 1 else f"{name}, {len(tasks)} tasks"
+            benchmark = Benchmark(unique, number, results[0].backbone, tasks)
             if part:
                 benchmark.warnings.append(
                     "these runs saw other images than those of the tables before"
@@ -51,10 +48,9 @@ def benchmarks(group: Group, number: int, metric: str = "metric") -> list[Benchm
 def _parts(group: Group) -> list[list[list[Result]]]:
     """Results that saw the same images, each part by data set and tasks; results of logs with the
     first that fits."""
-    trained_first = sorted(
-        group.results, key=lambda result: result.cost is None
-    )  # before tests of what they trained
-    parts: list[dict[tuple, list[Result]]] = []
+    # Before tests of what they trained.
+    trained_first = sorted(group.results, key=lambda result: result.cost is None)
+    parts: list[dict[tuple[str, ...], list[Result]]] = []
     for results in split_by_images(trained_first):
         parts.append({})
         for result in results:
@@ -82,10 +78,7 @@ def _tasks(results: Sequence[Result]) -> tuple[str, ...]:
 
 def _fill(benchmark: Benchmark, results: Sequence[Result], metric: str) -> Benchmark:
     for result, label in zip(results, labels(results)):
-        shots = (
-            NO_SHOTS if result.zero_shot else max(result.shots, ALL_IMAGES) or ALL_IMAGES
-        )  # below 1: all images
-        place = Place(result.classes, label, shots, result.seed)
+        place = Place(result.classes, label, _shots(result), result.seed)
         figures = _figures(benchmark, result, metric)
         mean = (
             result.overall.get("metric")
@@ -96,6 +89,12 @@ def _fill(benchmark: Benchmark, results: Sequence[Result], metric: str) -> Bench
             benchmark.means.setdefault(place, mean)
         _put(benchmark, place, result, figures)
     return benchmark
+
+
+def _shots(result: Result) -> int:
+    if result.zero_shot:
+        return NO_SHOTS
+    return result.shots if result.shots > 0 else ALL_IMAGES
 
 
 def _figures(benchmark: Benchmark, result: Result, metric: str) -> dict[str, float]:
@@ -123,7 +122,7 @@ def _figures(benchmark: Benchmark, result: Result, metric: str) -> dict[str, flo
 
 
 def _put(benchmark: Benchmark, place: Place, result: Result, figures: dict[str, float]) -> None:
-    """Enter a result, unless its place is taken; two that disagree are told."""
+    """Enter a result, unless its place is taken; of two that disagree a warning says so."""
     mine = benchmark.figures.setdefault(place, {})
     runs = benchmark.runs.setdefault(place, [])
     before = next((run for run in runs if run.dataset == result.dataset), None)

@@ -17,8 +17,8 @@ import pytest
 
 from softcpt.cli import train
 from softcpt.engine.trainer import PromptTrainer
-from softcpt.report.logfile import read_log
-from softcpt.report.resultsfile import read_results
+from softcpt.report.log_txt import read_log
+from softcpt.report.results_json import read_results
 from tests.helpers.runs import run
 from tests.helpers.toy import arguments
 

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from softcpt.engine.config_text import text_leaves
 from softcpt.engine.settings import setting_of, variant_settings
-from softcpt.report.result import ZERO_SHOT, Cost, Result
-from softcpt.report.resultsfile import Unreadable
+from softcpt.report.run_result import ZERO_SHOT, Cost, Result
+from softcpt.report.results_json import UnreadableError
 
 _END_OF_TRAINING = {"Finish training", "Finished training"}  # Dassl 0.6; SoftCPT's fork
 _RESULT = "=> result"
@@ -40,8 +40,8 @@ def read_log(path: Path) -> Result:
     """The result at the end of a log.
 
     Raises:
-        Unreadable: the log has no result, ends before one, or does not say which method and data
-            set it is of.
+        UnreadableError: the log has no result, ends before one, or does not say which method and
+            data set it is of.
     """
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     config, arguments = _blocks(lines)
@@ -49,7 +49,7 @@ def read_log(path: Path) -> Result:
     folders = path.parent.parts
     method, dataset = _method(config, arguments), config.get("DATASET.NAME", "")
     if not method or not dataset:
-        raise Unreadable(
+        raise UnreadableError(
             "the log does not name its trainer and data set (no configuration is printed in it)"
         )
     return Result(
@@ -90,9 +90,9 @@ def _figures(lines: Iterable[str]) -> tuple[dict[str, float], dict[str, dict[str
             days, hours, minutes, rest = (int(part or 0) for part in match.groups())
             seconds["total"] = float(((days * 24 + hours) * 60 + minutes) * 60 + rest)
     if not counts:
-        raise Unreadable("training did not finish")
+        raise UnreadableError("training did not finish")
     if not (figures or tasks):
-        raise Unreadable("no result in it")
+        raise UnreadableError("no result in it")
     figures["metric"] = figures.get("overall_metric", figures.get("accuracy", math.nan))
     return figures, tasks, Cost(seconds=seconds)
 

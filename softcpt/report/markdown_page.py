@@ -1,4 +1,4 @@
-"""The report as one Markdown file."""
+"""Writes a report as one Markdown page."""
 
 from __future__ import annotations
 
@@ -7,14 +7,19 @@ from pathlib import Path
 
 from softcpt.report.formats import markdown, markdown_text
 from softcpt.report.published import published_remarks, published_rows, published_source
-from softcpt.report.report import Report, Section, setting_text
+from softcpt.report.sections import Report, Section, setting_text
 from softcpt.report.table import Cell, Row, Table
 
 Figures = Mapping[str, Sequence[tuple[str, Path]]]
 
 
-def markdown_report(report: Report, figures: Figures) -> str:
-    """``figures``: slug of a section -> (caption, path from the report's folder)."""
+def markdown_page(report: Report, figures: Figures) -> str:
+    """The page's text.
+
+    Args:
+        report: what to write.
+        figures: slug of a section -> (caption, path from the report's folder).
+    """
     parts = ["# Comparison of runs", _summary(report), "## Settings", *_settings(report)]
     for section in report.sections:
         parts += _section(section, figures.get(section.slug, ()), len(report.groups) > 1)
@@ -28,18 +33,19 @@ def markdown_report(report: Report, figures: Figures) -> str:
 
 
 def _summary(report: Report) -> str:
-    found = report.collection
-    figure = {"metric": "each task's own metric"}.get(
-        report.metric, report.metric.replace("_", " ")
-    )
-    text = f"{found.files} runs read; figures are {figure}, in %. " + (
-        "All runs were made under the same settings."
-        if len(report.groups) == 1
-        else f"They were made under {len(report.groups)} different settings, and only runs of one group are compared."
-    )
-    return text + (
-        f" Not looked at (--ignore): {', '.join(report.ignored)}." if report.ignored else ""
-    )
+    metric = report.metric.replace("_", " ")
+    figure = "each task's own metric" if metric == "metric" else metric
+    text = f"{report.collection.files} runs read; figures are {figure}, in %. "
+    if len(report.groups) == 1:
+        text += "All runs were made under the same settings."
+    else:
+        text += (
+            f"They were made under {len(report.groups)} different settings, and only runs of one "
+            "group are compared."
+        )
+    if report.ignored:
+        text += f" Not looked at (--ignore): {', '.join(report.ignored)}."
+    return text
 
 
 def _settings(report: Report) -> list[str]:
@@ -63,27 +69,23 @@ def _settings(report: Report) -> list[str]:
 
 def _section(section: Section, figures: Sequence[tuple[str, Path]], grouped: bool) -> list[str]:
     benchmark = section.benchmark
-    parts = [
-        f"## {markdown_text(benchmark.name)} · {markdown_text(benchmark.backbone)}"
-        + (f" (group {benchmark.group})" if grouped else "")
-    ]
-    parts.append("\n".join(f"- {markdown_text(text)}" for text in section.notes))
+    title = f"## {markdown_text(benchmark.name)} · {markdown_text(benchmark.backbone)}"
+    if grouped:
+        title += f" (group {benchmark.group})"
+    parts = [title, "\n".join(f"- {markdown_text(text)}" for text in section.notes)]
     parts += [markdown(table) for table in section.tables if not table.folded]
     if published_rows(benchmark.name, benchmark.backbone):
-        parts.append(
-            "\n".join(
-                [
-                    f"Published figures: {markdown_text(published_source())}.",
-                    "",
-                    *(f"- {markdown_text(remark)}" for remark in published_remarks()),
-                ]
-            )
-        )
+        parts.append(_published())
     shown: set[str] = set()
     for caption, path in figures:
-        if path.stem not in shown:
+        if path.stem not in shown:  # one of the formats of a figure
             shown.add(path.stem)
-            parts.append(
-                f"![{markdown_text(caption)}]({path.as_posix()})\n\n{markdown_text(caption)}."
-            )
+            text = markdown_text(caption)
+            parts.append(f"![{text}]({path.as_posix()})\n\n{text}.")
     return parts + [markdown(table) for table in section.tables if table.folded]
+
+
+def _published() -> str:
+    lines = [f"Published figures: {markdown_text(published_source())}.", ""]
+    lines += [f"- {markdown_text(remark)}" for remark in published_remarks()]
+    return "\n".join(lines)
