@@ -142,7 +142,7 @@ def test_the_table_in_the_docs_is_the_one_in_the_code():
 
 def test_the_table_and_reports_start_without_torch():
     code = (
-        "import json, sys; import softcpt.engine.settings, softcpt.report.resultsfile;"
+        "import json, sys; import softcpt.engine.settings, softcpt.report.results_json;"
         "import softcpt.report.groups; print(json.dumps('torch' in sys.modules))"
     )
     ended = subprocess.run(
