@@ -191,7 +191,7 @@ def test_a_dropped_connection_and_an_error_of_the_server_are_got_over(server, tm
 
 
 @pytest.mark.parametrize("error", [404, 500])
-def test_what_cannot_be_fetched_is_told_step_by_step_and_the_rest_is_fetched(
+def test_what_cannot_be_fetched_is_listed_step_by_step_and_the_rest_is_fetched(
     server, tmp_path, error
 ):
     server.errors = [error] * (1 if error == 404 else 5)
@@ -218,7 +218,9 @@ def test_wrong_bytes_are_refused_and_nothing_is_left(server, tmp_path):
 @pytest.mark.parametrize(
     "body", [ARCHIVE[: len(ARCHIVE) // 2], b"\x1f\x8bnoise"], ids=["half", "noise"]
 )
-def test_a_damaged_archive_without_a_checksum_is_fetched_anew_the_next_time(server, tmp_path, body):
+def test_a_damaged_archive_without_a_checksum_is_fetched_again_the_next_time(
+    server, tmp_path, body
+):
     server.content["images.zip"] = body
     entry = data_set(tmp_path, images(server, md5=None))
     [failure] = get(entry)
@@ -291,7 +293,7 @@ def drive(**facts: object) -> Source:
 
 
 def test_google_drive_is_reached_through_gdown(tmp_path, monkeypatch):
-    def download(id: str, output: str, **_: object) -> str:
+    def download(id: str, output: str, **_: object) -> str:  # noqa: A002 (gdown's name)
         assert id == "1a2b3c"
         Path(output).write_bytes(ARCHIVE)
         return output
