@@ -33,7 +33,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 def until(condition, what: str, seconds: float = 240) -> None:
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, f"waited in vain for {what}"
+        assert time.monotonic() < end, f"waited too long for {what}"
         time.sleep(0.01)
 
 
@@ -67,7 +67,7 @@ def test_a_killed_worker_loses_nothing(tmp_path, capsys):
     assert same(prompt(killed), prompt(tmp_path / "whole"))
 
 
-def test_a_job_that_kills_its_workers_is_told_in_the_end(tmp_path, capsys):
+def test_a_job_that_kills_its_workers_is_named_in_the_end(tmp_path, capsys):
     file = grid_file(
         tmp_path, methods=["SoftCPT"], set={"OPTIM.MAX_EPOCH": 20000, "TRAIN.PRINT_FREQ": 1}
     )
@@ -76,8 +76,8 @@ def test_a_job_that_kills_its_workers_is_told_in_the_end(tmp_path, capsys):
     until(lambda: training(killed), "the first epoch")
     os.kill(note(killed)["pid"], signal.SIGKILL)
     assert grid.status() == 1
-    told = capsys.readouterr().out
-    assert "failed: SoftCPT plants 1 shot seed 1: tried 1 time; its log ends: epoch [" in told
+    printed = capsys.readouterr().out
+    assert "failed: SoftCPT plants 1 shot seed 1: tried 1 time; its log ends: epoch [" in printed
     assert run(file, "--list") == 0
     assert "failed" in capsys.readouterr().out
 
@@ -150,8 +150,8 @@ def test_results_under_other_conditions_are_no_comparison(tmp_path, capsys):
 
 def test_a_list_runs_nothing_and_tells_all(tmp_path, capsys):
     assert run(grid_file(tmp_path, shots=[1, 2]), "--list") == 0
-    told = capsys.readouterr().out
-    assert told.count("left  ") >= 4 and str(folder_of(tmp_path, "CoOp", shots=2)) in told
+    printed = capsys.readouterr().out
+    assert printed.count("left  ") >= 4 and str(folder_of(tmp_path, "CoOp", shots=2)) in printed
     assert not (tmp_path / "out").exists()
 
 
