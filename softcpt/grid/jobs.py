@@ -110,8 +110,8 @@ def refuse_shared_folders(planned: Sequence[PlannedJob]) -> None:
 
 
 def _points(grid: Grid) -> Iterator[GridPoint]:
-    """In the order in which they run: shots grow, so that the times of the first tell about the
-    others."""
+    """In the order in which they run: shots grow, so that the times of the first predict those of
+    the others."""
     all_shots = set(grid.shots)
     for method in grid.methods:
         all_shots.update(method.shots)

@@ -56,7 +56,7 @@ class RayLauncher:
         for worker in ended:
             try:
                 self.ray.get(worker)
-            except self.ray.exceptions.RayError as error:
+            except self.ray.exceptions.RayError as error:  # noqa: PERF203 (few workers end)
                 reasons.append(str(error).strip().splitlines()[-1])
         return reasons
 

@@ -40,8 +40,7 @@ class SlurmLauncher:
         if cluster == "slurm" and shutil.which("sbatch") is None:
             raise UserError(
                 "--launcher slurm: there is no sbatch on this machine; start the grid where jobs "
-                "are "
-                "submitted"
+                "are submitted"
             )
         os.environ["PYTHONPATH"] = python_path()  # a job inherits it
         self.launch = launch

@@ -1,8 +1,8 @@
 """Finds out how a job stands, from its folder alone.
 
-``job.json`` beside the results tells who runs the job, since when, and how often it was tried. It
-is a note: whether a job is running is told by its lock, which the system frees when its holder
-dies, and whether it is done by a whole ``results.json``.
+``job.json`` beside the results says who runs the job, since when, and how often it was tried. It
+is a note only: a job is running if its lock is held, which the system frees when its holder dies,
+and done if there is a whole ``results.json``.
 """
 
 from __future__ import annotations
@@ -173,13 +173,14 @@ def status_when_taken(folder: str, launch: str, attempts: int) -> JobStatus:
     """The same of a job whose lock is held here; if its worker died once too often, that is written
     down."""
     record = read_record(folder)
-    died = record is not None and record.state == "running"
-    if record is not None and died and launch and record.attempts.get(launch, 0) >= attempts:
-        if read_result(folder) is None:  # else it died after its work was done
-            times = "1 time" if attempts == 1 else f"{attempts} times"
-            error = f"tried {times}; its log ends: {last_line(folder)}"
-            record = replace(record, state="failed", launch=launch, error=error)
-            write_record(folder, record)
+    if record is None or record.state != "running" or not launch:
+        return _noted(folder, record, launch)
+    too_often = record.attempts.get(launch, 0) >= attempts
+    if too_often and read_result(folder) is None:  # else it died after its work was done
+        times = "1 time" if attempts == 1 else f"{attempts} times"
+        error = f"tried {times}; its log ends: {last_line(folder)}"
+        record = replace(record, state="failed", launch=launch, error=error)
+        write_record(folder, record)
     return _noted(folder, record, launch)
 
 

@@ -54,7 +54,7 @@ def look(
 def watch(
     launch: Launch, jobs: Sequence[Job], launcher: Launcher, workers: int
 ) -> dict[Job, JobStatus]:
-    """Have the jobs run; returns how they ended.
+    """Start workers until all jobs have ended; returns how they ended.
 
     Raises:
         UserError: workers die before they take a job.

@@ -35,7 +35,7 @@ def group_results(results: Iterable[Result], ignore: Sequence[str] = ()) -> list
     """Groups, the largest first. Settings that match a pattern of ``ignore`` are not looked at.
 
     Runs read from logs join every group of their backbone and one of its data sets; those that fit
-    nowhere are grouped by what their logs tell.
+    nowhere are grouped by what their logs say.
     """
     results = list(results)
     trained = [result for result in results if result.verified and not _only_zero_shot(result)]
@@ -66,7 +66,7 @@ def split_by_images(results: Sequence[Result]) -> list[list[Result]]:
     """Results such that within each list all methods saw the same images at the same classes, shots
     and seed.
 
-    Files that tell no hashes of the images count as the same. A method goes where none of its runs
+    Files without hashes of the images count as the same. A method goes where none of its runs
     contradicts.
     """
     by_method: dict[str, list[Result]] = defaultdict(list)

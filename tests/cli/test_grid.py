@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 def until(condition, what: str, seconds: float = 240) -> None:
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, f"waited in vain for {what}"
+        assert time.monotonic() < end, f"waited too long for {what}"
         time.sleep(0.01)
 
 
@@ -66,7 +66,7 @@ def test_a_killed_worker_loses_nothing(tmp_path, capsys):
     assert identical(prompt(killed), prompt(tmp_path / "whole"))
 
 
-def test_a_job_that_kills_its_workers_is_told_in_the_end(tmp_path, capsys):
+def test_a_job_that_kills_its_workers_is_named_in_the_end(tmp_path, capsys):
     file = grid_file(
         tmp_path, methods=["SoftCPT"], set={"OPTIM.MAX_EPOCH": 20000, "TRAIN.PRINT_FREQ": 1}
     )

@@ -1,4 +1,4 @@
-"""The one table of settings: it knows every key, and everything that depends on it agrees with it."""
+"""The one table of settings: it knows every key, and what depends on it agrees with it."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def test_what_no_figure_depends_on_may_change_in_a_run_that_is_continued():
 
 
 def test_the_classes_are_those_that_reports_and_grids_had_before_there_was_a_table():
-    assert AXES == ("dataset", "tasks", "shots", "seed", "classes")
-    assert OF_TRAINING == {
+    assert list(AXES) == ["dataset", "tasks", "shots", "seed", "classes"]
+    assert {
         "transforms",
         "crop_scale",
         "features",
@@ -72,7 +72,7 @@ def test_the_classes_are_those_that_reports_and_grids_had_before_there_was_a_tab
         "warmup_epochs",
         "reference_schedule",
         "final_model",
-    }
+    } == OF_TRAINING
     logged = {key for key in KEYS if setting_of(key).logged}
     assert logged == {"INPUT.SIZE", "INPUT.TRANSFORMS", "INPUT.RRCROP_SCALE", "TEST.FINAL_MODEL"}
     assert setting_of("OPTIM.LR").use is Use.OWN and setting_of("OPTIM.LRS").use is Use.TRAINING
@@ -122,7 +122,7 @@ def test_variants_of_a_method_are_told_apart_by_its_own_node_and_its_optimiser()
         (["FEATURES.VIEWS", "-1"], "FEATURES.VIEWS is -1: give 0 or more"),
         (["FEATURES.MODE", "disk"], "FEATURES.MODE is 'disk': choose bank or online"),
         (["DATASET.VAL_PERCENT", "1.5"], "DATASET.VAL_PERCENT is 1.5: give 0 to 1"),
-        (["TRAINER.COOP.PREC", "fp8"], "TRAINER.COOP.PREC is 'fp8': choose fp32, fp16, bf16 or amp"),
+        (["TRAINER.COOP.PREC", "fp8"], "PREC is 'fp8': choose fp32, fp16, bf16 or amp"),
         (["DATALOADER.TRAIN_X.BATCH_SIZE", "0"], "BATCH_SIZE is 0: give 1 or more"),
     ],
 )
@@ -145,7 +145,5 @@ def test_the_table_and_reports_start_without_torch():
         "import json, sys; import softcpt.engine.settings, softcpt.report.results_json;"
         "import softcpt.report.groups; print(json.dumps('torch' in sys.modules))"
     )
-    ended = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(ended.stdout) is False

@@ -127,7 +127,7 @@ MISTAKES = {
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_mistake_in_the_grid_file_is_named(tmp_path, mistake):
     keys, message = MISTAKES[mistake]
-    with pytest.raises(UserError, match=".*") as error:
+    with pytest.raises(UserError) as error:
         planned(grid_file(tmp_path, **keys))
     assert message in str(error.value) and "\n" not in str(error.value)
 
@@ -135,7 +135,7 @@ def test_a_mistake_in_the_grid_file_is_named(tmp_path, mistake):
 def test_jobs_of_a_comparison_must_share_their_settings(tmp_path):
     methods = {"CoOp": None, "SoftCPT": {"set": {"OPTIM.MAX_EPOCH": 7, "OPTIM.LR": 0.5}}}
     plans = planned(grid_file(tmp_path, methods=methods))
-    with pytest.raises(UserError, match="OPTIM.MAX_EPOCH is 5 for CoOp and 7 for SoftCPT"):
+    with pytest.raises(UserError, match=r"OPTIM\.MAX_EPOCH is 5 for CoOp and 7 for SoftCPT"):
         check_settings(plans)
     check_settings(plans, may_differ=["OPTIM.MAX_EPOCH"])
 
@@ -146,7 +146,7 @@ def test_what_only_training_needs_may_differ_where_nothing_is_trained(tmp_path):
         "ZeroshotCLIP": {"set": {"OPTIM.MAX_EPOCH": 7, "INPUT.TRANSFORMS": ["normalize"]}},
     }
     check_settings(planned(grid_file(tmp_path, methods=methods)))
-    with pytest.raises(UserError, match="DATASET.SUBSAMPLE_TASKS"):
+    with pytest.raises(UserError, match=r"DATASET\.SUBSAMPLE_TASKS"):
         check_settings(
             planned(
                 grid_file(
@@ -160,9 +160,9 @@ def test_what_only_training_needs_may_differ_where_nothing_is_trained(tmp_path):
         )
 
 
-def test_shared_settings_are_told_once(tmp_path):
-    told = dict(describe(planned(grid_file(tmp_path, shots=[1, 2])), "cpu"))
-    assert (told["epochs"], told["batch size"], told["shots"], told["device"]) == (
+def test_shared_settings_are_printed_once(tmp_path):
+    shared = dict(describe(planned(grid_file(tmp_path, shots=[1, 2])), "cpu"))
+    assert (shared["epochs"], shared["batch size"], shared["shots"], shared["device"]) == (
         "5",
         "8",
         "1, 2",

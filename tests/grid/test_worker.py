@@ -117,16 +117,16 @@ def test_a_mistake_ends_its_job_and_no_other(tmp_path, work):
     assert "choose from end, middle, front" in statuses["CoOp"].record.error
 
 
-def test_an_unexpected_end_is_tried_again_so_often_and_then_told(tmp_path, work, monkeypatch):
+def test_an_unexpected_end_is_tried_again_so_often_and_then_failed(tmp_path, work, monkeypatch):
     def burst(self):
         raise ValueError("too many dimensions")
 
     monkeypatch.setattr(PromptTrainer, "after_epoch", burst)
     for tried in (1, 2):
-        with pytest.raises(ValueError):
+        with pytest.raises(ValueError, match="too many dimensions"):
             work(attempts=2)
         assert note(folder_of(tmp_path, "CoOp"))["attempts"] == {"first": tried}
-    with pytest.raises(ValueError):  # the other job's turn
+    with pytest.raises(ValueError, match="too many dimensions"):  # the other job's turn
         work(attempts=2)
     record = note(folder_of(tmp_path, "CoOp"))
     assert record["state"] == "failed"
