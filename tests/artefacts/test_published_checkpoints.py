@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import collections
 import importlib
-import json
 import os
 import pickle
 import sys
@@ -19,8 +18,7 @@ import torch
 import softcpt
 from softcpt.artefacts.published_checkpoints import is_reference, read_reference
 from softcpt.cli import main as cli
-from softcpt.cli import train
-from tests.helpers.toy import arguments
+from tests.helpers.runs import agree, recorded_logits, run
 
 Tensors = dict[str, torch.Tensor]
 
@@ -210,19 +208,7 @@ def test_foreign_and_damaged_files_are_named_in_one_line(tmp_path, kind):
 
 
 def evaluate(folder: Path, trainer: str, model: Path, *more: str) -> dict:
-    train.main(
-        arguments(
-            folder,
-            trainer,
-            "--output-dir",
-            str(folder / "test"),
-            "--eval-only",
-            "--model-dir",
-            str(model),
-            *more,
-        )
-    )
-    return json.loads((folder / "test" / "results.json").read_text())
+    return run(folder, trainer, "--eval-only", "--model-dir", str(model), *more, out="test")
 
 
 @pytest.mark.parametrize(
@@ -233,11 +219,8 @@ def evaluate(folder: Path, trainer: str, model: Path, *more: str) -> dict:
     ],
 )
 def test_a_run_goes_out_in_the_published_layout_and_comes_back(tmp_path, trainer, modules):
-    train.main(
-        arguments(
-            tmp_path, trainer, "--output-dir", str(tmp_path / "run"), "TEST.FINAL_MODEL", "best_val"
-        )
-    )
+    with recorded_logits() as in_training:
+        run(tmp_path, trainer, "TEST.FINAL_MODEL", "best_val", out="run")
     cli.main(["export", str(tmp_path / "run"), str(tmp_path / "published")])
     assert {path.name for path in (tmp_path / "published").iterdir()} == modules
     for module in modules:
@@ -248,9 +231,9 @@ def test_a_run_goes_out_in_the_published_layout_and_comes_back(tmp_path, trainer
         }
         content = torch.load(tmp_path / "published" / module / "model.pth.tar-5", weights_only=True)
         assert content["epoch"] == 5 and isinstance(content["state_dict"], dict)
-    trained = json.loads((tmp_path / "run" / "results.json").read_text())
-    tested = evaluate(tmp_path, trainer, tmp_path / "published")
-    assert tested["tasks"] == trained["tasks"]
+    with recorded_logits() as alone:
+        tested = evaluate(tmp_path, trainer, tmp_path / "published")
+    assert agree(alone, in_training[-2:])
     assert tested["loaded"]["prompt"] == str(tmp_path / "published")
     assert tested["selected"] == {"what": "epoch", "on": None, "value": tested["loaded"]["epoch"]}
 
@@ -264,7 +247,7 @@ def test_a_published_context_of_other_length_is_refused_with_the_shapes(tmp_path
 
 
 def test_methods_without_a_published_layout_are_not_exported(tmp_path, capsys):
-    train.main(arguments(tmp_path, "ProtoNet", "--output-dir", str(tmp_path / "run")))
+    run(tmp_path, "ProtoNet", out="run")
     with pytest.raises(SystemExit):
         cli.main(["export", str(tmp_path / "run"), str(tmp_path / "published")])
     assert "method ProtoNet" in capsys.readouterr().err

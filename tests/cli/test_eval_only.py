@@ -5,20 +5,20 @@ from __future__ import annotations
 import pytest
 
 from softcpt.cli import train
-from tests.helpers.runs import run
+from tests.helpers.runs import agree, recorded_logits, run
 from tests.helpers.toy import arguments
 
 
 def test_a_test_writes_results_that_say_it_was_not_training(tmp_path, capsys):
-    trained = run(tmp_path, "CoOp", out="run")
+    with recorded_logits() as in_training:
+        trained = run(tmp_path, "CoOp", out="run")
     capsys.readouterr()
-    tested = run(tmp_path, "CoOp", "--eval-only", "--model-dir", str(tmp_path / "run"), out="test")
+    model = ("--eval-only", "--model-dir", str(tmp_path / "run"))
+    with recorded_logits() as alone:
+        tested = run(tmp_path, "CoOp", *model, out="test")
     assert trained["trained"] and not tested["trained"]
-    assert (
-        tested["curve"] == []
-        and tested["tasks"] == trained["tasks"]
-        and tested["shared"] == trained["shared"]
-    )
+    assert tested["curve"] == [] and tested["shared"] == trained["shared"]
+    assert agree(alone, in_training)
     assert tested["loaded"] == {
         "prompt": str(tmp_path / "run" / "prompt" / "epoch-5.safetensors"),
         "epoch": 5,
@@ -30,13 +30,20 @@ def test_a_test_writes_results_that_say_it_was_not_training(tmp_path, capsys):
 def test_several_splits_are_tested_and_the_last_counts(tmp_path):
     run(tmp_path, "CoOp", out="run")
     model = ["--eval-only", "--model-dir", str(tmp_path / "run")]
-    both = run(tmp_path, "CoOp", *model, "TEST.SPLIT", "val,test", out="both")
-    val = run(tmp_path, "CoOp", *model, "TEST.SPLIT", "val", out="val")
-    test = run(tmp_path, "CoOp", *model, out="test")
+    with recorded_logits() as of_both:
+        both = run(tmp_path, "CoOp", *model, "TEST.SPLIT", "val,test", out="both")
+    with recorded_logits() as of_val:
+        val = run(tmp_path, "CoOp", *model, "TEST.SPLIT", "val", out="val")
+    with recorded_logits() as of_test:
+        test = run(tmp_path, "CoOp", *model, out="test")
     assert both["shared"]["split"] == "test" and val["shared"]["split"] == "val"
-    assert both["tasks"] == test["tasks"] and test["other_splits"] == {}
-    assert both["other_splits"] == {"val": {"overall": val["overall"], "tasks": val["tasks"]}}
-    assert [task["total"] for task in val["tasks"]["CoOp"]] == [6, 4]
+    trained_on_val, trained_on_test, *zero_shot = of_both
+    assert agree(of_val, [trained_on_val, zero_shot[0]])
+    assert agree(of_test, [trained_on_test, zero_shot[1]])
+    assert list(both["other_splits"]) == ["val"] and test["other_splits"] == {}
+    for tasks in (both["other_splits"]["val"]["tasks"], val["tasks"]):
+        assert [task["total"] for task in tasks["CoOp"]] == [6, 4]
+    assert [task["total"] for task in both["tasks"]["CoOp"]] == [18, 12]
 
 
 def test_results_of_a_training_run_are_not_written_over(tmp_path, capsys):

@@ -13,13 +13,19 @@ import time
 from pathlib import Path
 
 import pytest
-import torch
 from safetensors import safe_open
 
 from softcpt.artefacts import checkpoint
 from softcpt.cli import train
-from softcpt.engine.trainer import PromptTrainer
-from tests.helpers.runs import identical, prompt, run
+from tests.helpers.runs import (
+    agree,
+    close,
+    identical,
+    interrupted_before,
+    prompt,
+    recorded_logits,
+    run,
+)
 from tests.helpers.toy import DATASET_REGISTRY, Datum, Toy, arguments
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -50,24 +56,15 @@ def test_training_lowers_the_loss_and_beats_zero_shot(tmp_path, trainer):
 
 
 @pytest.mark.parametrize("trainer", ["CoOp", "SoftCPT"])
-def test_eval_only_repeats_the_accuracy_of_the_run(tmp_path, trainer):
-    trained = run(tmp_path, trainer, "TRAIN.CHECKPOINT_FREQ", "2")
-    out = str(tmp_path / "out")
-    train.main(
-        arguments(
-            tmp_path,
-            trainer,
-            "--output-dir",
-            str(tmp_path / "eval"),
-            "--eval-only",
-            "--model-dir",
-            out,
-            "--load-epoch",
-            "5",
-        )
-    )
+def test_eval_only_repeats_the_test_of_the_run(tmp_path, trainer):
+    with recorded_logits() as in_training:
+        run(tmp_path, trainer, "TRAIN.CHECKPOINT_FREQ", "2")
+    model = ("--eval-only", "--model-dir", str(tmp_path / "out"), "--load-epoch", "5")
+    with recorded_logits() as alone:
+        tested = run(tmp_path, trainer, *model, out="eval")
+    assert agree(alone, in_training)
     log = (tmp_path / "eval" / "log.txt").read_text()
-    assert f"* overall_metric: {trained['overall'][trainer]['overall_metric']:.2f}%" in log
+    assert f"* overall_metric: {tested['overall'][trainer]['overall_metric']:.2f}%" in log
     assert sorted(path.name for path in (tmp_path / "out" / "prompt").iterdir()) == [
         "epoch-2.safetensors",
         "epoch-4.safetensors",
@@ -134,20 +131,19 @@ for kind, _ in WITHOUT_VALIDATION:
 
 @pytest.mark.parametrize("kind, why", WITHOUT_VALIDATION)
 def test_no_epoch_is_chosen_on_test_images(tmp_path, capsys, kind, why):
-    last = run(tmp_path, "CoOp", "DATASET.NAME", kind.__name__, out="last")
+    with recorded_logits() as tests_of_last:
+        last = run(tmp_path, "CoOp", data=kind.__name__, out="last")
     flags = ("DATASET.NAME", kind.__name__, "TEST.FINAL_MODEL", "best_val")
     capsys.readouterr()
-    best = run(tmp_path, "CoOp", *flags, out="best")
+    with recorded_logits() as tests_of_best:
+        best = run(tmp_path, "CoOp", *flags, out="best")
     line = f"TEST.FINAL_MODEL best_val: {why}, so the last step counts: no epoch is chosen on test images"
     assert (
         capsys.readouterr().out.count(line) == 1
         and line in (tmp_path / "best" / "log.txt").read_text()
     )
-    assert (
-        best["selected"] is None
-        and best["shared"] == last["shared"]
-        and best["tasks"] == last["tasks"]
-    )
+    assert best["selected"] is None and best["shared"] == last["shared"]
+    assert agree(tests_of_best, tests_of_last)
     assert [path.name for path in (tmp_path / "best" / "prompt").iterdir()] == [
         "epoch-5.safetensors"
     ]
@@ -178,22 +174,13 @@ def test_online_images_and_the_feature_bank_train_the_same_prompt(tmp_path):
     run(tmp_path, "CoOp", out="bank")
     run(tmp_path, "CoOp", "FEATURES.MODE", "online", out="online")
     bank, online = prompt(tmp_path / "bank"), prompt(tmp_path / "online")
-    assert all(torch.allclose(bank[name], online[name], atol=1e-5) for name in bank)
+    assert close(bank, online, atol=1e-5)
 
 
-def test_a_run_stopped_between_epochs_continues_bit_for_bit(tmp_path, monkeypatch):
+def test_a_run_stopped_between_epochs_continues_bit_for_bit(tmp_path):
     run(tmp_path, "SoftCPT", "OPTIM.NAME", "adam", out="whole")
-    original = PromptTrainer.before_epoch
-
-    def stop_at_third(self):
-        if self.epoch == 3:
-            raise KeyboardInterrupt
-        original(self)
-
-    monkeypatch.setattr(PromptTrainer, "before_epoch", stop_at_third)
-    with pytest.raises(SystemExit):
+    with interrupted_before(3):
         run(tmp_path, "SoftCPT", "OPTIM.NAME", "adam", out="stopped")
-    monkeypatch.setattr(PromptTrainer, "before_epoch", original)
     result = run(tmp_path, "SoftCPT", "OPTIM.NAME", "adam", out="stopped")
     assert [entry["epoch"] for entry in result["curve"]] == [1, 2, 3, 4, 5]
     assert identical(prompt(tmp_path / "whole"), prompt(tmp_path / "stopped"))

@@ -17,7 +17,7 @@ from softcpt.grid.grid_file import read_grid
 from softcpt.grid.jobs import plan_jobs
 from softcpt.grid.launch import Launch, QueuedJob
 from softcpt.prompters import METHODS, variant_name
-from tests.helpers.runs import identical, prompt
+from tests.helpers.runs import identical, interrupted_before, prompt
 from tests.helpers.small_grid import folder_of, grid_file, note
 
 
@@ -135,22 +135,14 @@ def test_an_unexpected_end_is_tried_again_so_often_and_then_failed(tmp_path, wor
     assert {status.state for status in work(launch="second", attempts=2).values()} == {"done"}
 
 
-def test_a_stopped_job_continues_and_was_not_tried_in_vain(tmp_path, work, monkeypatch):
+def test_a_stopped_job_continues_and_was_not_tried_in_vain(tmp_path, work):
     work(methods=["SoftCPT"], seeds=[2])
-    whole, original = prompt(folder_of(tmp_path, "SoftCPT", seed=2)), PromptTrainer.before_epoch
-
-    def stop(self):
-        if self.epoch == 3:
-            raise KeyboardInterrupt
-        original(self)
-
-    monkeypatch.setattr(PromptTrainer, "before_epoch", stop)
+    whole = prompt(folder_of(tmp_path, "SoftCPT", seed=2))
     keys = {"methods": ["SoftCPT"], "seeds": [2], "layout": "stopped"}
-    with pytest.raises(KeyboardInterrupt):
+    with interrupted_before(3):
         work(**keys)
     record = note(tmp_path / "out/stopped")
     assert (record["state"], record["attempts"]) == ("stopped", {"first": 0})
-    monkeypatch.setattr(PromptTrainer, "before_epoch", original)
     work(**keys)
     assert identical(whole, prompt(tmp_path / "out/stopped"))
     assert "resuming" in (tmp_path / "out/stopped/log.txt").read_text()

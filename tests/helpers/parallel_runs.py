@@ -7,10 +7,15 @@ import json
 import sys
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
 from softcpt.cli import train
 from softcpt.utils import parallel
+from tests.helpers.runs import recorded_logits
 from tests.helpers.toy import arguments
 
+LOGITS = "logits.pt"
 RUNS = {
     "SoftCPT": ("SoftCPT", []),
     "SoftCPT with class contexts": (
@@ -55,10 +60,18 @@ def flags(folder: Path, name: str, out: str = "") -> list[str]:
 
 
 def main(file: str) -> None:
-    """Run the commands that a JSON file lists."""
+    """Run the commands that a JSON file lists; keep the logits of their tests in their folders."""
     with parallel.joined_process_group():
         for command in json.loads(Path(file).read_text()):
-            train.main(command)
+            with recorded_logits() as tests:
+                train.main(command)
+            if parallel.is_main():
+                torch.save(tests, Path(command[command.index("--output-dir") + 1]) / LOGITS)
+
+
+def recorded(folder: Path) -> list[Tensor]:
+    """What :func:`main` kept of a run."""
+    return torch.load(folder / LOGITS, weights_only=True)
 
 
 if __name__ == "__main__":

@@ -15,12 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from softcpt.cli import train
-from softcpt.engine.trainer import PromptTrainer
 from softcpt.report.log_txt import read_log
 from softcpt.report.results_json import read_results
-from tests.helpers.runs import run
-from tests.helpers.toy import arguments
+from tests.helpers.runs import interrupted_before, run
 
 
 def behind(lines: list[str], signal: str, keyword: str) -> float | None:
@@ -78,20 +75,10 @@ def test_no_control_characters_reach_the_log(finished):
     )
 
 
-def test_a_run_that_was_stopped_and_continued_has_its_result_in_log_txt(tmp_path, monkeypatch):
-    original = PromptTrainer.before_epoch
-
-    def stop_at_third(self):
-        if self.epoch == 3:
-            raise KeyboardInterrupt
-        original(self)
-
-    given = arguments(tmp_path, "CoOp", "--output-dir", str(tmp_path / "seed1"))
-    monkeypatch.setattr(PromptTrainer, "before_epoch", stop_at_third)
-    with pytest.raises(SystemExit):
-        train.main(given)
-    monkeypatch.setattr(PromptTrainer, "before_epoch", original)
-    train.main(given)
+def test_a_run_that_was_stopped_and_continued_has_its_result_in_log_txt(tmp_path):
+    with interrupted_before(3):
+        run(tmp_path, "CoOp", out="seed1")
+    run(tmp_path, "CoOp", out="seed1")
     assert behind(log_lines(tmp_path / "seed1"), "Finish training", "accuracy") is not None
 
 
