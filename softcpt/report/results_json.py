@@ -77,7 +77,8 @@ def _load(path: Path) -> dict[str, Any]:
             f"schema {run['schema']}; this version reads {', '.join(map(str, SCHEMAS))}, update "
             "softcpt"
         )
-    return run
+    whole: dict[str, Any] = run
+    return whole
 
 
 def _result(
