@@ -77,8 +77,7 @@ def _load(path: Path) -> dict[str, Any]:
             f"schema {run['schema']}; this version reads {', '.join(map(str, SCHEMAS))}, update "
             "softcpt"
         )
-    whole: dict[str, Any] = run
-    return whole
+    return run
 
 
 def _result(
