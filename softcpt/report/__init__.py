@@ -11,7 +11,8 @@
     published.py         the papers' rows, to stand beside
     sections.py          Report and Section: all of the above
     formats.py           a table as Markdown, LaTeX, CSV
-    plots.py             figures by matplotlib; method_styles.py: colours and markers
+    plots.py             figures by matplotlib, with curve_plots.py and plot_frame.py;
+                         method_styles.py: colours and markers
     markdown_page.py, html_page.py (with static/), write.py: the report on disk
 
 Nothing here imports torch: a report over a thousand runs takes seconds.

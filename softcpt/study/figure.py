@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from softcpt.report.plots import STYLE, heat_map
+from softcpt.report.plot_frame import STYLE
+from softcpt.report.plots import heat_map
 from softcpt.report.relations import alike_together
 from softcpt.study.matrix import Matrix
 from softcpt.study.similarity import Correlation
