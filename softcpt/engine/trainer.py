@@ -173,7 +173,7 @@ class PromptTrainer(ResumableTrainer):
         """Backward pass and optimiser."""
         if self.optim is None:
             raise UserError(f"{self.method}: it has no parameters that steps could train")
-        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(self.scaler.scale(loss))
         for _ in range(1 if self.clip.precision == "amp" else self.repeats):
             self.scaler.step(self.optim)
         self.scaler.update()

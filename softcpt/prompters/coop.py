@@ -56,7 +56,7 @@ class CoOp(ContextPrompter):
     """Contexts that are free parameters of a task (or class, or of all tasks).
 
     CoCoOp, KgCoOp, PLOT and ProGrad derive from it: they have its contexts, and another use or loss
-        of them.
+    of them.
 
     Attributes:
         prompt_learner: what is trained: one learner, or one for every task.
