@@ -15,13 +15,12 @@ from typing import Any
 
 import torch
 from tabulate import tabulate
-from torch import Tensor
 
 from softcpt import dassl
 from softcpt.engine.settings import shared_of, shared_values
 from softcpt.errors import UserError
 from softcpt.metrics import TaskResult, overall
-from softcpt.prompters import Prompter
+from softcpt.prompters import TaskClassifier
 from softcpt.utils.files import write_json
 
 _log = logging.getLogger(__name__)
@@ -142,17 +141,17 @@ def shared_settings(trainer: Any) -> dict[str, Any]:
 
 
 @torch.no_grad()
-def context_gram(prompter: Prompter) -> dict[str, Any] | None:
+def context_gram(prompter: TaskClassifier) -> dict[str, Any] | None:
     """Inner products (T, T) of the tasks' contexts, each flattened, and the tasks' names.
 
     A task whose classes have contexts of their own counts with their mean. None: the method has no
     contexts, one for all tasks, or there are fewer than three tasks to relate.
     """
     tasks = prompter.tasks
-    of_tasks: Callable[[], Tensor] | None = getattr(prompter, "contexts", None)
-    if len(tasks) < 3 or of_tasks is None:
+    found = prompter.contexts() if len(tasks) >= 3 else None
+    if found is None:
         return None
-    contexts = of_tasks().movedim(-3, 0).flatten(1).double().cpu()
+    contexts = found.movedim(-3, 0).flatten(1).double().cpu()
     if len(contexts) != len(tasks):
         contexts = tasks.mean_of_classes(contexts)
     if (contexts == contexts[0]).all():

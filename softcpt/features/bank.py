@@ -43,11 +43,20 @@ class ImageEncoder(Protocol):
     """What the bank asks of a CLIP model (:class:`softcpt.clip.model.Clip` has it)."""
 
     name: str
-    fingerprint: str
     precision: str
     embed_dim: int
-    places: int  # M; asked for in a spatial bank only, as is ``spatial``
-    device: torch.device
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the weights."""
+
+    @property
+    def places(self) -> int:
+        """M; asked for in a spatial bank only, as is ``spatial``."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where images are to be."""
 
     def encode_image(self, images: Tensor, *, spatial: bool = False) -> Tensor:
         """Map pre-processed images (B, 3, H, W) to features (B, D), or with ``spatial`` (B, 1 + M,

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from softcpt.engine.config_text import text_leaves
 from softcpt.engine.settings import setting_of, variant_settings
-from softcpt.report.run_result import ZERO_SHOT, Cost, Result
 from softcpt.report.results_json import UnreadableError
+from softcpt.report.run_result import ZERO_SHOT, Cost, Result
 
 _END_OF_TRAINING = {"Finish training", "Finished training"}  # Dassl 0.6; SoftCPT's fork
 _RESULT = "=> result"

@@ -54,7 +54,7 @@ class PreparedPrompts:
         self,
         packed: PackedPrompts,
         groups: Sequence[int],
-        prompts: Sequence[int] | None,
+        prompts: Sequence[int] | Tensor | None,
         copies: int,
     ) -> EncodingPass:
         """The chunks of ``prompts`` (default: all of ``groups``), ``copies`` times over.

@@ -19,10 +19,11 @@ def encode_prompts(
     contexts: Tensor | None = None,
     groups: Sequence[int] | None = None,
     deep: Tensor | None = None,
-    prompts: Sequence[int] | None = None,
+    prompts: Sequence[int] | Tensor | None = None,
+    max_tokens: int | None = None,
 ) -> Tensor:
-    """``encoder(packed, contexts, groups, deep, prompts)``, with the prompts divided among the
-    processes.
+    """``encoder(packed, contexts, groups, deep, prompts, max_tokens)``, with the prompts divided
+    among the processes.
 
     All processes must call it, with the same arguments. Fewer chunks than processes are encoded by
     each of them.
@@ -30,12 +31,12 @@ def encode_prompts(
     encode: Callable[..., Tensor] = encoder
     processes = parallel.process_count()
     if processes == 1:
-        return encode(packed, contexts, groups=groups, deep=deep, prompts=prompts)
+        return encode(packed, contexts, groups, deep, prompts, max_tokens)
     groups = list(range(packed.num_groups) if groups is None else groups)
     chosen = packed.prompts_of(groups) if prompts is None else torch.as_tensor(prompts)
     shares = _shares(packed, chosen, processes)
     if min(len(share) for share in shares) == 0:
-        return encode(packed, contexts, groups=groups, deep=deep, prompts=prompts)
+        return encode(packed, contexts, groups, deep, prompts, max_tokens)
     mine = chosen[shares[dist.get_rank()]]
     present = set(packed.groups[mine.numpy()].tolist())
     places = [place for place, group in enumerate(groups) if group in present]
@@ -43,9 +44,7 @@ def encode_prompts(
         None if given is None else parallel.sum_gradient(given)[..., places, :, :]
         for given in (contexts, deep)
     )
-    own = encode(
-        packed, contexts, groups=[groups[place] for place in places], deep=deep, prompts=mine
-    )
+    own = encode(packed, contexts, [groups[place] for place in places], deep, mine, max_tokens)
     return parallel.gather_rows(own.movedim(-2, 0), shares).movedim(0, -2)
 
 

@@ -137,7 +137,10 @@ def test_no_epoch_is_chosen_on_test_images(tmp_path, capsys, kind, why):
     capsys.readouterr()
     with recorded_logits() as tests_of_best:
         best = run(tmp_path, "CoOp", *flags, out="best")
-    line = f"TEST.FINAL_MODEL best_val: {why}, so the last step counts: no epoch is chosen on test images"
+    line = (
+        f"TEST.FINAL_MODEL best_val: {why}, so the last step counts: no epoch is chosen on test "
+        "images"
+    )
     assert (
         capsys.readouterr().out.count(line) == 1
         and line in (tmp_path / "best" / "log.txt").read_text()

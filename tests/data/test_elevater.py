@@ -20,9 +20,9 @@ from softcpt.data import packed_images
 from softcpt.data.catalog import catalogue, entries
 from softcpt.data.elevater_draw import draw, validation
 from softcpt.data.elevater_tasks import ELEVATER_TASKS, class_names, elevater_task, registered_name
-from softcpt.engine.config_files import dataset_names
 from softcpt.data.inventory import take_inventory
 from softcpt.engine.config import default_config
+from softcpt.engine.config_files import dataset_names
 from softcpt.errors import UserError
 from tests.helpers import elevater_layouts as small
 from tests.helpers.layouts import config

@@ -12,11 +12,11 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 
 import softcpt
-from softcpt import UserError
+from softcpt import UserError, plugins
 from softcpt.artefacts.average import average
 from softcpt.cli import train
 from softcpt.cli.main import main as command
-from softcpt.engine import config, mvlpt
+from softcpt.engine import config
 from softcpt.engine.trainer import PromptTrainer
 from softcpt.prompters import build_prompter
 from softcpt.testing.prompted_vit import joint_loss
@@ -34,6 +34,7 @@ from tests.helpers.runs import (
 from tests.helpers.task_parts import Parts
 from tests.helpers.toy import arguments
 
+mvlpt = plugins.load("trainers")["mvlpt"]
 train_on_parts = partial(run, data="Parts", epochs=1)
 TASKS = TASK_SETS["three tasks"]
 VPT, COOP, COCOOP = (
