@@ -7,7 +7,8 @@ PYTHON := $(VENV)/bin/python
 HOST   ?= python3
 
 # make check  lint and types
-.PHONY: run test check gpu-check tiny emoji44 clean
+# make check-page  lint of the report page's script and style, by biome, which npx fetches
+.PHONY: run test check check-page gpu-check tiny emoji44 clean
 
 run: $(VENV)/.installed
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" scripts/compare.sh
@@ -19,6 +20,9 @@ check: $(VENV)/.test-installed
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+
+check-page:
+	npx --yes @biomejs/biome@2.3.8 ci
 
 gpu-check: $(VENV)/.installed
 	$(PYTHON) benchmarks/gpu_check.py

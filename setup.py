@@ -22,7 +22,7 @@ REQUIREMENTS = [
     "yacs>=0.1.8",  # config nodes as Dassl has them
     "PyYAML>=6.0",  # reads config files; 6.0 builds on Python 3.10
     "scikit-learn>=1.2",  # macro F1, linear probe
-    "scipy>=1.9",  # wheels for Python 3.10 and 3.11
+    "scipy>=1.15",  # stats.wilcoxon(method="asymptotic"); the last for Python 3.10
     "tabulate>=0.9",  # tables
     "tqdm>=4.64",  # progress bars with a delay
     "filelock>=3.8",  # one builder per feature-bank entry, one download per file
@@ -90,7 +90,7 @@ setup(
             if name.endswith(".py")
         ]
         + ["report/published.json"]
-        + [f"report/page/{name}" for name in files_below("softcpt/report/page")],
+        + [f"report/static/{name}" for name in files_below("softcpt/report/static")],
         "softcpt.configs": files_below("configs"),
     },
     install_requires=REQUIREMENTS,

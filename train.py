@@ -1,6 +1,6 @@
 """Train a prompt, or test one.
 
-    python train.py --trainer SoftCPT                                     the embedded benchmark and model, on any machine
+    python train.py --trainer SoftCPT        # the embedded benchmark and model, on any machine
     python train.py --trainer SoftCPT --root DATA \
         --dataset-config-file configs/datasets/general10.yaml \
         --config-file configs/trainers/SoftCPT/rn50_ep50.yaml --seed 1 DATASET.NUM_SHOTS 16

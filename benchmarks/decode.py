@@ -1,5 +1,5 @@
-"""Images a second: decoders, the whole pre-processing, and the feature bank with 0, 1 and 2 loader
-processes.
+"""Counts images a second: of decoders, the whole pre-processing, and the feature bank with 0, 1 and
+2 loader processes.
 
     python benchmarks/decode.py [--images 256] [--rounds 5] [--model tf_efficientnet_lite0]
 

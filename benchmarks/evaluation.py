@@ -17,9 +17,10 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from workloads import arguments, best_times, encode_naively, report, rn50, task_set
+from workloads import arguments, best_times, report, rn50, task_set
 
 import softcpt
+from softcpt.testing.naive_text import encode_naively
 from softcpt.text.prompts import prompt_symbols
 
 BATCH, MEASURED_IMAGES, MEASURED_CLASSES = 100, 16, 48

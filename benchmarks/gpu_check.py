@@ -1,5 +1,4 @@
-"""Does this GPU compute what the CPU computes, at which precisions, and how fast? A table for
-docs/performance.md.
+"""Checks that this GPU computes what the CPU computes, at which precisions, and how fast.
 
     make gpu-check          (which is: python benchmarks/gpu_check.py)
 
@@ -22,7 +21,7 @@ import sys
 from pathlib import Path
 
 import torch
-import workloads  # noqa: F401 (finds the checkout and the tests' folder)
+import workloads  # noqa: F401  puts the checkout on the path
 from tabulate import tabulate
 from torch import Tensor
 from tqdm import tqdm
@@ -47,13 +46,9 @@ LABELS = torch.tensor([0, 1, 2, 3, 4, 5, 6, 0])
 
 def device_name() -> str:
     """cuda, mps, or cpu if there is no GPU."""
-    return (
-        "cuda"
-        if torch.cuda.is_available()
-        else "mps"
-        if torch.backends.mps.is_available()
-        else "cpu"
-    )
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
 def five_steps(
@@ -74,9 +69,8 @@ def five_steps(
     optimiser = torch.optim.SGD(prompter.parameters(), lr=0.002, momentum=0.9)
     losses, first = [], []
     for _ in range(5):
-        loss, _ = prompter.loss(
-            prompter.encode_image(images), labels
-        )  # here, for image prompts change the features
+        # Encoded in every step, for image prompts change the features.
+        loss, _ = prompter.loss(prompter.encode_image(images), labels)
         optimiser.zero_grad()
         loss.backward()
         first = first or [p.grad.float().cpu() for p in prompter.parameters() if p.grad is not None]
@@ -130,20 +124,10 @@ def run_benchmarks(device: str) -> list[list[object]]:
     rows = []
     for script, options in (("text_encoder.py", ["--benchmark", "Plant-6"]), ("train_step.py", [])):
         for dtype in ("fp32", "bf16"):
-            command = [
-                sys.executable,
-                Path(__file__).parent / script,
-                *options,
-                "--dtype",
-                dtype,
-                "--device",
-                device,
-                "--rounds",
-                "1",
-            ]
-            out = json.loads(
-                subprocess.run(command, check=True, capture_output=True, text=True).stdout
-            )
+            flags = f"--dtype {dtype} --device {device} --rounds 1".split()
+            command = [sys.executable, Path(__file__).parent / script, *options, *flags]
+            ended = subprocess.run(command, check=True, capture_output=True, text=True)
+            out = json.loads(ended.stdout)
             ratio = out.get("over_naive_fp32", out.get("over_published"))
             rows.append(
                 [
@@ -184,14 +168,11 @@ def main() -> int:
         )
     )
     wrong = [message for _, messages in checked for message in messages]
-    print(
-        "\n"
-        + (
-            "\n".join(f"WRONG {message}" for message in wrong)
-            if wrong
-            else "All agree, all losses are finite."
-        )
-    )
+    print()
+    for message in wrong:
+        print(f"WRONG {message}")
+    if not wrong:
+        print("All agree, all losses are finite.")
     return bool(wrong)
 
 

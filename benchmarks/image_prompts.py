@@ -1,8 +1,7 @@
-"""A whole UPT step with towers of ViT-B's size: this project's way over the published way, in time
-and memory.
+"""Measures time and memory of a UPT step with towers of ViT-B's size: this project's way and the
+published way.
 
     python benchmarks/image_prompts.py [--patch 32|16] [--n-ctx 4] [--batch 32] [--names Plant-6]
-    [--dtype fp32|bf16]
 
 Prints one JSON line. Ours: prompts are keys and values of the frozen image tower, which computes
 nothing that is not read; the text engine; one optimiser step; all that also with recomputation
@@ -20,10 +19,12 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
-from workloads import arguments, best_times, encode_naively, memory_gb, report, symbols, task_set
+from workloads import arguments, best_times, memory_gb, report, symbols, task_set
 
 import softcpt
 from softcpt.clip.model import load_clip
+from softcpt.testing.naive_text import encode_naively
+from softcpt.testing.prompted_vit import image_features
 
 
 def vit_b(patch: int, precision: str, device: str) -> softcpt.Clip:
@@ -38,13 +39,8 @@ def published_step(
     prompter: softcpt.Prompter, images: torch.Tensor, labels: torch.Tensor
 ) -> Callable[[], None]:
     """A step as the published code computes it, from a copy of the prompts."""
-    from softcpt.testing.prompted_vit import image_features  # the tests' plain statement
-
-    learner, clip, names = (
-        copy.deepcopy(prompter.prompt_learner),
-        prompter.clip,
-        prompter.tasks.class_names,
-    )
+    learner = copy.deepcopy(prompter.prompt_learner)
+    clip, names = prompter.clip, prompter.tasks.class_names
     optimiser = torch.optim.SGD(learner.parameters(), lr=0.002, momentum=0.9)
     prompts = symbols(list(names), learner.ctx.shape[-2], "middle")
     longest = max(len(prompt) for prompt in prompts)

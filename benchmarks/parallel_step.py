@@ -1,8 +1,6 @@
-"""A SoftCPT training step in several processes over the same step in one, with the text tower of
-RN50.
+"""Times a SoftCPT training step in several processes and in one, with the text tower of RN50.
 
-    torchrun --nproc_per_node 2 benchmarks/parallel_step.py [--benchmark Plant-6] [--method SoftCPT]
-    [--batch 32]
+    torchrun --nproc_per_node 2 benchmarks/parallel_step.py [--benchmark Plant-6] [--batch 32]
 
 Prints one JSON line. Image features come from the bank. While one process does the step alone, the
 others wait. Both are measured in alternating blocks; the best counts.
@@ -28,7 +26,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=32)
     args = parser.parse_args()
 
-    with parallel.joined():
+    with parallel.joined_process_group():
         tasks, clip = task_set(args.benchmark), rn50(args.dtype, args.device)
         generator = torch.Generator().manual_seed(0)
         features = F.normalize(
@@ -47,7 +45,7 @@ def main() -> None:
 
         def alone() -> None:
             if parallel.is_main():
-                with mock.patch.object(parallel, "count", lambda: 1):
+                with mock.patch.object(parallel, "process_count", return_value=1):
                     divided()
             dist.barrier()
 
@@ -60,7 +58,7 @@ def main() -> None:
                 dtype=args.dtype,
                 device=args.device,
                 batch=args.batch,
-                processes=parallel.count(),
+                processes=parallel.process_count(),
                 threads=torch.get_num_threads(),
                 seconds=seconds["divided"],
                 seconds_of_one_process=seconds["alone"],

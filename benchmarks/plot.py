@@ -1,4 +1,4 @@
-"""docs/performance.svg and the tables of docs/performance.md from the JSON lines that the
+"""Makes docs/performance.svg and the tables of docs/performance.md from the JSON lines that the
 benchmarks printed.
 
     python benchmarks/plot.py [docs/performance.jsonl]
@@ -107,6 +107,12 @@ def plot_scaling(axes: plt.Axes, rows: list[Row]) -> None:
     axes.set_ylabel("ms per class, forward + backward")
 
 
+def memory(row: Row) -> str:
+    """The most memory in GB, and what of it libraries and a step take."""
+    parts = f"{row['of_it_libraries_gb']:.1f}; {row['of_it_step_gb']:.1f}"
+    return f"{row['peak_memory_gb']:.1f} ({parts})"
+
+
 def print_tables(rows: list[Row]) -> None:
     """The figures as Markdown."""
     table = [
@@ -120,8 +126,7 @@ def print_tables(rows: list[Row]) -> None:
             f"{row['over_naive_fp32']:.1f}x",
             f"{row['over_truncated_fp32']:.1f}x",
             f"{100 * row['share_of_matmul_rate']:.0f} %",
-            f"{row['peak_memory_gb']:.1f} ({row['of_it_libraries_gb']:.1f}; "
-            f"{row['of_it_step_gb']:.1f})",
+            memory(row),
         ]
         for row in passes(rows)
     ]

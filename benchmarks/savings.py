@@ -1,5 +1,5 @@
-"""The engine with one of its savings left out, to measure that saving's share. The product has no
-such switches."""
+"""Leaves out one of the engine's savings, to measure its share; the engine itself has no such
+switches."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
-import workloads  # noqa: F401 (finds the checkout)
+import workloads  # noqa: F401  puts the checkout on the path
 from torch import Tensor
 
 from softcpt.text import encoder as text
@@ -22,7 +22,7 @@ SAVINGS = ("prefix", "stems", "last-block", "first-block", "fused-activation", "
 def without(
     saving: str, encoder: TextEncoder, layout: Callable[..., PackedPrompts]
 ) -> tuple[TextEncoder, PackedPrompts]:
-    """An encoder with the same tower, and the layout made anew, that do without one saving.
+    """An encoder with the same tower, and prompts packed again, that do without one saving.
 
     ``prefix``: every prompt has a context of its own; ``stems``: class names share nothing;
     ``last-block``: all tokens go through all of the last block; ``first-block``: constant inputs
@@ -37,13 +37,13 @@ def without(
         tower = copy.deepcopy(encoder.tower)
         for block in tower.blocks:
             block.activation = lambda x: x * torch.sigmoid(x)
-        return TextEncoder(tower, encoder.max_tokens), layout()
+        return TextEncoder(tower), layout()
     kind = {
         "last-block": AllTokensInLastBlock,
         "first-block": NothingKept,
         "plain-attention": FusedAttention,
     }[saving]
-    return kind(encoder.tower, encoder.max_tokens), layout()
+    return kind(encoder.tower), layout()
 
 
 class NothingKept(TextEncoder):
@@ -62,6 +62,8 @@ class AllTokensInLastBlock(TextEncoder):
     def _run_blocks(
         self, part: PassPart, prefixes: PrefixCache, rows: Tensor, deep: Tensor | None
     ) -> Tensor:
+        if deep is not None:
+            raise ValueError("deep prompts are not measured here")
         x = part.embed(rows)
         for index, (block, cached) in enumerate(zip(self.tower.blocks, prefixes)):
             past = [tensor.index_select(0, part.group) for tensor in cached]
@@ -87,8 +89,5 @@ class FusedAttention(TextEncoder):
 
 def _fused(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
     mask = F.pad(bias, (key.shape[-2] - bias.shape[-1], 0))[:, None]
-    return (
-        F.scaled_dot_product_attention(query, key, value, mask, scale=1.0)
-        .transpose(1, 2)
-        .flatten(2)
-    )
+    attended = F.scaled_dot_product_attention(query, key, value, mask, scale=1.0)
+    return attended.transpose(1, 2).flatten(2)

@@ -1,9 +1,8 @@
-"""The text tower's forward and backward pass: this engine against the naive 77-token path and
-against truncation alone.
+"""Times the text tower's forward and backward pass: this engine, the naive 77-token path, and
+truncation alone.
 
     python benchmarks/text_encoder.py --benchmark General-10 --dtype bf16 [--n-ctx 16]
-    [--naive-classes 48] python benchmarks/text_encoder.py --benchmark Plant-6 --without prefix
-    stems last-block first-block fused-activation
+    python benchmarks/text_encoder.py --benchmark Plant-6 --without prefix stems last-block
 
 Prints one JSON line. All sides are timed in this process, in alternating blocks of warm runs; the
 best counts. The naive sides run in fp32 on a subset of the classes (the whole does not fit in
@@ -22,7 +21,6 @@ from workloads import (
     NAMES,
     arguments,
     best_times,
-    encode_naively,
     matmul_rate,
     memory_gb,
     prompts_of,
@@ -30,6 +28,7 @@ from workloads import (
     text_model,
 )
 
+from softcpt.testing.naive_text import encode_naively
 from softcpt.text.encoder import TextEncoder
 from softcpt.text.packing import PackedPrompts
 from softcpt.text.tower import TextTower
@@ -67,7 +66,7 @@ def main() -> None:
     model, dtype = text_model().to(args.device), DTYPES[args.dtype]
     prompts, tasks = prompts_of(args.benchmark, args.n_ctx)
     layout = PackedPrompts(prompts, tasks, args.n_ctx, 512)
-    encoder = TextEncoder(TextTower(model, dtype), args.max_tokens or None)
+    encoder = TextEncoder(TextTower(model, dtype))
     contexts = (
         (0.02 * torch.randn(layout.num_groups, args.n_ctx, 512)).to(args.device).requires_grad_()
     )
@@ -77,7 +76,8 @@ def main() -> None:
 
     def pass_through(encoder: TextEncoder, layout: PackedPrompts) -> None:
         contexts.grad = None
-        encoder(layout, contexts).float().square().sum().backward()
+        features = encoder(layout, contexts, max_tokens=args.max_tokens or None)
+        features.float().square().sum().backward()
 
     def naive(length: int) -> None:
         contexts.grad = None

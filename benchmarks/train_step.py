@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from workloads import arguments, best_times, encode_naively, memory_gb, report, rn50, task_set
+from workloads import arguments, best_times, memory_gb, report, rn50, task_set
 
 import softcpt
+from softcpt.testing.naive_text import encode_naively
 from softcpt.text.prompts import prompt_symbols
 
 

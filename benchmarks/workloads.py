@@ -18,7 +18,6 @@ from open_clip.tokenizer import SimpleTokenizer
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import softcpt
 from softcpt.clip.model import load_clip
-from softcpt.testing.naive_text import encode_naively  # noqa: F401 (the tests' naive path is the benchmarks' other side)
 from softcpt.text.prompts import prompt_symbols
 from softcpt.utils.allocator import keep_freed_memory
 
@@ -31,7 +30,7 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 def arguments(doc: str) -> argparse.ArgumentParser:
     """A parser with the options that all benchmarks have."""
-    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
+    parser = argparse.ArgumentParser(description=doc.split("\n\n", maxsplit=1)[0])
     parser.add_argument("--dtype", choices=DTYPES, default="fp32", help="the engine's precision")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or mps")
     parser.add_argument("--rounds", type=int, default=3, help="alternating blocks")

@@ -27,5 +27,8 @@ class AID(SceneDataset):
         ),
     )
     licence = "research use"
-    citation = "Xia et al.: AID: a benchmark data set for performance evaluation of aerial scene classification. TGRS 2017"
+    citation = (
+        "Xia et al.: AID: a benchmark data set for performance evaluation of aerial scene "
+        "classification. TGRS 2017"
+    )
     homepage = "https://captain-whu.github.io/AID/"

@@ -2,6 +2,7 @@
 
 from dassl.data.datasets import DATASET_REGISTRY
 
+from softcpt.data.elevater_tasks import class_names
 from softcpt.data.source import Source
 
 from .cifar10 import CIFAR, TORONTO
@@ -20,6 +21,7 @@ class CIFAR100(CIFAR):
     aliases = ("cifar-100-python", "cifar100_png")
     batches = {"train": ("train",), "test": ("test",)}
     labelled = "fine_labels"
+    pack_classes = tuple(sorted(class_names(key)))  # the pickles count in alphabetical order
     sources = (
         Source(
             f"{TORONTO}/cifar-100-python.tar.gz",
@@ -29,8 +31,3 @@ class CIFAR100(CIFAR):
             gives="cifar-100-python",
         ),
     )
-
-
-CIFAR100.pack_classes = tuple(
-    sorted(CIFAR100.classes)
-)  # the pickles' numbers are in alphabetical order

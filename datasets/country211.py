@@ -23,5 +23,8 @@ class Country211(ElevaterDataset):
         ),
     )
     licence = "the photographers', Creative Commons licences of YFCC100M"
-    citation = "Radford et al.: Learning transferable visual models from natural language supervision. ICML 2021"
+    citation = (
+        "Radford et al.: Learning transferable visual models from natural language supervision. "
+        "ICML 2021"
+    )
     homepage = "https://github.com/openai/CLIP/blob/main/data/country211.md"

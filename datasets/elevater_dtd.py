@@ -1,7 +1,5 @@
 """Describable Textures as a task of ELEVATER."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,14 +8,15 @@ from dassl.data.datasets import DATASET_REGISTRY
 from softcpt.data.base import Pool
 from softcpt.data.elevater import ElevaterDataset
 
-from .dtd import DescribableTextures
+from .dtd import DTDImages
 
 
 @DATASET_REGISTRY.register()
-class ElevaterDTD(ElevaterDataset, DescribableTextures):
+class ElevaterDTD(DTDImages, ElevaterDataset):
     """The first of the ten official splits, ``dtd/labels/{train,val,test}1.txt``: 47 classes."""
 
     key = "dtd"
+    own_folder = False
 
     def pools(self, folder: Path, images: Path) -> Iterable[Pool]:
         """The official lists: a line is an image's path, which begins with its class."""

@@ -4,17 +4,18 @@ from dassl.data.datasets import DATASET_REGISTRY
 
 from softcpt.data.elevater import ElevaterDataset
 
-from .eurosat import EuroSAT
+from .eurosat import EuroSATImages
 
 
 @DATASET_REGISTRY.register()
-class ElevaterEuroSAT(ElevaterDataset, EuroSAT):
+class ElevaterEuroSAT(EuroSATImages, ElevaterDataset):
     """1,500 images of each of 10 classes, as CLIP's authors drew them: a third each for training,
     validation and tests.
 
-    Their list is not to be had: ``--draw-split`` draws one of its sizes.
+    Their list cannot be downloaded: ``--draw-split`` draws one of its sizes.
     """
 
     key = "eurosat_clip"
+    own_folder = False
     rule = "drawn"
     per_class = (500, 500, 500)

@@ -1,7 +1,5 @@
 """Oxford Flowers-102 as a task of ELEVATER."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,19 +10,20 @@ from softcpt.data.base import Pool
 from softcpt.data.elevater import ElevaterDataset
 from softcpt.data.source import Source
 
-from .oxford_flowers import VGG, OxfordFlowers
+from .oxford_flowers import VGG, FlowersImages
 
 PARTS = {"train": "trnid", "val": "valid", "test": "tstid"}
 
 
 @DATASET_REGISTRY.register()
-class ElevaterFlowers102(ElevaterDataset, OxfordFlowers):
+class ElevaterFlowers102(FlowersImages, ElevaterDataset):
     """The official split of ``setid.mat``, beside ``imagelabels.mat`` and ``jpg``: 102 classes, 10
     training images."""
 
     key = "oxford-flower-102"
+    own_folder = False
     sources = (
-        *(source for source in OxfordFlowers.sources if source.kind == "http"),
+        *FlowersImages.sources,
         Source(f"{VGG}setid.mat", "setid.mat", md5="a5357ecc9cb78c4bef273ce3793fc85c"),
     )
 
@@ -34,6 +33,5 @@ class ElevaterFlowers102(ElevaterDataset, OxfordFlowers):
         parts = loadmat(self.needed(images.parent / "setid.mat"))
         for part, name in PARTS.items():
             numbers = parts[name][0].tolist()
-            yield Pool(
-                part, [(f"image_{n:05}.jpg", self.label(str(labels[n - 1])), "") for n in numbers]
-            )
+            rows = [(f"image_{n:05}.jpg", self.label(str(labels[n - 1])), "") for n in numbers]
+            yield Pool(part, rows)

@@ -21,6 +21,7 @@ from softcpt.data.subsample import subsample
 from softcpt.data.unpack import unpack
 from softcpt.errors import UserError
 from softcpt.tasks import Task, TaskSet
+from softcpt.utils.files import cache_folder
 
 ARCHIVE = Path(softcpt.__file__).parent / "assets/emoji44/emoji44.zip"
 TEMPLATE = "an emoji of a {}."
@@ -71,15 +72,13 @@ class Emoji44(TaskedDataset):
 
 
 def unpacked(archive: Path) -> Path:
-    """The folder that holds the archive's files: unpacked once into the cache, named after the
-    archive's content.
+    """The folder that holds the archive's files: unpacked once into the cache
+    (:func:`softcpt.utils.files.cache_folder`), named after the archive's content.
 
-    The cache is ``$SOFTCPT_CACHE``, or ``~/.cache/softcpt``. Safe when several processes start at
-    once.
+    Safe when several processes start at once.
     """
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
-    cache = Path(os.environ.get("SOFTCPT_CACHE") or "~/.cache/softcpt").expanduser()
-    folder = cache / f"{archive.stem}-{digest[:8]}"
+    folder = cache_folder() / f"{archive.stem}-{digest[:8]}"
     if not folder.exists():
         _unpack(archive, folder)
     with zipfile.ZipFile(archive) as members:

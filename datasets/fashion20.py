@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 from dassl.data.datasets import DATASET_REGISTRY
 
 from softcpt.data.base import TaskDataset
-from softcpt.data.listing import scan
+from softcpt.data.image_files import scan
 from softcpt.data.source import Source
 from softcpt.data.split import Item, Split
+from softcpt.data.split_rules import CoopRule, SplitRule, by_task
 from softcpt.errors import UserError
 from softcpt.tasks import Task, TaskSet
 
@@ -53,11 +55,12 @@ class Fashion20(TaskDataset):
 
     dataset_dir = "fashion20"
     image_dir = "images"
+    skips_wrappers = False  # folders are numbers: a single one is a task of a part of the set
     split_files = ("split_dk_Fashion20.json",)
     metric = "mean_per_class"
     num_classes = 78
     num_tasks = 20
-    task_index: int | None = None
+    task_index: ClassVar[int | None] = None
     sources = (
         Source(
             "https://pan.baidu.com/s/1ITXWaRVVXi1PLnbXVa_kjA?pwd=67c4",
@@ -69,13 +72,11 @@ class Fashion20(TaskDataset):
         ),
     )
     licence = "not stated; images from web search"
-    citation = "Ding et al.: Prompt tuning with soft context sharing for vision-language models. Neurocomputing 2024"
+    citation = (
+        "Ding et al.: Prompt tuning with soft context sharing for vision-language models. "
+        "Neurocomputing 2024"
+    )
     homepage = "https://github.com/kding1225/softcpt"
-
-    @classmethod
-    def image_folder(cls, folder: Path) -> Path:
-        """``images`` as it is: its folders are numbers, and a single one is no wrapping."""
-        return folder / cls.image_dir
 
     @classmethod
     def drawn_file(cls) -> str:
@@ -89,29 +90,23 @@ class Fashion20(TaskDataset):
     def make_split(self, folder: Path) -> Split:
         """Every task's images, shuffled together and divided."""
         names = [names for _, names in self._info(folder)]
-        items = list(self._items(self.image_folder(folder)))
-        outside = next(
-            (
-                item
-                for item in items
-                if item.task >= len(names) or item.label >= len(names[item.task])
-            ),
-            None,
-        )
-        if outside or not items:
-            raise UserError(
-                f"data set {self.name()}: {outside.path if outside else 'no image'} in "
-                f"{self.image_folder(folder)} "
-                f"does not fit {folder / 'task_info.csv'}; {self.advice}"
-            )
-        return Split(
-            *self.divide([("all", items)]), names, [name for name, _ in self._info(folder)]
-        )
+        images = self.image_folder(folder)
+        items = list(self._items(images))
+        for item in items:
+            if item.task >= len(names) or item.label >= len(names[item.task]):
+                raise UserError(
+                    f"data set {self.name()}: {item.path} in {images} does not fit "
+                    f"{folder / 'task_info.csv'}; {self.advice}"
+                )
+        if not items:
+            raise UserError(f"data set {self.name()}: no image in {images}; {self.advice}")
+        task_names = [name for name, _ in self._info(folder)]
+        return Split(*self.split_rule.divide([("all", items)]), names, task_names)
 
-    @staticmethod
-    def group(item: Item) -> int:
-        """What is divided together: a task."""
-        return item.task
+    @property
+    def split_rule(self) -> SplitRule:
+        """50/20/30 of every task."""
+        return CoopRule(f"data set {self.name()}", by_task)
 
     def make_tasks(self, split: Split) -> TaskSet:
         """The twenty tasks as ``task_info.csv`` names them."""
@@ -126,19 +121,15 @@ class Fashion20(TaskDataset):
                 f"{self.folder / 'task_info.csv'}: {len(info)} tasks, and {split.source} has "
                 f"{len(split.class_names)}; {self.advice}"
             )
-        kinds = [f"a photo of {{}}, a type of {kind}." for _, kind in TASKS]
-        kinds += [self.template] * (len(info) - len(kinds))
-        return TaskSet(
-            [
-                Task(
-                    given if index == self.task_index and given else name,
-                    names,
-                    self.metric,
-                    self.option("TEMPLATE", "") or kind,
-                )
-                for index, ((name, names), kind) in enumerate(zip(info, kinds))
-            ]
-        )
+        tasks = []
+        for index, (name, names) in enumerate(info):
+            shown = given if given and index == self.task_index else name
+            template = self.template
+            if index < len(TASKS):
+                template = f"a photo of {{}}, a type of {TASKS[index][1]}."
+            template = self.option("TEMPLATE", "") or template
+            tasks.append(Task(shown, tuple(names), self.metric, template))
+        return TaskSet(tasks)
 
     def _info(self, folder: Path) -> list[tuple[str, list[str]]]:
         """(name, class names) of each task."""

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from dassl.data.datasets import DATASET_REGISTRY
 
-from softcpt.data.base import Pool
-from softcpt.data.elevater import below
-from softcpt.data.packed_images import Pack, PackedDataset, csv_rows
+from softcpt.data.base import Pool, Row
+from softcpt.data.elevater_folders import below
+from softcpt.data.packed_images import Pack, PackedDataset, Pixels, csv_rows
 from softcpt.data.source import Source
 
 FILES = ("fer2013.csv", "icml_face_data.csv")
@@ -30,7 +30,7 @@ class FER2013(PackedDataset):
 
     key = "fer-2013"
     dataset_dir = "fer2013"
-    pack_classes = tuple(["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"])
+    pack_classes = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
     sources = (
         Source(
             "msambare/fer2013",
@@ -38,27 +38,27 @@ class FER2013(PackedDataset):
             "kaggle",
             unpack_to=".",
             gives="train",
-            note="or fer2013.csv of the competition challenges-in-representation-learning-facial-expression-"
-            "recognition-challenge",
+            note="or fer2013.csv of the competition "
+            "challenges-in-representation-learning-facial-expression-recognition-challenge",
         ),
     )
     licence = "not stated; images from web search"
-    citation = "Goodfellow et al.: Challenges in representation learning: a report on three contests. ICONIP 2013"
+    citation = (
+        "Goodfellow et al.: Challenges in representation learning: a report on three contests. "
+        "ICONIP 2013"
+    )
     homepage = "https://www.kaggle.com/c/challenges-in-representation-learning-facial-expression-recognition-challenge"
 
     def pack(self, folder: Path, part: str) -> Pack | None:
         """The rows of a part: a number, 2304 grey values, and what the image is used for."""
-        path = next(
-            (place / name for place in below(folder) for name in FILES if (place / name).is_file()),
-            None,
-        )
+        path = _table(folder)
         if path is None:
             return None
 
         def rows() -> Iterator[dict[str, str]]:
             return (row for row in csv_rows(path) if row["Usage"].strip() == USAGE[part])
 
-        def read(numbers: Sequence[int]) -> Iterator[np.ndarray]:
+        def read(numbers: Sequence[int]) -> Iterator[Pixels]:
             wanted, pixels = set(numbers), {}
             for number, row in enumerate(rows()):
                 if number in wanted:
@@ -69,9 +69,23 @@ class FER2013(PackedDataset):
 
     def pools(self, folder: Path, images: Path) -> Iterable[Pool]:
         """As for other sets; the images of a test folder go where their names say."""
-        for pool in super().pools(folder, images):
-            public = [row[0].rpartition("/")[2].startswith("PublicTest") for row in pool.rows]
-            if pool.part == "test" and any(public) and not all(public):
-                yield Pool("val", [row for row, belongs in zip(pool.rows, public) if belongs])
-                pool = Pool("test", [row for row, belongs in zip(pool.rows, public) if not belongs])
-            yield pool
+        for part, rows in super().pools(folder, images):
+            public = [row for row in rows if _is_public(row)]
+            if part == "test" and 0 < len(public) < len(rows):
+                yield Pool("val", public)
+                yield Pool("test", [row for row in rows if not _is_public(row)])
+            else:
+                yield Pool(part, rows)
+
+
+def _is_public(row: Row) -> bool:
+    return row[0].rpartition("/")[2].startswith("PublicTest")
+
+
+def _table(folder: Path) -> Path | None:
+    """The nearest of :data:`FILES`."""
+    for place in below(folder):
+        for name in FILES:
+            if (place / name).is_file():
+                return place / name
+    return None

@@ -1,24 +1,20 @@
 """Food-101."""
 
+from typing import ClassVar
+
 from dassl.data.datasets import DATASET_REGISTRY
 
 from softcpt.data.base import TaskDataset
+from softcpt.data.dataset_facts import Publication
 from softcpt.data.source import Source
 
 
-@DATASET_REGISTRY.register()
-class Food101(TaskDataset):
-    """Dishes: 101 classes of 1,000 pictures. ``food-101/images/<class>/1005649.jpg``; ``meta`` is
-    not used."""
+class Food101Images(Publication):
+    """Photos of dishes, with official lists in ``meta``."""
 
     dataset_dir = "food-101"
     image_dir = "images"
-    split_files = ("split_zhou_Food101.json", "split_dk_Food101.json")
-    task_name = "food image classification"
-    template = "a photo of {}, a type of food."
-    num_classes = 101
-    sizes = (50500, 20200, 30300)
-    sources = (
+    sources: ClassVar[tuple[Source, ...]] = (
         Source(
             "http://data.vision.ee.ethz.ch/cvl/food-101.tar.gz",
             "food-101.tar.gz",
@@ -26,8 +22,26 @@ class Food101(TaskDataset):
             unpack_to="..",
             gives="images",
         ),
-        Source("1QK0tGi096I0Ba6kggatX1ee6dJFIcEJl", "split_zhou_Food101.json", "gdrive"),
     )
     licence = "the photographers'; scientific fair use"
-    citation = "Bossard, Guillaumin, Van Gool: Food-101 - mining discriminative components with random forests. ECCV 2014"
+    citation = (
+        "Bossard, Guillaumin, Van Gool: Food-101 - mining discriminative components with random "
+        "forests. ECCV 2014"
+    )
     homepage = "https://data.vision.ee.ethz.ch/cvl/datasets_extra/food-101/"
+
+
+@DATASET_REGISTRY.register()
+class Food101(Food101Images, TaskDataset):
+    """Dishes: 101 classes of 1,000 pictures. ``food-101/images/<class>/1005649.jpg``; ``meta`` is
+    not used."""
+
+    split_files = ("split_zhou_Food101.json", "split_dk_Food101.json")
+    task_name = "food image classification"
+    template = "a photo of {}, a type of food."
+    num_classes = 101
+    sizes = (50500, 20200, 30300)
+    sources = (
+        *Food101Images.sources,
+        Source("1QK0tGi096I0Ba6kggatX1ee6dJFIcEJl", "split_zhou_Food101.json", "gdrive"),
+    )

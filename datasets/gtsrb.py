@@ -9,7 +9,8 @@ from pathlib import Path
 from dassl.data.datasets import DATASET_REGISTRY
 
 from softcpt.data.base import Pool, Row
-from softcpt.data.elevater import ElevaterDataset, below
+from softcpt.data.elevater import ElevaterDataset
+from softcpt.data.elevater_folders import below
 from softcpt.data.source import Source
 
 ERDA = "https://sid.erda.dk/public/archives/daaeac0d7ce1152aea9b61d9f1e19370"
@@ -31,7 +32,7 @@ class GTSRB(ElevaterDataset):
     """
 
     key = "gtsrb"
-    seen_through = False
+    skips_wrappers = False
     dataset_dir = "gtsrb"
     sources = (
         Source(
@@ -79,7 +80,7 @@ class GTSRB(ElevaterDataset):
                 None,
             )
             if found is not None:
-                yield Pool(part, list(self.by_folder(found, images)))
+                yield Pool(part, list(self.class_rows(found, images)))
         yield Pool("test", list(self._tested(lists[0], places, images)))
 
     @staticmethod

@@ -9,7 +9,9 @@ from pathlib import Path
 from dassl.data.datasets import DATASET_REGISTRY
 
 from softcpt.data.base import Pool
-from softcpt.data.elevater import ElevaterDataset, holding
+from softcpt.data.elevater import ElevaterDataset
+from softcpt.data.elevater_folders import holding
+from softcpt.data.pools import below
 from softcpt.data.source import Source
 from softcpt.errors import UserError
 
@@ -27,7 +29,7 @@ class HatefulMemes(ElevaterDataset):
     """
 
     key = "hateful-memes"
-    seen_through = False
+    skips_wrappers = False
     dataset_dir = "hateful_memes"
     sources = (
         Source(
@@ -41,21 +43,28 @@ class HatefulMemes(ElevaterDataset):
         ),
     )
     licence = "Hateful Memes licence agreement of Facebook AI; images by Getty"
-    citation = "Kiela et al.: The hateful memes challenge: detecting hate speech in multimodal memes. NeurIPS 2020"
+    citation = (
+        "Kiela et al.: The hateful memes challenge: detecting hate speech in multimodal memes. "
+        "NeurIPS 2020"
+    )
     homepage = "https://hatefulmemeschallenge.com"
 
     def pools(self, folder: Path, images: Path) -> Iterable[Pool]:
         """A line is an image's path, its label and its words."""
         for part, names in LISTS.items():
-            found = [
-                place / name
-                for name in names
-                if (place := holding(folder, name, "img")) is not None
-            ]
-            if not found:
+            path = _first_beside_images(folder, names)
+            if path is None:
                 wanted = f"{' or '.join(names)} beside img"
                 raise UserError(f"data set {self.name()}: no {wanted} in {folder}; {self.advice}")
-            prefix = found[0].parent.relative_to(images).as_posix()
-            rows = [json.loads(line) for line in self.lines(found[0])]
-            paths = (f"{prefix}/{row['img']}".removeprefix("./") for row in rows)
-            yield Pool(part, [(path, int(row["label"]), "") for path, row in zip(paths, rows)])
+            prefix = path.parent.relative_to(images).as_posix()
+            listed = [json.loads(line) for line in self.lines(path)]
+            yield Pool(part, [(below(prefix, row["img"]), int(row["label"]), "") for row in listed])
+
+
+def _first_beside_images(folder: Path, names: Iterable[str]) -> Path | None:
+    """The first of the lists ``names`` that lies beside the folder of the images."""
+    for name in names:
+        place = holding(folder, name, "img")
+        if place is not None:
+            return place / name
+    return None

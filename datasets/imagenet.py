@@ -31,7 +31,10 @@ class ImageNet(ImageNetVariant):
             "manual",
             md5="1d675b47d978889d74fa0da5fadfb00e",
             gives="images/train",
-            note="needs an account; unpack it and the tar file of each class into images/train/<class>",
+            note=(
+                "needs an account; unpack it and the tar file of each class into "
+                "images/train/<class>"
+            ),
         ),
         Source(
             "https://image-net.org/challenges/LSVRC/2012/2012-downloads.php",
@@ -44,5 +47,8 @@ class ImageNet(ImageNetVariant):
         CLASS_NAMES,
     )
     licence = "non-commercial research"
-    citation = "Deng, Dong, Socher, Li, Li, Fei-Fei: ImageNet: a large-scale hierarchical image database. CVPR 2009"
+    citation = (
+        "Deng, Dong, Socher, Li, Li, Fei-Fei: ImageNet: a large-scale hierarchical image database. "
+        "CVPR 2009"
+    )
     homepage = "https://image-net.org"

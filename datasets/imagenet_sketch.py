@@ -26,5 +26,8 @@ class ImageNetSketch(ImageNetVariant):
         CLASS_NAMES,
     )
     licence = "MIT"
-    citation = "Wang et al.: Learning robust global representations by penalizing local predictive power. NeurIPS 2019"
+    citation = (
+        "Wang et al.: Learning robust global representations by penalizing local predictive power. "
+        "NeurIPS 2019"
+    )
     homepage = "https://github.com/HaohanWang/ImageNet-Sketch"

@@ -34,18 +34,17 @@ class ImageNetV2(ImageNetVariant):
         CLASS_NAMES,
     )
     licence = "MIT"
-    citation = "Recht, Roelofs, Schmidt, Shankar: Do ImageNet classifiers generalize to ImageNet? ICML 2019"
+    citation = (
+        "Recht, Roelofs, Schmidt, Shankar: Do ImageNet classifiers generalize to ImageNet? ICML "
+        "2019"
+    )
     homepage = "https://github.com/modestyachts/ImageNetV2"
 
     def pools(self, folder: Path, images: Path) -> Iterable[Pool]:
         """Test images; the folder's number is the label."""
         names = list(read_classnames(folder).values())
-        classes = self.by_class(images)
-        yield Pool(
-            "test",
-            [
-                (path, int(label), names[int(label)])
-                for label in sorted(classes, key=int)
-                for path in classes[label]
-            ],
-        )
+        rows = []
+        for number, paths in sorted(self.by_class(images).items(), key=lambda item: int(item[0])):
+            label = int(number)
+            rows += [(path, label, names[label]) for path in paths]
+        yield Pool("test", rows)

@@ -34,5 +34,8 @@ class KaggleVegetable(TaskDataset):
         ),
     )
     licence = "as its page says"
-    citation = "Ahmed, Mamun, Asif: DCNN-based vegetable image classification using transfer learning. ICCCSP 2021"
+    citation = (
+        "Ahmed, Mamun, Asif: DCNN-based vegetable image classification using transfer learning. "
+        "ICCCSP 2021"
+    )
     homepage = "https://www.kaggle.com/datasets/misrakahmed/vegetable-image-dataset"

@@ -9,7 +9,8 @@ import numpy as np
 from dassl.data.datasets import DATASET_REGISTRY
 
 from softcpt.data.base import Pool, Row
-from softcpt.data.elevater import ElevaterDataset, holding
+from softcpt.data.elevater import ElevaterDataset
+from softcpt.data.elevater_folders import holding
 from softcpt.data.source import Source
 from softcpt.errors import UserError
 
@@ -31,17 +32,17 @@ class KITTIDistance(ElevaterDataset):
     """
 
     key = "kitti-distance"
-    seen_through = False
+    skips_wrappers = False
     dataset_dir = "Kitti"
     sources = (
         *(
             Source(
-                f"{HOST}/{file}_{kind}.zip",
-                f"{file}_{kind}.zip",
+                f"{HOST}/data_object_{kind}.zip",
+                f"data_object_{kind}.zip",
                 unpack_to="raw",
                 gives=f"raw/training/{kind}",
             )
-            for file, kind in (("data_object", "image_2"), ("data_object", "label_2"))
+            for kind in ("image_2", "label_2")
         ),
         Source(
             f"{HOST}/devkit_object.zip",
@@ -51,7 +52,10 @@ class KITTIDistance(ElevaterDataset):
         ),
     )
     licence = "CC BY-NC-SA 3.0"
-    citation = "Geiger, Lenz, Urtasun: Are we ready for autonomous driving? CVPR 2012; Zhai et al., arXiv:1910.04867"
+    citation = (
+        "Geiger, Lenz, Urtasun: Are we ready for autonomous driving? CVPR 2012; Zhai et al., "
+        "arXiv:1910.04867"
+    )
     homepage = "https://www.cvlibs.net/datasets/kitti/eval_object.php"
 
     def pools(self, folder: Path, images: Path) -> Iterable[Pool]:
@@ -59,11 +63,9 @@ class KITTIDistance(ElevaterDataset):
         training = holding(folder, "image_2", "label_2")
         mapping = holding(folder, "train_rand.txt", "train_mapping.txt")
         if training is None or mapping is None:
-            what = (
-                "image_2 beside label_2"
-                if training is None
-                else "train_rand.txt beside train_mapping.txt"
-            )
+            what = "train_rand.txt beside train_mapping.txt"
+            if training is None:
+                what = "image_2 beside label_2"
             raise UserError(f"data set {self.name()}: no {what} in {folder}; {self.advice}")
         prefix = (training / "image_2").relative_to(images).as_posix()
         for part, numbers in parts_of_drives(drives(mapping)).items():
@@ -71,11 +73,8 @@ class KITTIDistance(ElevaterDataset):
 
     def _rows(self, labels: Path, prefix: str, numbers: list[int]) -> Iterator[Row]:
         for number in numbers:
-            yield (
-                f"{prefix}/{number:06}.png",
-                distance_class(self.lines(labels / f"{number:06}.txt")),
-                "",
-            )
+            objects = self.lines(labels / f"{number:06}.txt")
+            yield f"{prefix}/{number:06}.png", distance_class(objects), ""
 
 
 def distance_class(lines: Iterable[str]) -> int:
@@ -111,5 +110,10 @@ def parts_of_drives(images: dict[str, list[int]]) -> dict[str, list[int]]:
     val = set(generator.choice(sorted(set(images) - test), count, replace=False))
     parts: dict[str, list[int]] = {"train": [], "val": [], "test": []}
     for drive, numbers in images.items():
-        parts["test" if drive in test else "val" if drive in val else "train"] += numbers
+        if drive in test:
+            parts["test"] += numbers
+        elif drive in val:
+            parts["val"] += numbers
+        else:
+            parts["train"] += numbers
     return parts

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dassl.data.datasets import DATASET_REGISTRY
 
-from softcpt.data.elevater import holding
+from softcpt.data.elevater_folders import holding
 from softcpt.data.packed_images import Pack, PackedDataset, read_idx
 from softcpt.data.source import Source
 
@@ -17,6 +17,7 @@ FILES = {
     "t10k-images-idx3-ubyte.gz": "9fb629c4189551a2d022fa330f9573f3",
     "t10k-labels-idx1-ubyte.gz": "ec29112dd5afa0611ce80d1b7f02629c",
 }
+FORMS = ("-idx{}-ubyte", "-idx{}-ubyte.gz", ".idx{}-ubyte")  # the last is made by some programs
 
 
 @DATASET_REGISTRY.register()
@@ -32,23 +33,22 @@ class MNIST(PackedDataset):
     aliases = ("mnist_png",)
     sources = tuple(Source(f"{HOST}/{name}", f"raw/{name}", md5=md5) for name, md5 in FILES.items())
     licence = "CC BY-SA 3.0"
-    citation = "LeCun, Bottou, Bengio, Haffner: Gradient-based learning applied to document recognition. IEEE 1998"
+    citation = (
+        "LeCun, Bottou, Bengio, Haffner: Gradient-based learning applied to document recognition. "
+        "IEEE 1998"
+    )
     homepage = "http://yann.lecun.com/exdb/mnist/"
 
     def pack(self, folder: Path, part: str) -> Pack | None:
         """The pair of IDX files of a part."""
         begin = {"train": "train", "test": "t10k"}.get(part)
-        for form in (
-            "-idx{}-ubyte",
-            "-idx{}-ubyte.gz",
-            ".idx{}-ubyte",
-        ):  # the last as some programs unpack them
+        for form in FORMS:
             names = [f"{begin}-images{form.format(3)}", f"{begin}-labels{form.format(1)}"]
             place = holding(folder, *names) if begin else None
             if place is not None:
-                return _pack(*(place / name for name in names))
+                return _pack(place / names[0], place / names[1])
         return None
 
 
 def _pack(images: Path, labels: Path) -> Pack:
-    return Pack(read_idx(labels), lambda numbers: read_idx(images)[list(numbers)])
+    return Pack(read_idx(labels).tolist(), lambda numbers: read_idx(images)[list(numbers)])

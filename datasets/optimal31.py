@@ -25,5 +25,8 @@ class OPTIMAL31(SceneDataset):
         ),
     )
     licence = "research use"
-    citation = "Wang et al.: Scene classification with recurrent attention of VHR remote sensing images. TGRS 2019"
+    citation = (
+        "Wang et al.: Scene classification with recurrent attention of VHR remote sensing images. "
+        "TGRS 2019"
+    )
     homepage = "http://crabwq.github.io/"

@@ -3,32 +3,24 @@
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import ClassVar
 
 from dassl.data.datasets import DATASET_REGISTRY
 from scipy.io import loadmat
 
 from softcpt.data.base import Pool, TaskDataset
+from softcpt.data.dataset_facts import Publication
 from softcpt.data.source import Source
 
 VGG = "https://www.robots.ox.ac.uk/~vgg/data/flowers/102/"
 
 
-@DATASET_REGISTRY.register()
-class OxfordFlowers(TaskDataset):
-    """Flowers common in the United Kingdom: 102 classes. ``oxford_flowers/jpg/image_00001.jpg``.
-
-    To draw a split ``imagelabels.mat`` and ``cat_to_name.json`` are needed beside ``jpg``.
-    """
+class FlowersImages(Publication):
+    """Flowers common in the United Kingdom: images by number, classes in ``imagelabels.mat``."""
 
     dataset_dir = "oxford_flowers"
     image_dir = "jpg"
-    split_files = ("split_zhou_OxfordFlowers.json", "split_dk_OxfordFlowers.json")
-    task_name = "flower image classification"
-    metric = "mean_per_class"
-    template = "a photo of a {}, a type of flower."
-    num_classes = 102
-    sizes = (4093, 1633, 2463)
-    sources = (
+    sources: ClassVar[tuple[Source, ...]] = (
         Source(
             f"{VGG}102flowers.tgz",
             "102flowers.tgz",
@@ -37,11 +29,32 @@ class OxfordFlowers(TaskDataset):
             gives="jpg",
         ),
         Source(f"{VGG}imagelabels.mat", "imagelabels.mat", md5="e0620be6f572b9609742df49c70aed4d"),
+    )
+    citation = (
+        "Nilsback, Zisserman: Automated flower classification over a large number of classes. "
+        "ICVGIP 2008"
+    )
+    homepage = "https://www.robots.ox.ac.uk/~vgg/data/flowers/102/"
+
+
+@DATASET_REGISTRY.register()
+class OxfordFlowers(FlowersImages, TaskDataset):
+    """Flowers common in the United Kingdom: 102 classes. ``oxford_flowers/jpg/image_00001.jpg``.
+
+    To draw a split ``imagelabels.mat`` and ``cat_to_name.json`` are needed beside ``jpg``.
+    """
+
+    split_files = ("split_zhou_OxfordFlowers.json", "split_dk_OxfordFlowers.json")
+    task_name = "flower image classification"
+    metric = "mean_per_class"
+    template = "a photo of a {}, a type of flower."
+    num_classes = 102
+    sizes = (4093, 1633, 2463)
+    sources = (
+        *FlowersImages.sources,
         Source("1AkcxCXeK_RCGCEC_GvmWxjcjaNhu-at0", "cat_to_name.json", "gdrive"),
         Source("1Pp0sRXzZFZq15zVOzKjKBu4A9i01nozT", "split_zhou_OxfordFlowers.json", "gdrive"),
     )
-    citation = "Nilsback, Zisserman: Automated flower classification over a large number of classes. ICVGIP 2008"
-    homepage = "https://www.robots.ox.ac.uk/~vgg/data/flowers/102/"
 
     def pools(self, folder: Path, images: Path) -> Iterable[Pool]:
         """Image ``i`` has the i-th label; labels and names count from 1."""

@@ -1,34 +1,25 @@
 """Oxford-IIIT Pets."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import ClassVar
 
 from dassl.data.datasets import DATASET_REGISTRY
 
 from softcpt.data.base import Pool, Row, TaskDataset
 from softcpt.data.coop_helpers import PetsHelpers
+from softcpt.data.pool_reader import PoolReader
 from softcpt.data.source import Source
 
 VGG = "https://www.robots.ox.ac.uk/~vgg/data/pets/data/"
 
 
-@DATASET_REGISTRY.register()
-class OxfordPets(PetsHelpers, TaskDataset):
-    """Cats and dogs by breed: 37 classes. ``oxford_pets/images/Abyssinian_1.jpg``.
-
-    To draw a split ``annotations/{trainval,test}.txt`` are needed.
-    """
+class PetsImages(PoolReader):
+    """Photos of cats and dogs, with official lists."""
 
     dataset_dir = "oxford_pets"
     image_dir = "images"
-    split_files = ("split_zhou_OxfordPets.json", "split_dk_OxfordPets.json")
-    rule = "trainval"
-    task_name = "pet image classification"
-    metric = "mean_per_class"
-    template = "a photo of a {}, a type of pet."
-    num_classes = 37
-    sizes = (2944, 736, 3669)
-    sources = (
+    sources: ClassVar[tuple[Source, ...]] = (
         Source(
             f"{VGG}images.tar.gz",
             "images.tar.gz",
@@ -43,14 +34,13 @@ class OxfordPets(PetsHelpers, TaskDataset):
             unpack_to=".",
             gives="annotations",
         ),
-        Source("1501r8Ber4nNKvmlFVQZ8SeUHTcdTTEqs", "split_zhou_OxfordPets.json", "gdrive"),
     )
     licence = "CC BY-SA 4.0"
     citation = "Parkhi, Vedaldi, Zisserman, Jawahar: Cats and dogs. CVPR 2012"
     homepage = "https://www.robots.ox.ac.uk/~vgg/data/pets/"
 
-    def pools(self, folder: Path, images: Path) -> Iterable[Pool]:
-        """The official lists: a line begins with the image's name, ``breed_number``, and the class
+    def listed(self, images: Path) -> Iterator[Pool]:
+        """The official lists: a line begins with the image's name, ``Breed_number``, and the class
         counted from 1."""
         for part in ("trainval", "test"):
             lines = self.lines(images.parent / "annotations" / f"{part}.txt")
@@ -59,3 +49,27 @@ class OxfordPets(PetsHelpers, TaskDataset):
     @staticmethod
     def _row(image: str, label: str) -> Row:
         return f"{image}.jpg", int(label) - 1, image.rpartition("_")[0].lower()
+
+
+@DATASET_REGISTRY.register()
+class OxfordPets(PetsImages, PetsHelpers, TaskDataset):
+    """Cats and dogs by breed: 37 classes. ``oxford_pets/images/Abyssinian_1.jpg``.
+
+    To draw a split ``annotations/{trainval,test}.txt`` are needed.
+    """
+
+    split_files = ("split_zhou_OxfordPets.json", "split_dk_OxfordPets.json")
+    rule = "trainval"
+    task_name = "pet image classification"
+    metric = "mean_per_class"
+    template = "a photo of a {}, a type of pet."
+    num_classes = 37
+    sizes = (2944, 736, 3669)
+    sources = (
+        *PetsImages.sources,
+        Source("1501r8Ber4nNKvmlFVQZ8SeUHTcdTTEqs", "split_zhou_OxfordPets.json", "gdrive"),
+    )
+
+    def pools(self, folder: Path, images: Path) -> Iterable[Pool]:
+        """The official lists, the first of which is for training and validation."""
+        return self.listed(images)

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from dassl.data.datasets import DATASET_REGISTRY
 
-from softcpt.data.elevater import holding
-from softcpt.data.packed_images import Pack, PackedDataset, hdf5
+from softcpt.data.elevater_folders import holding
+from softcpt.data.packed_images import Pack, PackedDataset, Pixels, hdf5
 from softcpt.data.source import Source
 
 ZENODO = "https://zenodo.org/records/2546921/files"
@@ -41,7 +41,10 @@ class PatchCamelyon(PackedDataset):
         for axis in "xy"
     )
     licence = "CC0 1.0"
-    citation = "Veeling, Linmans, Winkens, Cohen, Welling: Rotation equivariant CNNs for digital pathology. MICCAI 2018"
+    citation = (
+        "Veeling, Linmans, Winkens, Cohen, Welling: Rotation equivariant CNNs for digital "
+        "pathology. MICCAI 2018"
+    )
     homepage = "https://github.com/basveeling/pcam"
 
     def pack(self, folder: Path, part: str) -> Pack | None:
@@ -51,9 +54,9 @@ class PatchCamelyon(PackedDataset):
         if place is None:
             return None
 
-        def read(numbers: Sequence[int]) -> Iterator[np.ndarray]:
+        def read(numbers: Sequence[int]) -> Iterator[Pixels]:
             with hdf5(place / names[0], "x") as pixels:
                 yield from (pixels[number] for number in numbers)
 
         with hdf5(place / names[1], "y") as labels:
-            return Pack(np.asarray(labels).reshape(-1), read)
+            return Pack(np.asarray(labels).reshape(-1).tolist(), read)

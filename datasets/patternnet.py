@@ -27,5 +27,8 @@ class PatternNet(SceneDataset):
         ),
     )
     licence = "research use"
-    citation = "Zhou, Newsam, Li, Shao: PatternNet: a benchmark dataset for remote sensing image retrieval. ISPRS 2018"
+    citation = (
+        "Zhou, Newsam, Li, Shao: PatternNet: a benchmark dataset for remote sensing image "
+        "retrieval. ISPRS 2018"
+    )
     homepage = "https://sites.google.com/view/zhouwx/dataset"

@@ -28,5 +28,8 @@ class PlantSeedlingV1(TaskDataset):
         ),
     )
     licence = "CC BY-SA 4.0"
-    citation = "Giselsson et al.: A public image database for benchmark of plant seedling classification. arXiv:1711.05458"
+    citation = (
+        "Giselsson et al.: A public image database for benchmark of plant seedling classification. "
+        "arXiv:1711.05458"
+    )
     homepage = "https://vision.eng.au.dk/plant-seedlings-dataset/"

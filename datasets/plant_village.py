@@ -6,12 +6,17 @@ from softcpt.data.base import TaskDataset
 from softcpt.data.source import Source
 
 FILE = "Plant_leaf_diseases_dataset_without_augmentation.zip"
-FOLDER = "https://data.mendeley.com/public-files/datasets/tywbtsjrjv/files/d5652a28-c1d8-4b76-97f3-72fb80f94efc/"
+FOLDER = (
+    "https://data.mendeley.com/public-files/datasets/tywbtsjrjv/files/"
+    "d5652a28-c1d8-4b76-97f3-72fb80f94efc/"
+)
 # Where "<plant> leaf with <disease>" is not what SoftCPT says.
 IRREGULAR = {
     "Background_without_leaves": "background without leaves",
     "Apple___Apple_scab": "apple leaf with scab disease",
-    "Corn___Cercospora_leaf_spot Gray_leaf_spot": "corn leaf with cercospora leaf spot or gray leaf spot",
+    "Corn___Cercospora_leaf_spot Gray_leaf_spot": (
+        "corn leaf with cercospora leaf spot or gray leaf spot"
+    ),
     "Grape___Esca_(Black_Measles)": "grape leaf with black measles",
     "Grape___Leaf_blight_(Isariopsis_Leaf_Spot)": "grape leaf with leaf blight",
     "Orange___Haunglongbing_(Citrus_greening)": "orange leaf with citrus greening disease",
@@ -19,7 +24,9 @@ IRREGULAR = {
     "Squash___Powdery_mildew": "squash with powdery mildew",
     "Strawberry___Leaf_scorch": "strawberry leaf with scorch disease",
     "Tomato___Leaf_Mold": "tomato leaf with mold",
-    "Tomato___Spider_mites Two-spotted_spider_mite": "tomato leaf with spider mites or two-spotted spider mite",
+    "Tomato___Spider_mites Two-spotted_spider_mite": (
+        "tomato leaf with spider mites or two-spotted spider mite"
+    ),
 }
 
 
@@ -48,12 +55,15 @@ class PlantVillage(TaskDataset):
         ),
     )
     licence = "CC0 1.0"
-    citation = "Geetharamani, Pandian: Identification of plant leaf diseases using a nine-layer CNN. Comput. Electr. Eng. 2019"
+    citation = (
+        "Geetharamani, Pandian: Identification of plant leaf diseases using a nine-layer CNN. "
+        "Comput. Electr. Eng. 2019"
+    )
     homepage = "https://data.mendeley.com/datasets/tywbtsjrjv/1"
 
     def class_name(self, name: str) -> str:
-        """ "Apple___Black_rot" is "apple leaf with black rot", "Apple___healthy" "healthy apple
-        leaf"."""
+        """What "Apple___Black_rot" is: "apple leaf with black rot"; "Apple___healthy" is "healthy
+        apple leaf"."""
         plant, apart, disease = name.partition("___")
         if name in IRREGULAR or not apart:
             return IRREGULAR.get(name, name)

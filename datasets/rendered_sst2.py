@@ -23,5 +23,8 @@ class RenderedSST2(ElevaterDataset):
         ),
     )
     licence = "not stated"
-    citation = "Radford et al.: Learning transferable visual models from natural language supervision. ICML 2021"
+    citation = (
+        "Radford et al.: Learning transferable visual models from natural language supervision. "
+        "ICML 2021"
+    )
     homepage = "https://github.com/openai/CLIP/blob/main/data/rendered-sst2.md"

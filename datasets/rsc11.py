@@ -34,5 +34,8 @@ class RSC11(SceneDataset):
         ),
     )
     licence = "research use"
-    citation = "Zhao, Tang, Huo: Feature significance-based multibag-of-visual-words model. J. Appl. Remote Sensing 2016"
+    citation = (
+        "Zhao, Tang, Huo: Feature significance-based multibag-of-visual-words model. J. Appl. "
+        "Remote Sensing 2016"
+    )
     homepage = "https://www.researchgate.net/publication/271647282_RS_C11_Database"

@@ -30,5 +30,8 @@ class RSICB128(SceneDataset):
         ),
     )
     licence = "research use"
-    citation = "Li et al.: RSI-CB: a large-scale remote sensing image classification benchmark. Sensors 2020"
+    citation = (
+        "Li et al.: RSI-CB: a large-scale remote sensing image classification benchmark. Sensors "
+        "2020"
+    )
     homepage = "https://github.com/lehaifeng/RSI-CB"

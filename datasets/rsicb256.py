@@ -25,9 +25,15 @@ class RSICB256(SceneDataset):
             "RSI-CB256.zip",
             "manual",
             unpack_to=".",
-            note="the links are on the publisher's page; unpack the folder of classes into RSI-CB256/",
+            note=(
+                "the links are on the publisher's page; unpack the folder of classes into "
+                "RSI-CB256/"
+            ),
         ),
     )
     licence = "research use"
-    citation = "Li et al.: RSI-CB: a large-scale remote sensing image classification benchmark. Sensors 2020"
+    citation = (
+        "Li et al.: RSI-CB: a large-scale remote sensing image classification benchmark. Sensors "
+        "2020"
+    )
     homepage = "https://github.com/lehaifeng/RSI-CB"

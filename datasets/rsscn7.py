@@ -38,5 +38,8 @@ class RSSCN7(SceneDataset):
         ),
     )
     licence = "research use"
-    citation = "Zou et al.: Deep learning based feature selection for remote sensing scene classification. GRSL 2015"
+    citation = (
+        "Zou et al.: Deep learning based feature selection for remote sensing scene "
+        "classification. GRSL 2015"
+    )
     homepage = "https://github.com/palewithout/RSSCN7"

@@ -1,12 +1,14 @@
 """Stanford Cars."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import ClassVar
 
 from dassl.data.datasets import DATASET_REGISTRY
 from scipy.io import loadmat
 
 from softcpt.data.base import Pool, TaskDataset
+from softcpt.data.pool_reader import PoolReader
 from softcpt.data.source import Source
 
 ANNOTATIONS = {
@@ -15,20 +17,11 @@ ANNOTATIONS = {
 }
 
 
-@DATASET_REGISTRY.register()
-class StanfordCars(TaskDataset):
-    """Cars by year, make and model: 196 classes. ``stanford_cars/cars_{train,test}/00001.jpg``.
-
-    To draw a split ``devkit/`` and ``cars_test_annos_withlabels.mat`` are needed.
-    """
+class CarsImages(PoolReader):
+    """Photos of cars, with annotations in a development kit."""
 
     dataset_dir = "stanford_cars"
-    split_files = ("split_zhou_StanfordCars.json", "split_dk_StanfordCars.json")
-    rule = "trainval"
-    task_name = "car image classification"
-    num_classes = 196
-    sizes = (6509, 1635, 8041)
-    sources = (
+    sources: ClassVar[tuple[Source, ...]] = (
         Source(
             "rickyyyyyyy/torchvision-stanford-cars",
             "torchvision-stanford-cars.zip",
@@ -37,10 +30,12 @@ class StanfordCars(TaskDataset):
             gives="cars_train",
             note="the publisher's own links are dead; the archive's folder is stanford_cars/",
         ),
-        Source("1ObCFbaAgVu0I-k_Au-gIUcefirdAuizT", "split_zhou_StanfordCars.json", "gdrive"),
     )
     licence = "non-commercial research"
-    citation = "Krause et al.: 3D object representations for fine-grained categorization. ICCV Workshop 2013"
+    citation = (
+        "Krause et al.: 3D object representations for fine-grained categorization. ICCV Workshop "
+        "2013"
+    )
     homepage = "https://www.kaggle.com/datasets/rickyyyyyyy/torchvision-stanford-cars"
 
     @classmethod
@@ -49,17 +44,41 @@ class StanfordCars(TaskDataset):
         inner = folder / cls.dataset_dir
         return inner if (inner / "cars_train").is_dir() else folder
 
-    def pools(self, folder: Path, images: Path) -> Iterable[Pool]:
-        """The annotations of the development kit; the year stands last in a name there and first
-        here, as in CoOp."""
+    def annotated(self, images: Path) -> Iterator[Pool]:
+        """The annotations of the development kit: file, label and name, "Make Model 2012"."""
         meta = loadmat(self.needed(images / "devkit/cars_meta.mat"))["class_names"][0]
-        names = [
-            " ".join((words[-1], *words[:-1]))
-            for words in (str(name[0]).split(" ") for name in meta)
-        ]
+        names = [str(name[0]) for name in meta]
         for part, (inner, file) in ANNOTATIONS.items():
-            rows = loadmat(self.needed(images / file))["annotations"][0]
-            labelled = ((str(row["fname"][0]), int(row["class"][0, 0]) - 1) for row in rows)
-            yield Pool(
-                part, [(f"{inner}/{image}", label, names[label]) for image, label in labelled]
-            )
+            rows = []
+            for row in loadmat(self.needed(images / file))["annotations"][0]:
+                label = int(row["class"][0, 0]) - 1
+                rows.append((f"{inner}/{row['fname'][0]}", label, names[label]))
+            yield Pool(part, rows)
+
+
+@DATASET_REGISTRY.register()
+class StanfordCars(CarsImages, TaskDataset):
+    """Cars by year, make and model: 196 classes. ``stanford_cars/cars_{train,test}/00001.jpg``.
+
+    To draw a split ``devkit/`` and ``cars_test_annos_withlabels.mat`` are needed.
+    """
+
+    split_files = ("split_zhou_StanfordCars.json", "split_dk_StanfordCars.json")
+    rule = "trainval"
+    task_name = "car image classification"
+    num_classes = 196
+    sizes = (6509, 1635, 8041)
+    sources = (
+        *CarsImages.sources,
+        Source("1ObCFbaAgVu0I-k_Au-gIUcefirdAuizT", "split_zhou_StanfordCars.json", "gdrive"),
+    )
+
+    def pools(self, folder: Path, images: Path) -> Iterable[Pool]:
+        """The annotations; the year comes first in a name here, as in CoOp."""
+        for part, rows in self.annotated(images):
+            yield Pool(part, [(image, label, _year_first(name)) for image, label, name in rows])
+
+
+def _year_first(name: str) -> str:
+    *make_and_model, year = name.split(" ")
+    return " ".join((year, *make_and_model))

@@ -43,7 +43,10 @@ class SUN397(TaskDataset):
         Source("1y2RD81BYuiyvebdN-JymPfyWYcd8_MUq", "split_zhou_SUN397.json", "gdrive"),
     )
     licence = "research use"
-    citation = "Xiao, Hays, Ehinger, Oliva, Torralba: SUN database: large-scale scene recognition. CVPR 2010"
+    citation = (
+        "Xiao, Hays, Ehinger, Oliva, Torralba: SUN database: large-scale scene recognition. CVPR "
+        "2010"
+    )
     homepage = "https://vision.princeton.edu/projects/2010/SUN/"
 
     @classmethod

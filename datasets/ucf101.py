@@ -43,7 +43,10 @@ class UCF101(TaskDataset):
         ),
         Source("1I0S0q91hJfsV9Gf4xDIjgDq4AqBNJb1y", "split_zhou_UCF101.json", "gdrive"),
     )
-    citation = "Soomro, Zamir, Shah: UCF101: a dataset of 101 human action classes from videos in the wild. arXiv:1212.0402"
+    citation = (
+        "Soomro, Zamir, Shah: UCF101: a dataset of 101 human action classes from videos in the "
+        "wild. arXiv:1212.0402"
+    )
     homepage = "https://www.crcv.ucf.edu/data/UCF101.php"
 
     def pools(self, folder: Path, images: Path) -> Iterable[Pool]:

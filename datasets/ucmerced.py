@@ -37,5 +37,8 @@ class UCMerced(SceneDataset):
         ),
     )
     licence = "public domain (USGS images)"
-    citation = "Yang, Newsam: Bag-of-visual-words and spatial extensions for land-use classification. ACM GIS 2010"
+    citation = (
+        "Yang, Newsam: Bag-of-visual-words and spatial extensions for land-use classification. ACM "
+        "GIS 2010"
+    )
     homepage = "http://weegee.vision.ucmerced.edu/datasets/landuse.html"

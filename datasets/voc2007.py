@@ -8,7 +8,8 @@ from pathlib import Path
 from dassl.data.datasets import DATASET_REGISTRY
 
 from softcpt.data.base import Pool, Row
-from softcpt.data.elevater import ElevaterDataset, below
+from softcpt.data.elevater import ElevaterDataset
+from softcpt.data.elevater_folders import below
 from softcpt.data.source import Source
 from softcpt.errors import UserError
 
@@ -26,7 +27,7 @@ class VOC2007(ElevaterDataset):
     """
 
     key = "voc-2007-classification"
-    seen_through = False
+    skips_wrappers = False
     dataset_dir = "VOCdevkit"
     aliases = ("VOC2007", "VOC", "pascal_voc_2007")
     sources = tuple(
@@ -43,31 +44,24 @@ class VOC2007(ElevaterDataset):
         )
     )
     licence = "the photographers', flickr terms of use"
-    citation = "Everingham, Van Gool, Williams, Winn, Zisserman: The PASCAL visual object classes challenge. IJCV 2010"
+    citation = (
+        "Everingham, Van Gool, Williams, Winn, Zisserman: The PASCAL visual object classes "
+        "challenge. IJCV 2010"
+    )
     homepage = "http://host.robots.ox.ac.uk/pascal/VOC/voc2007/"
 
     def pools(self, folder: Path, images: Path) -> Iterable[Pool]:
         """A row for each class of an image."""
         years = [place for place in below(folder, depth=4) if (place / "ImageSets/Main").is_dir()]
-        years = [
-            year for year in years if year.name.upper() == "VOC2007"
-        ] or years  # others may lie beside it
+        # Other years may lie beside it.
+        years = [year for year in years if year.name.upper() == "VOC2007"] or years
         for part in ("train", "val", "test"):
-            year = next(
-                (
-                    year
-                    for year in years
-                    if (year / f"ImageSets/Main/aeroplane_{part}.txt").is_file()
-                ),
-                None,
-            )
+            wanted = f"ImageSets/Main/aeroplane_{part}.txt"
+            year = next((year for year in years if (year / wanted).is_file()), None)
             if year is None:
-                wanted = f"ImageSets/Main/aeroplane_{part}.txt"
                 raise UserError(f"data set {self.name()}: no {wanted} in {folder}; {self.advice}")
-            yield Pool(
-                part,
-                list(self._rows(year, part, (year / "JPEGImages").relative_to(images).as_posix())),
-            )
+            prefix = (year / "JPEGImages").relative_to(images).as_posix()
+            yield Pool(part, list(self._rows(year, part, prefix)))
 
     def _rows(self, year: Path, part: str, prefix: str) -> Iterator[Row]:
         marks: dict[str, list[int]] = {}  # image -> a mark for every class
@@ -76,6 +70,7 @@ class VOC2007(ElevaterDataset):
                 image, mark = line.split()
                 marks.setdefault(image, []).append(int(mark))
         for image, own in marks.items():
-            for label, mark in enumerate(own):
-                if mark == max(own) >= 0:
+            best = max(own)
+            for label, value in enumerate(own):
+                if value == best and best >= 0:
                     yield f"{prefix}/{image}.jpg", label, ""

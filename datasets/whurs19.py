@@ -24,5 +24,8 @@ class WHURS19(SceneDataset):
         ),
     )
     licence = "research use"
-    citation = "Xia et al.: Structural high-resolution satellite image indexing. ISPRS TC VII Symposium 2010"
+    citation = (
+        "Xia et al.: Structural high-resolution satellite image indexing. ISPRS TC VII Symposium "
+        "2010"
+    )
     homepage = "https://captain-whu.github.io/BED4RS/"

@@ -1,4 +1,4 @@
-"""What a run reached: the figures of every task, each image in its own task.
+"""Measures what a run reached: the figures of every task, each image in its own task.
 
 An image of several classes counts as one of the class predicted if that is among them, else as one
 of its first: with that, accuracy, mean per-class accuracy and macro-F1 are what they are for images
@@ -61,7 +61,7 @@ class Tally:
     """What is kept of the images of a test: predictions and labels, and the logits of tasks whose
     metric ranks."""
 
-    def __init__(self, tasks: TaskSet):
+    def __init__(self, tasks: TaskSet) -> None:
         self.tasks = tasks
         self.ranking = [index for index, task in enumerate(tasks) if task.metric in RANKING]
         self._predictions: list[Tensor] = []
@@ -90,6 +90,7 @@ def task_results(
     """Figures of every task that has images.
 
     Args:
+        tasks: all tasks, in the order of the global class indices.
         predictions: (N,) global class indices, each a class of the image's own task.
         labels: (N,) or (N, K) global class indices.
         logits: by task whose metric ranks, (n, C') of its n images in their order and its classes.
@@ -136,15 +137,16 @@ def _figures(guess: np.ndarray, truth: np.ndarray) -> dict[str, float]:
     """Accuracy, mean recall and mean F1 of the classes in ``truth``, in percent."""
     right = truth == guess
     present = np.unique(truth)
+    recalls = [right[truth == label].mean() for label in present]
+    f1 = f1_score(truth, guess, average="macro", labels=present, zero_division=0)
     return {
         "accuracy": 100 * float(right.mean()),
-        "mean_per_class": 100 * float(np.mean([right[truth == label].mean() for label in present])),
-        "macro_f1": 100
-        * float(f1_score(truth, guess, average="macro", labels=present, zero_division=0)),
+        "mean_per_class": 100 * float(np.mean(recalls)),
+        "macro_f1": 100 * float(f1),
     }
 
 
-def _map11(task: Task, logits: Tensor, labels: Tensor) -> float:
+def _map11(_task: Task, logits: Tensor, labels: Tensor) -> float:
     """Of logits (n, C) and labels (n,) or (n, K), below 0 for none, in percent."""
     positive = marks(labels if labels.dim() > 1 else labels[:, None], logits.shape[1]).numpy()
     present = np.flatnonzero(positive.any(axis=0))
@@ -160,9 +162,8 @@ def average_precision_11(scores: np.ndarray, positive: np.ndarray) -> float:
     Images of equal score count together, so their order does not matter.
     """
     order = np.argsort(-scores, kind="stable")
-    ends = np.append(
-        np.flatnonzero(np.diff(scores[order])), len(order) - 1
-    )  # the last image of every score
+    # The last image of every score.
+    ends = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)
     found = np.cumsum(positive[order])[ends]
     precision, total = found / (ends + 1), found[-1]
     # recall >= i / 10, in whole numbers
@@ -197,19 +198,19 @@ def overall(results: Sequence[TaskResult]) -> dict[str, float]:
 
 def print_results(results: Sequence[TaskResult], per_task: bool = True) -> None:
     """The lines that the field's result parsers read (Dassl's and SoftCPT's)."""
-    total, correct, means = (
-        sum(r.total for r in results),
-        sum(r.correct for r in results),
-        overall(results),
-    )
+    total = sum(result.total for result in results)
+    correct = sum(result.correct for result in results)
+    means = overall(results)
     _log.info(
-        f"=> result\n* total: {total:,}\n* correct: {correct:,}\n* accuracy: {means['accuracy']:.2f}%\n"
+        f"=> result\n* total: {total:,}\n* correct: {correct:,}\n"
+        f"* accuracy: {means['accuracy']:.2f}%\n"
         f"* error: {100 - means['accuracy']:.2f}%\n* macro_f1: {means['macro_f1']:.2f}%"
     )
     if per_task:
         for index, result in enumerate(results):
             _log.info(
-                f"* task: {index} ({result.name})\ttotal: {result.total:,}\tmetric: {result.metric:.2f}%"
+                f"* task: {index} ({result.name})\ttotal: {result.total:,}\t"
+                f"metric: {result.metric:.2f}%"
             )
         _log.info(f"* average: {means['overall_metric']:.2f}%")
     _log.info(f"* overall_metric: {means['overall_metric']:.2f}%")

@@ -1,4 +1,4 @@
-"""Trainers, data sets and configs: found by being there.
+"""Finds trainers, data sets and configs, and imports the files in the folders of the first two.
 
 In a checkout they are the top-level folders ``trainers/``, ``datasets/`` and ``configs/``, and
 their modules are imported under these names, as all CoOp-family code does. In an installed package
@@ -38,7 +38,7 @@ def load(kind: str) -> dict[str, ModuleType]:
     modules by file name.
 
     A file that cannot be imported must not take the others with it: it is named on stderr and left
-        out.
+    out.
     """
     dassl.activate()
     package = _package(kind)
@@ -48,7 +48,7 @@ def load(kind: str) -> dict[str, ModuleType]:
             continue
         try:
             modules[path.stem] = importlib.import_module(f"{package}.{path.stem}")
-        except Exception as error:  # whatever a dropped-in file may raise
+        except Exception as error:  # noqa: BLE001  A user's file may raise anything.
             _log.warning(f"{path}: left out, importing it failed ({type(error).__name__}: {error})")
     return modules
 

@@ -1,4 +1,4 @@
-"""What an epoch or a setting may be chosen on: validation images, never those tested on."""
+"""Says what an epoch or a setting may be chosen on: validation images, never those tested on."""
 
 from __future__ import annotations
 
@@ -60,6 +60,9 @@ def settled(
     before it asks.
 
     Args:
+        cfg: the run's settings.
+        val: its validation images, if there are any.
+        test: its test images.
         tell: print a line about it.
     """
     if cfg.TEST.FINAL_MODEL != "best_val":

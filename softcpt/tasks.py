@@ -1,4 +1,4 @@
-"""Tasks, their classes, and what a multi-task loss and accuracy are."""
+"""Defines tasks, their classes, and what a multi-task loss and accuracy are."""
 
 from __future__ import annotations
 
@@ -55,7 +55,8 @@ class Task:
             )
         if "{}" not in self.template:
             raise UserError(
-                f"task '{self.name}': template '{self.template}' has no {{}} for the class name; add it"
+                f"task '{self.name}': template '{self.template}' has no {{}} for the class name; "
+                "add it"
             )
 
 
@@ -73,7 +74,7 @@ class TaskSet:
         UserError: for no task, or two of the same name.
     """
 
-    def __init__(self, tasks: Sequence[Task]):
+    def __init__(self, tasks: Sequence[Task]) -> None:
         self.tasks = tuple(tasks)
         names = [task.name for task in self.tasks]
         twice = sorted({name for name in names if names.count(name) > 1})
@@ -134,7 +135,8 @@ class TaskSet:
 
     def present(self, labels: Tensor) -> list[int]:
         """The tasks that ``labels`` (B,) belong to, ascending."""
-        return torch.unique(self.owners(labels).cpu()).tolist()
+        tasks: list[int] = torch.unique(self.owners(labels).cpu()).tolist()
+        return tasks
 
     def classes_of(self, tasks: Sequence[int]) -> Tensor:
         """(C',) global indices of the classes of ``tasks``, ascending."""
@@ -252,9 +254,8 @@ def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     """
     if targets.dim() == 1:
         return F.cross_entropy(logits, targets)
-    surprise = -F.log_softmax(logits, dim=1).masked_fill(
-        ~targets, 0
-    )  # 0 times infinity would be no number
+    # Filled rather than multiplied: 0 times infinity would be no number.
+    surprise = -F.log_softmax(logits, dim=1).masked_fill(~targets, 0)
     return (surprise.sum(dim=1) / targets.sum(dim=1)).mean()
 
 

@@ -5,11 +5,14 @@ an hour of two CPU cores. All stages but the last leave their result in the cach
 stopped build continues behind the last finished one. Delete a stage's file, or give another folder,
 to do it again.
 
-    captions   WordNet nouns and their definitions, each placed among ImageNet's 1,000 classes by a sentence encoder
-    views      distorted drawings of the fluent emoji family, through the frozen part of the image tower
-    words      text tower trained on the captions, its token table started from the sentence encoder (``tokens``)
+    captions   WordNet nouns and their definitions, each placed among ImageNet's 1,000 classes by a
+               sentence encoder
+    views      distorted drawings of the fluent emoji family, through the frozen part of the image
+               tower
+    words      text tower trained on the captions, its token table started from the sentence encoder
+               (``tokens``)
     pairs      both towers trained on captions and drawings
-    files      weights, json, model card and licences, with the zero-shot accuracy measured on Emoji-44
+    files      weights, json, model card and licences, with the zero-shot accuracy on Emoji-44
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     python tools/choose_lr.py --trainer SoftCPT --rates 0.02 0.05 0.1 0.2 [flags of train.py]
 
-The test images are not looked at. The rates in configs/trainers/*/tiny.yaml were chosen with it
-(seeds 1 and 2).
+The test images are not looked at. The rates in configs/trainers/{shared,CoCoOp}/tiny.yaml were
+chosen with it (seeds 1 and 2).
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""Emoji artwork as images: every openly licensed set of ``emoji.json``, fetched from npm and
-rendered on white.
+"""Renders emoji artwork on white: every openly licensed set of ``emoji.json``, fetched from npm.
 
     python tools/emoji_art.py                      # what there is
-    python tools/emoji_art.py fxemoji --size 48    # render one set and show it as a contact sheet, fxemoji.png
+    python tools/emoji_art.py fxemoji --size 48    # one set on a contact sheet, fxemoji.png
 
 Needs the command ``npm`` and the packages ``resvg-py`` and ``tqdm``. Packages are fetched by name
 and exact version into a cache folder, and their SHA-512 is compared with the one in ``emoji.json``,
@@ -35,10 +34,11 @@ INDEX = Path(__file__).with_name("emoji.json")
 CACHE = Path("~/.cache/softcpt/npm").expanduser()
 # Two icons of fxemoji lost something on the way into its package: one its place in the view box,
 # one its colours, given here as those of its siblings tram and railwaycar.
-MENDED = {
+FIXED = {
     "heartblue": {"left": 240, "top": -240, "width": 512, "height": 512},
     "tramcar": {
-        "style": ".st0{fill:#575A5B}.st1{fill:#132028}.st2{fill:#132028}.st3{fill:#FF473E}.st4{fill:#F9F9F7}"
+        "style": ".st0{fill:#575A5B}.st1{fill:#132028}.st2{fill:#132028}"
+        ".st3{fill:#FF473E}.st4{fill:#F9F9F7}"
     },
 }
 FONT_FILE = "package/400Regular/NotoEmoji_400Regular.ttf"
@@ -126,13 +126,15 @@ def _draw_iconify(
 
     data = json.load(package.extractfile("package/icons.json"))
     for code_point, name in icons.items():
-        icon = data["icons"][name] | (MENDED.get(name, {}) if data["prefix"] == "fxemoji" else {})
+        icon = data["icons"][name] | (FIXED.get(name, {}) if data["prefix"] == "fxemoji" else {})
         # Iconify's icons default to the set's width and height, a few have their own (watermelon in
         # twemoji).
         width, height = icon.get("width", data["width"]), icon.get("height", data["height"])
         svg = (
-            '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" color="black" '
-            f'width="{size}" height="{size}" viewBox="{icon.get("left", 0)} {icon.get("top", 0)} {width} {height}">'
+            '<svg xmlns="http://www.w3.org/2000/svg" '
+            'xmlns:xlink="http://www.w3.org/1999/xlink" color="black" '
+            f'width="{size}" height="{size}" '
+            f'viewBox="{icon.get("left", 0)} {icon.get("top", 0)} {width} {height}">'
             f"<style>{icon.get('style', '')}</style>{icon['body']}</svg>"
         )
         png = resvg_py.svg_to_bytes(svg_string=svg, background="#ffffff", skip_system_fonts=True)

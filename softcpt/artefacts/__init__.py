@@ -1,1 +1,2 @@
-"""A trained prompt on disk: saved, loaded, averaged, and exchanged with the published codes."""
+"""Trained prompts on disk: saves, loads and averages them, and exchanges them with the published
+codes."""

@@ -1,4 +1,4 @@
-"""The mean of several runs' prompts, as of MVLPT's source prompts over seeds."""
+"""Averages several runs' prompts, as of MVLPT's source prompts over seeds."""
 
 from __future__ import annotations
 

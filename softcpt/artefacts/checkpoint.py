@@ -1,11 +1,10 @@
-"""Prompts and the state of a run on disk: safetensors with a JSON header, written whole or not at
-all, no pickles."""
+"""Saves and loads prompts and the state of a run: safetensors with a JSON header, written whole or
+not at all, no pickles."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -43,15 +42,17 @@ def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise UserError(f"checkpoint {path}: no such file; check --model-dir and --load-epoch")
     try:
         with safe_open(path, framework="pt") as file:
-            header = (file.metadata() or {}).get("softcpt")
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
-    except (SafetensorError, OSError, struct.error) as error:
+            written = (file.metadata() or {}).get("softcpt", "null")
+            names = file.keys()
+            tensors = {name: file.get_tensor(name) for name in names}
+        header = json.loads(written)
+    except (SafetensorError, OSError, ValueError) as error:
         raise UserError(f"checkpoint {path}: damaged ({error}); delete it and run again") from error
-    if header is None:
+    if not isinstance(header, dict):
         raise UserError(
             f"checkpoint {path}: not written by softcpt; give a run's folder as --model-dir"
         )
-    return tensors, json.loads(header)
+    return tensors, header
 
 
 def digest(tensors: Mapping[str, Tensor]) -> str:
@@ -150,16 +151,29 @@ def save_run(
 
 
 def load_run(folder: str | Path, model: nn.Module, optimizer: Optimizer | None) -> dict[str, Any]:
-    """Put back what :func:`save_run` kept; returns the header."""
-    tensors, header = load_tensors(Path(folder) / RESUME_FILE)
-    with torch.no_grad():
-        for name, learned in model.state_dict().items():
-            learned.copy_(tensors[f"parameter.{name}"])
+    """Put back what :func:`save_run` kept; returns the header.
+
+    Raises:
+        UserError: the file is missing or damaged, or of a model with other parameters.
+    """
+    path = Path(folder) / RESUME_FILE
+    tensors, header = load_tensors(path)
+    try:
+        model.load_state_dict(_below("parameter.", tensors))
+    except RuntimeError as error:
+        raise UserError(
+            f"checkpoint {path}: not of this model ({' '.join(str(error).split())[:200]}); give "
+            "another --output-dir"
+        ) from error
     if optimizer is not None:
-        kept = {
-            key.removeprefix("optimizer."): v
-            for key, v in tensors.items()
-            if key.startswith("optimizer.")
-        }
-        restore_optimizer(optimizer, kept)
+        restore_optimizer(optimizer, _below("optimizer.", tensors))
     return header
+
+
+def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose names begin with ``prefix``, under the rest of their names."""
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(prefix)
+    }

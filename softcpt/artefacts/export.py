@@ -45,9 +45,8 @@ def export(run: str | Path, folder: str | Path) -> list[Path]:
             written.append(Path(folder) / module / name)
             with atomic_write(written[-1]) as temporary:
                 torch.save(content, temporary)
-            with atomic_write(
-                written[-1].with_name("checkpoint")
-            ) as temporary:  # names the file written last
+            # Dassl continues from the file that this one names: the one written last.
+            with atomic_write(written[-1].with_name("checkpoint")) as temporary:
                 temporary.write_text(f"{name}\n", encoding="utf-8")
     return written
 

@@ -1,4 +1,4 @@
-"""Checkpoint folders of the published codes (CoOp, CoCoOp, SoftCPT, MVLPT), read without running
+"""Reads checkpoint folders of the published codes (CoOp, CoCoOp, SoftCPT, MVLPT) without running
 what is in them.
 
 Dassl writes ``<folder>/<module>/model.pth.tar-<epoch>`` and ``model-best.pth.tar`` for every
@@ -15,7 +15,7 @@ import pickle
 import types
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -54,6 +54,7 @@ def read_reference(folder: str | Path, epoch: int | None = None) -> Reference:
     """Read the checkpoints of all modules in ``folder``.
 
     Args:
+        folder: with a folder for each module in it.
         epoch: 1-based; None: the best on validation if all modules have it, else the last that all
             have.
 
@@ -71,8 +72,8 @@ def read_reference(folder: str | Path, epoch: int | None = None) -> Reference:
         for key, tensor in state.items():
             # MVLPT's first release called its projection upt_proj; nn.DataParallel puts "module."
             # in front.
-            key = key.removeprefix("module.").replace("upt_proj", "mvlpt_proj")
-            tensors[f"{module.name}.{key}"] = tensor
+            name_today = key.removeprefix("module.").replace("upt_proj", "mvlpt_proj")
+            tensors[f"{module.name}.{name_today}"] = tensor
     if len(epochs) > 1:
         raise UserError(
             f"checkpoint {folder}: {name} is of different epochs in its folders "
@@ -126,9 +127,8 @@ def _read(path: Path) -> tuple[dict[str, Tensor], int]:
             f"checkpoint {path}: {error}; do not use it, or save its state_dict again where it "
             "comes from"
         ) from error
-    except (
-        Exception
-    ) as error:  # whatever a damaged or foreign file makes zip reader, unpickler and torch raise
+    # A damaged or foreign file makes zip reader, unpickler and torch raise nearly anything.
+    except Exception as error:
         raise UserError(
             f"checkpoint {path}: damaged or no checkpoint ({type(error).__name__}: "
             f"{' '.join(str(error).split())[:200]}); get it again"
@@ -149,7 +149,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], int]:
 class _TensorsAndPlainData(InertUnpickler):
     """Admits tensors; torch itself answers for storages."""
 
-    admitted = {
+    admitted: ClassVar = {
         "collections.OrderedDict": collections.OrderedDict,
         "torch.Size": torch.Size,
         "torch._utils._rebuild_tensor_v2": torch._utils._rebuild_tensor_v2,

@@ -1,5 +1,5 @@
-"""``python -m softcpt data list|status|get|check|preview``: what data sets there are, and what of
-them is on disk."""
+"""``python -m softcpt data list|status|get|check|preview``: lists data sets, looks at what of them
+is on disk, downloads, checks and shows them."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ from tabulate import tabulate
 from softcpt.data.base import TaskDataset
 from softcpt.data.catalog import CatalogEntry, catalogue, entries, is_published
 from softcpt.data.decode_check import unreadable
-from softcpt.data.facts import facts
-from softcpt.data.fetch import ByHand, folder_of, get
-from softcpt.data.inventory import Inventory, take
+from softcpt.data.fetch import ManualStepsError, folder_of, get
+from softcpt.data.inventory import Inventory, take_inventory
 from softcpt.data.own_images import OwnDataset
 from softcpt.data.preview import sheets
+from softcpt.data.summary import summary_of
+from softcpt.engine.config import default_config
 from softcpt.errors import UserError
 from softcpt.features.images import default_workers
+from softcpt.tasks import TaskSet
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,9 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "*",
     )
     status.add_argument("--quiet", action="store_true", help="the table alone, not what helps")
-    fetch = _action(actions, "get", "fetch and unpack, or tell what is to be done by hand", "+")
+    fetch = _action(actions, "get", "download and unpack, or print what is to be done by hand", "+")
     fetch.add_argument("--keep", action="store_true", help="keep the archives that were downloaded")
-    fetch.add_argument("--again", action="store_true", help="fetch what is in place once more")
+    fetch.add_argument("--again", action="store_true", help="download what is in place once more")
     check = _action(
         actions, "check", "decode every image; status 1 if one is missing or cannot be read", "+"
     )
@@ -62,14 +64,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _action(
-    actions: argparse._SubParsersAction, name: str, text: str, count: str
+    actions: argparse._SubParsersAction[argparse.ArgumentParser], name: str, text: str, count: str
 ) -> argparse.ArgumentParser:
     parser = actions.add_parser(name, help=text, description=text)
     parser.add_argument(
         "names",
         nargs=count,
         metavar="NAME",
-        help="data set; a merged one for all its members; NAME:FOLDER for one in a folder of its own",
+        help="data set; a merged one for all its members; NAME:FOLDER for one in a folder of its "
+        "own",
     )
     parser.add_argument(
         "--root", default="", metavar="DATA", help="folder that holds, or is to hold, the data sets"
@@ -98,7 +101,7 @@ def _list(_: argparse.Namespace) -> int:
     rows = []
     for name, kind in catalogue().items():
         if is_published(kind):
-            known = facts(CatalogEntry(name, kind, ""))
+            known = summary_of(CatalogEntry(name, kind, ""), default_config())
             rows.append((name, *map(_number, known[:3]), known.licence or "-", known.origin))
     head = ("data set", "tasks", "classes", "images", "licence", "from")
     align = ("left", "right", "right", "right", "left", "left")
@@ -106,13 +109,14 @@ def _list(_: argparse.Namespace) -> int:
         tabulate(rows, head, disable_numparse=True, colalign=align, maxcolwidths=[None] * 5 + [60])
     )
     print(
-        "\nImages of your own need no class: ImageFolder, CSV (docs/add-a-task.md). MultiTask merges any of these."
+        "\nImages of your own need no class: ImageFolder, CSV (docs/add-a-task.md). MultiTask "
+        "merges any of these."
     )
     return 0
 
 
 def _status(args: argparse.Namespace) -> int:
-    found = [take(entry) for entry in _entries(args)]
+    found = [_look(entry) for entry in _entries(args)]
     print(_table(found, by_task=bool(args.names)))
     counts = Counter(inventory.state for inventory in found)
     print(
@@ -144,7 +148,9 @@ def _get_one(entry: CatalogEntry, keep: bool, again: bool) -> int:
     failures, inventory = _fetch(entry, keep, again)
     for failure in failures:
         print(f"{entry.name}: {failure}", file=sys.stderr)
-        for number, step in enumerate(failure.steps if isinstance(failure, ByHand) else (), 1):
+        for number, step in enumerate(
+            failure.steps if isinstance(failure, ManualStepsError) else (), 1
+        ):
             print(f"  {number}. {step}", file=sys.stderr)
     if inventory.state == "found":
         print(
@@ -153,7 +159,7 @@ def _get_one(entry: CatalogEntry, keep: bool, again: bool) -> int:
         )
         return 0
     problem = inventory.problem
-    if failures:  # what helps is told already, and it is not this command
+    if failures:  # what helps is printed already, and it is not this command
         problem = problem.partition("; `python -m softcpt data get")[0]
     print(f"{entry.name}: {inventory.state} in {folder_of(entry)}, {problem}")
     return 1
@@ -162,23 +168,23 @@ def _get_one(entry: CatalogEntry, keep: bool, again: bool) -> int:
 def _fetch(entry: CatalogEntry, keep: bool, again: bool) -> tuple[list[UserError], Inventory]:
     """Get what is missing, then archives of which only a part is in place; what failed, and what
     there is now."""
-    before = take(entry)
+    before = _look(entry)
     if before.state == "found" and not again:
         return [], before
     failures = get(entry, keep, again)
-    after = take(entry)
+    after = _look(entry)
     if (
         after.in_part and len(after.images) == len(before.images) and not (again or failures)
     ):  # nothing was unpacked
         failures = get(entry, keep, refill=True)
-        after = take(entry)
+        after = _look(entry)
     return failures, after
 
 
 def _check(args: argparse.Namespace) -> int:
     status = 0
     for entry in _entries(args):
-        inventory = _at_hand(take(entry))
+        inventory = _at_hand(_look(entry))
         paths = [image.path for image in inventory.images if os.path.exists(image.path)]
         bad = 0
         for problem in unreadable(paths, args.workers):
@@ -204,9 +210,7 @@ def _preview(args: argparse.Namespace) -> int:
             "time"
         )
     for entry in wanted:
-        inventory = _at_hand(take(entry))
-        if inventory.tasks is None:
-            raise UserError(inventory.problem)
+        inventory = _at_hand(_look(entry))
         name = entry.name.replace(":", "-").replace("/", "-")
         for path in sheets(
             inventory, args.output or Path(f"preview-{name}.png"), args.images, args.size
@@ -228,6 +232,10 @@ def _entries(args: argparse.Namespace) -> list[CatalogEntry]:
     return wanted
 
 
+def _look(entry: CatalogEntry) -> Inventory:
+    return take_inventory(entry, default_config())
+
+
 def _at_hand(inventory: Inventory) -> Inventory:
     if inventory.state == "missing":
         raise UserError(inventory.problem)
@@ -237,7 +245,7 @@ def _at_hand(inventory: Inventory) -> Inventory:
 def _table(found: Iterable[Inventory], by_task: bool) -> str:
     rows: list[Sequence[str]] = []
     for one in found:
-        classes = _number(one.tasks and one.tasks.num_classes)
+        classes = _number(one.tasks.num_classes if one.tasks else None)
         rows.append(
             (
                 one.name,
@@ -249,27 +257,21 @@ def _table(found: Iterable[Inventory], by_task: bool) -> str:
             )
         )
         if by_task and one.tasks and len(one.tasks) > 1:
-            rows += _task_rows(one)
+            rows += _task_rows(one, one.tasks)
     head = ("data set", "state", "images", "expected", "classes", "split")
-    return tabulate(
-        rows,
-        head,
-        disable_numparse=True,
-        colalign=("left", "left", "right", "right", "right", "left"),
-    )
+    align = ("left", "left", "right", "right", "right", "left")
+    return str(tabulate(rows, head, disable_numparse=True, colalign=align))
 
 
-def _task_rows(inventory: Inventory) -> list[Sequence[str]]:
+def _task_rows(inventory: Inventory, tasks: TaskSet) -> list[Sequence[str]]:
     there = Counter(image.task for image in inventory.images)
-    rows = []
-    for index, task in enumerate(inventory.tasks):
-        state = (
-            "missing"
-            if not there[index]
-            else "incomplete"
-            if there[index] < inventory.wanted[index]
-            else "found"
-        )
+    rows: list[Sequence[str]] = []
+    for index, task in enumerate(tasks):
+        state = "found"
+        if not there[index]:
+            state = "missing"
+        elif there[index] < inventory.wanted[index]:
+            state = "incomplete"
         counts = map(_number, (there[index], inventory.wanted[index], len(task.class_names)))
         rows.append((f"- task {index}: {task.name}", state, *counts, ""))
     return rows

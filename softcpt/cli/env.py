@@ -1,4 +1,4 @@
-"""``python -m softcpt env``: what a bug report needs, and where things are looked for."""
+"""``python -m softcpt env``: prints what a bug report needs, and where things are looked for."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """No arguments."""
 
 
-def main(args: argparse.Namespace) -> int:
+def main(_args: argparse.Namespace) -> int:
     """Print one fact a line."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     checkout = plugins.checkout()
@@ -30,7 +30,8 @@ def main(args: argparse.Namespace) -> int:
         "versions": ", ".join(
             f"{name} {version}" for name, version in versions().items() if name != "engine"
         ),
-        "device": f"{device_name(device)}, {torch.get_num_threads()} thread(s) on {os.cpu_count()} processors",
+        "device": f"{device_name(device)}, {torch.get_num_threads()} thread(s) on "
+        f"{os.cpu_count()} processors",
         "cpu": f"{platform.machine()}, {cpu_features()}",
         "trainers": str(plugins.folder("trainers")),
         "data sets": str(plugins.folder("datasets")),

@@ -1,4 +1,4 @@
-"""``python -m softcpt features ls|rm|verify``: look after the feature bank."""
+"""``python -m softcpt features ls|rm|verify``: lists, removes and checks the bank's entries."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _list(entries: list[BlockFile]) -> None:
-    rows = [("key", "model", "kind", "images", "view", "size", "built")]
-    rows += [_describe(entry) for entry in entries]
+    head = ("key", "model", "kind", "images", "view", "size", "built")
+    rows = [head, *map(_describe, entries)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         print(
@@ -57,20 +57,17 @@ def _describe(entry: BlockFile) -> tuple[str, ...]:
     meta, key = entry.meta, entry.folder.name[:12]
     if not meta:
         return key, "?", "?", "?", "?", "?", "meta.json is damaged"
-    built = (
-        meta.get("built") if not entry.pending else f"{entry.rows_written / entry.count:.0%} of it"
-    )
-    model, kind, built = (
-        str(value or "?") for value in (meta.get("name"), meta.get("kind"), built)
-    )
+    built = meta.get("built")
+    if entry.pending:
+        built = f"{entry.rows_written / entry.count:.0%} of it"
     return (
         key,
-        model,
-        kind,
+        str(meta.get("name") or "?"),
+        str(meta.get("kind") or "?"),
         str(entry.count),
         str(meta.get("view", "-")),
         f"{entry.nbytes / 1e6:.1f} MB",
-        built,
+        str(built or "?"),
     )
 
 

@@ -1,4 +1,4 @@
-"""``python -m softcpt grid``: the command."""
+"""The command ``softcpt grid``: runs methods x data x backbones x shots x seeds."""
 
 from __future__ import annotations
 
@@ -14,14 +14,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from softcpt.errors import UserError
-from softcpt.grid.spec import Grid, entries, read_grid
+from softcpt.grid.grid_file import Grid, named_entries, read_grid
 from softcpt.utils.console import run_command
+from softcpt.utils.yaml_file import ENDINGS
 
 if TYPE_CHECKING:
-    from softcpt.grid.jobs import Job, Planned
-    from softcpt.grid.state import Status
+    from softcpt.grid.jobs import Job, PlannedJob
+    from softcpt.grid.on_this_machine import Resources
+    from softcpt.grid.state import JobStatus
+    from softcpt.grid.watch import Launcher
 
 LAUNCHERS = ("local", "ray", "slurm")
+# Flags that stand for the grid file's keys as they are.
+_AS_GIVEN = ("config", "output", "layout", "root", "workers", "base_to_new")
 # Where KEY VALUE pairs begin behind a flag that takes a list.
 _KEY = re.compile(r"[A-Z][A-Z0-9_]*(\.[A-Z0-9_]+)+$")
 
@@ -32,7 +37,8 @@ def parser() -> argparse.ArgumentParser:
         "softcpt grid",
         description="Run methods x data x backbones x shots x seeds, or what is left of them.",
         usage="softcpt grid [GRID.yaml] [flags] [KEY VALUE ...]",
-        epilog="KEY VALUE pairs are settings of all jobs (train.py --show-config lists them). docs/grid.md has more.",
+        epilog="KEY VALUE pairs are settings of all jobs (train.py --show-config lists them). "
+        "docs/grid.md has more.",
     )
     add = flags.add_argument
     add(
@@ -101,13 +107,15 @@ class _List(argparse.Action):
     def __call__(
         self,
         parser: argparse.ArgumentParser,
-        args: argparse.Namespace,
-        values: list[str],
-        option: str | None = None,
+        namespace: argparse.Namespace,
+        values: str | Sequence[str] | None,
+        option_string: str | None = None,
     ) -> None:
-        end = next((place for place, value in enumerate(values) if _KEY.match(value)), len(values))
-        setattr(args, self.dest, values[:end])
-        args.behind = [*getattr(args, "behind", []), *values[end:]]
+        del parser, option_string
+        words = [values] if isinstance(values, str) else list(values or ())
+        end = next((place for place, word in enumerate(words) if _KEY.match(word)), len(words))
+        setattr(namespace, self.dest, words[:end])
+        namespace.behind = [*getattr(namespace, "behind", []), *words[end:]]
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -118,8 +126,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Plan, tell, and run the jobs; returns the exit status."""
-    grid, pairs = _grid(args)
+    """Plan, print, and run the jobs; returns the exit status."""
+    grid, pairs = grid_and_pairs(args)
     from softcpt.grid.jobs import plan_jobs
 
     planned = plan_jobs(grid, pairs)
@@ -128,9 +136,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def run_jobs(
-    args: argparse.Namespace, grid: Grid, planned: Sequence[Planned]
-) -> dict[Job, Status] | None:
-    """Check that the comparison is fair, tell what there is to do, and do what is left of it.
+    args: argparse.Namespace, grid: Grid, planned: Sequence[PlannedJob]
+) -> dict[Job, JobStatus] | None:
+    """Check that the comparison is fair, print what there is to do, and do what is left of it.
 
     Returns:
         how every job stands; None if they were only to be listed.
@@ -139,60 +147,67 @@ def run_jobs(
         UserError: jobs that are to be compared have different settings, or a folder holds another
             run.
     """
-    from softcpt.grid import fairness, state, table
-    from softcpt.grid.estimate import Times, in_words, seconds_of
-    from softcpt.grid.local import resources
+    from softcpt.grid import fairness, overview, state
+    from softcpt.grid.on_this_machine import resources
 
     fairness.check_settings(planned, grid.may_differ)
-    for plan in planned:
-        state.is_done(
-            plan.job.folder, plan.cfg
-        )  # refuses a folder that holds a run with other settings
+    for one in planned:
+        # Refuses a folder that holds a run with other settings.
+        state.is_done(one.job.folder, one.cfg)
     shares = resources(grid.workers)
-    output, jobs = str(Path(grid.output).expanduser().absolute()), [plan.job for plan in planned]
+    output = str(Path(grid.output).expanduser().absolute())
+    _print_settings(planned, args.launcher, shares)
+    statuses = {one.job: state.status(output, one.job.folder) for one in planned}
+    if args.only_list:
+        print(f"\n{overview.listing(statuses)}")
+    _print_state(statuses, shares.workers)
+    if args.only_list:
+        return None
+    if any(status.state != "done" for status in statuses.values()):
+        statuses = _launch(args, grid, list(statuses), output, shares)
+        print(f"\n{overview.overview(statuses)}")
+    return statuses
+
+
+def _print_settings(planned: Sequence[PlannedJob], launcher: str, shares: Resources) -> None:
+    from softcpt.grid import fairness
+
     device = _device()
-    if args.launcher == "local":
+    if launcher == "local":
         device += f", {shares.workers} worker(s) of {shares.threads} thread(s)"
     print("*** settings that all jobs share ***")
     for name, value in fairness.describe(planned, device):
         print(f"{name}: {value}")
-    statuses = {job: state.status(output, job.folder) for job in jobs}
-    known = {
-        job: seconds for job in jobs if (seconds := seconds_of(job, statuses[job])) is not None
-    }
-    if args.only_list:
-        print(f"\n{table.listing(statuses)}")
-    print(f"\n{table.overview(statuses)}")
-    left = Times(known).remaining(statuses, shares.workers)
-    print(f"time left with {shares.workers} worker(s): {in_words(left)}\n")
-    if args.only_list:
-        return None
-    if any(status.state != "done" for status in statuses.values()):
-        statuses = _launch(args, grid, jobs, output, shares)
-        print(f"\n{table.overview(statuses)}")
-    return statuses
 
 
-def _grid(args: argparse.Namespace) -> tuple[Grid, list[str]]:
+def _print_state(statuses: Mapping[Job, JobStatus], workers: int) -> None:
+    from softcpt.grid import overview
+    from softcpt.grid.estimate import Times, finished_seconds, in_words
+
+    print(f"\n{overview.overview(statuses)}")
+    left = Times(finished_seconds(statuses)).remaining(statuses, workers)
+    print(f"time left with {workers} worker(s): {in_words(left)}\n")
+
+
+def grid_and_pairs(args: argparse.Namespace) -> tuple[Grid, list[str]]:
     """The grid file with the flags' values in the place of its own, and the KEY VALUE pairs."""
-    file, words = file_and_pairs([*args.words, *getattr(args, "behind", [])], "grid")
+    file, pairs = file_and_pairs([*args.words, *getattr(args, "behind", [])], "grid")
     grid = read_grid(file) if file else Grid()
-    own = {entry.name: entry for entry in grid.methods}
-    given = {
-        "methods": args.methods
-        and tuple(own.get(entry.name, entry) for entry in entries(args.methods)),
-        "data": args.data and entries(args.data),
-        "backbones": args.backbones and tuple(args.backbones),
-        "shots": args.shots and tuple(_number(value, "shots") for value in args.shots),
-        "seeds": args.seeds and tuple(_number(value, "seeds") for value in args.seeds),
-        **{
-            name: getattr(args, name)
-            for name in ("config", "output", "layout", "root", "workers", "base_to_new")
-        },
-    }
+    given = {name: getattr(args, name) for name in _AS_GIVEN}
+    given["backbones"] = None if args.backbones is None else tuple(args.backbones)
+    for name in ("shots", "seeds"):
+        words = getattr(args, name)
+        given[name] = None if words is None else tuple(_number(word, name) for word in words)
+    if args.methods is not None:
+        own = {entry.name: entry for entry in grid.methods}
+        given["methods"] = tuple(
+            own.get(entry.name, entry) for entry in named_entries(args.methods)
+        )
+    if args.data is not None:
+        given["data"] = named_entries(args.data)
     return replace(
         grid, **{name: value for name, value in given.items() if value is not None}
-    ), words
+    ), pairs
 
 
 def file_and_pairs(words: Sequence[str], kind: str) -> tuple[Path | None, list[str]]:
@@ -201,14 +216,15 @@ def file_and_pairs(words: Sequence[str], kind: str) -> tuple[Path | None, list[s
     Raises:
         UserError: a KEY has no VALUE; ``kind`` is what the message calls the file.
     """
-    named = bool(words) and words[0].endswith((".yaml", ".yml"))
-    pairs = list(words[named:])
+    file, pairs = None, list(words)
+    if pairs and pairs[0].endswith(ENDINGS):
+        file = Path(pairs.pop(0))
     if len(pairs) % 2:
         raise UserError(
             f"command line: '{pairs[-1]}' has no value; give a {kind} file (.yaml), then KEY VALUE "
             "pairs"
         )
-    return Path(words[0]) if named else None, pairs
+    return file, pairs
 
 
 def _number(value: str, name: str) -> int:
@@ -227,62 +243,65 @@ def _device() -> str:
     return f"{count} x {torch.cuda.get_device_name(0)}" if count else "cpu"
 
 
-def _launch(args: argparse.Namespace, grid: Grid, jobs: list, output: str, shares) -> dict:
-    """Have the jobs run; returns how they ended."""
-    from softcpt.grid.plan import Plan, Task
+def _launch(
+    args: argparse.Namespace, grid: Grid, jobs: Sequence[Job], output: str, shares: Resources
+) -> dict[Job, JobStatus]:
+    """Run the jobs; returns how they ended."""
+    from softcpt.grid.launch import Launch, QueuedJob
     from softcpt.grid.state import GRID_FOLDER
     from softcpt.grid.watch import watch
 
-    launch = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
-    tasks = [Task(str(job), job.folder, job.flags, job.needs) for job in jobs]
-    plan = Plan(launch, output, os.getcwd(), args.attempts, shares.threads, tasks)
-    path = Path(output) / GRID_FOLDER / "plans" / f"{launch}.json"
-    plan.write(path)
+    name = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+    queue = [QueuedJob(str(job), job.folder, job.flags, job.needs) for job in jobs]
+    launch = Launch(name, output, os.getcwd(), args.attempts, shares.threads, queue)
+    path = Path(output) / GRID_FOLDER / "plans" / f"{name}.json"
+    launch.write(path)
     launcher = _launcher(args.launcher, grid, path, Path(output), shares)
     try:
-        return watch(plan, jobs, launcher, shares.workers)
+        return watch(launch, jobs, launcher, shares.workers)
     finally:
         launcher.close()
         path.unlink()
 
 
-def _launcher(name: str, grid: Grid, plan: Path, output: Path, shares):
+def _launcher(name: str, grid: Grid, launch: Path, output: Path, shares: Resources) -> Launcher:
     if name == "ray":
         from softcpt.grid.on_ray import RayLauncher
 
-        return RayLauncher(plan, shares)
+        return RayLauncher(launch, shares)
     if name == "slurm":
-        from softcpt.grid.slurm import SlurmLauncher
+        from softcpt.grid.on_slurm import SlurmLauncher
 
-        return SlurmLauncher(plan, output, shares, grid.slurm)
-    from softcpt.grid.local import LocalLauncher
+        return SlurmLauncher(launch, output, shares, grid.slurm)
+    from softcpt.grid.on_this_machine import LocalLauncher
 
-    return LocalLauncher(plan, output, shares)
+    return LocalLauncher(launch, output, shares)
 
 
-def tell_failures(statuses: Mapping[Job, Status]) -> None:
+def print_failures(statuses: Mapping[Job, JobStatus]) -> None:
     """Print the jobs that failed, and why."""
     for job, status in statuses.items():
         if status.state == "failed":
-            print(f"failed: {job}: {status.record.error}\n  {job.folder}")
+            print(f"failed: {job}: {status.error}\n  {job.folder}")
 
 
-def _conclude(planned: Sequence[Planned], statuses: Mapping[Job, Status]) -> int:
+def _conclude(planned: Sequence[PlannedJob], statuses: Mapping[Job, JobStatus]) -> int:
     """Failures, what was reached, and whether the settings were the same; returns the exit
     status."""
     from softcpt.engine.results import format_table
-    from softcpt.grid import fairness, table
+    from softcpt.grid import fairness, overview
     from softcpt.grid.estimate import mean_overhead
     from softcpt.grid.state import read_result
 
-    tell_failures(statuses)
-    jobs = [plan.job for plan in planned]
+    print_failures(statuses)
+    jobs = [one.job for one in planned]
     done = [job for job in jobs if statuses[job].state == "done"]
-    groups = list(fairness.comparisons(planned))
-    if len(groups) == 1 and len(done) == len(jobs):
-        print(f"\n{format_table([read_result(job.folder) for job in jobs])}")
+    comparisons = list(fairness.comparisons(planned))
+    if len(comparisons) == 1 and len(done) == len(jobs):
+        results = [read_result(job.folder) for job in jobs]
+        print(f"\n{format_table([result for result in results if result is not None])}")
     elif done:
-        print(f"\n{table.scores(done)}")
+        print(f"\n{overview.scores(done)}")
     if (overhead := mean_overhead(done, statuses)) is not None:
         print(f"\nbeyond the runs' own time: {overhead:.1f} s per job")
     problems = fairness.check_results(planned)

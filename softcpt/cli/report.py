@@ -1,4 +1,4 @@
-"""``python -m softcpt report OUT...``: tables, statistics, plots and a page from finished runs."""
+"""Runs ``softcpt report OUT...``: tables, statistics, plots and a page from finished runs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import importlib.util
 from pathlib import Path
 
 from softcpt.errors import UserError
-from softcpt.report.result import METRICS
+from softcpt.report.run_result import METRICS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,16 +48,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Write the report; 0."""
     from softcpt.report.formats import plain
-    from softcpt.report.report import make_report, write_report
+    from softcpt.report.sections import make_report
+    from softcpt.report.write import write_report
 
     formats = _formats(args.formats)
     report = make_report(args.folders, args.metric, args.ignore)
     for section in report.sections:
         for table in section.tables:
-            if table.slug in (
-                "few-shot",
-                *(t.slug for t in section.tables if t.kind == "base-new" and not t.folded),
-            ):
+            if table.slug == "few-shot" or (table.kind == "base-new" and not table.folded):
                 print(plain(table) + "\n")
     written = write_report(report, args.to, formats)
     if len(report.groups) > 1:
@@ -71,7 +69,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _formats(text: str) -> list[str]:
-    from softcpt.report.report import FORMATS
+    from softcpt.report.write import FORMATS
 
     formats = [name.strip() for name in text.split(",") if name.strip()]
     unknown = [name for name in formats if name not in FORMATS]

@@ -4,26 +4,30 @@ tests."""
 from __future__ import annotations
 
 import argparse
-import difflib
 import hashlib
 import os
 import secrets
+import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from softcpt.engine import mvlpt
 from softcpt.errors import UserError
 from softcpt.utils.allocator import keep_freed_memory
 from softcpt.utils.console import logged, run_command
+from softcpt.utils.suggest import near_and_all
 
-DEFAULT_DATASET_CONFIG = "datasets/emoji44.yaml"
-DEFAULT_CONFIG = "trainers/{trainer}/tiny.yaml"
+# Names in configs/datasets and configs/trainers/<trainer>.
+DEFAULT_DATA = "emoji44"
+DEFAULT_CONFIG = "tiny"
 
 
 def parser() -> argparse.ArgumentParser:
-    """CoOp's flags, then KEY VALUE pairs."""
+    """CoOp's flags, those that trainers bring (softcpt/engine/extension.py), then KEY VALUE
+    pairs."""
+    from softcpt.engine.extension import extensions
+
     flags = argparse.ArgumentParser(
         "train.py",
         description="Train a prompt, or test one.",
@@ -91,7 +95,8 @@ def parser() -> argparse.ArgumentParser:
     add("--no-train", action="store_true", help="do not train, only build everything")
     add("--show-config", action="store_true", help="print the configuration and stop")
     add("--debug", action="store_true", help="show the traceback of errors")
-    mvlpt.add_flags(flags)
+    for extension in extensions():
+        extension.add_flags(flags)
     add("opts", nargs=argparse.REMAINDER, metavar="KEY VALUE", help="settings, as OPTIM.LR 0.01")
     return flags
 
@@ -99,21 +104,17 @@ def parser() -> argparse.ArgumentParser:
 def setup_config(args: argparse.Namespace) -> Any:
     """Defaults < data set yaml < trainer yaml < flags < KEY VALUE pairs; frozen."""
     from softcpt import plugins
-    from softcpt.engine import config
+    from softcpt.engine import config, config_files
+    from softcpt.engine.extension import extensions
     from softcpt.utils import parallel
 
-    trainers, _ = plugins.load("trainers"), plugins.load("datasets")
+    plugins.load("datasets")
     cfg = config.default_config()
-    for module in trainers.values():  # a dropped-in trainer brings its own keys
-        if hasattr(module, "extend_cfg"):
-            module.extend_cfg(cfg)
     _require_trainer(args.trainer)
     if args.eval_only and not args.model_dir and _learns(args.trainer):
         raise UserError("--eval-only: it needs --model-dir with the folder of a training run")
-    chosen = _config_file(args, plugins.folder("configs"))
-    config.merge_file(
-        cfg, args.dataset_config_file or plugins.folder("configs") / DEFAULT_DATASET_CONFIG
-    )
+    chosen = config_files.trainer_config(args.config_file or DEFAULT_CONFIG, args.trainer)
+    config.merge_file(cfg, config_files.dataset_config(args.dataset_config_file or DEFAULT_DATA))
     config.merge_file(cfg, chosen)
     flags = {
         "DATASET.ROOT": args.root,
@@ -132,12 +133,14 @@ def setup_config(args: argparse.Namespace) -> Any:
     cfg.SEED = (
         1 if args.seed is None and cfg.SEED < 0 else cfg.SEED if args.seed is None else args.seed
     )
-    mvlpt.merge_flags(cfg, args)
+    for extension in extensions():
+        extension.merge_flags(cfg, args)
     config.merge_pairs(cfg, args.opts)
-    mvlpt.name_data(cfg)
+    for extension in extensions():
+        extension.finish_cfg(cfg)
     if cfg.SEED < 0:
         # Unseeded, but written down: the run can be continued and repeated.
-        cfg.SEED = parallel.from_main(secrets.randbelow(2**31))
+        cfg.SEED = parallel.broadcast_from_main(secrets.randbelow(2**31))
     if cfg.DATASET.ROOT:
         cfg.DATASET.ROOT = str(Path(cfg.DATASET.ROOT).expanduser().absolute())
         if not Path(cfg.DATASET.ROOT).exists():
@@ -145,6 +148,7 @@ def setup_config(args: argparse.Namespace) -> Any:
                 f"--root {cfg.DATASET.ROOT}: no such folder; give the folder that holds the data "
                 "sets"
             )
+    config.check_values(cfg)
     cfg.OUTPUT_DIR = args.output_dir or str(_output_folder(cfg, chosen, args))
     cfg.freeze()
     return cfg
@@ -155,9 +159,7 @@ def _require_trainer(name: str) -> None:
 
     known = TRAINER_REGISTRY.registered_names()
     if name not in known:
-        near = difflib.get_close_matches(name, known, 1)
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise UserError(f"--trainer {name}: no such trainer; {hint}There are {', '.join(known)}")
+        raise UserError(f"--trainer {name}: no such trainer; {near_and_all(name, known)}")
 
 
 def _learns(name: str) -> bool:
@@ -168,35 +170,22 @@ def _learns(name: str) -> bool:
     return getattr(TRAINER_REGISTRY.get(name), "learns", False)
 
 
-def _config_file(args: argparse.Namespace, configs: Path) -> Path:
-    if args.config_file:
-        return Path(args.config_file)
-    path = configs / DEFAULT_CONFIG.format(trainer=args.trainer)
-    if not path.is_file():
-        there = ", ".join(sorted(str(file) for file in path.parent.glob("*.yaml")))
-        raise UserError(
-            f"--trainer {args.trainer}: no {path.name} for it; give "
-            f"--config-file{there and ', one of '}{there}"
-        )
-    return path
-
-
 def _output_folder(cfg: Any, config_file: Path, args: argparse.Namespace) -> Path:
     """output/<data set>/<trainer>/<config>_<K>shots/seed<s>, with a mark if other settings were
     given or it starts from a prompt.
 
     A run with --eval-only has output/evaluation/... of that form.
     """
+    from softcpt.engine.extension import extensions
+
     others = list(zip(args.opts[::2], args.opts[1::2]))
-    others += (
-        []
-        if args.eval_only or not args.model_dir
-        else [("--model-dir", f"{args.model_dir} {args.load_epoch}")]
-    )
-    others += mvlpt.marks(args)
+    if args.model_dir and not args.eval_only:
+        others.append(("--model-dir", f"{args.model_dir} {args.load_epoch}"))
+    for extension in extensions():
+        others += extension.run_marks(args)
     name = f"{config_file.stem}_{cfg.DATASET.NUM_SHOTS}shots{settings_mark(others)}"
     root = Path("output", "evaluation") if args.eval_only else Path("output")
-    return root / cfg.DATASET.NAME / cfg.TRAINER.NAME / name / f"seed{cfg.SEED}"
+    return root / str(cfg.DATASET.NAME) / str(cfg.TRAINER.NAME) / name / f"seed{cfg.SEED}"
 
 
 def settings_mark(pairs: Sequence[tuple[str, str]]) -> str:
@@ -209,13 +198,9 @@ def settings_mark(pairs: Sequence[tuple[str, str]]) -> str:
 def run(args: argparse.Namespace) -> None:
     """Train, or test with ``--eval-only``; under torchrun, in several processes
     (softcpt/utils/parallel.py)."""
-    if "TORCHELASTIC_RUN_ID" in os.environ and os.environ["RANK"] != "0":
-        os.environ["TQDM_DISABLE"] = (
-            "1"  # before tqdm is imported: the first process's bars are enough
-        )
     from softcpt.utils import parallel
 
-    with parallel.joined():
+    with parallel.joined_process_group():
         _run(args)
 
 
@@ -241,7 +226,9 @@ def _train_or_test(args: argparse.Namespace, cfg: Any) -> None:
     from softcpt.engine.trainer import PromptTrainer
     from softcpt.utils import parallel
 
-    if parallel.count() > 1 and not issubclass(TRAINER_REGISTRY.get(args.trainer), PromptTrainer):
+    if parallel.process_count() > 1 and not issubclass(
+        TRAINER_REGISTRY.get(args.trainer), PromptTrainer
+    ):
         raise UserError(
             f"--trainer {args.trainer}: it does not know how to train in several processes; start "
             "it without "
@@ -275,6 +262,8 @@ def _changed(cfg: Any) -> str:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point; exits with status 2 and one line for mistakes of the user."""
-    args = parser().parse_args(argv)
+    given = sys.argv[1:] if argv is None else list(argv)
     keep_freed_memory()
-    run_command(lambda: run(args), debug=args.debug)
+    if "TORCHELASTIC_RUN_ID" in os.environ and os.environ["RANK"] != "0":
+        os.environ["TQDM_DISABLE"] = "1"  # before tqdm is imported: one process's bars are enough
+    run_command(lambda: run(parser().parse_args(given)), debug="--debug" in given)

@@ -1,4 +1,4 @@
-"""``python -m softcpt transfer``: the command."""
+"""The command ``softcpt transfer``: finds out which tasks help which."""
 
 from __future__ import annotations
 
@@ -6,26 +6,35 @@ import argparse
 import importlib.util
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from softcpt import plugins
-from softcpt.cli.grid import add_launch_flags, file_and_pairs, run_jobs, tell_failures
+from softcpt.cli.grid import add_launch_flags, file_and_pairs, print_failures, run_jobs
 from softcpt.errors import UserError
-from softcpt.study.spec import Study, read_study
+from softcpt.study.study_file import Study, read_study
 from softcpt.utils.console import run_command
 
 if TYPE_CHECKING:
-    from softcpt.study.plan import Plan, Run
-    from softcpt.study.report import Findings, Grouping
+    from softcpt.study.findings import Findings, Grouping
+    from softcpt.study.matrix import Matrix
+    from softcpt.study.study_jobs import StudyJob, StudyPlan
+
+
+_CHOSEN_ON_VALIDATION = "on validation images"
+_CHOSEN_ON_TEST = (
+    "on the test images themselves, which flatters them: there are no validation images apart "
+    "from them"
+)
 
 
 def parser() -> argparse.ArgumentParser:
     """The command's flags."""
     flags = argparse.ArgumentParser(
         "softcpt transfer",
-        description="Which tasks help which: train all pairs of tasks, or what is left of them, and "
-        "the groups that they suggest.",
+        description="Which tasks help which: train all pairs of tasks, or what is left of them, "
+        "and the groups that they suggest.",
         usage="softcpt transfer [STUDY.yaml] [flags] [KEY VALUE ...]",
         epilog="KEY VALUE pairs are settings of all runs. docs/transfer.md has more.",
     )
@@ -54,44 +63,32 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run pairs, then groups, and report; returns the exit status."""
-    if importlib.util.find_spec("matplotlib") is None:  # told now, not when all is trained
+    # Before anything is trained, not when all is.
+    if importlib.util.find_spec("matplotlib") is None:
         raise UserError(
             "softcpt transfer: its figures need matplotlib; pip install 'softcpt[report]'"
         )
     file, words = file_and_pairs(args.words, "study")
     file = file or plugins.folder("configs") / "studies/transfer12.yaml"
-    given = {
-        name: getattr(args, name)
-        for name in ("root", "output", "workers")
-        if getattr(args, name) is not None
-    }
-    study = replace(read_study(file), **given)
-    from softcpt.study import report
+    given = {name: getattr(args, name) for name in ("root", "output", "workers")}
+    study = read_study(file)
+    study = replace(study, **{name: value for name, value in given.items() if value is not None})
+    from softcpt.study import findings as report
     from softcpt.study.matrix import matrices
-    from softcpt.study.plan import Plan
     from softcpt.study.similarity import similarities
+    from softcpt.study.study_jobs import StudyPlan
 
-    plan = Plan(study, words)
+    plan = StudyPlan(study, words)
     pairs = plan.of_pairs()
     if not _run(args, plan, pairs):
         return 0 if args.only_list else 1
     count = len(plan.names)
-    seeds = ", ".join(map(str, study.seeds))
-    about = (
-        f"{count} tasks of {study.data}, {study.shots} training image(s) per class, seeds {seeds}, "
-        "backbone "
-        f"{plan.zero_shot.MODEL.BACKBONE.NAME or 'tiny'}; made by "
-        f"`python -m softcpt transfer {file.name}`."
-    )
     findings = report.Findings(
         plan.names,
-        about,
+        _about(plan, file.name),
         matrices(pairs, count),
         similarities(plan.zero_shot, plan.numbers),
-        "on validation images"
-        if plan.validates
-        else "on the test images themselves, which flatters "
-        "them: there are no validation images apart from them",
+        _CHOSEN_ON_VALIDATION if plan.validates else _CHOSEN_ON_TEST,
     )
     chosen_by = matrices(pairs, count, "val") if plan.validates else findings.matrices
     if study.groups and not _group(args, plan, findings, chosen_by):
@@ -100,48 +97,62 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _run(args: argparse.Namespace, plan: Plan, runs: Sequence[Run]) -> bool:
-    """Have the runs done; returns whether all are."""
-    statuses = run_jobs(args, plan.grid, [run.planned for run in runs])
-    tell_failures(statuses or {})
+def _about(plan: StudyPlan, file: str) -> str:
+    study = plan.study
+    seeds = ", ".join(map(str, study.seeds))
+    return (
+        f"{len(plan.names)} tasks of {study.data}, {study.shots} training image(s) per class, "
+        f"seeds {seeds}, backbone {plan.zero_shot.MODEL.BACKBONE.NAME or 'tiny'}; made by "
+        f"`python -m softcpt transfer {file}`."
+    )
+
+
+def _run(args: argparse.Namespace, plan: StudyPlan, jobs: Sequence[StudyJob]) -> bool:
+    """Run the jobs; returns whether all are done."""
+    statuses = run_jobs(args, plan.grid, [job.planned for job in jobs])
+    print_failures(statuses or {})
     return statuses is not None and all(status.state == "done" for status in statuses.values())
 
 
-def _group(args: argparse.Namespace, plan: Plan, findings: Findings, chosen_by: Sequence) -> bool:
+def _group(
+    args: argparse.Namespace, plan: StudyPlan, findings: Findings, chosen_by: Sequence[Matrix]
+) -> bool:
     """Train what each method's first matrix suggests, and all tasks together; returns whether all
     is done."""
-    from softcpt.study.groups import suggest
+    from softcpt.study.task_groups import suggest
 
     everything = list(range(len(plan.names)))
     first = {matrix.method: matrix for matrix in reversed(chosen_by)}
     groups = {method: suggest(matrix.gains) for method, matrix in first.items()}
-    runs = {
-        method: plan.of_groups(
-            method, [everything, *(group for group in found if group != everything)]
-        )
-        for method, found in groups.items()
-    }
-    if not _run(args, plan, [run for mine in runs.values() for run in mine]):
+    jobs: dict[str, list[StudyJob]] = {}
+    for method, found in groups.items():
+        smaller = [group for group in found if group != everything]
+        jobs[method] = plan.of_groups(method, [everything, *smaller])
+    if not _run(args, plan, list(chain.from_iterable(jobs.values()))):
         return False
-    for method, mine in runs.items():
+    for method, mine in jobs.items():
         findings.groupings[method] = _grouping(plan.study, findings, groups[method], method, mine)
     return True
 
 
 def _grouping(
-    study: Study, findings: Findings, groups: list[list[int]], method: str, runs: Sequence[Run]
+    study: Study,
+    findings: Findings,
+    groups: list[list[int]],
+    method: str,
+    jobs: Sequence[StudyJob],
 ) -> Grouping:
+    from softcpt.study.findings import Grouping
     from softcpt.study.matrix import scores_of
-    from softcpt.study.report import Grouping
 
     alone = next(matrix.alone for matrix in findings.matrices if matrix.method == method)
     together, grouped = alone.copy(), alone.copy()
-    for run in runs:
-        for task, value in scores_of(run).items():
-            seed = study.seeds.index(run.seed)
-            if len(run.tasks) == len(findings.names):
+    for job in jobs:
+        seed = study.seeds.index(job.seed)
+        for task, value in scores_of(job).items():
+            if len(job.tasks) == len(findings.names):
                 together[seed, task] = value
-            if list(run.tasks) in groups:
+            if list(job.tasks) in groups:
                 grouped[seed, task] = value
     return Grouping(groups, together, grouped)
 

@@ -15,7 +15,7 @@ import zipfile
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, ClassVar, NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -139,7 +139,7 @@ def _view(
 class _ModulesAndTensors(InertUnpickler):
     """Makes tensors, and a stand-in for each module, whose ``state`` are its attributes."""
 
-    admitted = {
+    admitted: ClassVar = {
         "collections.OrderedDict": OrderedDict,
         "torch._utils._rebuild_tensor_v2": _view,
     }

@@ -3,7 +3,6 @@ open_clip."""
 
 from __future__ import annotations
 
-import difflib
 import json
 import logging
 import os
@@ -19,13 +18,15 @@ import open_clip
 import torch
 from open_clip.model import CLIP, CustomTextCLIP, build_model_from_openai_state_dict
 from open_clip.transform import PreprocessCfg
-from timm.layers import BatchNormAct2d
+from timm.layers.norm_act import BatchNormAct2d
 from timm.models.efficientnet import EfficientNet
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from softcpt.clip.weights import OPENAI_WEIGHTS, as_state_dict, openai_weights, read_state_dict
 from softcpt.errors import UserError
+from softcpt.text.open_clip_parts import ClipModel
+from softcpt.utils.suggest import did_you_mean
 
 TINY = Path(__file__).parents[1] / "assets" / "tiny"
 
@@ -62,13 +63,13 @@ class LoadedModel(NamedTuple):
     """
 
     name: str
-    model: nn.Module
+    model: ClipModel
     preprocessing: Preprocessing
     weights: dict[str, Tensor] | None = None
 
 
 def load_model(
-    name: str | os.PathLike | Mapping[str, Any], cache_dir: str | os.PathLike | None
+    name: str | os.PathLike[str] | Mapping[str, Any], cache_dir: str | os.PathLike[str] | None
 ) -> LoadedModel:
     """Find out what ``name`` means (see :func:`softcpt.clip.model.load_clip`) and read it.
 
@@ -99,9 +100,8 @@ def load_model(
 def _unknown(name: str) -> UserError:
     own = ["tiny", *OPENAI_WEIGHTS]
     pairs = [f"{model}/{tag}" for model, tag in open_clip.list_pretrained()]
-    by_lower = {known.lower(): known for known in [*pairs, *own]}
-    near = difflib.get_close_matches(name.lower(), by_lower, n=1)
-    hint = f"did you mean {by_lower[near[0]]!r}? Known" if near else "known"
+    near = did_you_mean(name, [*pairs, *own])
+    hint = f"{near} Known" if near else "known"
     return UserError(
         f"{name}: no such model or file; {hint} are {', '.join(own)}, open_clip pairs such as "
         "ViT-B-32/laion2b_s34b_b79k, and paths of weights files"
@@ -191,7 +191,7 @@ def _fold_batch_norms(trunk: EfficientNet) -> None:
 
 
 def _from_open_clip(
-    model_name: str, pretrained: str | None, cache_dir: str | os.PathLike | None
+    model_name: str, pretrained: str | None, cache_dir: str | os.PathLike[str] | None
 ) -> LoadedModel:
     name = f"{model_name}/{pretrained}" if pretrained else model_name
     tag = open_clip.get_pretrained_cfg(model_name, pretrained) if pretrained else {}
@@ -213,9 +213,8 @@ def _from_open_clip(
             )
     except UserError:
         raise
-    except (
-        Exception
-    ) as error:  # whatever the network, a damaged file or a wrong configuration makes it raise
+    # The network, a damaged file or a wrong configuration make it raise nearly anything.
+    except Exception as error:
         raise UserError(
             f"{name}: open_clip could not load it ({_one_line(error)}); check name, files and "
             "network"

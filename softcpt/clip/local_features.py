@@ -57,7 +57,9 @@ def _attend_everywhere(pool: AttentionPool2d, x: Tensor) -> Tensor:
     query, key, value = (
         layer(x).unflatten(2, (pool.num_heads, -1)).transpose(1, 2) for layer in layers
     )
-    return pool.c_proj(F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2))
+    attended = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
+    local: Tensor = pool.c_proj(attended)
+    return local
 
 
 def _head_everywhere(visual: TimmModel, x: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import functools
 import hashlib
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -24,6 +24,7 @@ from softcpt.clip.local_features import with_local_embeddings
 from softcpt.clip.weights import weights_locations
 from softcpt.errors import UserError
 from softcpt.text.encoder import TextEncoder
+from softcpt.text.open_clip_parts import ClipModel, TextParts, text_parts
 from softcpt.text.packing import PackedPrompts
 from softcpt.text.sharding import encode_prompts
 from softcpt.text.tower import TextTower
@@ -52,18 +53,20 @@ class Clip(nn.Module):
         image_size, image_mean, image_std, interpolation: pre-processing, see :meth:`preprocess`.
     """
 
-    def __init__(self, source: LoadedModel, precision: str):
+    model: ClipModel
+
+    def __init__(self, source: LoadedModel, precision: str) -> None:
         super().__init__()
         name, model, preprocessing, weights = source
-        text = getattr(model, "text", model)
+        text = text_parts(model)
         self.name = name
         self.model = model.requires_grad_(False)
         self._fingerprint = None if weights is None else _fingerprint(model, weights)
         self.precision = precision
         self.tokenizer = _tokenizer()
-        self.context_length: int = text.context_length
-        self.text_width: int = text.token_embedding.weight.shape[1]
-        self.embed_dim: int = _embed_dim(text)
+        self.context_length = text.context_length
+        self.text_width = text.token_embedding.embedding_dim
+        self.embed_dim = _embed_dim(text)
         self._preprocessing = preprocessing
         self.image_size = preprocessing.size
         self.image_mean = tuple(preprocessing.mean)
@@ -71,7 +74,7 @@ class Clip(nn.Module):
         self.interpolation = preprocessing.interpolation
         super().train(False)
 
-    def train(self, mode: bool = True) -> Clip:
+    def train(self, mode: bool = True) -> Clip:  # noqa: ARG002  nn.Module's signature
         """Stay in eval mode whatever ``mode`` says: batch statistics and dropout of a frozen model
         never run."""
         return super().train(False)
@@ -110,14 +113,20 @@ class Clip(nn.Module):
         return TextEncoder(TextTower(self.model, self.dtype))
 
     def encode_prompts(
-        self, layout: PackedPrompts, contexts: Tensor | None = None, **chosen: Any
+        self,
+        layout: PackedPrompts,
+        contexts: Tensor | None = None,
+        groups: Sequence[int] | None = None,
+        deep: Tensor | None = None,
+        prompts: Sequence[int] | Tensor | None = None,
+        max_tokens: int | None = None,
     ) -> Tensor:
         """Text features (..., N, D) of prompts with contexts, not normalised; see
-        :class:`softcpt.text.encoder.TextEncoder`."""
+        :meth:`softcpt.text.encoder.TextEncoder.forward`, whose arguments these are."""
         with self.autocast():
-            return encode_prompts(self.text, layout, contexts, **chosen)
+            return encode_prompts(self.text, layout, contexts, groups, deep, prompts, max_tokens)
 
-    def autocast(self) -> AbstractContextManager:
+    def autocast(self) -> AbstractContextManager[object]:
         """Where this model computes: under autocast for ``amp`` (fp16 on CUDA, bf16 elsewhere),
         else as it is."""
         if self.precision != "amp":
@@ -169,10 +178,10 @@ class Clip(nn.Module):
 
 
 def load_clip(
-    name: str | os.PathLike | Mapping[str, Any] = "tiny",
+    name: str | os.PathLike[str] | Mapping[str, Any] = "tiny",
     precision: str = "fp32",
     device: str | torch.device | None = None,
-    cache_dir: str | os.PathLike | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
 ) -> Clip:
     """Load a CLIP-like model, frozen.
 
@@ -221,14 +230,13 @@ def _usable_precision(precision: str, device: torch.device) -> str:
     return precision
 
 
-def _lower_precision(model: nn.Module, dtype: torch.dtype) -> None:
+def _lower_precision(model: ClipModel, dtype: torch.dtype) -> None:
     """Cast the matrices to ``dtype`` as OpenAI does, and of a timm tower everything but batch
     norms."""
     for module in model.modules():
         if type(module) is LayerNorm:
-            module.__class__ = (
-                LayerNormFp32  # the same parameters, computing in fp32 whatever the input's type
-            )
+            # The same parameters, computing in fp32 whatever the input's type.
+            module.__class__ = LayerNormFp32
     convert_weights_to_lp(model, dtype)
     if isinstance(model.visual, TimmModel):
         for module in model.visual.modules():
@@ -252,14 +260,14 @@ def _fingerprint(model: nn.Module, weights: Mapping[str, Tensor]) -> str:
     for name, tensor in sorted(weights.items()):
         if tensor.is_floating_point():
             digest.update(f"{name}{tuple(tensor.shape)}".encode())
-            digest.update(tensor.float().cpu().contiguous().numpy().reshape(-1))
+            digest.update(tensor.float().cpu().contiguous().numpy().reshape(-1).data)
     return digest.hexdigest()
 
 
-def _embed_dim(text: nn.Module) -> int:
+def _embed_dim(text: TextParts) -> int:
     projection = text.text_projection
     if projection is None:
-        return text.token_embedding.weight.shape[1]
+        return text.token_embedding.embedding_dim
     return projection.out_features if isinstance(projection, nn.Linear) else projection.shape[1]
 
 

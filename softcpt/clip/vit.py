@@ -3,19 +3,23 @@ reads them out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from types import NoneType
 
 import torch
 import torch.nn.functional as F
 from open_clip.timm_model import TimmModel
 from open_clip.transformer import QuickGELU, ResidualAttentionBlock, VisionTransformer
-from timm.models.vision_transformer import Attention
+
+# Where timm 1.0 defines it and later versions import it.
+from timm.models.vision_transformer import Attention  # type: ignore[attr-defined]
 from timm.models.vision_transformer import Block as TimmBlock
 from timm.models.vision_transformer import VisionTransformer as TimmVisionTransformer
 from torch import Tensor, nn
 
 from softcpt.errors import UserError
+from softcpt.text.open_clip_parts import Mlp
 from softcpt.text.tower import QUICK_GELU
 from softcpt.utils.frozen_linear import frozen_linear
 
@@ -35,8 +39,8 @@ class Block:
         heads: of the attention.
     """
 
-    norms: tuple[nn.Module, nn.Module]
-    scales: tuple[nn.Module, nn.Module]
+    norms: tuple[Map, Map]
+    scales: tuple[Map, Map]
     qkv: tuple[Tensor, Tensor | None]
     out: nn.Linear
     mlp: Map
@@ -72,7 +76,8 @@ class Block:
         weight, bias = self.qkv
         chosen = slice(first * len(weight) // 3, last * len(weight) // 3)
         projected = frozen_linear(x, weight[chosen], None if bias is None else bias[chosen])
-        return projected.unflatten(2, (last - first, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        shape = (*projected.shape[:2], last - first, self.heads, -1)
+        return projected.view(shape).permute(2, 0, 3, 1, 4)
 
 
 @dataclass(frozen=True)
@@ -124,7 +129,7 @@ def open_vit(visual: nn.Module) -> Vit:
 
 def _open_clip_vit(visual: VisionTransformer) -> Vit:
     def read(x: Tensor) -> Tensor:
-        pooled = visual._pool(x)[0]
+        pooled: Tensor = visual._pool(x)[0]
         return pooled if visual.proj is None else pooled @ visual.proj
 
     blocks = [
@@ -150,27 +155,32 @@ def _open_clip_vit(visual: VisionTransformer) -> Vit:
     )
 
 
-def _open_clip_mlp(mlp: nn.Module) -> Map:
-    def run(x: Tensor) -> Tensor:
+def _open_clip_mlp(mlp: Mlp) -> Map:
+    def plain(x: Tensor) -> Tensor:
         hidden = frozen_linear(x, mlp.c_fc.weight, mlp.c_fc.bias)
-        if not isinstance(mlp.gelu, QuickGELU):
-            return frozen_linear(mlp.gelu(hidden), mlp.c_proj.weight, mlp.c_proj.bias)
+        return frozen_linear(mlp.gelu(hidden), mlp.c_proj.weight, mlp.c_proj.bias)
+
+    def quick(x: Tensor) -> Tensor:
+        hidden = frozen_linear(x, mlp.c_fc.weight, mlp.c_fc.bias)
         # x * sigmoid(1.702 x) = silu(1.702 x) / 1.702: one tensor to keep for the backward pass in
         # place of two.
         output = frozen_linear(F.silu(QUICK_GELU * hidden), mlp.c_proj.weight)
         return torch.add(mlp.c_proj.bias, output, alpha=1 / QUICK_GELU)
 
-    return run
+    return quick if isinstance(mlp.gelu, QuickGELU) else plain
 
 
 def _timm_vit(visual: TimmModel) -> Vit:
     trunk = visual.trunk
 
     def embed(images: Tensor) -> Tensor:
-        return trunk.norm_pre(trunk.patch_drop(trunk._pos_embed(trunk.patch_embed(images))))
+        tokens = trunk._pos_embed(trunk.patch_embed(images))
+        normed: Tensor = trunk.norm_pre(trunk.patch_drop(tokens))
+        return normed
 
     def read(x: Tensor) -> Tensor:
-        return visual.head(trunk.forward_head(trunk.norm(x)))
+        features: Tensor = visual.head(trunk.forward_head(trunk.norm(x)))
+        return features
 
     blocks = [
         Block(
@@ -189,18 +199,19 @@ def _timm_vit(visual: TimmModel) -> Vit:
     return Vit(embed, blocks, read, 1 if only_class_token else None, trunk.embed_dim, patch_area)
 
 
-def _all_are(modules: Sequence[nn.Module], kind: type) -> bool:
+def _all_are(modules: Iterable[nn.Module], kind: type) -> bool:
     return all(type(module) is kind for module in modules)
 
 
 def _is_plain(trunk: TimmVisionTransformer) -> bool:
     """Whether its blocks compute what :class:`Block` does."""
-    attentions = [block.attn for block in trunk.blocks] if _all_are(trunk.blocks, TimmBlock) else []
-    extras = [
-        getattr(a, name, None) for a in attentions for name in ("q_norm", "k_norm", "norm", "gate")
-    ]
-    return (
-        bool(attentions)
-        and _all_are(attentions, Attention)
-        and all(extra is None or isinstance(extra, nn.Identity) for extra in extras)
-    )
+    if not len(trunk.blocks) or not _all_are(trunk.blocks, TimmBlock):
+        return False
+    for block in trunk.blocks:
+        attention = block.attn
+        if type(attention) is not Attention:
+            return False
+        for name in ("q_norm", "k_norm", "norm", "gate"):
+            if not isinstance(getattr(attention, name, None), (nn.Identity, NoneType)):
+                return False
+    return True

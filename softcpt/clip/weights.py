@@ -38,7 +38,7 @@ OPENAI_URL = "https://openaipublic.azureedge.net/clip/models"
 _NOT_WEIGHTS = {"input_resolution", "context_length", "vocab_size"}
 
 
-def weights_locations(cache_dir: str | os.PathLike | None = None) -> list[Path]:
+def weights_locations(cache_dir: str | os.PathLike[str] | None = None) -> list[Path]:
     """Folders searched for OpenAI's files, first to last; a download goes to the first.
 
     They are ``cache_dir``, the environment variable ``SOFTCPT_WEIGHTS``, and the cache of OpenAI's
@@ -48,7 +48,7 @@ def weights_locations(cache_dir: str | os.PathLike | None = None) -> list[Path]:
     return [Path(folder).expanduser() for folder in folders if folder]
 
 
-def openai_weights(name: str, cache_dir: str | os.PathLike | None = None) -> Path:
+def openai_weights(name: str, cache_dir: str | os.PathLike[str] | None = None) -> Path:
     """Path of OpenAI's file for ``name`` (a key of :data:`OPENAI_WEIGHTS`), downloaded if no folder
     holds it.
 
@@ -71,7 +71,7 @@ def openai_weights(name: str, cache_dir: str | os.PathLike | None = None) -> Pat
     return download(f"{OPENAI_URL}/{sha256}/{file_name}", locations[0] / file_name, sha256)
 
 
-def read_state_dict(path: str | os.PathLike) -> dict[str, Tensor]:
+def read_state_dict(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     """Tensors of a weights file by name, floating point as fp32, on the CPU.
 
     Reads OpenAI's JIT archives, state dicts written by ``torch.save``, safetensors and npz; nothing
@@ -87,9 +87,8 @@ def read_state_dict(path: str | os.PathLike) -> dict[str, Tensor]:
     try:
         content = _read(path)
         _refuse_expanded(content)
-    except (
-        Exception
-    ) as error:  # whatever a damaged or foreign file makes zip reader, unpickler and torch raise
+    # A damaged or foreign file makes zip reader, unpickler and torch raise nearly anything.
+    except Exception as error:
         raise UserError(
             f"{path}: {_what_is_wrong(path, error)}; download or save it again, or give a JIT "
             "archive, "
@@ -142,15 +141,15 @@ def _unwrapped(content: Any) -> Any:
 
 def _read(path: Path) -> Mapping[str, Any]:
     if path.suffix == ".safetensors":
-        return {
-            key: tensor.clone() for key, tensor in load_file(path).items()
-        }  # load_file's tensors are the file, mapped
+        # Cloned, for load_file's tensors are the file itself, mapped into memory.
+        return {key: tensor.clone() for key, tensor in load_file(path).items()}
     if path.suffix == ".npz":
         with np.load(path, allow_pickle=False) as arrays:
             return dict(arrays)
     if is_jit_archive(path):
         return read_jit_archive(path)
-    return torch.load(path, map_location="cpu", weights_only=True)
+    content: Mapping[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    return content
 
 
 def _refuse_expanded(content: Any) -> None:
@@ -170,7 +169,10 @@ def _what_is_wrong(path: Path, error: Exception) -> str:
     if not start or (start == b"PK" and not is_zip(path)):
         return "the file is truncated"
     if isinstance(error, pickle.UnpicklingError):
-        return "not a weights file, or one with objects that are not tensors, which are not unpickled for safety"
+        return (
+            "not a weights file, or one with objects that are not tensors, which are not "
+            "unpickled for safety"
+        )
     return f"not a weights file ({_first_line(error)})"
 
 

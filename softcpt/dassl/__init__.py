@@ -1,4 +1,4 @@
-"""Who answers to ``import dassl``: an installed Dassl, mended, or the built-in engine.
+"""Makes ``import dassl`` work: by an installed Dassl, repaired, or by the built-in engine.
 
 Call ``activate()`` before the first ``import dassl``; in a program that starts worker processes by
 spawning, at the top level of the main file, so that the workers do so, too. Importing this module
@@ -25,7 +25,7 @@ class _Engine:
 def activate() -> None:
     """Make ``import dassl`` work. Repeated calls do nothing.
 
-    An installed Dassl is imported and mended; nothing on disk is changed. Otherwise the built-in
+    An installed Dassl is imported and repaired; nothing on disk is changed. Otherwise the built-in
     engine's folder goes to the end of ``sys.path``. Raises UserError when a Dassl is installed but
     cannot be imported.
     """
@@ -33,13 +33,13 @@ def activate() -> None:
 
 
 def engine() -> str:
-    """Who answers to ``import dassl``: "dassl 0.6.3 (mended)", "dassl 1.0" when nothing was broken,
-    or "built-in"."""
+    """Who answers to ``import dassl``: "dassl 0.6.3 (repaired)", "dassl 1.0" when nothing was
+    broken, or "built-in"."""
     return _activated().name
 
 
 def engine_reason() -> str:
-    """Why ``engine()`` is what it is, in one line: where Dassl was found and what was mended, or
+    """Why ``engine()`` is what it is, in one line: where Dassl was found and what was repaired, or
     that there is none."""
     return _activated().reason
 
@@ -55,13 +55,14 @@ def _activated() -> _Engine:
             f"no dassl is installed for {sys.executable}; the built-in engine at {_BUILTIN} "
             "answers",
         )
-    from softcpt.dassl.mend import import_and_mend
+    from softcpt.dassl.repairs import import_and_repair
 
-    version, mended = import_and_mend(installed)
-    if not mended:
-        return _Engine(f"dassl {version}", f"found at {installed}; nothing needed mending")
+    version, repaired = import_and_repair(installed)
+    if not repaired:
+        return _Engine(f"dassl {version}", f"found at {installed}; nothing needed repair")
     return _Engine(
-        f"dassl {version} (mended)", f"found at {installed}; mended in memory: {', '.join(mended)}"
+        f"dassl {version} (repaired)",
+        f"found at {installed}; repaired in memory: {', '.join(repaired)}",
     )
 
 

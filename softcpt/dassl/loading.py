@@ -1,4 +1,9 @@
-"""Reading checkpoints of the Dassl family without running what is in them."""
+"""Reads checkpoints of the Dassl family without running what is in them.
+
+A schedule's live objects are made, since a run continues with their state; whatever else is no
+plain data is refused. (:mod:`softcpt.artefacts.published_checkpoints` wants tensors alone, and
+passes over the rest.)
+"""
 
 from __future__ import annotations
 
@@ -45,7 +50,7 @@ def _admitted() -> list[Any]:
     ]
 
 
-def load_safely(path: str | os.PathLike, map_location: Any = None) -> Any:
+def load_safely(path: str | os.PathLike[str], map_location: Any = None) -> Any:
     """``torch.load`` of plain data, schedulers and optimisers; anything else is refused with a
     UserError."""
     try:

@@ -1,4 +1,4 @@
-"""The state of a warm-up schedule as plain numbers.
+"""Saves and restores a warm-up schedule as plain numbers.
 
 Published Dassl pickles the inner scheduler, optimiser and all, so that a resumed run steps a copy
 and the real optimiser keeps its last rate. Both engines save and restore the inner scheduler's own
@@ -17,7 +17,7 @@ def nested_state(scheduler: LRScheduler) -> dict[str, Any]:
     """The state of ``scheduler``, which holds another under ``successor``, without any object in
     it."""
     state = {key: value for key, value in vars(scheduler).items() if key != "optimizer"}
-    return state | {"successor": scheduler.successor.state_dict()}
+    return state | {"successor": _successor(scheduler).state_dict()}
 
 
 def load_nested_state(scheduler: LRScheduler, state: Mapping[str, Any]) -> None:
@@ -26,5 +26,10 @@ def load_nested_state(scheduler: LRScheduler, state: Mapping[str, Any]) -> None:
     inner = state["successor"]
     if isinstance(inner, LRScheduler):
         inner = inner.state_dict()
-    scheduler.successor.load_state_dict(inner)
+    _successor(scheduler).load_state_dict(inner)
     vars(scheduler).update({key: value for key, value in state.items() if key != "successor"})
+
+
+def _successor(scheduler: LRScheduler) -> LRScheduler:
+    successor: LRScheduler = vars(scheduler)["successor"]
+    return successor

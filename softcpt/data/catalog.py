@@ -1,11 +1,10 @@
-"""Which data sets there are, by name."""
+"""Finds data sets by name: the registered ones, merged ones as their members."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from softcpt import plugins
 from softcpt.data.base import TaskDataset
@@ -13,6 +12,7 @@ from softcpt.data.elevater_tasks import registered_name
 from softcpt.data.multitask import MultiTaskDataset
 from softcpt.data.own_images import OwnDataset
 from softcpt.errors import UserError
+from softcpt.utils.suggest import did_you_mean
 
 
 class CatalogEntry(NamedTuple):
@@ -26,7 +26,7 @@ class CatalogEntry(NamedTuple):
     """
 
     name: str
-    kind: type
+    kind: type[Any]
     root: str
 
     @property
@@ -35,7 +35,7 @@ class CatalogEntry(NamedTuple):
         return not issubclass(self.kind, TaskDataset) and not self.kind.dataset_dir
 
 
-def catalogue() -> dict[str, type]:
+def catalogue() -> dict[str, type[Any]]:
     """Every registered data set by name, the files of ``datasets/`` loaded."""
     plugins.load("datasets")
     from dassl.data.datasets import DATASET_REGISTRY
@@ -46,7 +46,7 @@ def catalogue() -> dict[str, type]:
     }
 
 
-def is_published(kind: type) -> bool:
+def is_published(kind: type[Any]) -> bool:
     """Whether ``kind`` is a data set, not a way to read or to merge some."""
     return not issubclass(kind, OwnDataset) and not (
         issubclass(kind, MultiTaskDataset) and not kind.members
@@ -63,17 +63,14 @@ def entries(names: Sequence[str], root: str) -> list[CatalogEntry]:
     """
     known = catalogue()
     if names:
-        found = [entry for name in names for entry in expand(name, root, known)]
+        found = []
+        for name in names:
+            found += expand(name, root, known)
     else:
-        kinds = {
-            name: kind
-            for name, kind in known.items()
-            if is_published(kind) and getattr(kind, "own_folder", True)
-        }
         found = [
             CatalogEntry(name, kind, root)
-            for name, kind in kinds.items()
-            if not issubclass(kind, MultiTaskDataset)
+            for name, kind in known.items()
+            if is_published(kind) and _has_own_folder(kind)
         ]
     outside = [entry.name for entry in found if not entry.embedded]
     if outside and not root:
@@ -84,7 +81,7 @@ def entries(names: Sequence[str], root: str) -> list[CatalogEntry]:
     return list(dict.fromkeys(found))
 
 
-def expand(name: str, root: str, known: dict[str, type]) -> list[CatalogEntry]:
+def expand(name: str, root: str, known: dict[str, type[Any]]) -> list[CatalogEntry]:
     """The data set called ``name``, or the members of the one that merges some.
 
     Raises:
@@ -94,12 +91,7 @@ def expand(name: str, root: str, known: dict[str, type]) -> list[CatalogEntry]:
     word = registered_name(word)
     by_lower = {registered.lower(): registered for registered in known}
     if word.lower() not in by_lower:
-        near = difflib.get_close_matches(word.lower(), by_lower, 1)
-        hint = (
-            f"did you mean '{by_lower[near[0]]}'?"
-            if near
-            else "`python -m softcpt data list` names all"
-        )
+        hint = did_you_mean(word, known, "`python -m softcpt data list` names all")
         raise UserError(f"data set '{word}': there is none of this name; {hint}")
     registered = by_lower[word.lower()]
     kind = known[registered]
@@ -111,9 +103,12 @@ def expand(name: str, root: str, known: dict[str, type]) -> list[CatalogEntry]:
             f"data set {registered}: has no members of its own; name the data sets that it is to "
             "merge"
         )
-    return [entry for member in kind.members for entry in expand(member, root, known)]
+    found = []
+    for member in kind.members:
+        found += expand(member, root, known)
+    return found
 
 
-def expected_images(kind: type[TaskDataset]) -> int | None:
-    """How many images the publisher's data set has; None: not stated."""
-    return kind.images or sum(kind.sizes or ()) or None
+def _has_own_folder(kind: type[Any]) -> bool:
+    """Whether it lies in a folder that is no other data set's."""
+    return not issubclass(kind, MultiTaskDataset) and getattr(kind, "own_folder", True)

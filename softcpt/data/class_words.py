@@ -1,4 +1,4 @@
-"""Folder names as words."""
+"""Turns folder names into words."""
 
 from __future__ import annotations
 

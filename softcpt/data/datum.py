@@ -9,8 +9,10 @@ from softcpt import dassl
 dassl.activate()
 from dassl.data.datasets import Datum  # noqa: E402 (an engine must be there first)
 
+__all__ = ["Datum", "ImageDatum", "all_labels"]
 
-class ImageDatum(Datum):
+
+class ImageDatum(Datum):  # type: ignore[misc]  # Dassl has no types
     """A Datum whose file is known to exist from a directory listing.
 
     Dassl's own constructor asks the disk about every file; with 100,000 images on a network disk

@@ -1,4 +1,4 @@
-"""Decoding every image of a data set, before a training does."""
+"""Decodes every image of a data set, before a training does."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""The twenty target tasks of ELEVATER (Li et al. 2022, arXiv 2204.08790), which MVLPT is evaluated
-on.
+"""Lists the twenty target tasks of ELEVATER, which MVLPT is evaluated on (arXiv 2204.08790).
 
 A task is known here by the key that ELEVATER gives it, too: ``--dataset cifar-10,mnist``. Class
 names and templates are in ``softcpt/assets/elevater/classes.json``, from CLIP's published prompt
@@ -11,7 +10,7 @@ from __future__ import annotations
 import functools
 import json
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 _FILE = Path(__file__).parent.parent / "assets" / "elevater" / "classes.json"
 
@@ -26,7 +25,8 @@ class ElevaterTask(NamedTuple):
         metric: of :class:`softcpt.tasks.Task`.
         sizes: images for training, validation and test; 0 where nobody set validation images apart.
         task: the task's name.
-        coop: whether CoOp's data sets, from which source prompts are trained, have the same images.
+        coop: whether its images are those of one of CoOp's data sets, from which source prompts
+            are trained.
     """
 
     key: str
@@ -217,9 +217,10 @@ def class_names(key: str) -> dict[str, str]:
 
 def template(key: str) -> str:
     """CLIP's first prompt for the task, with {} for the class name."""
-    return _published()[key]["template"]
+    return str(_published()[key]["template"])
 
 
-@functools.lru_cache(maxsize=1)
-def _published() -> dict[str, dict]:
-    return json.loads(_FILE.read_text(encoding="utf-8"))["tasks"]
+@functools.cache
+def _published() -> dict[str, dict[str, Any]]:
+    tasks: dict[str, dict[str, Any]] = json.loads(_FILE.read_text(encoding="utf-8"))["tasks"]
+    return tasks

@@ -1,4 +1,4 @@
-"""Getting a data set: what a program may fetch is fetched, the rest is told step by step."""
+"""Downloads data sets; lists manual steps where a download is not allowed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
@@ -14,13 +15,13 @@ from softcpt.data.base import TaskDataset
 from softcpt.data.catalog import CatalogEntry
 from softcpt.data.source import Source
 from softcpt.data.split import read_split
-from softcpt.data.unpack import BadArchive, merge_folders, unpack
+from softcpt.data.unpack import BadArchiveError, merge_folders, unpack
 from softcpt.errors import UserError
 from softcpt.utils.download import digest_name, download, file_digest, make_folder
 
 
-class ByHand(UserError):
-    """A file that a person has to fetch; ``steps`` are what is to be done, in order."""
+class ManualStepsError(UserError):
+    """A file that a person has to download; ``steps`` are what is to be done, in order."""
 
     def __init__(self, message: str, steps: list[str]) -> None:
         super().__init__(message)
@@ -30,7 +31,7 @@ class ByHand(UserError):
 def get(
     entry: CatalogEntry, keep: bool = False, again: bool = False, refill: bool = False
 ) -> list[UserError]:
-    """Fetch and unpack the files of a data set that are not there yet; returns what kept single
+    """Download and unpack the files of a data set that are not there yet; returns what kept single
     ones from arriving.
 
     A file that is in place stays, but for a split file that is damaged, and so does an archive that
@@ -40,7 +41,7 @@ def get(
     Args:
         entry: the data set.
         keep: keep archives that were downloaded and unpacked.
-        again: fetch what is in place once more.
+        again: download what is in place once more.
         refill: unpack archives once more: what they give is in place, but only a part of it.
 
     Raises:
@@ -55,11 +56,8 @@ def get(
         for source in kind.sources:
             gives = source.gives or source.file
             renew = again or _is_damaged_split(kind, folder / source.file)
-            wanted = (
-                renew
-                or (refill and source.unpack_to is not None)
-                or not _in_place(kind, folder, source)
-            )
+            refilled = refill and source.unpack_to is not None
+            wanted = renew or refilled or not _in_place(kind, folder, source)
             if gives in fetched or not wanted:
                 failures.pop(gives, None)
                 continue
@@ -74,11 +72,12 @@ def get(
 
 
 def folder_of(entry: CatalogEntry) -> Path:
-    """The data set's folder, whether it is there or not."""
+    """The folder of a data set that may be downloaded, whether it is there or not."""
+    kind: type[TaskDataset] = entry.kind
     try:
-        return entry.kind.find_folder(entry.root)
+        return kind.find_folder(entry.root)
     except UserError:
-        return Path(entry.root).expanduser().absolute() / entry.kind.dataset_dir
+        return Path(entry.root).expanduser().absolute() / kind.dataset_dir
 
 
 def _in_place(kind: type[TaskDataset], folder: Path, source: Source) -> bool:
@@ -117,7 +116,9 @@ def _obtain(source: Source, folder: Path, keep: bool) -> None:
         marker = _marker(archive)
         if not marker.exists():
             marker.write_text(found)
-        _unpack(source, archive, folder)
+        _unpack(source, archive, folder / source.unpack_to)
+        for old, new in source.rename:
+            _rename(folder / old, folder / new)
         if marker.read_text() == "downloaded" and not keep:
             archive.unlink(missing_ok=True)
         marker.unlink()
@@ -128,21 +129,21 @@ def _obtain(source: Source, folder: Path, keep: bool) -> None:
         )
 
 
-def _unpack(source: Source, archive: Path, folder: Path) -> None:
+def _unpack(source: Source, archive: Path, target: Path) -> None:
     marker = _marker(archive)
     try:
         if archive.exists():  # Kaggle's client leaves no archive
-            unpack(archive, folder / source.unpack_to)
-    except BadArchive as error:
+            unpack(archive, target)
+    except BadArchiveError as error:
         downloaded = marker.read_text() == "downloaded"
         marker.unlink()
         if not downloaded:
             raise
         archive.unlink()
-        message = f"{archive.name}: what came from {source.address} was thrown away, {error.fault}; try again"
-        raise ByHand(message, _steps(source, archive)) from error
-    for old, new in source.rename:
-        _rename(folder / old, folder / new)
+        message = (
+            f"{archive.name}: what came from {source.address} was deleted, {error.fault}; try again"
+        )
+        raise ManualStepsError(message, _steps(source, archive)) from error
 
 
 @contextmanager
@@ -154,8 +155,10 @@ def _set_aside(path: Path, wanted: bool) -> Iterator[None]:
     try:
         yield
     finally:
-        if old.exists():
-            old.unlink() if path.exists() else os.replace(old, path)
+        if old.exists() and path.exists():
+            old.unlink()
+        elif old.exists():
+            os.replace(old, path)
 
 
 def _marker(archive: Path) -> Path:
@@ -177,8 +180,8 @@ def _check(source: Source, archive: Path) -> None:
     if checksum and file_digest(archive, checksum) != checksum:
         raise UserError(
             f"{archive}: not the published file (its {digest_name(checksum)} is not "
-            f"{checksum[:12]}...); "
-            f"delete it and run this command again, or get it from {source.address}"
+            f"{checksum[:12]}...); delete it and run this command again, or get it from "
+            f"{source.address}"
         )
 
 
@@ -186,30 +189,31 @@ def _from_web(source: Source, archive: Path) -> None:
     try:
         download(source.url, archive, source.sha256 or source.md5)
     except UserError as error:
-        raise ByHand(str(error), _steps(source, archive)) from error
+        raise ManualStepsError(str(error), _steps(source, archive)) from error
 
 
 def _from_drive(source: Source, archive: Path) -> None:
-    """Google Drive, whose pages between the link and the file are gdown's affair."""
+    """Google Drive; gdown follows the pages between the link and the file."""
     import gdown
 
     partial = archive.with_name(f".{archive.name}.gdrive")
+    reason = "the drive refuses, perhaps for today only"
     try:
         done = gdown.download(id=source.url, output=str(partial), quiet=False, resume=True)
-    except Exception as error:  # gdown's own, requests', and what a changed page makes of them
+    except Exception as error:  # noqa: BLE001 (gdown's, requests', and what a changed page causes)
         done, reason = None, " ".join(str(error).split())[:200] or type(error).__name__
-    else:
-        reason = "the drive refuses, perhaps for today only"
     if done is None or not partial.is_file():
-        message = f"{archive.name}: not to be had from Google Drive ({reason}); fetch it by hand"
-        raise ByHand(message, _steps(source, archive))
+        message = (
+            f"{archive.name}: cannot be downloaded from Google Drive ({reason}); download it by "
+            "hand"
+        )
+        raise ManualStepsError(message, _steps(source, archive))
     checksum = source.sha256 or source.md5
     if checksum and file_digest(partial, checksum) != checksum:
         partial.unlink()
-        raise ByHand(
+        raise ManualStepsError(
             f"{archive.name}: the bytes from {source.address} have the wrong "
-            f"{digest_name(checksum)} and were "
-            "thrown away; fetch it by hand",
+            f"{digest_name(checksum)} and were deleted; download it by hand",
             _steps(source, archive),
         )
     os.replace(partial, archive)
@@ -222,23 +226,25 @@ def _from_kaggle(source: Source, archive: Path) -> None:
         steps = _steps(source, archive)
         steps.append(
             "or `pip install kagglehub` and give Kaggle's token (KAGGLE_API_TOKEN, or "
-            "KAGGLE_USERNAME and "
-            "KAGGLE_KEY, or ~/.kaggle/kaggle.json): then this command does it all"
+            "KAGGLE_USERNAME and KAGGLE_KEY, or ~/.kaggle/kaggle.json): then this command does it "
+            "all"
         )
-        raise ByHand(f"{source.file}: Kaggle asks for an account; fetch it by hand", steps)
+        raise ManualStepsError(
+            f"{source.file}: Kaggle asks for an account; download it by hand", steps
+        )
     cache = archive.parent / ".kaggle"  # on the same disk, so that files are moved, not copied
     try:
         with _environment({"KAGGLEHUB_CACHE": str(cache)}):
             fetched = Path(client.dataset_download(source.url))
     except Exception as error:  # its own, requests', and those of its parts
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        message = f"{source.file}: not to be had from Kaggle ({reason}); fetch it by hand"
-        raise ByHand(message, _steps(source, archive)) from error
+        message = f"{source.file}: cannot be downloaded from Kaggle ({reason}); download it by hand"
+        raise ManualStepsError(message, _steps(source, archive)) from error
     link = next((path for path in fetched.rglob("*") if path.is_symlink()), None)
     if link is not None:
         raise UserError(
-            f"{link}: a link in a data set of strangers; delete {cache} and fetch {source.file} by "
-            "hand"
+            f"{link}: a link in a data set of strangers; delete {cache} and download "
+            f"{source.file} by hand"
         )
     if source.unpack_to is not None:
         _marker(archive).write_text("downloaded")
@@ -246,8 +252,8 @@ def _from_kaggle(source: Source, archive: Path) -> None:
     shutil.rmtree(cache, ignore_errors=True)
 
 
-def _kaggle_client():  # noqa: ANN202 (a module)
-    """The module ``kagglehub`` if it is installed and has credentials."""
+def _kaggle_client() -> Any:
+    """The module ``kagglehub`` if it is installed and has credentials, else None."""
     try:
         import kagglehub
         from kagglehub.config import get_kaggle_credentials
@@ -272,8 +278,8 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
 
 
 def _by_hand(source: Source, archive: Path) -> None:
-    raise ByHand(
-        f"{source.file}: no program may fetch it; fetch it by hand", _steps(source, archive)
+    raise ManualStepsError(
+        f"{source.file}: no program may download it; do it by hand", _steps(source, archive)
     )
 
 

@@ -1,13 +1,14 @@
-"""Few-shot draws, exactly as CoOp draws them."""
+"""Draws few-shot images exactly as CoOp draws them."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 
 def few_shot_indices(
-    split: Mapping[str, Sequence[Sequence]], shots: int, seed: int
+    split: Mapping[str, Sequence[Sequence[Any]]], shots: int, seed: int
 ) -> dict[str, list[int]]:
     """Which images of a split are a few-shot draw: positions in its ``train`` and ``val`` lists.
 
@@ -27,12 +28,11 @@ def few_shot_indices(
         if shots < 1:
             drawn[part] = list(range(len(split.get(part, ()))))
             continue
-        groups: dict[int, list[int]] = {}
-        for index, (_, label, *_) in enumerate(split.get(part, ())):
-            groups.setdefault(label, []).append(index)
-        drawn[part] = [
-            index
-            for group in groups.values()
-            for index in (generator.sample(group, wanted) if len(group) >= wanted else group)
-        ]
+        groups: dict[Any, list[int]] = {}
+        for index, row in enumerate(split.get(part, ())):
+            groups.setdefault(row[1], []).append(index)
+        chosen: list[int] = []
+        for group in groups.values():
+            chosen += generator.sample(group, wanted) if len(group) >= wanted else group
+        drawn[part] = chosen
     return drawn

@@ -1,13 +1,14 @@
-"""Where on a disk a data set's folder, images and split file are, under the names that people give
+"""Finds a data set's folder, images and split file on a disk, under the names that people give
 them."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import ClassVar
 
-from softcpt.data.listing import unnested
-from softcpt.data.side_files import side_file
+from softcpt.data.image_files import unnested
+from softcpt.data.writable_path import writable_path
 from softcpt.errors import UserError
 
 
@@ -19,14 +20,17 @@ class Layout:
         aliases: other names that folder goes by. Case, blanks, ``-`` and ``_`` make no difference.
         image_dir: folder below it that the paths of its split are relative to.
         image_aliases: other names of ``image_dir``.
+        skips_wrappers: a single folder around the images, or around all that is in theirs, is left
+            out of their paths; False: these begin in ``image_dir`` itself.
         split_files: split files that are looked for, first choice first.
     """
 
     dataset_dir: str = ""
-    aliases: tuple[str, ...] = ()
-    image_dir: str = ""
-    image_aliases: tuple[str, ...] = ()
-    split_files: tuple[str, ...] = ()
+    aliases: ClassVar[tuple[str, ...]] = ()
+    image_dir: ClassVar[str] = ""
+    image_aliases: ClassVar[tuple[str, ...]] = ()
+    skips_wrappers: ClassVar[bool] = True
+    split_files: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     def name(cls) -> str:
@@ -40,46 +44,39 @@ class Layout:
         Raises:
             UserError: there is none.
         """
-        help_text = f"`python -m softcpt data get {cls.name()} --root {root or 'FOLDER'}` tells or does what is needed"
+        command = f"python -m softcpt data get {cls.name()} --root {root or 'FOLDER'}"
+        remedy = f"`{command}` downloads it, or prints what to do"
         if not root:
             raise UserError(
                 f"data set {cls.name()}: no --root; give the folder that holds {cls.dataset_dir}/, "
-                f"{help_text}"
+                f"{remedy}"
             )
         base = Path(os.path.abspath(os.path.expanduser(root)))
         folder = base / cls.dataset_dir
         if not folder.is_dir() and base.is_dir():
             known = {_plain(name) for name in (cls.dataset_dir, *cls.aliases)}
-            alike = (
-                entry
-                for entry in sorted(base.iterdir())
-                if _plain(entry.name) in known and entry.is_dir()
-            )
-            folder = next(alike, folder)
+            alike = (path for path in sorted(base.iterdir()) if _plain(path.name) in known)
+            folder = next((path for path in alike if path.is_dir()), folder)
         if not folder.is_dir():
             raise UserError(
-                f"data set {cls.name()}: no folder {folder}; {help_text}, or --root names another "
+                f"data set {cls.name()}: no folder {folder}; {remedy}, or --root names another "
                 "place"
             )
         return folder
 
     @classmethod
     def image_folder(cls, folder: Path) -> Path:
-        """The folder of the images in the data set's ``folder``; one more folder around it or in it
-        is seen through."""
+        """The folder of the images in the data set's ``folder``."""
+        if not cls.skips_wrappers:
+            return folder / cls.image_dir
         names = (cls.image_dir, *cls.image_aliases)
-        images = next(
-            (folder / name for name in names if (folder / name).is_dir()), folder / cls.image_dir
-        )
-        if not images.is_dir():
-            inner = [
-                entry / name
-                for entry in sorted(folder.iterdir())
-                for name in names
-                if (entry / name).is_dir()
-            ]
-            images = inner[0] if len(inner) == 1 else images
-        return unnested(images)
+        own = [folder / name for name in names if (folder / name).is_dir()]
+        if own:
+            return unnested(own[0])
+        inner = []
+        for around in sorted(folder.iterdir()):
+            inner += [around / name for name in names if (around / name).is_dir()]
+        return unnested(inner[0] if len(inner) == 1 else folder / cls.image_dir)
 
     @classmethod
     def find_split(cls, folder: Path) -> Path | None:
@@ -87,8 +84,10 @@ class Layout:
         here; None: neither."""
         images = cls.image_folder(folder)
         inner = images.parent if cls.image_dir else images
-        candidates = [place / name for name in cls.split_files for place in (folder, inner)]
-        candidates.append(side_file(folder, cls.drawn_file()))
+        candidates = []
+        for name in cls.split_files:
+            candidates += [folder / name, inner / name]
+        candidates.append(writable_path(folder, cls.drawn_file()))
         return next((path for path in candidates if path.is_file()), None)
 
     @classmethod

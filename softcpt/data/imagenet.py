@@ -1,12 +1,14 @@
-"""ImageNet and its variants: class folders named by WordNet ids, class names in
+"""Reads ImageNet and its variants: class folders named by WordNet ids, class names in
 ``classnames.txt``."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import ClassVar
 
 from softcpt.data.base import Pool, Row, TaskDataset
+from softcpt.data.pools import below
 from softcpt.data.source import Source
 from softcpt.errors import UserError
 
@@ -20,35 +22,36 @@ CLASS_NAMES = Source(
 
 class ImageNetVariant(TaskDataset):
     """Test images of ImageNet classes, a folder per class; ``classnames.txt`` is looked for in the
-    folder, then in ``imagenet/`` beside it."""
+    folder, then in ``imagenet/`` beside it.
+
+    Attributes:
+        parts: the parts, and the folder in ``image_dir`` that each lies in.
+    """
 
     rule = "official"
     test_only = True
     task_name = "object image classification"
-    parts: tuple[tuple[str, str], ...] = (("test", ""),)
+    parts: ClassVar[tuple[tuple[str, str], ...]] = (("test", ""),)
 
     def pools(self, folder: Path, images: Path) -> Iterable[Pool]:
         """The parts, with labels in the order of the folders' names."""
         names = read_classnames(folder)
         for part, inner in self.parts:
-            yield Pool(
-                part, self._rows(self.by_class(images / inner), names, f"{inner}/" if inner else "")
-            )
+            yield Pool(part, self._rows(self.by_class(images / inner), names, inner))
 
-    def _rows(self, classes: dict[str, list[str]], names: dict[str, str], prefix: str) -> list[Row]:
+    def _rows(self, classes: dict[str, list[str]], names: dict[str, str], inner: str) -> list[Row]:
         unknown = sorted(set(classes) - set(names))
         if unknown:
             raise UserError(
                 f"data set {self.name()}: folder {unknown[0]} has no line in classnames.txt; move "
-                "it out, or "
-                "get the whole file"
+                "it out, or get the whole file"
             )
         order = {folder: label for label, folder in enumerate(sorted(names))}
-        return [
-            (prefix + path, order[folder], names[folder])
-            for folder in sorted(classes)
-            for path in classes[folder]
-        ]
+        rows = []
+        for folder in sorted(classes):
+            label, name = order[folder], names[folder]
+            rows += [(below(inner, path), label, name) for path in classes[folder]]
+        return rows
 
 
 def read_classnames(folder: Path) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What is on disk of a data set, found out without drawing or writing anything."""
+"""Looks at what is on disk of a data set, without drawing or writing anything."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from softcpt.data.base import TaskDataset
-from softcpt.data.catalog import CatalogEntry, expected_images
-from softcpt.data.listing import scan
+from softcpt.data.catalog import CatalogEntry
+from softcpt.data.image_files import scan
 from softcpt.data.own_images import OwnDataset
 from softcpt.data.split import Item, Split
-from softcpt.engine import config
 from softcpt.errors import UserError
 from softcpt.tasks import Task, TaskSet
 
@@ -23,7 +22,7 @@ from softcpt.tasks import Task, TaskSet
 TOLERANCE = 0.05
 
 
-class Image(NamedTuple):
+class FoundImage(NamedTuple):
     """An image on disk: its file, task and class inside the task. Where it lies in a pack, the file
     is yet to come."""
 
@@ -53,7 +52,7 @@ class Inventory:
 
     name: str
     folder: Path | None = None
-    images: list[Image] = field(default_factory=list)
+    images: list[FoundImage] = field(default_factory=list)
     expected: int | None = None
     split: str = "-"
     problem: str = ""
@@ -64,85 +63,88 @@ class Inventory:
 
     @property
     def state(self) -> str:
-        """ "found", "incomplete" or "missing"."""
+        """One of "found", "incomplete" and "missing"."""
         if not self.images:
             return "missing"
         return "incomplete" if self.problem else "found"
 
 
-def take(entry: CatalogEntry) -> Inventory:
+def take_inventory(entry: CatalogEntry, defaults: Any) -> Inventory:
     """Look at the disk for the data set of ``entry``.
+
+    Args:
+        entry: the data set.
+        defaults: the configuration with all keys at their defaults.
 
     Raises:
         UserError: a folder of it cannot be listed.
     """
     try:
-        return _of_folder(entry) if issubclass(entry.kind, TaskDataset) else _of_records(entry)
+        cfg = _settings(entry, defaults)
+        if issubclass(entry.kind, TaskDataset):
+            return _of_folder(entry, entry.kind, cfg)
+        return _of_records(entry, cfg)
     except OSError as error:
         where = f"{error.filename} cannot be listed ({error.strerror})"
-        raise UserError(f"data set {entry.name}: {where}; mend that") from error
+        raise UserError(f"data set {entry.name}: {where}; give yourself access") from error
 
 
-def settings(entry: CatalogEntry) -> Any:
+def _settings(entry: CatalogEntry, defaults: Any) -> Any:
     """A configuration that asks for all images of ``entry`` and for nothing to be written or
     printed."""
-    cfg = config.default_config()
+    cfg = defaults.clone()
+    cfg.defrost()
     cfg.VERBOSE = False
-    cfg.DATASET.NAME, cfg.DATASET.ROOT, cfg.DATASET.NUM_SHOTS = (
-        entry.name.partition(":")[0],
-        entry.root,
-        -1,
-    )
+    cfg.DATASET.NAME = entry.name.partition(":")[0]
+    cfg.DATASET.ROOT = entry.root
+    cfg.DATASET.NUM_SHOTS = -1
     cfg.freeze()
     return cfg
 
 
-def image_files(folder: Path) -> list[str]:
+def all_image_files(folder: Path) -> list[str]:
     """Paths of all image files at any depth of ``folder``, sorted folder by folder."""
     folders, images = scan(folder) if folder.is_dir() else ([], [])
     found = [os.path.join(folder, name) for name in images]
     for name in folders:
-        found += image_files(folder / name)
+        found += all_image_files(folder / name)
     return found
 
 
-def _of_folder(entry: CatalogEntry) -> Inventory:
-    kind: type[TaskDataset] = entry.kind
-    expected = expected_images(kind)
+def _of_folder(entry: CatalogEntry, kind: type[TaskDataset], cfg: Any) -> Inventory:
+    expected = kind.expected_images()
     try:
         folder = kind.find_folder(entry.root)
     except UserError as error:
         return Inventory(entry.name, expected=expected, problem=str(error))
-    dataset = kind.unread(settings(entry), folder)
+    dataset = kind.unread(cfg, folder)
     split, source, problem = _read_split(dataset)
-    root = kind.image_folder(folder)
     try:
         tasks, items = _chosen(dataset, split) if split else (None, [])
     except UserError as error:  # its names do not fit the split
         split, source, problem = None, "unreadable", str(error)
     if split is None:
-        images = [Image(path, 0, 0) for path in image_files(root)]
+        images = [FoundImage(path, 0, 0) for path in all_image_files(kind.image_folder(folder))]
         besides = _besides(len(images), expected)
-        in_part = (
-            bool(besides) or kind.rule == "official" or source == "none"
-        )  # no split could be made
+        # Without these no split could be made.
+        in_part = bool(besides) or kind.rule == "official" or source == "none"
         return Inventory(
             entry.name, folder, images, expected, source, problem + besides, in_part=in_part
         )
     places = dataset.places([item.path for item in items])
     images = [
-        Image(place, item.task, item.label)
+        FoundImage(place, item.task, item.label)
         for item, place in zip(items, places)
         if place is not None
     ]
     listed = source == split.source  # rather than what happens to lie there
     if (listed and not (kind.rule == "official" and expected)) or issubclass(kind, OwnDataset):
         expected = len(items)
-    in_part = len(images) < (expected or 0) * (1 if listed else 1 - TOLERANCE)
+    in_part = len(images) < (expected or 0) * (1.0 if listed else 1 - TOLERANCE)
     if problem:
         problem += _besides(len(images), expected)
     elif in_part:
-        problem = _missing(dataset, items, places, expected)
+        problem = _missing(dataset, items, places, expected or 0)
     wanted = Counter(item.task for item in items)
     return Inventory(
         entry.name,
@@ -172,11 +174,9 @@ def _chosen(dataset: TaskDataset, split: Split) -> tuple[TaskSet, list[Item]]:
 
 def _besides(found: int, expected: int | None) -> str:
     """An addition to what is wrong: that images are missing, too."""
-    return (
-        f"; besides, {found:,} of {expected:,} images are there"
-        if found < (expected or 0) * (1 - TOLERANCE)
-        else ""
-    )
+    if expected is None or found >= expected * (1 - TOLERANCE):
+        return ""
+    return f"; besides, {found:,} of {expected:,} images are there"
 
 
 def _missing(
@@ -196,13 +196,12 @@ def _read_split(dataset: TaskDataset) -> tuple[Split | None, str, str]:
     they lie there."""
     try:
         if isinstance(dataset, OwnDataset):
-            rows = [
-                ("train", *row[1:]) for row in dataset.labelled(dataset.folder)
-            ]  # "train": not to be divided
-            return dataset.as_split(rows), "as on disk", ""
+            rows = list(dataset.labelled(dataset.folder))
+            undivided = [row._replace(part="train") for row in rows]
+            return dataset.as_split(undivided), "as on disk", ""
         split = dataset.read_or_draw(dataset.folder)
         return split, split.source, ""
-    except Exception as error:  # half a data set can make its rules raise nearly anything
+    except Exception as error:  # noqa: BLE001 (half a data set makes its reader raise anything)
         problem = _one_line(dataset, error)
     if dataset.rule == "official" or isinstance(dataset, OwnDataset):
         return None, "unreadable", problem
@@ -211,9 +210,11 @@ def _read_split(dataset: TaskDataset) -> tuple[Split | None, str, str]:
     published = any(source.file in dataset.split_files for source in dataset.sources)
     try:
         split = dataset.make_split(dataset.folder)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 (the same)
         return None, "none", problem if published else _one_line(dataset, error)
-    return split, "none" if published else "none yet: --draw-split", problem if published else ""
+    if published:
+        return split, "none", problem
+    return split, "none yet: --draw-split", ""
 
 
 def _one_line(dataset: TaskDataset, error: Exception) -> str:
@@ -224,9 +225,9 @@ def _one_line(dataset: TaskDataset, error: Exception) -> str:
     return f"data set {dataset.name()}: {reason}; {dataset.advice}"
 
 
-def _of_records(entry: CatalogEntry) -> Inventory:
+def _of_records(entry: CatalogEntry, cfg: Any) -> Inventory:
     """Of a data set that any Dassl class reads."""
-    kind: Any = entry.kind
+    kind = entry.kind
     name = f"data set {entry.name}"
     folder = None if entry.embedded else Path(entry.root, kind.dataset_dir)
     if folder and not folder.is_dir():
@@ -235,22 +236,17 @@ def _of_records(entry: CatalogEntry) -> Inventory:
             problem=f"{name}: no folder {folder}; {kind.__module__} may say where it is from",
         )
     try:
-        dataset = kind(settings(entry))
-    except Exception as error:  # whatever a class of strangers raises
-        text = " ".join(str(error).split()) or type(error).__name__
-        problem = (
-            text
-            if isinstance(error, UserError)
-            else f"{name}: {text}; {kind.__module__} may say what it needs"
-        )
+        dataset = kind(cfg)
+    except Exception as error:  # noqa: BLE001 (whatever a class of strangers raises)
+        problem = " ".join(str(error).split()) or type(error).__name__
+        if not isinstance(error, UserError):
+            problem = f"{name}: {problem}; {kind.__module__} may say what it needs"
         return Inventory(entry.name, folder, problem=problem)
     tasks = getattr(dataset, "tasks", None) or TaskSet([Task(entry.name, dataset.classnames)])
-    records = {
-        item.impath: item
-        for part in (dataset.train_x, dataset.val, dataset.test)
-        for item in part or ()
-    }
-    images = [Image(path, *tasks.to_local(item.label)) for path, item in records.items()]
+    records: dict[str, Any] = {}
+    for part in (dataset.train_x, dataset.val, dataset.test):
+        records.update((item.impath, item) for item in part or ())
+    images = [FoundImage(path, *tasks.to_local(item.label)) for path, item in records.items()]
     wanted = Counter(image.task for image in images)
     return Inventory(
         entry.name, Path(dataset.dataset_dir), images, len(images), "its own", "", tasks, wanted

@@ -1,5 +1,4 @@
-"""SoftCPT's merged few-shot files: the images of all tasks of General-10 or Plant-6, already drawn,
-in one file."""
+"""Reads SoftCPT's merged few-shot files: the drawn images of all tasks of General-10 or Plant-6."""
 
 from __future__ import annotations
 
@@ -8,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from softcpt.data.folder_layout import Layout
-from softcpt.data.published_files import read_merged
+from softcpt.data.published_draws import read_merged
 from softcpt.data.split import Item, Split, refuse_outside
 from softcpt.errors import UserError
 
@@ -36,20 +35,22 @@ def merged_draw(
     if len(split.class_names) != len(members):
         raise UserError(
             f"few-shot file {path}: {len(split.class_names)} tasks, and {len(members)} data sets "
-            "are merged; delete "
-            "the file, and each data set is drawn by itself"
+            "are merged; delete the file, and each data set is drawn by itself"
         )
     return [_of_task(split, index, member, path) for index, member in enumerate(members)]
 
 
 def _of_task(split: Split, task: int, member: type[Layout], path: Path) -> Split:
-    parts = [
-        [Item(_below(item.path, member, path), 0, item.label) for item in part if item.task == task]
-        for part in (split.train, split.val, split.test)
-    ]
-    refuse_outside([item for part in parts for item in part], f"few-shot file {path}")
+    def own(part: list[Item]) -> list[Item]:
+        items = (item for item in part if item.task == task)
+        return [Item(_below(item.path, member, path), 0, item.label) for item in items]
+
+    train, val, test = own(split.train), own(split.val), own(split.test)
+    refuse_outside((*train, *val, *test), f"few-shot file {path}")
     return Split(
-        *parts,
+        train,
+        val,
+        test,
         split.class_names[task : task + 1],
         split.task_names[task : task + 1],
         source=split.source,
@@ -63,7 +64,6 @@ def _below(image: str, member: type[Layout], path: Path) -> str:
     if not found:
         raise UserError(
             f"few-shot file {path}: its image {image} is in no folder {place} of data set "
-            f"{member.name()}; delete the "
-            "file, and each data set is drawn by itself"
+            f"{member.name()}; delete the file, and each data set is drawn by itself"
         )
     return below

@@ -1,25 +1,21 @@
-"""Any data sets as one multi-task data set."""
+"""Merges any data sets into one multi-task data set."""
 
 from __future__ import annotations
 
-import difflib
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from softcpt import dassl
-
-dassl.activate()
-from dassl.data.datasets import DATASET_REGISTRY, DatasetBase  # noqa: E402 (an engine must be there first)
-
-from softcpt.data.dassl_dataset import TaskedDataset  # noqa: E402
-from softcpt.data.datum import Datum, ImageDatum, all_labels  # noqa: E402
-from softcpt.data.elevater_tasks import registered_name  # noqa: E402
-from softcpt.data.merged_draw import merged_draw  # noqa: E402
-from softcpt.data.split import Split  # noqa: E402
-from softcpt.data.subsample import subsample  # noqa: E402
-from softcpt.errors import UserError  # noqa: E402
-from softcpt.tasks import Task, TaskSet  # noqa: E402
+from softcpt.data.dassl_dataset import DATASET_REGISTRY, DatasetBase, TaskedDataset
+from softcpt.data.datum import Datum, ImageDatum, all_labels
+from softcpt.data.elevater_tasks import registered_name
+from softcpt.data.merged_draw import merged_draw
+from softcpt.data.split import Split
+from softcpt.data.subsample import subsample
+from softcpt.errors import UserError
+from softcpt.tasks import Task, TaskSet
+from softcpt.utils.suggest import did_you_mean
 
 
 class MultiTaskDataset(TaskedDataset):
@@ -41,22 +37,27 @@ class MultiTaskDataset(TaskedDataset):
         UserError: no members, one that is not registered, or two tasks of the same name.
     """
 
-    members: tuple[str, ...] = ()
+    members: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, cfg: Any) -> None:
         names = tuple(cfg.DATASET.get("TASKS", ())) or self.members
         if not names:
             raise UserError(
-                "DATASET.TASKS: empty; give names of data sets, as \"['OxfordPets', 'DescribableTextures']\""
+                "DATASET.TASKS: empty; give names of data sets, as "
+                "\"['OxfordPets', 'DescribableTextures']\""
             )
         if cfg.DATASET.get("TASK_NAME", ""):
             raise UserError(
                 "DATASET.TASK_NAME: there are several tasks; put a task_name.txt into each one's "
                 "folder"
             )
-        drawn = self._merged_draw(names, cfg) or [None] * len(names)
+        drawn = self._merged_draw(names, cfg)
         self.dataset_dir = cfg.DATASET.ROOT
-        tasks, parts = merge([build_member(name, cfg, given) for name, given in zip(names, drawn)])
+        members = [
+            build_member(name, cfg, drawn[index] if drawn else None)
+            for index, name in enumerate(names)
+        ]
+        tasks, parts = merge(members)
         super().__init__(
             *subsample(tasks, parts, which_tasks=cfg.DATASET.get("SUBSAMPLE_TASKS", "all"))
         )
@@ -81,15 +82,8 @@ def build_member(name: str, cfg: Any, given: Split | None = None) -> DatasetBase
     registered = registered_name(registered)
     known = DATASET_REGISTRY.registered_names()
     if registered not in known:
-        near = difflib.get_close_matches(registered, known, 1)
-        raise UserError(
-            f"DATASET.TASKS: no data set '{registered}'"
-            + (
-                f"; did you mean '{near[0]}'?"
-                if near
-                else "; `python -m softcpt data list` names all"
-            )
-        )
+        hint = did_you_mean(registered, known, "`python -m softcpt data list` names all")
+        raise UserError(f"DATASET.TASKS: no data set '{registered}'; {hint}")
     member = cfg.clone()
     member.defrost()
     member.DATASET.NAME = registered
@@ -107,7 +101,7 @@ def merge(datasets: Sequence[DatasetBase]) -> tuple[TaskSet, dict[str, list[Datu
     A data set without ``tasks``, as written for CoOp's code, is one task named after its class.
     """
     own = [_tasks(dataset) for dataset in datasets]
-    tasks = TaskSet([task for group in own for task in group])
+    tasks = TaskSet(list(itertools.chain(*own)))
     parts: dict[str, list[Datum]] = {"train": [], "val": [], "test": []}
     first = 0  # index of the data set's first task
     for dataset, group in zip(datasets, own):

@@ -1,17 +1,20 @@
-"""Your own images as tasks: a folder, or a CSV file."""
+"""Reads your own images as tasks: from a folder, or from a CSV file."""
 
 from __future__ import annotations
 
 import csv
 import logging
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 from softcpt.data.base import TaskDataset
 from softcpt.data.class_words import words
-from softcpt.data.listing import class_folders, scan, unnested
-from softcpt.data.parts import (
+from softcpt.data.draw_rules import CoopDraw, DrawRule
+from softcpt.data.image_files import class_folders, scan, unnested
+from softcpt.data.part_folders import (
     PARTS,
     division,
     holds_classes,
@@ -19,12 +22,22 @@ from softcpt.data.parts import (
     is_division,
     slashed,
 )
-from softcpt.data.side_files import side_file
 from softcpt.data.split import DRAW_SEED, Item, Split, read_split, write_drawn
+from softcpt.data.writable_path import writable_path
 from softcpt.errors import UserError
 from softcpt.tasks import Task, TaskSet
 
 _log = logging.getLogger(__name__)
+
+
+class LabelledImage(NamedTuple):
+    """An image's part ("all" where it is not divided yet), path, task ("" where it has no name) and
+    class."""
+
+    part: str
+    path: str
+    task: str
+    class_name: str
 
 
 class OwnDataset(TaskDataset):
@@ -32,7 +45,7 @@ class OwnDataset(TaskDataset):
     come divided.
 
     That split is written beside them at the first run and read from then on; images that come or go
-    later are not taken in behind your back. Without test images the validation images are tested
+    later are not taken in silently. Without test images the validation images are tested
     on, as with ImageNet.
     """
 
@@ -49,7 +62,7 @@ class OwnDataset(TaskDataset):
             raise UserError(
                 f"data set {self.name()}: no images in {self.cfg.DATASET.ROOT}; {self.advice}"
             )
-        if any(part == "all" for part, *_ in rows):
+        if any(row.part == "all" for row in rows):
             return self._kept(rows, folder)
         split = self.as_split(rows)
         if not split.train:
@@ -57,52 +70,48 @@ class OwnDataset(TaskDataset):
                 f"data set {self.name()}: no training images in {self.cfg.DATASET.ROOT}; "
                 f"{self.advice}"
             )
-        return (
-            split
-            if split.test
-            else Split(
-                split.train, [], split.val, split.class_names, split.task_names, split.source
-            )
-        )
+        if split.test:
+            return split
+        return replace(split, val=[], test=split.val)
 
-    def labelled(self, folder: Path) -> Iterator[tuple[str, str, str, str]]:
-        """(part, path, task, class) of every image; part "all" where not yet divided, task "" where
-        it has no name."""
+    def labelled(self, folder: Path) -> Iterator[LabelledImage]:
+        """A row for every image."""
         raise NotImplementedError
 
-    def as_split(self, rows: list[tuple[str, str, str, str]]) -> Split:
+    def as_split(self, rows: list[LabelledImage]) -> Split:
         """Tasks are numbered in order of appearance, classes in alphabetical order."""
-        tasks = {
-            task: index for index, task in enumerate(dict.fromkeys(task for _, _, task, _ in rows))
-        }
-        names = [sorted({label for _, _, task, label in rows if task == name}) for name in tasks]
-        labels = [{name: index for index, name in enumerate(group)} for group in names]
+        classes: dict[str, set[str]] = {}
+        for row in rows:
+            classes.setdefault(row.task, set()).add(row.class_name)
+        names = [sorted(found) for found in classes.values()]
+        numbers: dict[tuple[str, str], tuple[int, int]] = {}  # by names of task and class
+        for index, task in enumerate(classes):
+            for label, name in enumerate(names[index]):
+                numbers[task, name] = index, label
         pools: dict[str, list[Item]] = {}
-        for part, path, task, label in rows:
-            pools.setdefault(part, []).append(Item(path, tasks[task], labels[tasks[task]][label]))
-        return Split(
-            *self.divide(pools.items()), names, list(tasks), source=Path(self.cfg.DATASET.ROOT).name
-        )
+        for row in rows:
+            item = Item(row.path, *numbers[row.task, row.class_name])
+            pools.setdefault(row.part, []).append(item)
+        divided = self.split_rule.divide(pools.items())
+        return Split(*divided, names, list(classes), source=Path(self.cfg.DATASET.ROOT).name)
 
-    def _kept(self, rows: list[tuple[str, str, str, str]], folder: Path) -> Split:
-        path = side_file(folder, self.drawn_name())
+    def _kept(self, rows: list[LabelledImage], folder: Path) -> Split:
+        path = writable_path(folder, self.drawn_name())
         if not path.is_file():
             write_drawn(path, self.as_split(rows), "ratio")
             _log.info(
                 f"{self.name()}: 50/20/30 of every class for training, validation and test, "
-                f"written to {path} "
-                f"(seed {DRAW_SEED})"
+                f"written to {path} (seed {DRAW_SEED})"
             )
         split = read_split(path, inside=False)  # a table may name images anywhere
-        known = {item.path for part in (split.train, split.val, split.test) for item in part}
-        here = {row[1] for row in rows}
+        known = {item.path for item in (*split.train, *split.val, *split.test)}
+        here = {row.path for row in rows}
         new, gone = len(here - known), len(known - here)
         if new or (gone and self.option("ON_MISSING", "stop") != "skip"):
             without = "" if new else ", DATASET.ON_MISSING skip goes on without them"
             raise UserError(
                 f"{path}: images came or went since this split was drawn ({new} new, {gone} gone); "
-                "delete it to draw a "
-                f"new one{without}"
+                f"delete it to draw a new one{without}"
             )
         return split
 
@@ -120,11 +129,9 @@ class OwnDataset(TaskDataset):
                 "named there"
             )
         template = self.option("TEMPLATE", "") or self.template
+        named = zip(split.task_names, split.class_names)
         return TaskSet(
-            [
-                Task(name, classes, self.task_metric, template)
-                for name, classes in zip(split.task_names, split.class_names)
-            ]
+            [Task(name, tuple(classes), self.task_metric, template) for name, classes in named]
         )
 
     @property
@@ -149,7 +156,7 @@ class FolderDataset(OwnDataset):
             )
         return folder
 
-    def labelled(self, folder: Path) -> Iterator[tuple[str, str, str, str]]:
+    def labelled(self, folder: Path) -> Iterator[LabelledImage]:
         """A row per image. Prints what is left out: folders that are no part, empty classes.
 
         Raises:
@@ -159,12 +166,11 @@ class FolderDataset(OwnDataset):
         parts = division(images)
         self._print_left_out(folder, images, parts)
         if not parts:
-            self._note_classes_named_as_parts(images)
             yield from self._rows(images, "", "all")
         for name, part in parts.items():
             yield from self._rows(images, self._within(images, name), part)
 
-    def _rows(self, images: Path, inner: str, part: str) -> Iterator[tuple[str, str, str, str]]:
+    def _rows(self, images: Path, inner: str, part: str) -> Iterator[LabelledImage]:
         """The images of the class folders in ``images / inner``."""
         folder = images / inner
         classes = class_folders(folder)
@@ -175,7 +181,7 @@ class FolderDataset(OwnDataset):
         for label, paths in classes.items():
             if part == "all":
                 self._refuse_inner_division(folder / label, paths)
-            yield from ((part, prefix + path, "", label) for path in paths)
+            yield from (LabelledImage(part, prefix + path, "", label) for path in paths)
 
     @staticmethod
     def _refuse_inner_division(folder: Path, paths: list[str]) -> None:
@@ -213,15 +219,6 @@ class FolderDataset(OwnDataset):
                 f"left out: {slashed(rest)}"
             )
 
-    def _note_classes_named_as_parts(self, images: Path) -> None:
-        """Print that all classes are called as parts of a split are, which may surprise."""
-        names = scan(images)[0]
-        if names and all(name.lower() in PARTS for name in names):
-            _log.info(
-                f"{self.name()}: {slashed(names)} of {images} are taken as classes, as images lie "
-                "directly in them"
-            )
-
     @classmethod
     def image_folder(cls, folder: Path) -> Path:
         """``folder``, or the one folder in it, others without an image not counted."""
@@ -244,6 +241,7 @@ class TableDataset(OwnDataset):
     Paths are relative to the file's folder. See :class:`OwnDataset`.
     """
 
+    skips_wrappers = False
     advice = "a CSV with the columns path,label[,split[,task]] is needed"
 
     @classmethod
@@ -256,11 +254,6 @@ class TableDataset(OwnDataset):
             )
         return path.parent
 
-    @classmethod
-    def image_folder(cls, folder: Path) -> Path:
-        """The file's folder."""
-        return folder
-
     @property
     def table(self) -> Path:
         """The CSV file."""
@@ -270,12 +263,11 @@ class TableDataset(OwnDataset):
         """A name of its own for each table in a folder."""
         return f"split_drawn_{self.table.stem}.json"
 
-    @property
-    def draws_folder(self) -> str:
-        """A folder of its own for each table in a folder."""
-        return f"split_fewshot/{self.table.stem}"
+    def draw_rule(self, split: Split) -> DrawRule:  # noqa: ARG002 (the same for every split)
+        """CoOp's draw, kept in a folder of its own for each table in a folder."""
+        return CoopDraw((f"{self.draws_folder}/{self.table.stem}",))
 
-    def labelled(self, folder: Path) -> Iterator[tuple[str, str, str, str]]:
+    def labelled(self, folder: Path) -> Iterator[LabelledImage]:  # noqa: ARG002 (the table says all)
         """A row per line of the file."""
         with open(self.table, newline="", encoding="utf-8-sig") as file:
             lines = csv.DictReader(file)
@@ -287,15 +279,17 @@ class TableDataset(OwnDataset):
             for line in lines:
                 yield self._row(line, lines.line_num)
 
-    def _row(self, line: Mapping[str, str | None], number: int) -> tuple[str, str, str, str]:
+    def _row(self, line: Mapping[str, str | None], number: int) -> LabelledImage:
         path, label, split, task = (
             (line.get(key) or "").strip() for key in ("path", "label", "split", "task")
         )
         part = PARTS.get(split.lower(), "") if "split" in line else "all"
         if not (path and label and part):
-            wrong = "path" if not path else "label" if not label else "split"
+            wrong = "split"
+            if not (path and label):
+                wrong = "label" if path else "path"
             raise UserError(
                 f"{self.table} line {number}: {wrong} '{line.get(wrong) or ''}' cannot be used; "
                 f"{self.advice}"
             )
-        return part, path.replace("\\", "/").removeprefix("./"), task, label
+        return LabelledImage(part, path.replace("\\", "/").removeprefix("./"), task, label)

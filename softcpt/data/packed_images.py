@@ -1,5 +1,4 @@
-"""Images that a publisher packs into few files (pickles, IDX, CSV, HDF5): written as PNG once a run
-needs them."""
+"""Reads images that a publisher packs into few files, and writes those that a run needs as PNG."""
 
 from __future__ import annotations
 
@@ -7,18 +6,19 @@ import codecs
 import csv
 import gzip
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 from tqdm import tqdm
 
 from softcpt.data.base import Pool
 from softcpt.data.elevater import ElevaterDataset
-from softcpt.data.side_files import side_file
+from softcpt.data.writable_path import writable_path
 from softcpt.errors import UserError
 from softcpt.utils.files import atomic_write
 from softcpt.utils.unpickling import TableUnpickler
@@ -26,6 +26,9 @@ from softcpt.utils.unpickling import TableUnpickler
 PNG = "png"  # the folder that they are written to, in the data set's
 _PER_FOLDER = 1000
 _IMAGES = "-images"  # so that nobody takes these folders for a part with a folder per class
+
+
+Pixels = npt.NDArray[np.uint8]
 
 
 class Pack(NamedTuple):
@@ -37,7 +40,7 @@ class Pack(NamedTuple):
     """
 
     labels: Sequence[int]
-    read: Callable[[Sequence[int]], Iterable[np.ndarray]]
+    read: Callable[[Sequence[int]], Iterable[Pixels]]
 
 
 class PackedDataset(ElevaterDataset):
@@ -53,8 +56,8 @@ class PackedDataset(ElevaterDataset):
             label order.
     """
 
-    pack_classes: tuple[str, ...] = ()
-    seen_through = False  # paths begin with the folder of the written images, or of the part
+    pack_classes: ClassVar[tuple[str, ...]] = ()
+    skips_wrappers = False  # paths begin with the folder of the written images, or of the part
 
     def pack(self, folder: Path, part: str) -> Pack | None:
         """The images of a part; None: there is no file of them."""
@@ -62,29 +65,24 @@ class PackedDataset(ElevaterDataset):
 
     def pools(self, folder: Path, images: Path) -> Iterable[Pool]:
         """The packs; where there is none, class folders."""
-        packs = {
-            part: pack
-            for part in ("train", "val", "test")
-            if (pack := self.pack(folder, part)) is not None
-        }
+        packs = {}
+        for part in ("train", "val", "test"):
+            pack = self.pack(folder, part)
+            if pack is not None:
+                packs[part] = pack
         if not packs:
             yield from super().pools(folder, images)
         names = self.pack_classes or tuple(self.classes)
         labels = [self.label(name) for name in names]
         for part, pack in packs.items():
-            yield Pool(
-                part,
-                [
-                    (_path(part, place), labels[int(label)], "")
-                    for place, label in enumerate(pack.labels)
-                ],
-            )
+            numbered = enumerate(pack.labels)
+            yield Pool(part, [(_path(part, place), labels[label], "") for place, label in numbered])
 
     def places(self, paths: Sequence[str]) -> list[str | None]:
         """Where each of ``paths`` is, or will be written to."""
         if not paths or not paths[0].startswith(f"{PNG}/"):
             return super().places(paths)
-        root = side_file(self.folder, PNG).parent
+        root = writable_path(self.folder, PNG).parent
         return [os.path.join(root, path) for path in paths]
 
     def unpack(self, places: Sequence[str]) -> None:
@@ -93,31 +91,27 @@ class PackedDataset(ElevaterDataset):
         Raises:
             UserError: there is no room, or no right to write.
         """
-        root = side_file(self.folder, PNG)
+        root = writable_path(self.folder, PNG)
         missing: dict[str, list[int]] = {}
-        for path in _absent(place for place in places if place.startswith(f"{root}{os.sep}")):
-            part, _, name = Path(path).relative_to(root).parts
-            missing.setdefault(part.removesuffix(_IMAGES), []).append(
-                int(name.removesuffix(".png"))
-            )
+        for place in _absent(place for place in places if place.startswith(f"{root}{os.sep}")):
+            part, _, name = Path(place).relative_to(root).parts
+            number = int(name.removesuffix(".png"))
+            missing.setdefault(part.removesuffix(_IMAGES), []).append(number)
         total = sum(map(len, missing.values()))
         with tqdm(total=total, unit="image", desc=f"unpacking {self.name()}", delay=1) as bar:
             for part, numbers in missing.items():
                 pack = self.pack(self.folder, part)
-                try:
-                    for number, pixels in zip(numbers, pack.read(numbers)):
-                        # Not flushed one by one: a pack has up to 262,144.
-                        with atomic_write(
-                            root.parent / _path(part, number), flush=False
-                        ) as temporary:
-                            Image.fromarray(pixels).save(temporary, "PNG")
-                        bar.update()
-                except OSError as error:
-                    fault = (
-                        f"images of {part} cannot be written to {root} ({error.strerror or error})"
+                if pack is None:
+                    raise UserError(
+                        f"data set {self.name()}: the file with the images of {part} has gone; "
+                        f"{self.advice}"
                     )
-                    remedy = "make room, or set SOFTCPT_CACHE to a folder that can be written"
-                    raise UserError(f"data set {self.name()}: {fault}; {remedy}") from error
+                for number, pixels in zip(numbers, pack.read(numbers)):
+                    # Not flushed one by one: a pack has up to 262,144.
+                    path = root.parent / _path(part, number)
+                    with atomic_write(path, flush=False) as temporary:
+                        Image.fromarray(pixels).save(temporary, "PNG")
+                    bar.update()
 
 
 def _path(part: str, number: int) -> str:
@@ -145,7 +139,7 @@ class _ArraysOnly(TableUnpickler):
     """Of what a pickle may ask for, only NumPy's arrays: an unknown file must not run anything."""
 
     content = "array"
-    admitted = {
+    admitted: ClassVar[Mapping[str, Any]] = {
         "numpy.core.multiarray._reconstruct": _reconstruct,
         "numpy._core.multiarray._reconstruct": _reconstruct,
         "numpy.ndarray": np.ndarray,
@@ -161,10 +155,11 @@ def read_arrays(path: Path) -> dict[str, Any]:
         pickle.UnpicklingError: it asks for anything else.
     """
     with open(path, "rb") as file:
-        return _ArraysOnly(file, encoding="latin1").load()
+        content: dict[str, Any] = _ArraysOnly(file, encoding="latin1").load()
+    return content
 
 
-def read_idx(path: Path) -> np.ndarray:
+def read_idx(path: Path) -> Pixels:
     """An IDX file of unsigned bytes, plain or compressed with gzip
     (http://yann.lecun.com/exdb/mnist).
 

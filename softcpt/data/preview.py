@@ -1,7 +1,8 @@
-"""Contact sheets: what the classes of a task look like, at a glance."""
+"""Draws contact sheets: what the classes of a task look like, at a glance."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +10,9 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from tqdm import tqdm
 
 from softcpt.data.inventory import Inventory
+from softcpt.errors import UserError
 from softcpt.features.images import ImageError, read_image
+from softcpt.tasks import Task
 from softcpt.utils.files import atomic_write
 
 ROWS = 60  # classes that stand under each other at most; more go beside them
@@ -21,18 +24,27 @@ def sheets(inventory: Inventory, output: Path, per_class: int, side: int) -> lis
     """Write a contact sheet for each task of ``inventory``, a row per class; returns the files.
 
     Args:
-        inventory: of a data set whose tasks are known.
+        inventory: of a data set.
         output: the PNG file; with several tasks the name of each is put into the file's name.
         per_class: pictures in a row, spread evenly over the class's images.
         side: of a picture, in pixels.
+
+    Raises:
+        UserError: the tasks are not known without a split, or the file cannot be written.
     """
+    if inventory.tasks is None:
+        raise UserError(inventory.problem)
     written = []
-    tasks = [(task, _groups(inventory, index)) for index, task in enumerate(inventory.tasks)]
-    total = sum(min(per_class, len(group)) for _, groups in tasks for group in groups)
+    tasks = []
+    total = 0
+    for index, task in enumerate(inventory.tasks):
+        groups = _groups(inventory, index, task)
+        tasks.append((task, groups))
+        total += sum(min(per_class, len(group)) for group in groups)
     with tqdm(total=total, unit="image", desc="preview", delay=1) as bar:
         for index, (task, groups) in enumerate(tasks):
             path = output
-            if len(inventory.tasks) > 1:
+            if len(tasks) > 1:
                 word = "".join(letter if letter.isalnum() else "_" for letter in task.name)
                 path = output.with_name(f"{output.stem}-{index:02}-{word}{output.suffix}")
             title = f"{inventory.name}: {task.name}"
@@ -40,7 +52,7 @@ def sheets(inventory: Inventory, output: Path, per_class: int, side: int) -> lis
                 (name, len(group), _spread(group, per_class))
                 for name, group in zip(task.class_names, groups)
             ]
-            inventory.unpack([path for _, _, paths in rows for path in paths])
+            inventory.unpack(list(itertools.chain(*(paths for _, _, paths in rows))))
             sheet = _sheet(title, rows, per_class, side, bar)
             with atomic_write(path) as temporary:
                 sheet.save(temporary, format="PNG")
@@ -48,11 +60,11 @@ def sheets(inventory: Inventory, output: Path, per_class: int, side: int) -> lis
     return written
 
 
-def _groups(inventory: Inventory, task: int) -> list[list[str]]:
-    """Images of each class of a task."""
-    groups: list[list[str]] = [[] for _ in inventory.tasks[task].class_names]
+def _groups(inventory: Inventory, index: int, task: Task) -> list[list[str]]:
+    """Images of each class of the task of that index."""
+    groups: list[list[str]] = [[] for _ in task.class_names]
     for image in inventory.images:
-        if image.task == task:
+        if image.task == index:
             groups[image.label].append(image.path)
     return groups
 
@@ -79,7 +91,7 @@ def _sheet(
     return sheet
 
 
-def _fitted(name: str, font: ImageFont.FreeTypeFont) -> str:
+def _fitted(name: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
     """``name``, or as much of its beginning as there is room for."""
     if font.getlength(name) <= _NAME - 2 * _GAP:
         return name

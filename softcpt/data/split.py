@@ -1,12 +1,10 @@
-"""Which images are for training, validation and test: published split files, and splits that are
-drawn once."""
+"""Reads and writes split files: which images are for training, validation and test."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import random
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -65,7 +63,7 @@ class Split:
         )
 
 
-def single_task(parts: dict[str, Sequence[tuple[str, int, str]]], source: str) -> Split:
+def single_task(parts: Mapping[str, Sequence[tuple[str, int, str]]], source: str) -> Split:
     """A split of one task from (path, label, class name) rows by part; labels are renumbered
     without gaps."""
     names = {int(label): name for rows in parts.values() for _, label, name in rows}
@@ -128,26 +126,36 @@ def refuse_outside(items: Iterable[Item], where: str) -> None:
             raise UserError(f"{where}: {fault}; delete the file and fetch it again")
 
 
-def _with_meta(parts: dict[str, list], meta: dict[str, Any], path: Path) -> Split:
-    def item(image: str, labels: list[int] | int, tasks: list[int] | int) -> Item:
-        [label], [task] = (
-            [value] if isinstance(value, int) else value for value in (labels, tasks)
-        )
-        return Item(image, int(task), int(label))
-
+def _with_meta(parts: Mapping[str, list[Any]], meta: Mapping[str, Any], path: Path) -> Split:
     names = meta["taskid2cname"]
-    items = {part: [item(*row) for row in rows] for part, rows in parts.items()}
+    items = {part: [_item_with_task(*row) for row in rows] for part, rows in parts.items()}
     for part in items.values():
         for row in part:
-            names[row.task][row.label]
+            names[row.task][row.label]  # IndexError: the file names no such class
     return Split(
         **items, class_names=names, task_names=meta.get("taskid2tname", []), source=path.name
     )
 
 
+def _item_with_task(image: str, labels: list[int] | int, tasks: list[int] | int) -> Item:
+    return Item(image, _single(tasks), _single(labels))
+
+
+def _single(value: list[int] | int) -> int:
+    """The number, or the one in a list of one. Raises ValueError for other lists."""
+    if isinstance(value, int):
+        return value
+    [only] = value
+    return int(only)
+
+
 def write_drawn(path: Path, split: Split, rule: str) -> None:
     """Write a drawn split, whole or not at all: in CoOp's form for one task, else in SoftCPT's,
-    with "drawn_by"."""
+    with "drawn_by".
+
+    Raises:
+        UserError: it cannot be written.
+    """
     parts: dict[str, Any]
     if len(split.class_names) == 1:
         names = split.class_names[0]
@@ -167,72 +175,10 @@ def write_drawn(path: Path, split: Split, rule: str) -> None:
         "rule": rule,
         "order": "sorted file names",
     }
-    try:
-        with atomic_write(path) as temporary:
-            temporary.write_text(
-                json.dumps({"drawn_by": drawn_by, **parts}, ensure_ascii=False), encoding="utf-8"
-            )
-    except OSError as error:
-        raise UserError(
-            f"split file {path}: cannot be written ({error.strerror}); make room, or set "
-            "SOFTCPT_CACHE to a "
-            "folder that can be written"
-        ) from error
+    content = json.dumps({"drawn_by": drawn_by, **parts}, ensure_ascii=False)
+    with atomic_write(path) as temporary:
+        temporary.write_text(content, encoding="utf-8")
 
 
 def _parts(split: Split) -> Iterable[tuple[str, list[Item]]]:
     return (("train", split.train), ("val", split.val), ("test", split.test))
-
-
-def divide_ratio(
-    items: Iterable[Item],
-    generator: random.Random,
-    key: Callable[[Item], Hashable],
-    place: str,
-    shares: tuple[float, float] = (0.5, 0.2),
-) -> tuple[list[Item], list[Item], list[Item]]:
-    """``shares`` for training and validation, the rest for test, of each group that ``key`` makes,
-    as CoOp divides.
-
-    Raises:
-        UserError: a group is too small to have an image in each part; ``place`` is named.
-    """
-    train: list[Item] = []
-    val: list[Item] = []
-    test: list[Item] = []
-    for group in _grouped(items, key):
-        generator.shuffle(group)
-        first = round(shares[0] * len(group))
-        second = first + round(shares[1] * len(group))
-        if not 0 < first < second < len(group):
-            raise UserError(
-                f"{place}: {len(group)} image(s) like {group[0].path} cannot be divided into "
-                "training, "
-                "validation and test; add images (4 suffice for 50/20/30), or give a split of your "
-                "own"
-            )
-        train += group[:first]
-        val += group[first:second]
-        test += group[second:]
-    return train, val, test
-
-
-def divide_trainval(
-    items: Iterable[Item], generator: random.Random, share: float = 0.2
-) -> tuple[list[Item], list[Item]]:
-    """The ``share`` of each class for validation, the rest for training, as CoOp divides."""
-    train: list[Item] = []
-    val: list[Item] = []
-    for group in _grouped(items, lambda item: (item.task, item.label)):
-        generator.shuffle(group)
-        count = round(share * len(group))
-        val += group[:count]
-        train += group[count:]
-    return train, val
-
-
-def _grouped(items: Iterable[Item], key: Callable[[Item], Hashable]) -> list[list[Item]]:
-    groups: dict[Hashable, list[Item]] = {}
-    for item in items:
-        groups.setdefault(key(item), []).append(item)
-    return list(groups.values())

@@ -1,11 +1,11 @@
-"""Parts of a set of tasks: its base or new classes, its base or new tasks, one task, or all but
-one."""
+"""Keeps a part of a set of tasks: its base or new classes, its base or new tasks, one task, or all
+but one."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from softcpt.data.datum import Datum, ImageDatum, all_labels
@@ -34,43 +34,36 @@ def subsample(
     if which_classes == which_tasks == "all":
         return tasks, parts
     chosen = _chosen_tasks(len(tasks), which_tasks)
-    kept = [
-        _half(
-            range(tasks.sizes[task]),
-            which_classes,
-            f"DATASET.SUBSAMPLE_CLASSES of task '{tasks[task].name}'",
-        )
-        for task in chosen
-    ]
-    reduced = TaskSet(
-        [
-            replace(tasks[task], class_names=[tasks[task].class_names[label] for label in labels])
-            for task, labels in zip(chosen, kept)
-        ]
-    )
-    renumbered = {
-        tasks.to_global(task, label): (index, reduced.to_global(index, new))
-        for index, (task, labels) in enumerate(zip(chosen, kept))
-        for new, label in enumerate(labels)
-    }
+    kept: list[Sequence[int]] = []
+    reduced_tasks = []
+    for number in chosen:
+        task = tasks[number]
+        key = f"DATASET.SUBSAMPLE_CLASSES of task '{task.name}'"
+        labels = _half(range(tasks.sizes[number]), which_classes, key)
+        names = tuple(task.class_names[label] for label in labels)
+        kept.append(labels)
+        reduced_tasks.append(replace(task, class_names=names))
+    reduced = TaskSet(reduced_tasks)
+    places: dict[int, tuple[int, int]] = {}  # by old global class index
+    for index, (number, labels) in enumerate(zip(chosen, kept)):
+        for new, label in enumerate(labels):
+            places[tasks.to_global(number, label)] = index, reduced.to_global(index, new)
     return reduced, {
-        part: [found for item in items if (found := _renumbered(item, renumbered, reduced))]
-        for part, items in parts.items()
+        part: list(_renumbered(items, places, reduced)) for part, items in parts.items()
     }
 
 
 def _renumbered(
-    item: Datum, places: dict[int, tuple[int, int]], tasks: TaskSet
-) -> ImageDatum | None:
-    """The record with those of its classes that ``places`` has, as (task, global class index);
-    None: with none."""
-    kept = [places[label] for label in all_labels(item) if label in places]
-    if not kept:
-        return None
-    (task, label), *others = kept
-    return ImageDatum(
-        item.impath, label, task, tasks.class_names[label], [other for _, other in others]
-    )
+    items: Iterable[Datum], places: Mapping[int, tuple[int, int]], tasks: TaskSet
+) -> Iterator[ImageDatum]:
+    """The records with those of their classes that ``places`` has, as (task, global class index);
+    those with none of them are left out."""
+    for item in items:
+        kept = [places[label] for label in all_labels(item) if label in places]
+        if kept:
+            (task, label), *others = kept
+            name = tasks.class_names[label]
+            yield ImageDatum(item.impath, label, task, name, [other for _, other in others])
 
 
 def _chosen_tasks(count: int, which: str) -> Sequence[int]:

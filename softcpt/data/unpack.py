@@ -1,11 +1,17 @@
-"""Archives of strangers: unpacked whole or not at all, never outside the folder, never more than
-fits."""
+"""Unpacks archives of strangers: whole or not at all, never outside the folder, never more than
+fits.
+
+The archives are read by ``zipfile``, and by ``tarfile`` with its filter "data". Added is what these
+lack: zip files leave names out or change them where they lead outside, neither counts what it
+writes, and ``tarfile`` takes a damaged header for the end.
+"""
 
 from __future__ import annotations
 
 import bz2
 import errno
 import gzip
+import io
 import lzma
 import os
 import shutil
@@ -13,9 +19,10 @@ import stat
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path, PureWindowsPath
-from typing import BinaryIO, NamedTuple
+from typing import IO, Any
 
 from tqdm import tqdm
 
@@ -27,7 +34,7 @@ MAX_RATIO = 100
 MAX_FILES = 5_000_000  # four times ImageNet
 _SMALL = 100_000_000  # bytes; a bomb below this does no harm
 
-_DECOMPRESSORS: dict[bytes, Callable] = {
+_DECOMPRESSORS: dict[bytes, Callable[..., IO[Any]]] = {
     b"\x1f\x8b": gzip.open,
     b"BZh": bz2.open,
     b"\xfd7zXZ\x00": lzma.open,
@@ -45,7 +52,7 @@ _DAMAGE = (
 )
 
 
-class BadArchive(UserError):
+class BadArchiveError(UserError):
     """An archive that is damaged, of another kind, or not to be trusted: it will not get better.
 
     Attributes:
@@ -55,13 +62,6 @@ class BadArchive(UserError):
     def __init__(self, archive: Path, fault: str, remedy: str) -> None:
         super().__init__(f"{archive}: {fault}; {remedy}")
         self.fault = fault
-
-
-class _Member(NamedTuple):
-    name: str  # as the archive has it, with "/" between folders
-    kind: str  # "file", "folder", or a word for what is refused
-    size: int  # bytes when unpacked, as declared
-    open: Callable[[], BinaryIO]
 
 
 def unpack(archive: Path, folder: Path) -> None:
@@ -74,26 +74,18 @@ def unpack(archive: Path, folder: Path) -> None:
     code page 437; in tar archives as UTF-8, else as Latin-1.
 
     Raises:
-        BadArchive: the archive is damaged, of another kind, encrypted, holds a link, a device or a
-            path that leads outside, or grows beyond :data:`MAX_RATIO` times its size or
+        BadArchiveError: the archive is damaged, of another kind, encrypted, holds a link, a device
+            or a path that leads outside, or grows beyond :data:`MAX_RATIO` times its size or
             :data:`MAX_FILES`.
-        UserError: the disk is too small, or ``folder`` cannot be written to.
+        UserError: the disk is too small, or ``folder`` cannot be written.
     """
     make_folder(folder)
     stage = folder / f".{archive.name}.unpacking"
     shutil.rmtree(stage, ignore_errors=True)  # of a process that was killed
     try:
         stage.mkdir()
-        if _begins_with(archive, *_ZIP):
-            with zipfile.ZipFile(archive) as content:
-                members = list(
-                    _checked(
-                        (_zip_member(content, info) for info in content.infolist()), archive, stage
-                    )
-                )
-                _write(members, archive, sum(member.size for member, _ in members))
-        else:
-            _write(_checked(_members_of_tar(archive), archive, stage), archive)
+        extract = _extract_zip if _begins_with(archive, *_ZIP) else _extract_tar
+        extract(archive, stage)
         merge_folders(stage, folder)
     except _DAMAGE as error:
         raise _damaged(archive, folder, error) from error
@@ -101,7 +93,7 @@ def unpack(archive: Path, folder: Path) -> None:
         if error.errno is None:  # from a decompressor
             raise _damaged(archive, folder, error) from error
         raise UserError(
-            f"{archive}: not unpacked into {folder} ({error.strerror}); mend that and try again"
+            f"{archive}: not unpacked into {folder} ({error.strerror}); correct that and try again"
         ) from error
     finally:
         shutil.rmtree(stage, ignore_errors=True)
@@ -121,120 +113,135 @@ def merge_folders(source: Path, target: Path) -> None:
             shutil.move(entry.path, place)
 
 
-def _checked(
-    members: Iterable[_Member], archive: Path, stage: Path
-) -> Iterator[tuple[_Member, Path]]:
-    """Members with the place that they are written to; stops at the first that is not to be
-    written."""
-    limit = max(MAX_RATIO * archive.stat().st_size, _SMALL)
-    free = shutil.disk_usage(stage).free
-    total = 0
-    for count, member in enumerate(members, 1):
-        parts = _safe_parts(archive, member)
-        total += member.size
-        if total > limit or count > MAX_FILES:
-            raise _refused(
-                archive, member, f"makes it more than {limit / 1e9:.1f} GB or {MAX_FILES:,} files"
-            )
-        if total > free:
+class _Guard:
+    """Lets members of ``archive`` pass that may be written to ``stage``, and counts them."""
+
+    def __init__(self, archive: Path, stage: Path) -> None:
+        self.archive, self.stage = archive, stage
+        self.limit = max(MAX_RATIO * archive.stat().st_size, _SMALL)
+        self.free = shutil.disk_usage(stage).free
+        self.files = self.bytes = 0
+
+    def admit(self, name: str, kind: str, size: int) -> None:
+        """Raise UserError unless a member may be written.
+
+        Args:
+            name: its path, with "/" between folders.
+            kind: "file", "folder", or a word for what is refused.
+            size: bytes when unpacked, as declared.
+        """
+        if kind not in ("file", "folder"):
+            raise self._refused(name, f"is a {kind}")
+        if name.startswith("/") or PureWindowsPath(name).drive:
+            raise self._refused(name, "is an absolute path")
+        if ".." in name.split("/"):
+            raise self._refused(name, "leads outside of the folder")
+        self.files += 1
+        self.bytes += size
+        if self.bytes > self.limit or self.files > MAX_FILES:
+            most = f"{self.limit / 1e9:.1f} GB or {MAX_FILES:,} files"
+            raise self._refused(name, f"makes it more than {most}")
+        if self.bytes > self.free:
             raise UserError(
-                f"{archive}: needs more than the {free / 1e9:.1f} GB free in {stage.parent}; make "
-                "room"
+                f"{self.archive}: needs more than the {self.free / 1e9:.1f} GB free in "
+                f"{self.stage.parent}; make room"
             )
-        yield member, stage.joinpath(*parts)
+
+    def _refused(self, name: str, reason: str) -> BadArchiveError:
+        return BadArchiveError(
+            self.archive, f"not unpacked, {name!r} {reason}", "get the archive from another source"
+        )
 
 
-def _write(
-    members: Iterable[tuple[_Member, Path]], archive: Path, total: int | None = None
-) -> None:
-    with tqdm(
-        total=total, unit="B", unit_scale=True, desc=f"unpacking {archive.name}", delay=1
-    ) as bar:
-        for member, path in members:
-            folder = path if member.kind == "folder" else path.parent
-            folder.mkdir(parents=True, exist_ok=True)
-            if member.kind == "folder":
-                continue
-            with member.open() as source, open(path, "wb") as target:
-                shutil.copyfileobj(source, target, 1 << 20)
-                if target.tell() != member.size:
-                    raise EOFError(f"{member.name!r} ends too early")
-            bar.update(member.size)
+def _extract_zip(archive: Path, stage: Path) -> None:
+    guard = _Guard(archive, stage)
+    with zipfile.ZipFile(archive) as content:
+        for info in content.infolist():  # all of them before the first is written
+            info.filename = _zip_name(info)
+            guard.admit(info.filename, _zip_kind(info), info.file_size)
+        with _progress(archive, guard.bytes) as bar:
+            for info in content.infolist():
+                content.extract(info, stage)
+                bar.update(info.file_size)
 
 
-def _safe_parts(archive: Path, member: _Member) -> list[str]:
-    """Folders and name of a member below the folder it is unpacked to."""
-    if member.kind not in ("file", "folder"):
-        raise _refused(archive, member, f"is a {member.kind}")
-    if member.name.startswith("/") or PureWindowsPath(member.name).drive:
-        raise _refused(archive, member, "is an absolute path")
-    parts = [part for part in member.name.split("/") if part not in ("", ".")]
-    if ".." in parts:
-        raise _refused(archive, member, "leads outside of the folder")
-    return parts
-
-
-def _zip_member(content: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Member:
+def _zip_name(info: zipfile.ZipInfo) -> str:
     name = info.orig_filename.split("\0")[0]
     if not info.flag_bits & 0x800:  # not marked as UTF-8
-        try:
+        with suppress(UnicodeError):
             name = name.encode("cp437").decode("utf-8")
-        except UnicodeError:
-            pass
-    name = name.replace("\\", "/")  # some Windows programs write these
+    return name.replace("\\", "/")  # some Windows programs write these
+
+
+def _zip_kind(info: zipfile.ZipInfo) -> str:
     mode = info.external_attr >> 16
-    kind = "folder" if name.endswith("/") else "file"
     if info.flag_bits & 1:
-        kind = "file behind a password"
-    elif stat.S_ISLNK(mode):
-        kind = "link"
-    elif stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
-        kind = "device"
-    return _Member(
-        name, kind, 0 if kind == "folder" else info.file_size, lambda: content.open(info)
-    )
+        return "file behind a password"
+    if stat.S_ISLNK(mode):
+        return "link"
+    if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
+        return "device"
+    return "folder" if info.is_dir() else "file"
 
 
-class _LastRead:
-    """A file that remembers what was read last: tarfile ends silently at a damaged header, taking
-    it for the end."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self.file, self.last = file, b""
-        self.seek, self.tell = file.seek, file.tell
-
-    def read(self, size: int = -1) -> bytes:
-        self.last = self.file.read(size)
-        return self.last
-
-
-def _members_of_tar(archive: Path) -> Iterator[_Member]:
-    decompressor = next(
+def _extract_tar(archive: Path, stage: Path) -> None:
+    guard = _Guard(archive, stage)
+    open_stream = next(
         (opener for magic, opener in _DECOMPRESSORS.items() if _begins_with(archive, magic)), None
     )
-    with (decompressor or open)(archive, "rb") as raw:
-        file = _LastRead(raw)
+    with (open_stream or open)(archive, "rb") as stream, _progress(archive, None) as bar:
+        file = _LastRead(stream)
         with tarfile.open(fileobj=file, mode="r:") as content:
+            # Pythons before 3.10.12 and 3.11.4 lack it; the guard refuses all that it does.
+            content.extraction_filter = getattr(tarfile, "data_filter", None)
             while (info := content.next()) is not None:
-                content.members.clear()  # else all of them are kept
-                yield _tar_member(content, info)
+                content.members = []  # type: ignore[attr-defined]  # else all of them are kept
+                info.name = _tar_name(info)
+                guard.admit(info.name, _tar_kind(info), info.size)
+                content.extract(info, stage, set_attrs=False)
+                bar.update(info.size)
         # A compressed stream has an end of its own, and old programs leave the blocks of zeros
         # away.
-        if file.last.strip(b"\0") or not (file.last or decompressor):
+        if file.last.strip(b"\0") or not (file.last or open_stream):
             raise EOFError("it ends too early")
 
 
-def _tar_member(content: tarfile.TarFile, info: tarfile.TarInfo) -> _Member:
-    name = info.name
+class _LastRead(io.BufferedIOBase):
+    """A file that remembers what was read last: tarfile ends silently at a damaged header, taking
+    it for the end."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file, self.last = file, b""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self.last = self.file.read(-1 if size is None else size)
+        return self.last
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        return self.file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self.file.tell()
+
+
+def _tar_name(info: tarfile.TarInfo) -> str:
     try:
-        name.encode("utf-8")
+        info.name.encode("utf-8")
     except UnicodeEncodeError:
-        name = name.encode("utf-8", "surrogateescape").decode("latin-1")
-    link = info.issym() or info.islnk()
-    kind = "file" if info.isreg() else "folder" if info.isdir() else "link" if link else "device"
-    return _Member(
-        name, kind, info.size if kind == "file" else 0, lambda: content.extractfile(info)
-    )
+        return info.name.encode("utf-8", "surrogateescape").decode("latin-1")
+    return info.name
+
+
+def _tar_kind(info: tarfile.TarInfo) -> str:
+    if info.isreg():
+        return "file"
+    if info.isdir():
+        return "folder"
+    return "link" if info.issym() or info.islnk() else "device"
+
+
+def _progress(archive: Path, total: int | None) -> tqdm:
+    return tqdm(total=total, unit="B", unit_scale=True, desc=f"unpacking {archive.name}", delay=1)
 
 
 def _begins_with(archive: Path, *magic: bytes) -> bool:
@@ -242,21 +249,15 @@ def _begins_with(archive: Path, *magic: bytes) -> bool:
         return file.read(8).startswith(magic)
 
 
-def _damaged(archive: Path, folder: Path, error: Exception) -> BadArchive:
+def _damaged(archive: Path, folder: Path, error: Exception) -> BadArchiveError:
     for magic, name in _FOREIGN.items():
         if _begins_with(archive, magic):
-            return BadArchive(
+            return BadArchiveError(
                 archive,
                 f"{name} archives are not read",
                 f"unpack it with another program into {folder}",
             )
     reason = " ".join(str(error).split()) or type(error).__name__
-    return BadArchive(
+    return BadArchiveError(
         archive, f"damaged, or no zip or tar archive ({reason})", "delete it and get it again"
-    )
-
-
-def _refused(archive: Path, member: _Member, reason: str) -> BadArchive:
-    return BadArchive(
-        archive, f"not unpacked, {member.name!r} {reason}", "get the archive from another source"
     )

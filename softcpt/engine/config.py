@@ -7,29 +7,24 @@ Merge order as in CoOp: defaults < data set yaml < trainer yaml < command-line f
 from __future__ import annotations
 
 import ast
-import difflib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
-import yaml
 from yacs.config import CfgNode
 
 from softcpt import dassl
-from softcpt.engine import mvlpt
+from softcpt.engine.config_files import read_config
+from softcpt.engine.extension import extensions
+from softcpt.engine.settings import Use, out_of_range, setting_of
 from softcpt.errors import UserError
 from softcpt.prompters import METHODS
-from softcpt.prompters.base import PromptOptions
+from softcpt.prompters.classifier import MethodOptions
+from softcpt.utils.suggest import did_you_mean
 
 _log = logging.getLogger(__name__)
-
-# The reference implementations' nodes, read as ours (their key names are the options' aliases).
-NODE_ALIASES = {"MTCOOP": "SOFTCPT", "MTCOOPH": "COOP"}
-
-# Keys that the published command lines give and the published code reads nowhere.
-WITHOUT_EFFECT = ("TRAINER.MTCOOP.PG_RATIO",)
 
 
 def node_name(method: str) -> str:
@@ -38,7 +33,7 @@ def node_name(method: str) -> str:
     return METHODS[method][0].__name__.upper()
 
 
-def option_keys(options: type[PromptOptions]) -> dict[str, str]:
+def option_keys(options: type[MethodOptions]) -> dict[str, str]:
     """Yaml key -> option name of a method's options dataclass."""
     return {field.metadata["key"] or field.name.upper(): field.name for field in fields(options)}
 
@@ -53,7 +48,8 @@ def default_config() -> CfgNode:
     cfg.DATASET.SUBSAMPLE_TASKS = (
         "all"  # all, base, new, task<i>, task<i>,task<j> or all-but-task<i>
     )
-    cfg.DATASET.TASKS = ()  # data sets that MultiTask merges, or in place of those of General10, Plant6 and RS8
+    # Data sets that MultiTask merges, or in place of those of General10, Plant6 and RS8.
+    cfg.DATASET.TASKS = ()
     cfg.DATASET.TASK_NAME = ""  # in place of the task's own name
     cfg.DATASET.TASK_DESCRIPTION = (
         ""  # of a single task, for TRAINER.SOFTCPT.TASK_TEXT; else its task_desc.txt
@@ -61,7 +57,8 @@ def default_config() -> CfgNode:
     cfg.DATASET.TEMPLATE = (
         ""  # in place of the data set's prompt for zero-shot, with {} for the class name
     )
-    cfg.DATASET.METRICS = ()  # in place of data sets' own: "['hateful-memes=roc_auc', 'OxfordPets=accuracy']"
+    # In place of data sets' own: "['hateful-memes=roc_auc', 'OxfordPets=accuracy']".
+    cfg.DATASET.METRICS = ()
     cfg.DATASET.DRAW_SPLIT = False  # --draw-split: divide a data set whose split file is missing
     cfg.DATASET.ON_MISSING = "stop"  # an image of the split that is not on disk: stop, or skip it
     cfg.OPTIM.REFERENCE_SCHEDULE = (
@@ -84,7 +81,8 @@ def default_config() -> CfgNode:
             "fp16"  # fp32, fp16, bf16 or amp; fp16 on a CPU becomes fp32, as in OpenAI's loader
         )
         cfg.TRAINER[node_name(method)] = node
-    mvlpt.add_keys(cfg)
+    for extension in extensions():
+        extension.extend_cfg(cfg)
     return cfg
 
 
@@ -100,32 +98,20 @@ def method_options(cfg: CfgNode, method: str) -> dict[str, Any]:
 
 def merge_file(cfg: CfgNode, path: str | Path, above: tuple[Path, ...] = ()) -> None:
     """Merge a yaml file into ``cfg``; the file that its key ``_BASE_`` names (relative to it) comes
-    before it.
+    before it. Where files are found: :mod:`softcpt.engine.config_files`.
 
     Raises:
         UserError: the file is missing or no mapping, or is its own base; a key is unknown; a value
             has another type than the default.
     """
-    path = Path(path).resolve()
-    if path in above:
-        raise UserError(f"config file {path}: its _BASE_ leads back to itself; mend that key")
-    if not path.is_file():
-        raise UserError(f"config file {path}: no such file; configs/ holds those of this project")
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
-        raise UserError(
-            f"config file {path}: not valid yaml ({' '.join(str(error).split())}); mend the file"
-        ) from error
-    if not isinstance(tree, Mapping):
-        raise UserError(
-            f"config file {path}: a mapping of keys is needed, as in {{OPTIM: {{LR: 0.002}}}}"
-        )
+    file, tree = read_config(path)
+    if file in above:
+        raise UserError(f"config file {file}: its _BASE_ leads back to itself; fix that key")
     if "_BASE_" in tree:
-        merge_file(cfg, path.parent / str(tree["_BASE_"]), (*above, path))
+        merge_file(cfg, file.parent / str(tree["_BASE_"]), (*above, file))
     for key, value in leaves(tree):
         if key != "_BASE_":
-            set_key(cfg, key, value, str(path))
+            set_key(cfg, key, value, str(file))
 
 
 def merge_pairs(cfg: CfgNode, pairs: Sequence[str]) -> None:
@@ -151,7 +137,7 @@ def merge_pairs(cfg: CfgNode, pairs: Sequence[str]) -> None:
 
 def set_key(cfg: CfgNode, key: str, value: Any, source: str) -> None:
     """Set one key of an existing leaf, with its type checked and aliases resolved."""
-    if key in WITHOUT_EFFECT:
+    if any(key in extension.keys_without_effect for extension in extensions()):
         _log.info(f"{source}: {key} has no effect, in the published code either; it is left out")
         return
     *nodes, leaf = resolve_alias(key).split(".")
@@ -160,25 +146,22 @@ def set_key(cfg: CfgNode, key: str, value: Any, source: str) -> None:
         node = node.get(name) if isinstance(node, CfgNode) else None
     if not isinstance(node, CfgNode) or leaf not in node or isinstance(node[leaf], CfgNode):
         known = [name for name, _ in leaves(cfg)]
-        near = difflib.get_close_matches(resolve_alias(key), known, 1, cutoff=0.6)
-        raise UserError(
-            f"{source}: unknown key '{key}'"
-            + (
-                f"; did you mean '{near[0]}'?"
-                if near
-                else "; `python train.py --show-config` lists all keys"
-            )
-        )
+        all_keys = "`python train.py --show-config` lists all keys"
+        hint = did_you_mean(resolve_alias(key), known, all_keys)
+        raise UserError(f"{source}: unknown key '{key}'; {hint}")
     node[leaf] = _coerce(value, node[leaf], f"{source}: {key}")
 
 
 def resolve_alias(key: str) -> str:
     """The reference's ``TRAINER.MTCOOP.PG_TYPE`` is our ``TRAINER.SOFTCPT.GENERATOR``."""
-    key = mvlpt.KEY_ALIASES.get(key, key)
+    for extension in extensions():
+        key = extension.key_aliases.get(key, key)
     parts = key.split(".")
     if len(parts) != 3 or parts[0] != "TRAINER":
         return key
-    node = NODE_ALIASES.get(parts[1], parts[1])
+    node = parts[1]
+    for extension in extensions():
+        node = extension.node_aliases.get(node, node)
     for prompter, _ in METHODS.values():
         if prompter.__name__.upper() == node:
             for field in fields(prompter.Options):
@@ -209,7 +192,18 @@ def _coerce(value: Any, old: Any, place: str) -> Any:
     )
 
 
-def leaves(tree: Mapping, prefix: str = "") -> Iterator[tuple[str, Any]]:
+def check_values(cfg: CfgNode) -> None:
+    """Refuse values outside the ranges of the table of settings, before anything runs.
+
+    Raises:
+        UserError: naming the first one's key, value and range.
+    """
+    wrong = next(out_of_range(dict(leaves(cfg))), None)
+    if wrong is not None:
+        raise UserError(f"configuration: {wrong}")
+
+
+def leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """("OPTIM.LR", 0.002), ... of a tree of mappings."""
     for key, value in tree.items():
         if isinstance(value, Mapping):
@@ -218,8 +212,8 @@ def leaves(tree: Mapping, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield f"{prefix}{key}", value
 
 
-def differences(ours: Mapping, theirs: Mapping) -> list[str]:
-    """ "KEY: a, not b" for every leaf in which two configurations differ."""
+def differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
+    """In which leaves two configurations differ: "KEY: a, not b" for each."""
     mine, others = (
         {key: list(v) if isinstance(v, tuple) else v for key, v in leaves(tree)}
         for tree in (ours, theirs)
@@ -232,11 +226,6 @@ def differences(ours: Mapping, theirs: Mapping) -> list[str]:
 
 
 def run_settings(cfg: CfgNode) -> dict[str, Any]:
-    """What a run's numbers depend on: where files lie and how the run was started is left out."""
-    free = {"OUTPUT_DIR", "RESUME", "VERBOSE"}
-    settings = {key: value for key, value in cfg.items() if key not in free}
-    settings["DATASET"] = {
-        key: value for key, value in cfg.DATASET.items() if key not in ("ROOT", "DRAW_SPLIT")
-    }
-    settings["FEATURES"] = {key: value for key, value in cfg.FEATURES.items() if key != "FOLDER"}
-    return settings
+    """Key -> value of what a run's figures depend on: what a run that is continued must not
+    change."""
+    return {key: value for key, value in leaves(cfg) if setting_of(key).use is not Use.NONE}

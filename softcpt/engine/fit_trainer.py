@@ -4,6 +4,8 @@ epochs."""
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,6 +15,7 @@ from softcpt import selection
 from softcpt.engine.batches import labels_of
 from softcpt.engine.trainer import PromptTrainer
 from softcpt.errors import UserError
+from softcpt.prompters.feature_classifier import FeatureClassifier
 
 _log = logging.getLogger(__name__)
 
@@ -27,60 +30,58 @@ class FitTrainer(PromptTrainer):
     """
 
     by_steps = False
+    prompter: FeatureClassifier
 
     def train(self) -> None:
         """Fit every task, save, test."""
         self.before_train()
-        if self.prompter.selects and not self.selected:
+        selects = self.prompter.selects
+        if selects and not self.selected:
             # A run that an older version began does not say on what.
-            self.selected = {
-                "what": self.prompter.selects,
-                "on": None if self.start_epoch else "val",
-                "value": {},
-            }
+            on = None if self.start_epoch else "val"
+            self.selected = {"what": selects, "on": on, "value": {}}
         if self.start_epoch < len(self.tasks):
-            splits = [self.dataset.train_x, self._validation()][
-                : 2 if self.prompter.uses_validation else 1
-            ]
-            images = [tensor for items in splits for tensor in self._features(items)]
-            for task in tqdm(range(self.start_epoch, len(self.tasks)), "tasks"):
-                for name, chosen in self.prompter.fit(*images, tasks=[task]).items():
-                    tqdm.write(
-                        f"{name}: "
-                        + ", ".join(f"{key} {value:.4g}" for key, value in chosen.items())
-                    )
-                    if self.selected:
-                        self.selected["value"][name] = chosen[self.prompter.selects]
-                self._save_run(task + 1)
+            self._fit_tasks()
         self.save_model(0, self.output_dir)
         self.after_train()
 
-    def _validation(self) -> list:
+    def _fit_tasks(self) -> None:
+        """Fit the tasks that are left, one after the other, and keep each."""
+        train = self._features(self.dataset.train_x)
+        val = self._features(self._validation() if self.prompter.uses_validation else ())
+        for task in tqdm(range(self.start_epoch, len(self.tasks)), "tasks"):
+            for name, chosen in self.prompter.fit(*train, *val, [task]).items():
+                shown = ", ".join(f"{key} {value:.4g}" for key, value in chosen.items())
+                tqdm.write(f"{name}: {shown}")
+                if self.selected:
+                    self.selected["value"][name] = chosen[self.prompter.selects]
+            self.save_run(task + 1)
+
+    def _validation(self) -> Sequence[Any]:
         """The validation images; without those that are tested on, if something is chosen on
         them."""
-        val = self.dataset.val or []
+        val: Sequence[Any] = self.dataset.val or []
         if not self.prompter.selects:
             return val
         apart = selection.untested(val, self.dataset.test)
         if len(apart) < len(val):
             _log.info(
                 f"{self.method}: {len(val) - len(apart):,} of {len(val):,} validation images are "
-                "test images: "
-                f"{self.prompter.selects} is not chosen on them"
+                f"test images: {self.prompter.selects} is not chosen on them"
             )
         return apart
 
     @torch.no_grad()
-    def _features(self, items: list) -> tuple[Tensor, Tensor]:
+    def _features(self, items: Sequence[Any]) -> tuple[Tensor, Tensor]:
         """(N, D) features and (N,) labels of images under the test-time transform."""
         if items and labels_of(items).dim() > 1:
             raise UserError(
                 f"{self.method}: it is fitted to images of one class each, and some of these have "
-                "several; "
-                "leave their data set out, or choose a method that learns a prompt"
+                "several; leave their data set out, or choose a method that learns a prompt"
             )
-        loader = self._batches(items, train=False) if items else []
-        batches = [(self.encode(batch).cpu(), batch["label"]) for batch in loader]
-        empty = (torch.empty(0, self.clip.embed_dim), torch.empty(0, dtype=torch.long))
-        features, labels = zip(empty, *batches)
+        features, labels = [torch.empty(0, self.clip.embed_dim)], [torch.empty(0, dtype=torch.long)]
+        if items:
+            for batch in self.batches.make(items, train=False):
+                features.append(self.encode(batch).cpu())
+                labels.append(batch["label"])
         return torch.cat(features), torch.cat(labels)

@@ -7,7 +7,7 @@ import logging
 import platform
 import resource
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -17,10 +17,10 @@ import torch
 from tabulate import tabulate
 
 from softcpt import dassl
+from softcpt.engine.settings import shared_of, shared_values
 from softcpt.errors import UserError
 from softcpt.metrics import TaskResult, overall
-from softcpt.prompters import Prompter
-from softcpt.report.resultsfile import shared_of
+from softcpt.prompters import TaskClassifier
 from softcpt.utils.files import write_json
 
 _log = logging.getLogger(__name__)
@@ -123,15 +123,10 @@ def _figures(results: dict[str, list[TaskResult]]) -> dict[str, Any]:
 
 
 def shared_settings(trainer: Any) -> dict[str, Any]:
-    """What all runs of a fair comparison have in common; learning rates and method options are a
-    method's own."""
-    cfg, split = trainer.cfg, trainer.splits[-1]
-    return {
-        "dataset": cfg.DATASET.NAME,
+    """What all runs of a fair comparison have in common (softcpt/engine/settings.py)."""
+    split = trainer.splits[-1]
+    found = {
         "tasks": list(trainer.tasks.names),
-        "shots": cfg.DATASET.NUM_SHOTS,
-        "seed": cfg.SEED,
-        "classes": cfg.DATASET.SUBSAMPLE_CLASSES,
         "split": split,
         "train_images": trainer.images_digest(trainer.dataset.train_x),
         "test_images": trainer.images_digest(getattr(trainer.dataset, split)),
@@ -139,34 +134,24 @@ def shared_settings(trainer: Any) -> dict[str, Any]:
         "weights": trainer.clip.fingerprint,
         "precision": trainer.clip.precision,
         "device": device_name(trainer.device),
-        "transforms": [str(name) for name in cfg.INPUT.TRANSFORMS],
-        "crop_scale": list(cfg.INPUT.RRCROP_SCALE),
-        "features": cfg.FEATURES.MODE,
-        "views": cfg.FEATURES.VIEWS,
-        "workers": cfg.DATALOADER.NUM_WORKERS,
-        "batch_size": cfg.DATALOADER.TRAIN_X.BATCH_SIZE,
-        "epochs": cfg.OPTIM.MAX_EPOCH,
-        "optimiser": cfg.OPTIM.NAME,
-        "schedule": cfg.OPTIM.LR_SCHEDULER,
-        "warmup_epochs": cfg.OPTIM.WARMUP_EPOCH,
-        "reference_schedule": bool(cfg.OPTIM.REFERENCE_SCHEDULE),
-        "final_model": cfg.TEST.FINAL_MODEL,
         "tf32": bool(torch.backends.cuda.matmul.allow_tf32),
         "cudnn_benchmark": bool(torch.backends.cudnn.benchmark),
     }
+    return shared_values(trainer.cfg, found)
 
 
 @torch.no_grad()
-def context_gram(prompter: Prompter) -> dict[str, Any] | None:
+def context_gram(prompter: TaskClassifier) -> dict[str, Any] | None:
     """Inner products (T, T) of the tasks' contexts, each flattened, and the tasks' names.
 
     A task whose classes have contexts of their own counts with their mean. None: the method has no
     contexts, one for all tasks, or there are fewer than three tasks to relate.
     """
     tasks = prompter.tasks
-    if len(tasks) < 3 or not hasattr(prompter, "contexts"):
+    found = prompter.contexts() if len(tasks) >= 3 else None
+    if found is None:
         return None
-    contexts = prompter.contexts().movedim(-3, 0).flatten(1).double().cpu()
+    contexts = found.movedim(-3, 0).flatten(1).double().cpu()
     if len(contexts) != len(tasks):
         contexts = tasks.mean_of_classes(contexts)
     if (contexts == contexts[0]).all():
@@ -221,8 +206,7 @@ def refuse_overwriting(folder: str | Path) -> None:
     if path.is_file() and json.loads(path.read_text(encoding="utf-8")).get("trained"):
         raise UserError(
             f"{path}: the results of a training run, and --eval-only would write over them; choose "
-            "another "
-            "--output-dir"
+            "another --output-dir"
         )
 
 
@@ -285,7 +269,7 @@ def format_table(runs: Sequence[dict[str, Any]], corner: str = "task (metric in 
         f"{by_method[m]['trainable_parameters']:,}" if m in by_method else "" for m in ordered
     ]
     rows.append(["trainable parameters", "", "", *counts])
-    facts = {
+    facts: dict[str, Callable[[dict[str, Any]], str]] = {
         "seconds, total": lambda run: f"{run['seconds']['total']:.1f}",
         "  image tower": lambda run: f"{run['seconds'].get('image', 0):.1f}",
         "  text tower": lambda run: f"{run['seconds'].get('text', 0):.1f}",
@@ -295,6 +279,6 @@ def format_table(runs: Sequence[dict[str, Any]], corner: str = "task (metric in 
     for name, fact in facts.items() if whole else ():
         rows.append([name, "", "", *(fact(whole[m]) if m in whole else "" for m in ordered)])
     head = [corner, "classes", "images", *ordered]
-    return tabulate(
-        rows, head, disable_numparse=True, colalign=("left",) + ("right",) * (len(head) - 1)
-    )
+    aligned = ["left"] + ["right"] * (len(head) - 1)
+    text: str = tabulate(rows, head, disable_numparse=True, colalign=aligned)
+    return text

@@ -26,22 +26,37 @@ from tqdm import tqdm
 from softcpt.errors import UserError
 from softcpt.features.block_file import BlockFile
 from softcpt.features.images import ImageError, ViewDataset, default_workers
+from softcpt.utils.files import cache_folder
 
 FORMAT = 1  # part of every key: raised when the same inputs come to mean other features
 BLOCK_ROWS = 512  # about what a killed build loses
 
 _log = logging.getLogger(__name__)
 
+# From an RGB image to (3, H, W).
+Transform = Callable[[PIL.Image.Image], Tensor]
+# Indices of the images that were read, those images (B, 3, H, W), and of the others what was wrong.
+Batch = tuple[list[int], Tensor | None, list[tuple[int, ImageError]]]
+
 
 class ImageEncoder(Protocol):
     """What the bank asks of a CLIP model (:class:`softcpt.clip.model.Clip` has it)."""
 
     name: str
-    fingerprint: str
     precision: str
     embed_dim: int
-    places: int  # M; asked for in a spatial bank only, as is ``spatial``
-    device: torch.device
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the weights."""
+
+    @property
+    def places(self) -> int:
+        """M; asked for in a spatial bank only, as is ``spatial``."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where images are to be."""
 
     def encode_image(self, images: Tensor, *, spatial: bool = False) -> Tensor:
         """Map pre-processed images (B, 3, H, W) to features (B, D), or with ``spatial`` (B, 1 + M,
@@ -50,7 +65,7 @@ class ImageEncoder(Protocol):
 
 def default_folder() -> Path:
     """``$SOFTCPT_CACHE/features``, or ``~/.cache/softcpt/features``."""
-    return Path(os.environ.get("SOFTCPT_CACHE") or "~/.cache/softcpt").expanduser() / "features"
+    return cache_folder() / "features"
 
 
 class FeatureBank:
@@ -80,7 +95,7 @@ class FeatureBank:
 
     def __init__(
         self,
-        folder: str | os.PathLike | None,
+        folder: str | os.PathLike[str] | None,
         clip: ImageEncoder,
         *,
         kind: str = "global",
@@ -105,13 +120,11 @@ class FeatureBank:
                 "torch.float16"
             )
         self.folder = default_folder() if folder is None else Path(folder)
-        self.clip, self.kind, self.seed, self.on_error, self.progress = (
-            clip,
-            kind,
-            seed,
-            on_error,
-            progress,
-        )
+        self.clip = clip
+        self.kind = kind
+        self.seed = seed
+        self.on_error = on_error
+        self.progress = progress
         self.batch_size = batch_size or (16 if torch.device(clip.device).type == "cpu" else 128)
         self.workers = default_workers() if workers is None else workers
         self.dtype = str(dtype).removeprefix("torch.")
@@ -119,9 +132,9 @@ class FeatureBank:
     def features(
         self,
         paths: Sequence[str],
-        transform: Callable,
+        transform: Transform,
         view: int | None = None,
-        root: str | os.PathLike = "",
+        root: str | os.PathLike[str] = "",
     ) -> Tensor:
         """Features (N, D) or of the spatial kind (N, 1 + M, D), fp32, not normalised, in the order
         of ``paths``.
@@ -148,22 +161,27 @@ class FeatureBank:
     def missing(
         self,
         paths: Sequence[str],
-        transform: Callable,
+        transform: Transform,
         view: int | None = None,
-        root: str | os.PathLike = "",
+        root: str | os.PathLike[str] = "",
     ) -> list[int]:
         """Indices of the images that could not be read: rows of zeros in :meth:`features`
         (``on_error="skip"``)."""
         return self._entry(paths, transform, view, root).missing if paths else []
 
     def _entry(
-        self, paths: Sequence[str], transform: Callable, view: int | None, root: str | os.PathLike
+        self,
+        paths: Sequence[str],
+        transform: Transform,
+        view: int | None,
+        root: str | os.PathLike[str],
     ) -> BlockFile:
         files = [os.path.join(root, path) for path in paths]
         about = self._about(transform, view)
         entry = BlockFile(self.folder / _key(about, files, os.fspath(root)))
         if not entry.is_whole():
             with self._sole_builder(entry):
+                # Asked again, as another process may have built it while this one waited.
                 if not entry.is_whole():
                     self._build(entry, files, transform, view, about)
         if entry.missing and self.on_error == "stop":
@@ -180,7 +198,7 @@ class FeatureBank:
         places = (1 + self.clip.places,) if self.kind == "spatial" else ()
         return (count, *places, self.clip.embed_dim)
 
-    def _about(self, transform: Callable, view: int | None) -> dict[str, Any]:
+    def _about(self, transform: Transform, view: int | None) -> dict[str, Any]:
         described = repr(transform)
         if " at 0x" in described:
             raise UserError(
@@ -203,7 +221,7 @@ class FeatureBank:
         self,
         entry: BlockFile,
         files: list[str],
-        transform: Callable,
+        transform: Transform,
         view: int | None,
         about: dict[str, Any],
     ) -> None:
@@ -221,9 +239,9 @@ class FeatureBank:
             entry.forget(damaged)
         _check_space(entry)
         dataset = ViewDataset(files, transform, self.seed, view, on_error="return")
-        batches = [
-            rows for block in entry.pending for rows in _split(entry.rows(block), self.batch_size)
-        ]
+        batches: list[list[int]] = []
+        for block in entry.pending:
+            batches += _split(entry.rows(block), self.batch_size)
         label = self.clip.name + ("" if view is None else f", view {view}")
         kind = "local features" if self.kind == "spatial" else "features"
         label = f"{kind} of {label} ({entry.nbytes / 1e6:.1f} MB)"
@@ -238,23 +256,26 @@ class FeatureBank:
             }
         )
 
-    def _load(self, dataset: ViewDataset, batches: list[range]) -> Generator:
+    def _load(self, dataset: ViewDataset, batches: list[list[int]]) -> Generator[Batch, None, None]:
         # A generator, because closing it ends the loader's processes at once. Left to the garbage
         # collector, as after an exception, each of them takes five seconds.
         yield from DataLoader(
             dataset,
             batch_sampler=batches,
-            num_workers=self.workers
-            if len(batches) > 1
-            else 0,  # a lone batch is not worth a process
+            num_workers=self.workers if len(batches) > 1 else 0,  # one batch is not worth a process
             collate_fn=_collate,
-            generator=torch.Generator(),  # else the global one is drawn from, and only when something is missing
+            # The global generator would move on, and only where something had to be encoded: a run
+            # would draw other numbers with a full bank than with an empty one.
+            generator=torch.Generator(),
             pin_memory=torch.device(self.clip.device).type == "cuda",
         )
 
-    def _encode_block(self, entry: BlockFile, block: int, loaded: Iterator, bar: tqdm) -> None:
-        rows, missing = entry.rows(block), []
-        values = np.zeros((len(rows), *entry.meta["shape"][1:]), entry.meta["dtype"])
+    def _encode_block(
+        self, entry: BlockFile, block: int, loaded: Iterator[Batch], bar: tqdm
+    ) -> None:
+        rows = entry.rows(block)
+        missing: list[int] = []
+        values = np.zeros((len(rows), *entry.shape[1:]), entry.dtype)
         for _ in _split(rows, self.batch_size):
             indices, images, errors = next(loaded)
             for index, error in errors:
@@ -262,7 +283,7 @@ class FeatureBank:
                     raise error
                 _log.warning("%s (left out)", error)
                 missing.append(index)
-            if indices:
+            if images is not None:
                 values[np.subtract(indices, rows.start)] = self._encode(images)
             bar.update(len(indices) + len(errors))
         if not np.isfinite(values).all():
@@ -313,14 +334,18 @@ class FeatureBank:
         with tqdm(
             unit=" images", desc="built elsewhere", disable=not self.progress, file=sys.stderr
         ) as bar:
-            while True:
-                try:
-                    lock.acquire(timeout=1)
-                    return
-                except Timeout:
-                    if entry.load():
-                        bar.total = entry.count
-                        bar.update(entry.rows_written - bar.n)
+            while not _acquired(lock, seconds=1):
+                if entry.load():
+                    bar.total = entry.count
+                    bar.update(entry.rows_written - bar.n)
+
+
+def _acquired(lock: FileLock, seconds: float) -> bool:
+    try:
+        lock.acquire(timeout=seconds)
+    except Timeout:
+        return False
+    return True
 
 
 def entry_lock(folder: Path) -> FileLock:
@@ -331,30 +356,34 @@ def entry_lock(folder: Path) -> FileLock:
 
 
 def _key(about: dict[str, Any], files: list[str], root: str) -> str:
+    # Size and modification time stand for a file's content, as in make and rsync: a run with a full
+    # bank must not read every image only to know that nothing has changed. The root is left out, so
+    # a data set that was moved keeps its features.
     digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
     prefix = os.path.join(root, "")
     for file in files:
         try:
             stat = os.stat(file)
             stamp = (stat.st_size, stat.st_mtime_ns)
-        except OSError:  # reading it will name it, if the entry is not there yet
-            stamp = (-1, -1)
+        except OSError:
+            stamp = (-1, -1)  # reading the image names what is wrong, if there is no entry yet
         digest.update(f"{file.removeprefix(prefix)}\0{stamp}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()[:32]
 
 
-def _split(rows: range, size: int) -> list[range]:
-    return [rows[start : start + size] for start in range(0, len(rows), size)]
+def _split(rows: range, size: int) -> list[list[int]]:
+    return [list(rows[start : start + size]) for start in range(0, len(rows), size)]
 
 
-def _collate(items: list[tuple[int, Tensor | ImageError]]) -> tuple[list[int], Tensor | None, list]:
-    errors = [item for item in items if isinstance(item[1], ImageError)]
-    good = [item for item in items if not isinstance(item[1], ImageError)]
-    return (
-        [index for index, _ in good],
-        torch.stack([image for _, image in good]) if good else None,
-        errors,
-    )
+def _collate(items: list[tuple[int, Tensor | ImageError]]) -> Batch:
+    indices, images, errors = [], [], []
+    for index, item in items:
+        if isinstance(item, ImageError):
+            errors.append((index, item))
+        else:
+            indices.append(index)
+            images.append(item)
+    return indices, torch.stack(images) if images else None, errors
 
 
 def _check_space(entry: BlockFile) -> None:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import io
 import json
+import math
 import os
+import tokenize
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+from numpy.lib.format import open_memmap
 
 from softcpt.utils.files import write_json
+
+# What numpy raises on a file that is cut short, or whose header is damaged.
+_DAMAGE = (OSError, ValueError, TypeError, SyntaxError, OverflowError, tokenize.TokenError)
 
 
 class BlockFile:
@@ -29,11 +34,9 @@ class BlockFile:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.path, self.part, self.meta_path = (
-            folder / "features.npy",
-            folder / "features.part",
-            folder / "meta.json",
-        )
+        self.path = folder / "features.npy"
+        self.part = folder / "features.part"
+        self.meta_path = folder / "meta.json"
         self.meta: dict[str, Any] = {}
         self.load()
 
@@ -41,43 +44,46 @@ class BlockFile:
         """Read ``meta.json`` again; False when it is absent or damaged."""
         try:
             self.meta = json.loads(self.meta_path.read_bytes())
-            return len(self.blocks) == -(-self.count // self.meta["block"])
+            return bool(len(self.blocks) == -(-self.count // self.meta["block"]))
         except (OSError, ValueError, KeyError, TypeError):
             self.meta = {}
             return False
 
     def create(self, shape: tuple[int, ...], dtype: str, block: int, about: dict[str, Any]) -> None:
-        """Start afresh: ``shape`` (N, ...) of ``dtype`` in blocks of ``block`` rows, described by
-        ``about``."""
-        blocks = [None] * -(-shape[0] // block)
-        self.meta = {
-            **about,
-            "shape": list(shape),
-            "dtype": dtype,
-            "block": block,
-            "blocks": blocks,
-        }
+        """Begin with nothing written: ``shape`` (N, ...) of ``dtype`` in blocks of ``block`` rows,
+        described by ``about``."""
+        facts = {"shape": list(shape), "dtype": dtype, "block": block}
+        self.meta = {**about, **facts, "blocks": [None] * -(-shape[0] // block)}
         self.path.unlink(missing_ok=True)
         write_json(self.meta_path, self.meta)
 
     @property
     def count(self) -> int:
         """Number of rows."""
-        return self.meta["shape"][0]
+        return self.shape[0]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, ...) of the array."""
+        return tuple(self.meta["shape"])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the array, in the byte order that is kept on disk."""
+        dtype: np.dtype[Any] = np.dtype(self.meta["dtype"]).newbyteorder("<")
+        return dtype
 
     @property
     def blocks(self) -> list[dict[str, Any] | None]:
         """Per block ``{"crc32": int, "missing": [row, ...]}``, or None where it is still to be
         written."""
-        return self.meta["blocks"]
+        blocks: list[dict[str, Any] | None] = self.meta["blocks"]
+        return blocks
 
     @property
     def nbytes(self) -> int:
-        """Size of the array file."""
-        return (
-            len(self._header())
-            + int(np.prod(self.meta["shape"])) * np.dtype(self.meta["dtype"]).itemsize
-        )
+        """Size of the array."""
+        return math.prod(self.shape) * self.dtype.itemsize
 
     @property
     def missing(self) -> list[int]:
@@ -105,19 +111,10 @@ class BlockFile:
 
     def corrupt(self) -> Iterator[int]:
         """Blocks whose bytes are not those that were written."""
-        path = self.path if self.path.exists() else self.part
-        if not path.exists():
-            yield from (index for index, block in enumerate(self.blocks) if block)
-            return
-        header = self._header()
-        with open(path, "rb") as file:
-            sound = (
-                file.read(len(header)) == header and os.fstat(file.fileno()).st_size == self.nbytes
-            )
-            for index, block in enumerate(self.blocks):
-                data = file.read(len(self.rows(index)) * self._row_bytes())
-                if block and (not sound or zlib.crc32(data) != block["crc32"]):
-                    yield index
+        array = self._open(self.path if self.path.exists() else self.part, "r")
+        for index, block in enumerate(self.blocks):
+            if block and (array is None or _checksum(array[self._slice(index)]) != block["crc32"]):
+                yield index
 
     def forget(self, blocks: list[int]) -> None:
         """Have these blocks written again; the array is ``features.part`` until that is done."""
@@ -129,16 +126,19 @@ class BlockFile:
 
     def write(self, block: int, values: np.ndarray, missing: list[int]) -> None:
         """Write a block's rows (len(rows), ...); ``missing`` names those left at zero."""
-        data = np.ascontiguousarray(values, dtype=self.meta["dtype"]).tobytes()
-        header = self._header()
-        with open(self.part, "r+b" if self.part.exists() else "w+b") as file:
-            file.write(header)
-            file.truncate(self.nbytes)
-            file.seek(len(header) + self.rows(block).start * self._row_bytes())
-            file.write(data)
+        data = np.ascontiguousarray(values, dtype=self.dtype)
+        array = self._open(self.part, "r+")
+        if array is None:
+            array = open_memmap(self.part, "w+", self.dtype, self.shape)
+        # Not through the map: on a full disk that ends the process with a signal, this in an error.
+        with open(self.part, "r+b") as file:
+            file.seek(array.offset + self._slice(block).start * array[0].nbytes)
+            file.write(data.data)
             file.flush()
+            # meta.json must not say that a block is whole before its bytes are on the disk: after a
+            # power failure the next build trusts what it says.
             os.fsync(file.fileno())
-        self.blocks[block] = {"crc32": zlib.crc32(data), "missing": missing}
+        self.blocks[block] = {"crc32": _checksum(data), "missing": missing}
         write_json(self.meta_path, self.meta)
 
     def finish(self, about: dict[str, Any]) -> None:
@@ -150,17 +150,22 @@ class BlockFile:
 
     def array(self) -> np.ndarray:
         """The array (N, ...), memory-mapped; what is assigned to it never reaches the file."""
-        shape = tuple(self.meta["shape"])
-        return np.memmap(
-            self.path, self.meta["dtype"], mode="c", offset=len(self._header()), shape=shape
-        )
+        return open_memmap(self.path, "c")
 
-    def _header(self) -> bytes:
-        buffer = io.BytesIO()
-        descr = np.lib.format.dtype_to_descr(np.dtype(self.meta["dtype"]).newbyteorder("<"))
-        about = {"descr": descr, "fortran_order": False, "shape": tuple(self.meta["shape"])}
-        np.lib.format.write_array_header_1_0(buffer, about)
-        return buffer.getvalue()
+    def _open(self, path: Path, mode: Literal["r", "r+"]) -> np.memmap[Any, np.dtype[Any]] | None:
+        """The array in ``path``; None where there is none of the right shape, type and size."""
+        try:
+            array = open_memmap(path, mode)
+        except _DAMAGE:
+            return None
+        fits = (array.shape, array.dtype) == (self.shape, self.dtype)
+        whole = path.stat().st_size == array.offset + array.nbytes
+        return array if fits and whole else None
 
-    def _row_bytes(self) -> int:
-        return int(np.prod(self.meta["shape"][1:])) * np.dtype(self.meta["dtype"]).itemsize
+    def _slice(self, block: int) -> slice:
+        rows = self.rows(block)
+        return slice(rows.start, rows.stop)
+
+
+def _checksum(rows: np.ndarray) -> int:
+    return zlib.crc32(rows.data)

@@ -36,7 +36,7 @@ def _unreadable(path: str, reason: str) -> ImageError:
     )
 
 
-def read_image(path: str | os.PathLike) -> Image.Image:
+def read_image(path: str | os.PathLike[str]) -> Image.Image:
     """Decode ``path`` to an 8-bit RGB image of the file's own size.
 
     Grey, palette and CMYK images are converted; transparent ones are laid on white; 16-bit grey
@@ -86,20 +86,21 @@ def drawn_from(*parts: object) -> Iterator[None]:
     view`` would give neighbouring images of neighbouring views the same crop.
     """
     digest = hashlib.blake2b(repr(parts).encode(), digest_size=20).digest()
-    kept = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    # numpy's old generator, since that is what transforms draw from.
+    kept = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
     try:
         random.seed(digest[:8])
-        np.random.seed(int.from_bytes(digest[8:12], "little"))
+        np.random.seed(int.from_bytes(digest[8:12], "little"))  # noqa: NPY002
         # not torch.manual_seed: it would reseed the GPUs' generators too
         torch.default_generator.manual_seed(int.from_bytes(digest[12:], "little"))
         yield
     finally:
         random.setstate(kept[0])
-        np.random.set_state(kept[1])
+        np.random.set_state(kept[1])  # noqa: NPY002
         torch.set_rng_state(kept[2])
 
 
-class ViewDataset(Dataset):
+class ViewDataset(Dataset[tuple[int, Tensor | ImageError]]):
     """Item ``i`` is ``(i, transform(image i))``, its randomness a function of ``(seed, i, view)``
     alone.
 
@@ -122,13 +123,11 @@ class ViewDataset(Dataset):
         view: int | None = None,
         on_error: str = "raise",
     ) -> None:
-        self.paths, self.transform, self.seed, self.view, self.on_error = (
-            paths,
-            transform,
-            seed,
-            view,
-            on_error,
-        )
+        self.paths = paths
+        self.transform = transform
+        self.seed = seed
+        self.view = view
+        self.on_error = on_error
 
     def __len__(self) -> int:
         return len(self.paths)

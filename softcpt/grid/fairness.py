@@ -1,163 +1,120 @@
-"""Which settings the jobs of a comparison share: told and checked before they run, and again in
-their results."""
+"""Checks that the jobs of a comparison share their settings: before they run, and in their results.
+
+Which settings a comparison shares is in softcpt/engine/settings.py.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from softcpt.engine import config
+from softcpt.engine.settings import OF_TRAINING, SETTINGS, Use, setting_of, shared_of
 from softcpt.errors import UserError
-from softcpt.grid.jobs import Job, Planned
+from softcpt.grid.jobs import Job, PlannedJob
 from softcpt.grid.state import read_result
-from softcpt.report.groups import TRAINING_SETTINGS
-from softcpt.report.resultsfile import shared_of
 
-# What a method may have of its own: its learning rate, and below TRAINER its options.
-_OWN = {"OPTIM.LR"}
-# Other keys, by their beginnings: what no figure depends on.
-_ASIDE = (
-    "TRAINER.",
-    "TRAIN.",
-    "VERSION",
-    "DATALOADER.TEST.",
-    "TEST.PER_",
-    "TEST.COMPUTE_CMAT",
-    "TEST.EVALUATOR",
-)
-# What only methods have that are trained step by step.
-_OF_TRAINING = (
-    "OPTIM.",
-    "DATALOADER.TRAIN_X.",
-    "DATALOADER.NUM_WORKERS",
-    "INPUT.TRANSFORMS",
-    "INPUT.RRCROP_SCALE",
-    "FEATURES.MODE",
-    "FEATURES.VIEWS",
-    "TEST.FINAL_MODEL",
-)
+PRECISION = "PREC"  # each method has a key of its own for it, TRAINER.<method>.PREC
 
 
-def settings_of(plan: Planned) -> dict[str, Any]:
+def settings_of(planned: PlannedJob) -> dict[str, Any]:
     """Key -> value of what a job must have in common with the others of its comparison."""
-    leaves = dict(config.leaves(config.run_settings(plan.cfg)))
-    trained = plan.method.learns and plan.method.by_steps
+    uses = {Use.AXIS, Use.ALL}
+    if planned.trains_by_steps:
+        uses.add(Use.TRAINING)
     kept = {
         key: value
-        for key, value in leaves.items()
-        if key not in _OWN
-        and not key.startswith(_ASIDE)
-        and (trained or not key.startswith(_OF_TRAINING))
+        for key, value in config.leaves(planned.cfg)
+        if setting_of(key).use in uses and not key.startswith("TRAINER.")
     }
-    return {**kept, "PREC": _precision(plan)}
+    return {**kept, PRECISION: _precision(planned)}
 
 
-def _precision(plan: Planned) -> str:
+def _precision(planned: PlannedJob) -> str:
     from dassl.engine import TRAINER_REGISTRY
 
-    method = getattr(TRAINER_REGISTRY.get(plan.method.trainer), "method", "")
-    node = config.node_name(method) if method else plan.method.trainer.upper()
-    return plan.cfg.TRAINER[node].PREC
+    method = getattr(TRAINER_REGISTRY.get(planned.method.trainer), "method", "")
+    node = config.node_name(method) if method else planned.method.trainer.upper()
+    return str(planned.cfg.TRAINER[node].PREC)
 
 
-def comparisons(planned: Sequence[Planned]) -> Iterator[list[Planned]]:
+def comparisons(planned: Sequence[PlannedJob]) -> Iterator[list[PlannedJob]]:
     """Jobs that stand side by side: the same data, backbone, shots, seed and classes."""
-    groups: dict[tuple, list[Planned]] = defaultdict(list)
-    for plan in planned:
-        job = plan.job
-        groups[job.data, job.backbone, job.shots, job.seed, job.part].append(plan)
+    groups: dict[tuple[str, str, int, int, str], list[PlannedJob]] = defaultdict(list)
+    for one in planned:
+        job = one.job
+        groups[job.data, job.backbone, job.shots, job.seed, job.part].append(one)
     yield from groups.values()
 
 
-def check_settings(planned: Sequence[Planned], may_differ: Sequence[str] = ()) -> None:
+def check_settings(planned: Sequence[PlannedJob], may_differ: Sequence[str] = ()) -> None:
     """Refuse a comparison of jobs under different settings, but for keys in ``may_differ``.
 
     Raises:
         UserError: naming the first differences.
     """
     for group in comparisons(planned):
-        told: dict[str, tuple[Job, Any]] = {}
-        differing = []
-        for plan in group:
-            for key, value in settings_of(plan).items():
-                first, other = told.setdefault(key, (plan.job, value))
-                if value != other and key not in may_differ:
-                    differing.append(
-                        f"{key} is {other!r} for {first.method} and {value!r} for {plan.job.method}"
-                    )
+        differing = [
+            f"{key} is {value!r} for {first.method} and {other!r} for {job.method}"
+            for key, first, value, job, other in _differences(group, settings_of)
+            if key not in may_differ
+        ]
         if differing:
             raise UserError(
                 f"grid: not a fair comparison: {'; '.join(differing[:3])}; give all methods the "
-                "same in "
-                "set, or list the keys in may_differ"
+                "same in set, or list the keys in may_differ"
             )
 
 
-def describe(planned: Sequence[Planned], device: str) -> list[tuple[str, str]]:
+def _differences(
+    group: Iterable[PlannedJob], values_of: Callable[[PlannedJob], Mapping[str, Any]]
+) -> Iterator[tuple[str, Job, Any, Job, Any]]:
+    """(key, first job that has it, its value, other job, its other value) for all that differ."""
+    found: dict[str, tuple[Job, Any]] = {}
+    for one in group:
+        for key, value in values_of(one).items():
+            first, expected = found.setdefault(key, (one.job, value))
+            if value != expected:
+                yield key, first, expected, one.job, value
+
+
+def describe(planned: Sequence[PlannedJob], device: str) -> list[tuple[str, str]]:
     """What all jobs share, in words: (what, value); where comparisons differ in it, all values."""
-    keys = {
-        "data": "DATASET.NAME",
-        "classes": "DATASET.SUBSAMPLE_CLASSES",
-        "precision": "PREC",
-        "epochs": "OPTIM.MAX_EPOCH",
-        "batch size": "DATALOADER.TRAIN_X.BATCH_SIZE",
-        "optimiser": "OPTIM.NAME",
-        "schedule": "OPTIM.LR_SCHEDULER",
-        "warm-up epochs": "OPTIM.WARMUP_EPOCH",
-        "schedule of the published code": "OPTIM.REFERENCE_SCHEDULE",
-        "training transforms": "INPUT.TRANSFORMS",
-        "crop scale": "INPUT.RRCROP_SCALE",
-        "image features": "FEATURES.MODE",
-        "views (0: one per epoch)": "FEATURES.VIEWS",
-        "prompt that counts": "TEST.FINAL_MODEL",
-        "tested on": "TEST.SPLIT",
-        "loader processes": "DATALOADER.NUM_WORKERS",
-    }
-    told = {"fp16": "fp32 (fp16 is for GPUs)"} if device.startswith("cpu") else {}
-    found: dict[str, dict[str, None]] = {name: {} for name in ("backbone", "shots", "seeds", *keys)}
-    for plan in planned:
-        settings = settings_of(plan)
-        found["backbone"][plan.cfg.MODEL.BACKBONE.NAME] = None
-        found["shots"][str(plan.job.shots)] = None
-        found["seeds"][str(plan.job.seed)] = None
-        for name, key in keys.items():
+    labels = {setting.key: setting.label for setting in SETTINGS if setting.label}
+    labels[PRECISION] = labels.pop("TRAINER.*.PREC")
+    found: dict[str, dict[str, None]] = {label: {} for label in labels.values()}
+    for one in planned:
+        settings = settings_of(one)
+        for key, label in labels.items():
             if key in settings:
-                value = settings[key]
-                value = (
-                    " ".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
-                )
-                found[name][told.get(value, value)] = None
-    return [(name, ", ".join(values)) for name, values in found.items() if values] + [
-        ("device", device)
-    ]
+                found[label][_in_words(settings[key])] = None
+    if device.startswith("cpu") and "fp16" in found["precision"]:
+        del found["precision"]["fp16"]
+        found["precision"]["fp32 (fp16 is for GPUs)"] = None
+    shown = [(label, ", ".join(filter(None, values))) for label, values in found.items()]
+    return [(label, values) for label, values in shown if values] + [("device", device)]
 
 
-def check_results(planned: Sequence[Planned]) -> list[str]:
-    """What results of one comparison do not share although they should; an empty list: all is
-    well."""
+def _in_words(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
+
+
+def check_results(planned: Sequence[PlannedJob]) -> list[str]:
+    """What results of one comparison do not share although they should; empty: they share all."""
     problems: dict[str, None] = {}
     for group in comparisons(planned):
-        told: dict[str, tuple[Job, Any]] = {}
-        for plan in group:
-            for key, value in _shared(plan).items():
-                first, other = told.setdefault(key, (plan.job, value))
-                if value != other:
-                    problems[f"{key}: {other!r} ({first}), {value!r} ({plan.job})"] = None
+        for key, first, value, job, other in _differences(group, _shared_in_results):
+            problems[f"{key}: {value!r} ({first}), {other!r} ({job})"] = None
     return list(problems)
 
 
-def _shared(plan: Planned) -> Mapping[str, Any]:
-    result = read_result(plan.job.folder)
+def _shared_in_results(planned: PlannedJob) -> Mapping[str, Any]:
+    result = read_result(planned.job.folder)
     if result is None:
         return {}
-    trained = plan.method.learns and plan.method.by_steps
-    shared = {
-        key: value
-        for key, value in shared_of(result).items()
-        if trained or key not in TRAINING_SETTINGS
-    }
-    return {
-        **shared,
-        **{f"version of {name}": version for name, version in result["versions"].items()},
-    }
+    shared = shared_of(result)
+    if not planned.trains_by_steps:
+        shared = {key: value for key, value in shared.items() if key not in OF_TRAINING}
+    versions = {f"version of {name}": version for name, version in result["versions"].items()}
+    return shared | versions

@@ -1,4 +1,4 @@
-"""The grid file's jobs: each is a command of train.py with a folder of its own."""
+"""Plans a grid file's jobs: each is a command of train.py with a folder of its own."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from typing import Any
 
 from softcpt import plugins
 from softcpt.cli import train
+from softcpt.engine.config_files import dataset_config, trainer_config
 from softcpt.errors import UserError
-from softcpt.grid.methods import Method, config_file, data_file, find_method
-from softcpt.grid.spec import Entry, Grid
+from softcpt.grid.grid_file import Grid, GridEntry
+from softcpt.grid.methods import Method, find_method
 
 TRAIN, TEST = "train_base", "test_new"  # CoCoOp's folders
 CLASSES = "DATASET.SUBSAMPLE_CLASSES"
@@ -43,26 +44,38 @@ class Job:
     needs: str = ""
 
     def __str__(self) -> str:
-        words = [
-            self.method,
-            self.data,
-            self.backbone,
-            self.part,
-            f"{self.shots} shot{'s' * (self.shots != 1)}",
-        ]
-        return " ".join([*filter(None, words), f"seed {self.seed}"])
+        shots = "1 shot" if self.shots == 1 else f"{self.shots} shots"
+        names = filter(None, (self.method, self.data, self.backbone, self.part))
+        return " ".join([*names, shots, f"seed {self.seed}"])
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlannedJob:
     """A job with what its settings come to: the whole configuration, and its method."""
 
     job: Job
     cfg: Any
     method: Method
 
+    @property
+    def trains_by_steps(self) -> bool:
+        """Whether settings of training alone make a difference to it."""
+        return self.method.learns and self.method.by_steps
 
-def plan_jobs(grid: Grid, pairs: Sequence[str] = ()) -> list[Planned]:
+
+@dataclass(frozen=True)
+class GridPoint:
+    """One point of the product that a grid is; ``shots`` None, ``backbone`` "": the
+    configuration's."""
+
+    method: GridEntry
+    data: GridEntry
+    backbone: str
+    shots: int | None
+    seed: int
+
+
+def plan_jobs(grid: Grid, pairs: Sequence[str] = ()) -> list[PlannedJob]:
     """All jobs of ``grid``, with ``KEY VALUE`` pairs of the command line as their last word.
 
     Raises:
@@ -70,167 +83,150 @@ def plan_jobs(grid: Grid, pairs: Sequence[str] = ()) -> list[Planned]:
             job, or two jobs would write into one folder.
     """
     plugins.load("trainers")
-    planned = [
-        plan for combination in _combinations(grid) for plan in _plan(grid, pairs, *combination)
-    ]
+    planned: list[PlannedJob] = []
+    for point in _points(grid):
+        planned += _jobs_of(grid, pairs, point)
     if not planned:
         raise UserError("grid: no methods; name some, as in --methods ZeroshotCLIP CoOp SoftCPT")
     refuse_shared_folders(planned)
     return planned
 
 
-def refuse_shared_folders(planned: Sequence[Planned]) -> None:
+def refuse_shared_folders(planned: Sequence[PlannedJob]) -> None:
     """Every job must have a folder of its own.
 
     Raises:
         UserError: two have the same.
     """
     owners: dict[str, Job] = {}
-    for plan in planned:
-        other = owners.setdefault(plan.job.folder, plan.job)
-        if other is not plan.job:
+    for one in planned:
+        other = owners.setdefault(one.job.folder, one.job)
+        if other is not one.job:
             raise UserError(
-                f"grid: '{other}' and '{plan.job}' would both write into {plan.job.folder}; put "
-                "what tells "
-                "them apart into the layout ({data}, {method}, {config}, {backbone}, {shots}, "
-                "{seed})"
+                f"grid: '{other}' and '{one.job}' would both write into {one.job.folder}; put what "
+                "tells them apart into the layout ({data}, {method}, {config}, {backbone}, "
+                "{shots}, {seed})"
             )
 
 
-def _combinations(grid: Grid) -> Iterator[tuple[Entry, Entry, str, int | None, int]]:
-    """(method, data, backbone, shots, seed); shots grow, so that the times of the first tell about
+def _points(grid: Grid) -> Iterator[GridPoint]:
+    """In the order in which they run: shots grow, so that the times of the first predict those of
     the others."""
-    shots = sorted({*grid.shots, *(k for method in grid.methods for k in method.shots)}) or [None]
-    for data, backbone, k, method in product(
-        grid.data, grid.backbones or ("",), shots, grid.methods
+    all_shots = set(grid.shots)
+    for method in grid.methods:
+        all_shots.update(method.shots)
+    ordered: list[int | None] = [*sorted(all_shots)] or [None]
+    for data, backbone, shots, method in product(
+        grid.data, grid.backbones or ("",), ordered, grid.methods
     ):
-        if k in (method.shots or grid.shots or (None,)):
+        if shots in (method.shots or grid.shots or (None,)):
             for seed in method.seeds or grid.seeds:
-                yield method, data, backbone, k, seed
+                yield GridPoint(method, data, backbone, shots, seed)
 
 
-def _plan(
-    grid: Grid,
-    pairs: Sequence[str],
-    entry: Entry,
-    data: Entry,
-    backbone: str,
-    shots: int | None,
-    seed: int,
-) -> Iterator[Planned]:
-    """The one job of a combination, or with ``base_to_new`` the two."""
+def _jobs_of(grid: Grid, pairs: Sequence[str], point: GridPoint) -> Iterator[PlannedJob]:
+    """The one job of a point, or with ``base_to_new`` the two."""
     if not grid.base_to_new:
-        yield plan_job(grid, pairs, entry, data, backbone, shots, seed)
+        yield plan_job(grid, pairs, point)
         return
-    trained = plan_job(grid, pairs, entry, data, backbone, shots, seed, TRAIN, [CLASSES, "base"])
+    trained = plan_job(grid, pairs, point, TRAIN, [CLASSES, "base"])
     yield trained
-    yield plan_job(
-        grid, pairs, entry, data, backbone, shots, seed, TEST, [CLASSES, "new"], trained, test=True
-    )
+    yield plan_job(grid, pairs, point, TEST, [CLASSES, "new"], trained, test=True)
 
 
 def plan_job(
     grid: Grid,
     pairs: Sequence[str],
-    entry: Entry,
-    data: Entry,
-    backbone: str,
-    shots: int | None,
-    seed: int,
+    point: GridPoint,
     part: str = "",
     own: Sequence[str] = (),
-    start: Planned | None = None,
+    start: PlannedJob | None = None,
     test: bool = False,
-) -> Planned:
+) -> PlannedJob:
     """One job: a method on data.
 
     Args:
+        grid: gives the configuration, settings of all jobs, and the folders.
         pairs: ``KEY VALUE`` pairs of the command line, which win over the grid's settings.
-        part, own: what tells the job from others that have all else in common: a name, and ``KEY
-            VALUE`` pairs.
+        point: method, data, backbone, shots and seed.
+        part: a name that tells the job from others that have all else in common.
+        own: ``KEY VALUE`` pairs that do so.
         start: the job whose prompt it starts from, or tests.
         test: it trains nothing.
     """
-    method = find_method(entry.of or entry.name)
-    wanted = entry.config or grid.config
-    file = config_file(wanted.format(backbone=_slug(backbone)), method.trainer)
-    flags = [
-        "--trainer",
-        method.trainer,
-        "--config-file",
-        str(file),
-        "--dataset-config-file",
-        str(data_file(data.of or data.name)),
-        "--seed",
-        str(seed),
-        *entry.flags,
-    ]
-    flags += (
-        ["--root", grid.root] * bool(grid.root)
-        + ["--backbone", backbone] * bool(backbone)
-        + ["--eval-only"] * test
-    )
-    flags += ["--model-dir", start.job.folder] if start and method.learns else []
-    settings = {**data.set, **grid.set, **method.set, **entry.set}
-    given = [
-        *_pairs(settings),
-        *pairs,
-        *(["DATASET.NUM_SHOTS", str(shots)] if shots is not None else []),
-        *own,
-    ]
+    method = find_method(point.method.of or point.method.name)
+    wanted = point.method.config or grid.config
+    file = trainer_config(wanted.format(backbone=_slug(point.backbone)), method.trainer)
+    flags = _flags(grid, point, method, file)
+    if test:
+        flags.append("--eval-only")
+    if start is not None and method.learns:
+        flags += ["--model-dir", start.job.folder]
+    given = [*_pairs({**point.data.set, **grid.set, **method.set, **point.method.set}), *pairs]
+    if point.shots is not None:
+        given += ["DATASET.NUM_SHOTS", str(point.shots)]
+    given += own
     cfg = train.setup_config(train.parser().parse_args([*flags, *given]))
-    label = file.stem + (f"-{_slug(backbone)}" if backbone and "{backbone}" not in wanted else "")
-    folder = _folder(
-        grid,
-        {
-            "method": entry.name,
-            "trainer": method.trainer,
-            "data": data.name,
-            "config": label,
-            "seed": seed,
-            "part": part,
-            "backbone": _slug(backbone),
-            "mark": train.settings_mark(list(zip(pairs[::2], pairs[1::2]))),
-            "dataset": cfg.DATASET.NAME,
-            "shots": cfg.DATASET.NUM_SHOTS,
-        },
-    )
+    in_config = not point.backbone or "{backbone}" in wanted
+    names = {
+        "method": point.method.name,
+        "trainer": method.trainer,
+        "data": point.data.name,
+        "config": file.stem if in_config else f"{file.stem}-{_slug(point.backbone)}",
+        "seed": point.seed,
+        "part": part,
+        "backbone": _slug(point.backbone),
+        "mark": train.settings_mark(list(zip(pairs[::2], pairs[1::2]))),
+        "dataset": cfg.DATASET.NAME,
+        "shots": cfg.DATASET.NUM_SHOTS,
+    }
+    folder = _folder(grid, names)
     job = Job(
         folder,
         (*flags, "--output-dir", folder, *given),
-        entry.name,
-        data.name,
-        backbone,
-        part,
-        cfg.DATASET.NUM_SHOTS,
-        seed,
-        start.job.folder if start else "",
+        method=point.method.name,
+        data=point.data.name,
+        backbone=point.backbone,
+        part=part,
+        shots=cfg.DATASET.NUM_SHOTS,
+        seed=point.seed,
+        needs=start.job.folder if start else "",
     )
-    return Planned(job, cfg, method)
+    return PlannedJob(job, cfg, method)
+
+
+def _flags(grid: Grid, point: GridPoint, method: Method, file: Path) -> list[str]:
+    """train.py's flags, as far as the point decides them."""
+    flags = ["--trainer", method.trainer, "--config-file", str(file)]
+    flags += ["--dataset-config-file", str(dataset_config(point.data.of or point.data.name))]
+    flags += ["--seed", str(point.seed), *point.method.flags]
+    if grid.root:
+        flags += ["--root", grid.root]
+    if point.backbone:
+        flags += ["--backbone", point.backbone]
+    return flags
 
 
 def _folder(grid: Grid, names: Mapping[str, Any]) -> str:
+    safe = {key: str(value).replace("/", "-") for key, value in names.items()}
     try:
-        below = grid.folder_layout().format(
-            **{key: str(value).replace("/", "-") for key, value in names.items()}
-        )
+        below = grid.folder_layout().format(**safe)
     except (KeyError, IndexError, ValueError) as error:
+        there = ", ".join(f"{{{name}}}" for name in names)
         raise UserError(
-            f"layout {grid.folder_layout()}: {error} is no part of it; there are "
-            + ", ".join(f"{{{name}}}" for name in names)
+            f"layout {grid.folder_layout()}: {error} is no part of it; there are {there}"
         ) from error
     return str(Path(grid.output).expanduser().absolute() / below)
 
 
 def _slug(backbone: str) -> str:
-    """ "ViT-B/16" -> "vit_b16", as configuration files are called."""
+    """The backbone as configuration files are called: "ViT-B/16" -> "vit_b16"."""
     return re.sub(r"[^a-z0-9]+", "_", backbone.lower().replace("/", "", 1)).strip("_")
 
 
 def _pairs(settings: Mapping[str, Any]) -> list[str]:
     """Settings as train.py's KEY VALUE pairs."""
-    return [
-        word
-        for key, value in settings.items()
-        for word in (key, value if isinstance(value, str) else repr(value))
-    ]
+    words: list[str] = []
+    for key, value in settings.items():
+        words += [key, value if isinstance(value, str) else repr(value)]
+    return words

@@ -1,4 +1,4 @@
-"""Workers on a Ray cluster: the one at ``RAY_ADDRESS``, or one that is started on this machine."""
+"""Starts workers on a Ray cluster: the one at ``RAY_ADDRESS``, or one made on this machine."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import os
 from pathlib import Path
 from typing import Any
 
-from softcpt.grid.local import Resources, python_path, require
+from softcpt.grid.on_this_machine import Resources, python_path, require
 
 
 class RayLauncher:
     """Each worker is a Ray task that lasts as long as there are jobs."""
 
-    def __init__(self, plan: Path, shares: Resources) -> None:
+    def __init__(self, launch: Path, shares: Resources) -> None:
         require("ray", "ray", "ray")
         import ray
 
-        self.plan, self.shares, self.ray = plan, shares, ray
+        self.launch, self.shares, self.ray = launch, shares, ray
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
         if os.environ.get("RAY_ADDRESS"):
             ray.init(address=os.environ["RAY_ADDRESS"], **quiet)
@@ -43,7 +43,7 @@ class RayLauncher:
 
     def start(self) -> None:
         """Start a worker; it waits until the cluster has room."""
-        self._running.append(self._work.remote(str(self.plan)))
+        self._running.append(self._work.remote(str(self.launch)))
 
     def running(self) -> int:
         """Workers that work or wait for room."""
@@ -56,7 +56,7 @@ class RayLauncher:
         for worker in ended:
             try:
                 self.ray.get(worker)
-            except self.ray.exceptions.RayError as error:
+            except self.ray.exceptions.RayError as error:  # noqa: PERF203 (few workers end)
                 reasons.append(str(error).strip().splitlines()[-1])
         return reasons
 
@@ -75,7 +75,7 @@ class RayLauncher:
         )
 
 
-def _work(plan: str) -> None:
+def _work(launch: str) -> None:
     from softcpt.grid.worker import drain
 
-    drain(plan)
+    drain(launch)

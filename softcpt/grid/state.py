@@ -1,8 +1,8 @@
-"""What is known of a job from its folder alone.
+"""Finds out how a job stands, from its folder alone.
 
-``job.json`` beside the results tells who runs the job, since when, and how often it was tried. It
-is a note: whether a job is running is told by its lock, which the system frees when its holder
-dies, and whether it is done by a whole ``results.json``.
+``job.json`` beside the results says who runs the job, since when, and how often it was tried. It
+is a note only: a job is running if its lock is held, which the system frees when its holder dies,
+and done if there is a whole ``results.json``.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ GRID_FOLDER = ".grid"  # below a grid's output: locks, plans, logs of workers
 
 
 @dataclass(frozen=True)
-class Record:
+class JobRecord:
     """``job.json``.
 
     Attributes:
@@ -55,15 +55,15 @@ class Record:
     error: str = ""
 
 
-def read_record(folder: str) -> Record | None:
+def read_record(folder: str) -> JobRecord | None:
     """The job's note, if there is a whole one."""
     try:
-        return Record(**json.loads((Path(folder) / JOB_FILE).read_bytes()))
+        return JobRecord(**json.loads((Path(folder) / JOB_FILE).read_bytes()))
     except (OSError, ValueError, TypeError):
         return None
 
 
-def write_record(folder: str, record: Record) -> None:
+def write_record(folder: str, record: JobRecord) -> None:
     """Write the job's note."""
     write_json(Path(folder) / JOB_FILE, asdict(record))
 
@@ -71,12 +71,11 @@ def write_record(folder: str, record: Record) -> None:
 def read_result(folder: str) -> dict[str, Any] | None:
     """The job's results.json, if there is a whole one."""
     try:
-        result = json.loads((Path(folder) / RESULTS_FILE).read_bytes())
-        return (
-            result if result["schema"] == SCHEMA and result["tasks"] and result["config"] else None
-        )
+        result: dict[str, Any] = json.loads((Path(folder) / RESULTS_FILE).read_bytes())
+        whole = result["schema"] == SCHEMA and result["tasks"] and result["config"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
+    return result if whole else None
 
 
 def is_done(folder: str, cfg: Any) -> bool:
@@ -101,8 +100,7 @@ def is_done(folder: str, cfg: Any) -> bool:
         if changed:
             raise UserError(
                 f"{folder}: it holds a run with other settings ({'; '.join(changed[:3])}); choose "
-                "another "
-                "output, or delete the folder"
+                "another output, or delete the folder"
             )
     return result is not None
 
@@ -141,47 +139,53 @@ def last_line(folder: str) -> str:
 
 
 @dataclass(frozen=True)
-class Status:
+class JobStatus:
     """How a job stands: done, running, failed or left; and what was noted last."""
 
     state: str
-    record: Record | None = None
+    record: JobRecord | None = None
+
+    @property
+    def error(self) -> str:
+        """Why it failed, in one line."""
+        return self.record.error if self.record else ""
+
+    def attempts_in(self, launch: str) -> int:
+        """How often a launch started the job."""
+        return self.record.attempts.get(launch, 0) if self.record else 0
+
+    def is_run_by(self, launch: str) -> bool:
+        """Whether a worker of that launch is at it."""
+        return self.state == "running" and self.record is not None and self.record.launch == launch
 
 
-def status(output: str, folder: str, launch: str = "", attempts: int = 0) -> Status:
+def status(output: str, folder: str, launch: str = "", attempts: int = 0) -> JobStatus:
     """How a job stands. With a ``launch``, what failed in others counts as left: it will be tried
     again."""
     record = read_record(folder)
     if record is None or record.state != "running":
         return _noted(folder, record, launch)
     with taken(output, folder, patience=0) as free:
-        return status_when_taken(folder, launch, attempts) if free else Status("running", record)
+        return status_when_taken(folder, launch, attempts) if free else JobStatus("running", record)
 
 
-def status_when_taken(folder: str, launch: str, attempts: int) -> Status:
+def status_when_taken(folder: str, launch: str, attempts: int) -> JobStatus:
     """The same of a job whose lock is held here; if its worker died once too often, that is written
     down."""
     record = read_record(folder)
-    if (
-        record is not None
-        and record.state == "running"
-        and launch
-        and record.attempts.get(launch, 0) >= attempts
-    ):
-        if read_result(folder) is None:
-            tried = f"tried {attempts} time{'s' * (attempts != 1)}"
-            record = replace(
-                record,
-                state="failed",
-                launch=launch,
-                error=f"{tried}; its log ends: {last_line(folder)}",
-            )
-            write_record(folder, record)
+    if record is None or record.state != "running" or not launch:
+        return _noted(folder, record, launch)
+    too_often = record.attempts.get(launch, 0) >= attempts
+    if too_often and read_result(folder) is None:  # else it died after its work was done
+        times = "1 time" if attempts == 1 else f"{attempts} times"
+        error = f"tried {times}; its log ends: {last_line(folder)}"
+        record = replace(record, state="failed", launch=launch, error=error)
+        write_record(folder, record)
     return _noted(folder, record, launch)
 
 
-def _noted(folder: str, record: Record | None, launch: str) -> Status:
+def _noted(folder: str, record: JobRecord | None, launch: str) -> JobStatus:
     if read_result(folder) is not None:
-        return Status("done", record)
+        return JobStatus("done", record)
     failed = record is not None and record.state == "failed" and launch in ("", record.launch)
-    return Status("failed" if failed else "left", record)
+    return JobStatus("failed" if failed else "left", record)

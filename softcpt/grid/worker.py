@@ -1,6 +1,6 @@
 """A process that runs jobs, one after the other, until there is none to take.
 
-    python -m softcpt.grid.worker PLAN.json
+    python -m softcpt.grid.worker LAUNCH.json
 
 Jobs of one process share imports, frozen models and packed class names. What a job prints goes to
 its log.txt alone.
@@ -18,107 +18,112 @@ import traceback
 from contextlib import redirect_stdout, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from softcpt.errors import UserError
-from softcpt.grid.plan import Plan, Task, read_plan
+from softcpt.grid.launch import Launch, QueuedJob, read_launch
 from softcpt.utils.allocator import give_back_freed_memory, keep_freed_memory
+
+if TYPE_CHECKING:
+    from softcpt.grid.state import JobRecord
 
 STOP_SECONDS = 10.0  # from the wish to stop until a worker is ended by force
 
 
 def drain(path: str) -> None:
-    """Run jobs of the plan at ``path`` until all are done, failed, or in other hands.
+    """Run jobs of the launch at ``path`` until all are done, failed, or in other hands.
 
     Raises:
         Exception: whatever ended a job unexpectedly. The process may be in a bad state then, and
             runs no other.
     """
-    plan = read_plan(path)
-    os.environ["OMP_NUM_THREADS"] = str(
-        plan.threads
-    )  # before torch is imported, and for loader processes
-    os.chdir(plan.cwd)
+    launch = read_launch(path)
+    # Before torch is imported, and for loader processes.
+    os.environ["OMP_NUM_THREADS"] = str(launch.threads)
+    os.chdir(launch.cwd)
     keep_freed_memory()
     import torch
 
     from softcpt.utils.process_cache import process_cache
 
-    torch.set_num_threads(plan.threads)
+    torch.set_num_threads(launch.threads)
     settled: set[str] = set()
     with process_cache(), open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
-        while any(
-            [_attempt(plan, task, settled) for task in plan.tasks if task.folder not in settled]
-        ):
+        while _attempt_all(launch, settled):
             pass
 
 
-def _attempt(plan: Plan, task: Task, settled: set[str]) -> bool:
+def _attempt_all(launch: Launch, settled: set[str]) -> bool:
+    """Run every job that is free once; returns whether one was run, and so others may be free
+    now."""
+    ran = False
+    for job in launch.jobs:
+        if job.folder not in settled and _attempt(launch, job, settled):
+            ran = True
+    return ran
+
+
+def _attempt(launch: Launch, job: QueuedJob, settled: set[str]) -> bool:
     """Run a job if it is free and its turn; returns whether it was run. What is done or failed
     joins ``settled``."""
     from softcpt.grid import state
 
-    needed = (
-        state.status(plan.output, task.needs, plan.launch, plan.attempts).state
-        if task.needs
-        else "done"
-    )
+    needed = "done"
+    if job.needs:
+        needed = state.status(launch.output, job.needs, launch.name, launch.attempts).state
     if needed in ("running", "left"):
         return False
-    with state.taken(plan.output, task.folder) as mine:
+    with state.taken(launch.output, job.folder) as mine:
         if not mine:
             return False
-        before = state.status_when_taken(task.folder, plan.launch, plan.attempts)
-        if before.state == "left":
-            if needed == "failed":
-                state.write_record(
-                    task.folder, state.Record("failed", plan.launch, error=f"{task.needs} failed")
-                )
-            else:
-                _run(plan, task, before.record)
-        settled.add(task.folder)
+        before = state.status_when_taken(job.folder, launch.name, launch.attempts)
+        if before.state == "left" and needed == "failed":
+            failed = state.JobRecord("failed", launch.name, error=f"{job.needs} failed")
+            state.write_record(job.folder, failed)
+        elif before.state == "left":
+            _run(launch, job, before.record)
+        settled.add(job.folder)
         return before.state == "left"
 
 
-def _run(plan: Plan, task: Task, before: Any) -> None:
+def _run(launch: Launch, job: QueuedJob, before: JobRecord | None) -> None:
     """Run a job, whose lock is held, and write down how it ended."""
     from softcpt.grid import state
 
     attempts = dict(before.attempts) if before else {}
-    tried = attempts.pop(plan.launch, 0)
-    record = state.Record("running", plan.launch, {**attempts, plan.launch: tried + 1})
-    state.write_record(task.folder, record)
+    tried = attempts.pop(launch.name, 0)
+    record = state.JobRecord("running", launch.name, {**attempts, launch.name: tried + 1})
+    state.write_record(job.folder, record)
 
     def ended(how: str, error: str = "") -> None:
         seconds = time.time() - record.started
-        state.write_record(task.folder, replace(record, state=how, seconds=seconds, error=error))
+        state.write_record(job.folder, replace(record, state=how, seconds=seconds, error=error))
 
     try:
-        _train(task)
+        _train(job)
     except UserError as error:
         ended("failed", str(error))
     except KeyboardInterrupt:
-        record = replace(
-            record, attempts={**attempts, plan.launch: tried}
-        )  # being stopped is no failure
+        # Being stopped is no failure.
+        record = replace(record, attempts={**attempts, launch.name: tried})
         ended("stopped")
         raise
     except Exception:
-        state.append_to_log(task.folder, traceback.format_exc())
+        state.append_to_log(job.folder, traceback.format_exc())
         raise
     else:
         ended("done")
 
 
-def _train(task: Task) -> None:
+def _train(job: QueuedJob) -> None:
     from softcpt.cli import train
     from softcpt.grid.state import read_result
 
     _forget_peaks()
-    train.run(train.parser().parse_args(list(task.flags)))
-    if read_result(task.folder) is None:
+    train.run(train.parser().parse_args(list(job.flags)))
+    if read_result(job.folder) is None:
         raise UserError(
-            f"{task.name}: it left no results.json; only methods of this project's own kind write "
+            f"{job.name}: it left no results.json; only methods of this project's own kind write "
             "one"
         )
 

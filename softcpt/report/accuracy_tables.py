@@ -1,18 +1,26 @@
-"""Few-shot and per-task tables of a benchmark."""
+"""Makes few-shot and per-task tables of a benchmark."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from softcpt.report.benchmark import NO_SHOTS, Benchmark, is_zero_shot, shots_name, slug
 from softcpt.report.published import PublishedRow, published_rows
-from softcpt.report.statistics import Summary, half_width, summary
+from softcpt.report.statistics import Summary, describe, half_width, summary
 from softcpt.report.table import MISSING, NOTHING, Cell, Row, Table, listed, mark_best, mean_cell
 
 AVERAGE = None  # in place of shots: the column "Avg."
+# Method -> number of shots or AVERAGE -> figures over seeds.
+FewShot = Mapping[str, Mapping[int | None, Summary | None]]
+_PUBLISHED_NOTE = (
+    "Rows in italics are published figures; runs of other code, on other draws of images."
+)
+_INTERVALS_NOTE = (
+    "Over the seeds that are there; over three seeds an interval is wide, as t(0.975, 2) is 4.3."
+)
 
 
 def few_shot_tables(benchmark: Benchmark) -> list[Table]:
@@ -20,55 +28,58 @@ def few_shot_tables(benchmark: Benchmark) -> list[Table]:
     shots, methods = benchmark.shots(), benchmark.methods()
     if not methods:
         return []
-    columns: list[int | None] = [*shots, *([AVERAGE] if len(shots) != 1 else [])]
+    columns: list[int | None] = list(shots)
+    if len(shots) != 1:
+        columns.append(AVERAGE)
     found = {
         method: {column: few_shot(benchmark, method, column) for column in columns}
         for method in methods
     }
-    head = ["method", *(shots_name(column) if column is not None else "Avg." for column in columns)]
-    notes = accuracy_notes(benchmark, methods)
-    rows, published = _few_shot_rows(benchmark, columns, found)
-    if published:
-        notes.append(
-            "Rows in italics are published figures; runs of other code, on other draws of images."
-        )
-    records = [
-        _record(benchmark, method, "all", column, "mean over tasks", value)
-        for method in methods
-        for column, value in found[method].items()
-    ]
-    intervals = [
-        Row(
-            [
-                Cell(method),
-                *(_interval(found[method][column], method, column) for column in columns),
-            ]
-        )
-        for method in methods
-    ]
+    return [_means(benchmark, columns, found), _intervals(benchmark, columns, found)]
+
+
+def _head(columns: Sequence[int | None]) -> list[str]:
+    return ["method", *("Avg." if column is None else shots_name(column) for column in columns)]
+
+
+def _what(benchmark: Benchmark) -> str:
     over = f"mean over {len(benchmark.tasks)} tasks, %" if len(benchmark.tasks) > 1 else "%"
-    return [
-        Table(
-            "accuracy",
-            "few-shot",
-            f"{benchmark.name}: {over}, mean ± population std over seeds",
-            head,
-            rows,
-            notes,
-            records + _published_records(benchmark, columns),
-        ),
-        Table(
-            "accuracy",
-            "few-shot-intervals",
-            f"{benchmark.name}: {over}, 95 % Student-t intervals over seeds",
-            head,
-            intervals,
-            [
-                "Over the seeds that are there; over three seeds an interval is wide, as t(0.975, "
-                "2) is 4.3."
-            ],
-        ),
-    ]
+    return f"{benchmark.name}: {over}"
+
+
+def _means(benchmark: Benchmark, columns: Sequence[int | None], found: FewShot) -> Table:
+    notes = accuracy_notes(benchmark, list(found))
+    rows = _few_shot_rows(benchmark, columns, found)
+    if published_rows(benchmark.name, benchmark.backbone):
+        notes.append(_PUBLISHED_NOTE)
+    records = []
+    for method, cells in found.items():
+        for column, cell in cells.items():
+            records.append(_record(benchmark, method, column, "mean over tasks", cell))
+    return Table(
+        "accuracy",
+        "few-shot",
+        f"{_what(benchmark)}, mean ± population std over seeds",
+        _head(columns),
+        rows,
+        notes,
+        records + _published_records(benchmark, columns),
+    )
+
+
+def _intervals(benchmark: Benchmark, columns: Sequence[int | None], found: FewShot) -> Table:
+    rows = []
+    for method, cells in found.items():
+        intervals = [_interval(cells[column], method, column) for column in columns]
+        rows.append(Row([Cell(method), *intervals]))
+    return Table(
+        "accuracy",
+        "few-shot-intervals",
+        f"{_what(benchmark)}, 95 % Student-t intervals over seeds",
+        _head(columns),
+        rows,
+        [_INTERVALS_NOTE],
+    )
 
 
 def few_shot(
@@ -88,11 +99,11 @@ def few_shot(
     if shots is not AVERAGE or is_zero_shot(method):
         if is_zero_shot(method) and shots is not AVERAGE and len(settings) != 1:
             return None  # stands under "Avg." alone, as in the papers
-        return summary(list(benchmark.values(method, shots or NO_SHOTS, task, classes).values()))
+        return summary(benchmark.values(method, shots or NO_SHOTS, task, classes).values())
     values = [benchmark.values(method, each, task, classes) for each in settings]
     if not all(values):
         return None
-    parts = [summary(list(each.values())) for each in values]
+    parts = [describe(each.values()) for each in values]
     whole = [seed for seed in values[0] if all(seed in each for each in values)]
     of_seeds = [float(np.mean([each[seed] for each in values])) for seed in whole]
     return Summary(
@@ -104,34 +115,34 @@ def few_shot(
 
 
 def _few_shot_rows(
-    benchmark: Benchmark,
-    columns: Sequence[int | None],
-    found: dict[str, dict[int | None, Summary | None]],
-) -> tuple[list[Row], bool]:
+    benchmark: Benchmark, columns: Sequence[int | None], found: FewShot
+) -> list[Row]:
     """A row per method with the paper's row for it right below; the paper's other methods at the
     end."""
-    expected = len(benchmark.seeds())
-    verified = [method for method in found if benchmark.verified(method)]
-    best = mark_best([[whole_mean(found[m][c], m, expected) for m in verified] for c in columns])
+    methods = list(found)
+    means = [[whole_mean(benchmark, found[m][column], m) for m in methods] for column in columns]
+    best = mark_best(means)
     published = published_rows(benchmark.name, benchmark.backbone)
     rows = []
-    for method, cells in found.items():
-        shown = []
-        for index, column in enumerate(columns):
-            absent = NOTHING if is_zero_shot(method) else MISSING
-            cell = mean_cell(cells[column], 0 if is_zero_shot(method) else expected, absent)
-            shown.append(
-                Cell(cell.text, method in verified and verified.index(method) in best[index])
-            )
-        rows.append(Row([Cell(method), *shown]))
-        rows += [_published_row(row, columns) for row in published if method in row.ours]
-    rows += [_published_row(row, columns) for row in published if not set(row.ours) & set(found)]
-    return rows, bool(published)
+    for row, method in enumerate(methods):
+        absent = NOTHING if is_zero_shot(method) else MISSING
+        cells = []
+        for column, marked in zip(columns, best):
+            cell = mean_cell(found[method][column], benchmark.expected_seeds(method), absent)
+            cells.append(Cell(cell.text, row in marked))
+        rows.append(Row([Cell(method), *cells]))
+        rows += [_published_row(each, columns) for each in published if method in each.ours]
+    others = [each for each in published if not set(each.ours) & set(methods)]
+    return rows + [_published_row(each, columns) for each in others]
 
 
-def whole_mean(found: Summary | None, method: str, expected: int) -> float | None:
-    """The mean, if it is over all seeds: a lucky seed alone is not the best."""
-    return found.mean if found and (found.n >= expected or is_zero_shot(method)) else None
+def whole_mean(
+    benchmark: Benchmark, found: Summary | None, method: str, classes: str = "all"
+) -> float | None:
+    """The mean, if it may be the best: verified and over all seeds, as a lucky one alone is not."""
+    if found is None or not benchmark.verified(method):
+        return None
+    return found.mean if found.n >= benchmark.expected_seeds(method, classes) else None
 
 
 def _published_row(row: PublishedRow, columns: Sequence[int | None]) -> Row:
@@ -156,11 +167,9 @@ def _interval(found: Summary | None, method: str, column: int | None) -> Cell:
 def accuracy_notes(benchmark: Benchmark, methods: Sequence[str], classes: str = "all") -> list[str]:
     """What to know when reading a table of means over seeds."""
     seeds = benchmark.seeds(classes)
-    notes = [
-        f"{'Seeds' if len(seeds) > 1 else 'Seed'} {listed(list(map(str, seeds)))}; n is given "
-        "where runs are missing. "
-        "Bold: highest mean over all seeds, whatever the interval."
-    ]
+    named = f"{'Seeds' if len(seeds) > 1 else 'Seed'} {listed(list(map(str, seeds)))}"
+    best = "Bold: highest mean over all seeds, whatever the interval."
+    notes = [f"{named}; n is given where runs are missing. {best}"]
     if any(not benchmark.verified(method) for method in methods):
         notes.append(
             "(log): read from a log.txt; settings, split and views are not verified; in no test."
@@ -170,7 +179,7 @@ def accuracy_notes(benchmark: Benchmark, methods: Sequence[str], classes: str = 
 
 def missing_runs(benchmark: Benchmark, classes: str = "all") -> list[str]:
     """Sentences naming the runs (or their tasks) that a full table would have."""
-    told = []
+    sentences = []
     for method in benchmark.methods(classes):
         if is_zero_shot(method) or not benchmark.verified(method):
             continue
@@ -181,17 +190,16 @@ def missing_runs(benchmark: Benchmark, classes: str = "all") -> list[str]:
             )
             if gone:
                 kind = "" if classes == "all" else f" on {classes} classes"
-                told.append(
+                sentences.append(
                     f"{method}, {shots_name(shots)}{kind}: no whole result for "
                     f"{'seed' if len(gone) == 1 else 'seeds'} {listed(list(map(str, gone)))}"
                 )
-    return told
+    return sentences
 
 
 def _record(
     benchmark: Benchmark,
     method: str,
-    classes: str,
     shots: int | None,
     task: str,
     found: Summary | None,
@@ -205,7 +213,7 @@ def _record(
         "benchmark": benchmark.name,
         "source": source,
         "method": method,
-        "classes": classes,
+        "classes": "all",
         "shots": "average" if shots is None else shots,
         "task": task,
         "n": found.n if found else 0,
@@ -246,38 +254,24 @@ def task_tables(benchmark: Benchmark) -> list[Table]:
 
 
 def _task_table(benchmark: Benchmark, shots: int) -> Table:
-    methods, expected = benchmark.methods(), len(benchmark.seeds())
+    methods = benchmark.methods()
     rows, records = [], []
     for task in [*benchmark.tasks, None]:
-        found = [
-            summary(list(benchmark.values(method, shots, task).values())) for method in methods
-        ]
-        best = mark_best(
-            [
-                [
-                    whole_mean(value, method, expected) if benchmark.verified(method) else None
-                    for method, value in zip(methods, found)
-                ]
-            ]
-        )[0]
-        cells = [
-            Cell(mean_cell(value, 0 if is_zero_shot(method) else expected).text, index in best)
-            for index, (method, value) in enumerate(zip(methods, found))
-        ]
-        rows.append(
-            Row([Cell("mean over tasks" if task is None else task), *cells], rule=task is None)
-        )
-        records += [
-            _record(benchmark, method, "all", shots, task, value)
-            for method, value in zip(methods, found)
-            if task is not None
-        ]
+        found = [summary(benchmark.values(method, shots, task).values()) for method in methods]
+        means = [whole_mean(benchmark, value, method) for method, value in zip(methods, found)]
+        [best] = mark_best([means])
+        cells = []
+        for index, (method, value) in enumerate(zip(methods, found)):
+            text = mean_cell(value, benchmark.expected_seeds(method)).text
+            cells.append(Cell(text, index in best))
+            if task is not None:
+                records.append(_record(benchmark, method, shots, task, value))
+        rows.append(Row([Cell(task or "mean over tasks"), *cells], rule=task is None))
     what = shots_name(shots) if shots != NO_SHOTS else "zero-shot"
-    title = f"{benchmark.name}, {what}: every task, %, mean ± population std over seeds"
     return Table(
         "accuracy",
         f"tasks-{slug(shots)}",
-        title,
+        f"{benchmark.name}, {what}: every task, %, mean ± population std over seeds",
         ["task", *methods],
         rows,
         accuracy_notes(benchmark, methods),

@@ -1,13 +1,17 @@
-"""Base-to-new tables of a benchmark (the protocol of Zhou et al., CoCoOp, arXiv 2203.05557)."""
+"""Makes base-to-new tables of a benchmark (protocol of Zhou et al., CoCoOp, arXiv 2203.05557)."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from softcpt.report.accuracy_tables import accuracy_notes, whole_mean
-from softcpt.report.benchmark import NO_SHOTS, Benchmark, is_zero_shot, shots_name, slug
+from softcpt.report.benchmark import NO_SHOTS, Benchmark, shots_name, slug
 from softcpt.report.statistics import Summary, harmonic_mean, summary
 from softcpt.report.table import MISSING, Cell, Row, Table, mark_best, mean_cell
+
+# Base, new, and the harmonic mean of their means; None where runs are missing.
+BaseNew = tuple[Summary | None, Summary | None, float | None]
 
 
 def base_new_tables(benchmark: Benchmark) -> list[Table]:
@@ -29,13 +33,11 @@ def base_new_shots(benchmark: Benchmark) -> list[int]:
     ]
 
 
-def base_new(
-    benchmark: Benchmark, method: str, shots: int, task: str | None = None
-) -> tuple[Summary | None, Summary | None, float | None]:
+def base_new(benchmark: Benchmark, method: str, shots: int, task: str | None = None) -> BaseNew:
     """Base, new, and H of their means over seeds (for the average: of the means over tasks, as the
     papers do)."""
     base, new = (
-        summary(list(benchmark.values(method, shots, task, classes).values()))
+        summary(benchmark.values(method, shots, task, classes).values())
         for classes in ("base", "new")
     )
     return base, new, harmonic_mean(base.mean, new.mean) if base and new else None
@@ -52,25 +54,17 @@ def _base_new_average(benchmark: Benchmark, shots: int) -> Table:
     best = _best(benchmark, methods, found)
     rows, records = [], []
     for index, (method, (base, new, h)) in enumerate(zip(methods, found)):
-        expected = [
-            0 if is_zero_shot(method) else len(benchmark.seeds(kind)) for kind in ("base", "new")
-        ]
         texts = [
-            mean_cell(base, expected[0]).text,
-            mean_cell(new, expected[1]).text,
+            mean_cell(base, benchmark.expected_seeds(method, "base")).text,
+            mean_cell(new, benchmark.expected_seeds(method, "new")).text,
             MISSING if h is None else f"{h:.2f}",
         ]
-        rows.append(
-            Row(
-                [
-                    Cell(method),
-                    *(Cell(text, index in best[column]) for column, text in enumerate(texts)),
-                ]
-            )
-        )
+        cells = [Cell(text, index in best[column]) for column, text in enumerate(texts)]
+        rows.append(Row([Cell(method), *cells]))
     for task in [None, *benchmark.tasks]:
         records += [_base_new_record(benchmark, method, shots, task) for method in methods]
-    title = f"{benchmark.name}, {shots_name(shots)}: base and new classes, mean over {len(benchmark.tasks)} tasks, %"
+    over = f"mean over {len(benchmark.tasks)} tasks, %"
+    title = f"{benchmark.name}, {shots_name(shots)}: base and new classes, {over}"
     return Table(
         "base-new",
         f"base-new-{slug(shots)}",
@@ -82,17 +76,15 @@ def _base_new_average(benchmark: Benchmark, shots: int) -> Table:
     )
 
 
-def _best(benchmark: Benchmark, methods: list[str], found: list[tuple]) -> list[set[int]]:
+def _best(benchmark: Benchmark, methods: list[str], found: Sequence[BaseNew]) -> list[set[int]]:
     """Rows with the highest base, new and H, of those that have every seed."""
     columns: list[list[float | None]] = [[], [], []]
     for method, (base, new, h) in zip(methods, found):
-        means = [
-            whole_mean(value, method, len(benchmark.seeds(kind)))
-            for kind, value in (("base", base), ("new", new))
-        ]
-        whole = benchmark.verified(method)
-        for column, value in zip(columns, [*means, h if None not in means else None]):
-            column.append(value if whole else None)
+        means = [whole_mean(benchmark, base, method, "base")]
+        means.append(whole_mean(benchmark, new, method, "new"))
+        means.append(None if None in means else h)
+        for column, value in zip(columns, means):
+            column.append(value)
     return mark_best(columns)
 
 
@@ -116,22 +108,19 @@ def _base_new_record(
     }
 
 
+def _three(found: BaseNew) -> str:
+    base, new, h = found
+    values = (base and base.mean, new and new.mean, h)
+    return " / ".join(MISSING if value is None else f"{value:.2f}" for value in values)
+
+
 def _base_new_tasks(benchmark: Benchmark, shots: int) -> Table:
     methods = _base_new_methods(benchmark)
     rows = []
     for task in benchmark.tasks:
         found = [base_new(benchmark, method, shots, task) for method in methods]
         best = _best(benchmark, methods, found)[2]
-        cells = [
-            Cell(
-                " / ".join(
-                    f"{value:.2f}" if value is not None else MISSING
-                    for value in (base and base.mean, new and new.mean, h)
-                ),
-                index in best,
-            )
-            for index, (base, new, h) in enumerate(found)
-        ]
+        cells = [Cell(_three(each), index in best) for index, each in enumerate(found)]
         rows.append(Row([Cell(task), *cells]))
     title = f"{benchmark.name}, {shots_name(shots)}: base / new / H of every task, %"
     return Table(

@@ -1,4 +1,4 @@
-"""Method x shots x seed x task of one group: what tables, statistics and plots are made from."""
+"""Holds method x shots x seed x task of one group, from which tables and plots are made."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from softcpt.report.published import paper_order
-from softcpt.report.result import ZERO_SHOT, Cost, Result
+from softcpt.report.run_result import ZERO_SHOT, Cost, Result
 
 NO_SHOTS = 0  # the place of zero-shot on the axis of shots
 ALL_IMAGES = -1
@@ -74,13 +74,13 @@ class Benchmark:
         """Seeds of trained runs; the results.json files say which, or the logs where there are no
         others."""
         places = [place for place in self.runs if place.classes == classes]
-        for accept in (
-            lambda p: self.verified(p.method) and p.shots != NO_SHOTS,
-            lambda p: p.shots != NO_SHOTS,
-        ):
-            if found := {place.seed for place in places if accept(place)}:
-                return sorted(found)
-        return sorted({place.seed for place in places})
+        trained = [place for place in places if place.shots != NO_SHOTS]
+        verified = [place for place in trained if self.verified(place.method)]
+        return sorted({place.seed for place in verified or trained or places})
+
+    def expected_seeds(self, method: str, classes: str = "all") -> int:
+        """How many seeds a whole figure is over; zero-shot needs none."""
+        return 0 if is_zero_shot(method) else len(self.seeds(classes))
 
     def values(
         self, method: str, shots: int, task: str | None = None, classes: str = "all"

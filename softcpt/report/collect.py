@@ -1,4 +1,4 @@
-"""All results below some folders."""
+"""Finds and reads all results below some folders."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from softcpt.errors import UserError
-from softcpt.report.logfile import read_log
-from softcpt.report.result import Result
-from softcpt.report.resultsfile import Unreadable, read_results
+from softcpt.report.log_txt import read_log
+from softcpt.report.results_json import UnreadableError, read_results
+from softcpt.report.run_result import Result
 
 RESULTS_FILE = "results.json"
 
@@ -34,29 +34,36 @@ def collect(paths: Sequence[Path]) -> Collection:
     Raises:
         UserError: a path does not exist, or there is nothing readable.
     """
-    results, left_out, files = [], [], 0
-    for candidates in tqdm(
-        list(_candidates(paths)), "reading runs", unit="run", delay=2, leave=False
-    ):
-        problems = []
-        for path in candidates:  # of several logs of a folder the newest that ended with a result
-            try:
-                results += read_results(path) if path.suffix == ".json" else [read_log(path)]
-            except Unreadable as error:
-                problems.append((str(path), str(error)))
-            else:
-                files += 1
-                break
-        else:
-            left_out += problems
+    results: list[Result] = []
+    left_out: list[tuple[str, str]] = []
+    files = 0
+    runs = list(_candidates(paths))
+    for candidates in tqdm(runs, "reading runs", unit="run", delay=2, leave=False):
+        found, problems = _read_first(candidates)
+        results += found
+        files += bool(found)
+        left_out += problems
     if not results:
         why = f" ({left_out[0][0]}: {left_out[0][1]})" if left_out else ""
         raise UserError(
             f"report: no finished run below {', '.join(map(str, paths))}{why}; give the output "
-            "folder of runs, "
-            f"where {RESULTS_FILE} or log.txt files are"
+            f"folder of runs, where {RESULTS_FILE} or log.txt files are"
         )
     return Collection(results, files, left_out)
+
+
+def _read_first(candidates: Sequence[Path]) -> tuple[list[Result], list[tuple[str, str]]]:
+    """The results of the first file that has any (of several logs the newest that ended with a
+    result), or (path, why) of every file."""
+    problems = []
+    for path in candidates:
+        try:
+            found = read_results(path) if path.suffix == ".json" else [read_log(path)]
+        except UnreadableError as error:  # noqa: PERF203 - one file at a time can be unreadable
+            problems.append((str(path), str(error)))
+        else:
+            return found, []
+    return [], problems
 
 
 def _candidates(paths: Sequence[Path]) -> Iterator[list[Path]]:

@@ -1,4 +1,4 @@
-"""Paired comparisons, average ranks, cost, and each method's own settings, as tables."""
+"""Makes tables of paired comparisons, average ranks, cost, and methods' own settings."""
 
 from __future__ import annotations
 
@@ -24,12 +24,14 @@ _PAIRED = [
 
 _PAIRED_NOTE = (
     "A pair is one task at one seed (and number of shots), where both methods had the same images "
-    "and views. p-values are "
-    "two-sided and corrected by Holm's method over the comparisons of the table. Seeds of a task "
-    "share its test images, so "
-    "pairs are not independent and the first two tests are optimistic; the last takes each task "
-    "once (the mean of its "
-    "differences)."
+    "and views. p-values are two-sided and corrected by Holm's method over the comparisons of the "
+    "table. Seeds of a task share its test images, so pairs are not independent and the first two "
+    "tests are optimistic; the last takes each task once (the mean of its differences)."
+)
+_COST_NOTE = (
+    "Mean wall seconds over seeds, without encoding images, which has its own column (with a "
+    "feature bank the first run encodes for all; times read from logs include it). Memory is the "
+    "highest of any run: of the GPU, or of the whole process."
 )
 
 
@@ -40,28 +42,11 @@ def contest_tables(benchmark: Benchmark, contest: Contest, explain: bool = True)
     if contest.classes != "all":
         where, name = f"{contest.classes} classes, {where}", f"{contest.classes}-{name}"
     folded = contest.shots is not None and len(benchmark.shots(contest.classes)) > 1
-    friedman = (
-        f"; Friedman's test of equal ranks: p {_relation(contest.friedman)}"
-        if contest.friedman is not None
-        else ""
-    )
-    ranks = Table(
-        "ranks",
-        f"ranks-{name}",
-        f"{benchmark.name}, {where}: average rank (1 is best)",
-        ["method", "average rank"],
-        [Row([Cell(method), Cell(f"{rank:.2f}")]) for method, rank in contest.ranks.items()],
-        [f"Over the {contest.ranked} units (task, seed, shots) that all methods have{friedman}."],
-        [
-            _place(benchmark, contest) | {"method": method, "rank": rank, "units": contest.ranked}
-            for method, rank in contest.ranks.items()
-        ],
-        folded=folded,
-    )
+    title = f"{benchmark.name}, {where}"
     pairs = Table(
         "comparisons",
         f"pairs-{name}",
-        f"{benchmark.name}, {where}: paired differences, points of %",
+        f"{title}: paired differences, points of %",
         _PAIRED,
         [Row([Cell(text) for text in _texts(pair)]) for pair in contest.comparisons],
         [_PAIRED_NOTE] if explain else [],
@@ -69,7 +54,29 @@ def contest_tables(benchmark: Benchmark, contest: Contest, explain: bool = True)
         labels=2,
         folded=folded,
     )
-    return [ranks, pairs] if contest.ranks else [pairs]
+    if not contest.ranks:
+        return [pairs]
+    ranks = Table(
+        "ranks",
+        f"ranks-{name}",
+        f"{title}: average rank (1 is best)",
+        ["method", "average rank"],
+        [Row([Cell(method), Cell(f"{rank:.2f}")]) for method, rank in contest.ranks.items()],
+        [_ranks_note(contest)],
+        [
+            _place(benchmark, contest) | {"method": method, "rank": rank, "units": contest.ranked}
+            for method, rank in contest.ranks.items()
+        ],
+        folded=folded,
+    )
+    return [ranks, pairs]
+
+
+def _ranks_note(contest: Contest) -> str:
+    text = f"Over the {contest.ranked} units (task, seed, shots) that all methods have"
+    if contest.friedman is not None:
+        text += f"; Friedman's test of equal ranks: p {_relation(contest.friedman)}"
+    return f"{text}."
 
 
 def _relation(p: float) -> str:
@@ -148,39 +155,19 @@ def cost_table(benchmark: Benchmark) -> Table | None:
     rows = []
     for method in dict.fromkeys(record["method"] for record in records):
         mine = [record for record in records if record["method"] == method]
-        cells = [_highest([r["parameters"] for r in mine if r["parameters"] is not None])]
+        cells = [_highest(_known(mine, "parameters"))]
         for each in shots:
-            cells.append(
-                _mean(
-                    [r["seconds"] for r in mine if r["shots"] == each and r["seconds"] is not None],
-                    1,
-                    MISSING,
-                )
-            )
-        cells.append(
-            _mean([r["seconds_image"] for r in mine if r["seconds_image"] is not None], 1, NOTHING)
-        )
-        cells.append(
-            _highest(
-                [r["peak_memory_bytes"] / 1e6 for r in mine if r["peak_memory_bytes"] is not None]
-            )
-        )
+            at = [record for record in mine if record["shots"] == each]
+            cells.append(_mean(_known(at, "seconds"), MISSING))
+        cells.append(_mean(_known(mine, "seconds_image"), NOTHING))
+        cells.append(_highest([size / 1e6 for size in _known(mine, "peak_memory_bytes")]))
         rows.append(Row([Cell(method), *map(Cell, cells)]))
-    return Table(
-        "cost",
-        "cost",
-        f"{benchmark.name}: time and memory of a run",
-        head,
-        rows,
-        [
-            "Mean wall seconds over seeds, without encoding images, which has its own column (with "
-            "a feature bank the "
-            "first run encodes for all; times read from logs include it). Memory is the highest of "
-            "any run: of the "
-            "GPU, or of the whole process."
-        ],
-        records,
-    )
+    title = f"{benchmark.name}: time and memory of a run"
+    return Table("cost", "cost", title, head, rows, [_COST_NOTE], records)
+
+
+def _known(records: Sequence[dict[str, Any]], key: str) -> list[float]:
+    return [record[key] for record in records if record[key] is not None]
 
 
 def cost_records(benchmark: Benchmark, classes: str | None = None) -> list[dict[str, Any]]:
@@ -212,9 +199,9 @@ def cost_records(benchmark: Benchmark, classes: str | None = None) -> list[dict[
     return records
 
 
-def _mean(values: Sequence[float], digits: int, absent: str) -> str:
+def _mean(values: Sequence[float], absent: str) -> str:
     found = summary(values)
-    return absent if found is None else f"{found.mean:,.{digits}f}"
+    return absent if found is None else f"{found.mean:,.1f}"
 
 
 def _highest(values: Sequence[float]) -> str:
@@ -224,31 +211,18 @@ def _highest(values: Sequence[float]) -> str:
 def settings_table(benchmark: Benchmark) -> Table | None:
     """Methods' own settings that are not the same for all of them: learning rates, epochs; None if
     there are none."""
-    told: dict[str, dict[str, set[str]]] = {}
-    for place, runs in benchmark.runs.items():
-        for run in runs:
-            for key, value in run.options.items():
-                if key.startswith(("OPTIM.", "DATALOADER.")):
-                    told.setdefault(place.method, {}).setdefault(key, set()).add(value)
-    methods = [method for method in benchmark.methods(None) if method in told]
-    keys = sorted({key for mine in told.values() for key in mine})
-    different = [
-        key
-        for key in keys
-        if len({frozenset(told[m].get(key, ())) for m in methods}) > 1
-        or any(len(told[m].get(key, ())) > 1 for m in methods)
-    ]
-    if not different:
+    values = _optimisation_settings(benchmark)
+    methods = [method for method in benchmark.methods(None) if method in values]
+    keys = sorted({key for mine in values.values() for key in mine})
+    rows = []
+    for key in keys:
+        of_methods = [values[method].get(key, set()) for method in methods]
+        several = any(len(found) > 1 for found in of_methods)
+        if several or len({frozenset(found) for found in of_methods}) > 1:
+            texts = [", ".join(sorted(found)) or NOTHING for found in of_methods]
+            rows.append(Row([Cell(key), *map(Cell, texts)]))
+    if not rows:
         return None
-    rows = [
-        Row(
-            [
-                Cell(key),
-                *(Cell(", ".join(sorted(told[m].get(key, {NOTHING}))) or NOTHING) for m in methods),
-            ]
-        )
-        for key in different
-    ]
     return Table(
         "settings",
         "own-settings",
@@ -257,3 +231,14 @@ def settings_table(benchmark: Benchmark) -> Table | None:
         rows,
         ["Several values: they differ with the number of shots."],
     )
+
+
+def _optimisation_settings(benchmark: Benchmark) -> dict[str, dict[str, set[str]]]:
+    """Method -> key -> values that its runs have."""
+    values: dict[str, dict[str, set[str]]] = {}
+    for place, runs in benchmark.runs.items():
+        for run in runs:
+            for key, value in run.options.items():
+                if key.startswith(("OPTIM.", "DATALOADER.")):
+                    values.setdefault(place.method, {}).setdefault(key, set()).add(value)
+    return values

@@ -1,16 +1,16 @@
-"""Methods against each other on the same tasks, split, seeds and views."""
+"""Compares methods with each other on the same tasks, split, seeds and views."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import chain, combinations
 
 import numpy as np
 
 from softcpt.report.benchmark import Benchmark, is_zero_shot
-from softcpt.report.statistics import Paired, average_ranks, holm, paired
+from softcpt.report.statistics import Paired, average_ranks, holm, paired_tests
 
 Unit = tuple[int, int, str]  # shots, seed, task
 
@@ -58,9 +58,10 @@ def contests(benchmark: Benchmark) -> list[Contest]:
     """At all numbers of shots together, then at each, for every kind of classes."""
     found = []
     for classes in benchmark.classes():
-        shots = benchmark.shots(classes)
-        for each in [None, *shots] if len(shots) > 1 else shots:
-            found.append(contest(benchmark, each, classes))
+        shots: list[int | None] = list(benchmark.shots(classes))
+        if len(shots) > 1:
+            shots.insert(0, None)
+        found += [contest(benchmark, each, classes) for each in shots]
     return [each for each in found if each]
 
 
@@ -77,13 +78,10 @@ def contest(benchmark: Benchmark, shots: int | None = None, classes: str = "all"
         return None
     ranks, ranked, friedman = _ranks(values)
     order = sorted(values, key=lambda method: ranks.get(method, 0.0))
-    pairs = [
-        found for a, b in combinations(order, 2) if (found := _compare(a, b, values[a], values[b]))
-    ]
     return Contest(
         classes,
         shots,
-        _corrected(pairs),
+        _compare(order, values),
         {method: ranks[method] for method in order if method in ranks},
         ranked,
         friedman,
@@ -105,31 +103,32 @@ def _units(
     return found
 
 
-def _compare(
-    a: str, b: str, of_a: Mapping[Unit, float], of_b: Mapping[Unit, float]
-) -> Comparison | None:
+def _compare(order: Sequence[str], values: Mapping[str, Mapping[Unit, float]]) -> list[Comparison]:
+    """All pairs of methods that have units in common; p-values are corrected over all of them."""
+    differences = {(a, b): _differences(values[a], values[b]) for a, b in combinations(order, 2)}
+    differences = {pair: by_task for pair, by_task in differences.items() if by_task}
+    units = paired_tests([list(chain(*by_task.values())) for by_task in differences.values()])
+    tasks = paired_tests([_task_means(by_task) for by_task in differences.values()])
+    t_tests = holm([found.t_test for found in units])
+    wilcoxons = holm([found.wilcoxon for found in units])
+    wilcoxons_tasks = holm([found.wilcoxon for found in tasks])
+    return [
+        Comparison(a, b, *found)
+        for (a, b), *found in zip(differences, units, tasks, t_tests, wilcoxons, wilcoxons_tasks)
+    ]
+
+
+def _differences(of_a: Mapping[Unit, float], of_b: Mapping[Unit, float]) -> dict[str, list[float]]:
+    """Task -> a - b on each of its units that both methods have."""
     by_task: dict[str, list[float]] = defaultdict(list)
     for unit, value in of_a.items():
         if unit in of_b:
             by_task[unit[2]].append(value - of_b[unit])
-    if not by_task:
-        return None
-    return Comparison(
-        a,
-        b,
-        paired([d for mine in by_task.values() for d in mine]),
-        paired([float(np.mean(mine)) for mine in by_task.values()]),
-    )
+    return by_task
 
 
-def _corrected(pairs: list[Comparison]) -> list[Comparison]:
-    t_tests = holm([pair.units.t_test for pair in pairs])
-    wilcoxons = holm([pair.units.wilcoxon for pair in pairs])
-    tasks = holm([pair.tasks.wilcoxon for pair in pairs])
-    return [
-        Comparison(pair.a, pair.b, pair.units, pair.tasks, *corrected)
-        for pair, *corrected in zip(pairs, t_tests, wilcoxons, tasks)
-    ]
+def _task_means(by_task: Mapping[str, Sequence[float]]) -> list[float]:
+    return [float(np.mean(differences)) for differences in by_task.values()]
 
 
 def _ranks(

@@ -1,93 +1,79 @@
-"""A table as Markdown, LaTeX and CSV."""
+"""Writes a table as Markdown, LaTeX, CSV, or text for the terminal."""
 
 from __future__ import annotations
 
 import csv
+import html
 import io
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from tabulate import tabulate
 
-from softcpt.report.table import Table
+from softcpt.report.table import Row, Table
 
-_MARKDOWN = re.compile(r"([\\`*_\[\]<|~$])")
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    "{": r"\{",
-    "}": r"\}",
-    "$": r"\$",
-    "&": r"\&",
-    "%": r"\%",
-    "#": r"\#",
-    "_": r"\_",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    "±": r"$\pm$",
-    "−": r"$-$",
-    "–": "--",
-    "×": r"$\times$",
-}
+_MARKDOWN = str.maketrans({character: f"\\{character}" for character in "\\`*_[]<|~$"})
+_MARKDOWN[ord("&")] = "&amp;"  # it could begin an entity
+_LATEX = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        "{": r"\{",
+        "}": r"\}",
+        "$": r"\$",
+        "&": r"\&",
+        "%": r"\%",
+        "#": r"\#",
+        "_": r"\_",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "|": r"\textbar{}",
+        "±": r"$\pm$",
+        "−": r"$-$",
+        "–": "--",
+        "×": r"$\times$",
+    }
+)
 
 
 def markdown_text(text: str) -> str:
-    """``text`` such that Markdown shows its characters; an ampersand could begin an entity."""
-    return _MARKDOWN.sub(r"\\\1", " ".join(text.split())).replace("&", "&amp;")
-
-
-def markdown(table: Table) -> str:
-    """The table under its title; folded if it is a long one."""
-    lines = [
-        _markdown_row(table.head),
-        "|"
-        + "|".join(
-            " :-- " if column < table.labels else " --: " for column in range(len(table.head))
-        )
-        + "|",
-    ]
-    for row in table.rows:
-        lines.append(
-            _markdown_row(
-                [cell.text for cell in row.cells],
-                {i for i, cell in enumerate(row.cells) if cell.best},
-                row.published,
-            )
-        )
-    body = "\n".join(lines) + "\n" + "".join(f"\n{markdown_text(note)}\n" for note in table.notes)
-    title = markdown_text(table.title)
-    if table.folded:
-        return f"<details><summary>{html_text(table.title)}</summary>\n\n{body}\n</details>\n"
-    return f"**{title}**\n\n{body}"
-
-
-def _markdown_row(texts: Sequence[str], best: Iterable[int] = (), italic: bool = False) -> str:
-    cells = [
-        f"**{text}**" if index in best else f"*{text}*" if italic and text else text
-        for index, text in enumerate(map(markdown_text, texts))
-    ]
-    return f"| {' | '.join(cells)} |"
-
-
-def html_text(text: str) -> str:
-    """``text`` for HTML, inside and outside of attributes."""
-    for character, entity in (
-        ("&", "&amp;"),
-        ("<", "&lt;"),
-        (">", "&gt;"),
-        ('"', "&quot;"),
-        ("'", "&#39;"),
-    ):
-        text = text.replace(character, entity)
-    return text
+    """``text`` such that Markdown shows its characters, on one line."""
+    return " ".join(text.split()).translate(_MARKDOWN)
 
 
 def latex_text(text: str) -> str:
     """``text`` such that LaTeX prints its characters."""
-    return "".join(_LATEX.get(character, character) for character in text)
+    return text.translate(_LATEX)
+
+
+def markdown(table: Table) -> str:
+    """The table under its title; folded if it is a long one."""
+    sides = [" :-- " if column < table.labels else " --: " for column in range(len(table.head))]
+    lines = [_markdown_row(map(markdown_text, table.head)), f"|{'|'.join(sides)}|"]
+    lines += [_markdown_row(_marked(row, markdown_text, "**{}**", "*{}*")) for row in table.rows]
+    body = "\n".join(lines) + "\n"
+    body += "".join(f"\n{markdown_text(note)}\n" for note in table.notes)
+    if table.folded:
+        title = html.escape(table.title)
+        return f"<details><summary>{title}</summary>\n\n{body}\n</details>\n"
+    return f"**{markdown_text(table.title)}**\n\n{body}"
+
+
+def _markdown_row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _marked(row: Row, escape: Callable[[str], str], bold: str, italic: str) -> Iterator[str]:
+    """A row's cells, escaped; the best in bold, those of published rows in italics."""
+    for cell in row.cells:
+        text = escape(cell.text)
+        if cell.best:
+            yield bold.format(text)
+        elif row.published and text:
+            yield italic.format(text)
+        else:
+            yield text
 
 
 def latex(table: Table) -> str:
@@ -100,33 +86,19 @@ def latex(table: Table) -> str:
         rf"\caption{{{latex_text(table.title)}}}",
         rf"\begin{{tabular}}{{@{{}}{columns}@{{}}}}",
         r"\toprule",
-        _latex_row(table.head),
+        _latex_row(map(latex_text, table.head)),
         r"\midrule",
     ]
     for row in table.rows:
         if row.rule:
             lines.append(r"\midrule")
-        lines.append(
-            _latex_row(
-                [cell.text for cell in row.cells],
-                {i for i, cell in enumerate(row.cells) if cell.best},
-                row.published,
-            )
-        )
+        lines.append(_latex_row(_marked(row, latex_text, r"\textbf{{{}}}", r"\textit{{{}}}")))
     lines += [r"\bottomrule", r"\end{tabular}"]
     lines += [rf"\par\smallskip\footnotesize {latex_text(note)}" for note in table.notes]
     return "\n".join([*lines, r"\end{table}", ""])
 
 
-def _latex_row(texts: Sequence[str], best: Iterable[int] = (), italic: bool = False) -> str:
-    cells = [
-        rf"\textbf{{{text}}}"
-        if index in best
-        else rf"\textit{{{text}}}"
-        if italic and text
-        else text
-        for index, text in enumerate(map(latex_text, texts))
-    ]
+def _latex_row(cells: Iterable[str]) -> str:
     return " & ".join(cells) + r" \\"
 
 
@@ -148,4 +120,5 @@ def plain(table: Table) -> str:
         [f"{cell.text} *" if cell.best else cell.text for cell in row.cells] for row in table.rows
     ]
     align = ["left"] * table.labels + ["right"] * (len(table.head) - table.labels)
-    return table.title + "\n" + tabulate(rows, table.head, disable_numparse=True, colalign=align)
+    text: str = tabulate(rows, table.head, disable_numparse=True, colalign=align)
+    return f"{table.title}\n{text}"

@@ -1,4 +1,4 @@
-"""Only runs that were made under the same settings stand together."""
+"""Groups runs by their settings: only those made under the same ones stand together."""
 
 from __future__ import annotations
 
@@ -9,24 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from softcpt.report.result import Result
+from softcpt.engine.settings import OF_TRAINING
+from softcpt.report.run_result import Result
 
-# Settings of training alone: a zero-shot run fits into every group that differs from it in these
-# only.
-TRAINING_SETTINGS = {
-    "transforms",
-    "crop_scale",
-    "features",
-    "views",
-    "workers",
-    "batch_size",
-    "epochs",
-    "optimiser",
-    "schedule",
-    "warmup_epochs",
-    "reference_schedule",
-    "final_model",
-}
+DrawKey = tuple[str, str, int, int]  # data set, classes, shots, seed
+Images = tuple[str, ...]
 
 
 @dataclass
@@ -48,7 +35,7 @@ def group_results(results: Iterable[Result], ignore: Sequence[str] = ()) -> list
     """Groups, the largest first. Settings that match a pattern of ``ignore`` are not looked at.
 
     Runs read from logs join every group of their backbone and one of its data sets; those that fit
-    nowhere are grouped by what their logs tell.
+    nowhere are grouped by what their logs say.
     """
     results = list(results)
     trained = [result for result in results if result.verified and not _only_zero_shot(result)]
@@ -66,7 +53,7 @@ def group_results(results: Iterable[Result], ignore: Sequence[str] = ()) -> list
 
 
 def differing(groups: Sequence[Group]) -> dict[str, list[Any]]:
-    """Setting -> its value in every group (None: not told), for settings that are not the same in
+    """Setting -> its value in every group (None: not given), for settings that are not the same in
     all."""
     keys = dict.fromkeys(key for group in groups for key in group.settings)
     values = {key: [group.settings.get(key) for group in groups] for key in keys}
@@ -79,7 +66,7 @@ def split_by_images(results: Sequence[Result]) -> list[list[Result]]:
     """Results such that within each list all methods saw the same images at the same classes, shots
     and seed.
 
-    Files that tell no hashes of the images count as the same. A method goes where none of its runs
+    Files without hashes of the images count as the same. A method goes where none of its runs
     contradicts.
     """
     by_method: dict[str, list[Result]] = defaultdict(list)
@@ -88,30 +75,30 @@ def split_by_images(results: Sequence[Result]) -> list[list[Result]]:
     batches: list[list[Result]] = []
     for mine in by_method.values():
         batches += [mine] if _consistent(mine) else [[result] for result in mine]
-    parts: list[tuple[dict[tuple, tuple], list[Result]]] = []
+    parts: list[tuple[dict[DrawKey, Images], list[Result]]] = []
     for batch in batches:
         seen, part = next(
             (part for part in parts if all(_agrees(part[0], result) for result in batch)), ({}, [])
         )
         if not part:
             parts.append((seen, part))
-        seen.update({_cell(result): result.images for result in batch if result.images})
+        seen.update({_draw_key(result): result.images for result in batch if result.images})
         part.extend(batch)
     return [part for _, part in parts]
 
 
-def _cell(result: Result) -> tuple:
+def _draw_key(result: Result) -> DrawKey:
     return result.dataset, result.classes, result.shots, result.seed
 
 
-def _agrees(seen: Mapping[tuple, tuple], result: Result) -> bool:
-    return not result.images or seen.get(_cell(result), result.images) == result.images
+def _agrees(seen: Mapping[DrawKey, Images], result: Result) -> bool:
+    return not result.images or seen.get(_draw_key(result), result.images) == result.images
 
 
 def _consistent(results: Sequence[Result]) -> bool:
-    seen: dict[tuple, tuple] = {}
+    seen: dict[DrawKey, Images] = {}
     return all(
-        seen.setdefault(_cell(result), result.images) == result.images
+        seen.setdefault(_draw_key(result), result.images) == result.images
         for result in results
         if result.images
     )
@@ -136,17 +123,15 @@ def _key(value: Any) -> str:
 def _join(result: Result, groups: dict[str, Group], ignore: Sequence[str]) -> None:
     """Add a zero-shot run to all groups it fits, or to one of its own."""
     settings = _settings(result, ignore)
-    tested = {key: value for key, value in settings.items() if key not in TRAINING_SETTINGS}
-    fits = [
-        group
-        for group in groups.values()
-        if _key(tested)
-        == _key(
-            {key: value for key, value in group.settings.items() if key not in TRAINING_SETTINGS}
-        )
-    ]
+    tested = _key(_of_all_methods(settings))
+    fits = [group for group in groups.values() if _key(_of_all_methods(group.settings)) == tested]
     for group in fits or [groups.setdefault(_key(settings), Group(settings))]:
         group.results.append(result)
+
+
+def _of_all_methods(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Without those of training alone: a zero-shot run fits into groups that differ in them."""
+    return {key: value for key, value in settings.items() if key not in OF_TRAINING}
 
 
 def _stand_beside(result: Result, groups: dict[str, Group], ignore: Sequence[str]) -> None:

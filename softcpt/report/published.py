@@ -31,9 +31,9 @@ class PublishedRow:
 
 @cache
 def _data() -> dict[str, Any]:
-    return json.loads(
-        resources.files(__package__).joinpath("published.json").read_text(encoding="utf-8")
-    )
+    text = (resources.files(__package__) / "published.json").read_text(encoding="utf-8")
+    data: dict[str, Any] = json.loads(text)
+    return data
 
 
 def published_rows(dataset: str, backbone: str) -> list[PublishedRow]:
@@ -57,7 +57,7 @@ def published_rows(dataset: str, backbone: str) -> list[PublishedRow]:
 
 def published_source() -> str:
     """Where the published rows are from."""
-    return _data()["source"]
+    return str(_data()["source"])
 
 
 def published_remarks() -> list[str]:

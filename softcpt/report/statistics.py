@@ -1,16 +1,27 @@
-"""Means, intervals, tests and ranks, of plain lists of percentages."""
+"""Means, intervals, tests and ranks of percentages, by scipy.stats.
+
+scipy.stats is imported where it is used: its import takes longer than `softcpt report --help`.
+"""
 
 from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special  # not scipy.stats: its import alone would take a tenth of a report
+from numpy.typing import NDArray
 
 LEVEL = 0.95
+# Differences of percentages below this are rounding, not differences.
+TOLERANCE = 1e-9
+DIGITS = 9
+# scipy enumerates all signs up to this many pairs by itself, too (method="auto").
+EXACT_PAIRS = 50
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -24,19 +35,30 @@ class Summary:
     half_width: float | None
 
 
-def summary(values: Sequence[float]) -> Summary | None:
+def summary(values: Collection[float]) -> Summary | None:
     """None without values."""
-    if not len(values):
-        return None
-    return Summary(len(values), float(np.mean(values)), float(np.std(values)), half_width(values))
+    return describe(values) if len(values) else None
 
 
-def half_width(values: Sequence[float]) -> float | None:
+def describe(values: Collection[float]) -> Summary:
+    """Of at least one value."""
+    found = np.fromiter(values, np.float64, len(values))
+    return Summary(len(found), float(np.mean(found)), float(np.std(found)), half_width(found))
+
+
+def half_width(values: Sequence[float] | Floats) -> float | None:
     """Of the 95 % Student-t interval of the mean: t(0.975, n-1) s / sqrt(n), with s of ddof 1."""
     n = len(values)
     if n < 2:
         return None
-    return float(special.stdtrit(n - 1, (1 + LEVEL) / 2) * np.std(values, ddof=1) / math.sqrt(n))
+    return float(_t_quantile(n - 1) * np.std(values, ddof=1) / math.sqrt(n))
+
+
+@functools.cache  # a report asks for thousands of intervals, over a handful of numbers of seeds
+def _t_quantile(degrees_of_freedom: int) -> float:
+    from scipy import stats
+
+    return float(stats.t.ppf((1 + LEVEL) / 2, degrees_of_freedom))
 
 
 def harmonic_mean(base: float, new: float) -> float:
@@ -68,64 +90,70 @@ class Paired:
 
 def paired(differences: Sequence[float]) -> Paired:
     """Statistics of differences between two methods on the same units."""
-    values = np.asarray(differences, dtype=float)
-    values[np.abs(values) < 1e-9] = 0.0
-    n = len(values)
-    return Paired(
-        n,
-        float(values.mean()),
-        half_width(values),
-        int((values > 0).sum()),
-        int((values == 0).sum()),
-        int((values < 0).sum()),
-        t_test(values) if n > 1 else None,
-        wilcoxon(values) if n > 1 else None,
-    )
+    return paired_tests([differences])[0]
 
 
-def t_test(differences: np.ndarray) -> float:
-    """Two-sided p-value of "the mean difference is 0"."""
-    deviation = float(np.std(differences, ddof=1))
-    if deviation == 0.0:
-        return 0.0 if differences.any() else 1.0
-    n = len(differences)
-    return float(2 * special.stdtr(n - 1, -abs(differences.mean()) / deviation * math.sqrt(n)))
+def paired_tests(comparisons: Sequence[Sequence[float]]) -> list[Paired]:
+    """Statistics of many comparisons, each of at least one difference, in the order given.
+
+    Comparisons with equally many differences, which are most of a table, are tested in one call.
+    """
+    by_length: dict[int, list[int]] = defaultdict(list)
+    for index, differences in enumerate(comparisons):
+        by_length[len(differences)].append(index)
+    found: dict[int, Paired] = {}
+    for indices in by_length.values():
+        rows = np.array([comparisons[index] for index in indices], dtype=np.float64)
+        found.update(zip(indices, _paired_rows(rows)))
+    return [found[index] for index in range(len(comparisons))]
 
 
-def wilcoxon(differences: np.ndarray) -> float:
-    """Two-sided p-value of Wilcoxon's signed-rank test.
+def _paired_rows(rows: Floats) -> list[Paired]:
+    """Of differences (comparisons, n)."""
+    rows = np.where(np.abs(rows) < TOLERANCE, 0.0, rows)
+    n = rows.shape[1]
+    tested = n > 1
+    t_tests: list[float | None] = t_test(rows).tolist() if tested else [None] * len(rows)
+    wilcoxons: list[float | None] = wilcoxon(rows).tolist() if tested else [None] * len(rows)
+    found = []
+    for row, t, w in zip(rows, t_tests, wilcoxons):
+        wins, losses = int((row > 0).sum()), int((row < 0).sum())
+        mean = float(row.mean())
+        found.append(Paired(n, mean, half_width(row), wins, n - wins - losses, losses, t, w))
+    return found
+
+
+def t_test(differences: Floats) -> Floats:
+    """Two-sided p-values (...) of "the mean difference is 0", over the last axis of (..., n)."""
+    from scipy import stats
+
+    constant = np.ptp(differences, axis=-1) < TOLERANCE  # of which scipy warns, and gives 0 / 0
+    p = np.where(np.abs(differences).max(axis=-1) < TOLERANCE, 1.0, 0.0)
+    if not constant.all():
+        p[~constant] = stats.ttest_1samp(differences[~constant], 0.0, axis=-1).pvalue
+    return p
+
+
+def wilcoxon(differences: Floats) -> Floats:
+    """Two-sided p-values (...) of Wilcoxon's signed-rank test, over the last axis of (..., n).
 
     Exact up to 50 units without ties and zeros, else by the normal approximation with correction
-    for ties; ranks of zeros are shared between the signs (Demsar, JMLR 2006). scipy.stats.wilcoxon
-    gives the same; a report needs thousands of these, and which approximation it takes depends on
-    its release.
+    for ties; ranks of zeros are shared between the signs (Demsar, JMLR 2006). The choice is made
+    here because that of scipy's method="auto" depends on its release.
     """
-    n = len(differences)
-    size, ranks, counts = _ranks(np.abs(differences).round(9))
-    plus = float(ranks[differences > 0].sum() + ranks[differences == 0].sum() / 2)
-    if n <= 50 and len(counts) == n and size[0] > 0:
-        ways = _rank_sums(n)
-        return float(min(1.0, 2 * ways[: int(min(plus, n * (n + 1) // 2 - plus)) + 1].sum()))
-    variance = n * (n + 1) * (2 * n + 1) / 24 - float((counts**3 - counts).sum()) / 48
-    return float(2 * special.ndtr(-abs(plus - n * (n + 1) / 4) / math.sqrt(variance)))
+    from scipy import stats
 
-
-def _ranks(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Distinct values in order, the rank of every value (ties share theirs), and how often each
-    distinct one occurs."""
-    distinct, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return distinct, (np.cumsum(counts) - (counts - 1) / 2)[inverse], counts.astype(float)
-
-
-@functools.cache
-def _rank_sums(n: int) -> np.ndarray:
-    """Probability of every sum of positive ranks when each of the ranks 1..n has either sign with
-    equal chance."""
-    ways = np.ones(1)
-    for rank in range(1, n + 1):
-        ways = np.concatenate([ways, np.zeros(rank)]) / 2
-        ways[rank:] += ways[: len(ways) - rank].copy()
-    return ways
+    differences = differences.round(DIGITS)
+    sizes = np.sort(np.abs(differences), axis=-1)
+    distinct = (sizes[..., 0] > 0) & (np.diff(sizes, axis=-1) > 0).all(axis=-1)
+    exact = distinct & (differences.shape[-1] <= EXACT_PAIRS)
+    p = np.empty(exact.shape)
+    for rows, method in ((exact, "exact"), (~exact, "asymptotic")):
+        if rows.any():
+            p[rows] = stats.wilcoxon(
+                differences[rows], zero_method="zsplit", method=method, axis=-1
+            ).pvalue
+    return p
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
@@ -140,21 +168,21 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     return adjusted
 
 
-def average_ranks(table: np.ndarray) -> tuple[np.ndarray, float | None]:
+def average_ranks(table: Floats) -> tuple[Floats, float | None]:
     """Mean rank of each column (1 is the highest value, ties share), and Friedman's p-value.
 
     Args:
         table: (units, methods) without gaps. The p-value needs three methods and two units; else it
             is None.
     """
+    from scipy import stats
+
     units, methods = table.shape
-    found = [_ranks(row) for row in -np.round(table, 9)]
-    ranks = np.array([row for _, row, _ in found])
+    lower_is_better = -table.round(DIGITS)
+    ranks = stats.rankdata(lower_is_better, axis=1)
+    means: Floats = ranks.mean(axis=0)
     if units < 2 or methods < 3:
-        return ranks.mean(axis=0), None
-    ties = sum(float((counts**3 - counts).sum()) for _, _, counts in found)
-    scale = units * methods * (methods + 1) - ties / (methods - 1)
-    if scale <= 0:  # all share one rank in every unit
-        return ranks.mean(axis=0), 1.0
-    statistic = 12 * float(((ranks.sum(axis=0) - units * (methods + 1) / 2) ** 2).sum()) / scale
-    return ranks.mean(axis=0), float(special.chdtrc(methods - 1, statistic))
+        return means, None
+    if (ranks == ranks[:, :1]).all():  # all share one rank in every unit; scipy gives 0 / 0
+        return means, 1.0
+    return means, float(stats.friedmanchisquare(*lower_is_better.T).pvalue)

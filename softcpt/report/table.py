@@ -54,25 +54,30 @@ class Table:
 
 
 def mean_cell(found: Summary | None, expected: int, absent: str = MISSING) -> Cell:
-    """ "67.68 ± 1.18"; without a deviation for one value, with n where fewer than ``expected``
+    """As "67.68 ± 1.18"; without a deviation for one value, with n where fewer than ``expected``
     values are there."""
     if found is None:
         return Cell(absent)
-    text = f"{found.mean:.2f}" + (f" ± {found.std:.2f}" if found.n > 1 else "")
-    return Cell(text + (f" (n={found.n})" if found.n < expected else ""))
+    text = f"{found.mean:.2f}"
+    if found.n > 1:
+        text += f" ± {found.std:.2f}"
+    if found.n < expected:
+        text += f" (n={found.n})"
+    return Cell(text)
 
 
 def mark_best(columns: Sequence[Sequence[float | None]]) -> list[set[int]]:
     """For each column the rows whose printed value is the highest; none where there is nothing to
     compare."""
-    best = []
-    for column in columns:
-        shown = {row: round(value, 2) for row, value in enumerate(column) if value is not None}
-        highest = max(shown.values(), default=None)
-        best.append(
-            {row for row, value in shown.items() if value == highest} if len(shown) > 1 else set()
-        )
-    return best
+    return [_best_rows(column) for column in columns]
+
+
+def _best_rows(column: Sequence[float | None]) -> set[int]:
+    shown = {row: round(value, 2) for row, value in enumerate(column) if value is not None}
+    if len(shown) < 2:
+        return set()
+    highest = max(shown.values())
+    return {row for row, value in shown.items() if value == highest}
 
 
 def signed(value: float) -> str:
@@ -82,9 +87,11 @@ def signed(value: float) -> str:
 
 def p_text(p: float | None) -> str:
     """A p-value as papers print it."""
-    return NOTHING if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"
+    if p is None:
+        return NOTHING
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def listed(words: Sequence[str]) -> str:
-    """ "a, b and c"."""
+    """Joined as "a, b and c"."""
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

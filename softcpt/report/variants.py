@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from softcpt.report.result import Result
+from softcpt.report.run_result import Result
 
 
 def labels(results: Sequence[Result]) -> list[str]:
@@ -23,27 +23,24 @@ def labels(results: Sequence[Result]) -> list[str]:
 
 
 def _label(result: Result, keys: Sequence[str]) -> str:
-    told = [f"{key.rsplit('.', 1)[-1].lower()}={result.options.get(key, '?')}" for key in keys]
-    return (
-        result.method
-        + (f" ({', '.join(told)})" if told else "")
-        + ("" if result.verified else " (log)")
-    )
+    values = [f"{key.rsplit('.', 1)[-1].lower()}={result.options.get(key, '?')}" for key in keys]
+    label = result.method
+    if values:
+        label += f" ({', '.join(values)})"
+    return label if result.verified else f"{label} (log)"
 
 
 def _differing(results: Sequence[Result]) -> list[str]:
     """Keys of options with several values in one place of the tables."""
-    places: dict[tuple, list[Result]] = defaultdict(list)
+    places: dict[tuple[str, str, int], list[Result]] = defaultdict(list)
     for result in results:
         places[result.dataset, result.classes, result.shots].append(result)
     found: dict[str, None] = {}
-    for mine in places.values():
-        first, *others = mine
+    for first, *others in places.values():
         for other in others:
-            if other.options != first.options:
-                found |= dict.fromkeys(
-                    key
-                    for key, value in first.options.items()
-                    if value != other.options.get(key, value)
-                )  # not told: a key of later versions
+            found |= dict.fromkeys(
+                key
+                for key, value in first.options.items()
+                if value != other.options.get(key, value)  # absent: a key of later versions
+            )
     return sorted(found)

@@ -1,16 +1,17 @@
-"""What pairs of tasks reached, as matrices of targets by sources."""
+"""Collects what pairs of tasks reached, as matrices of sources by targets."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from softcpt.grid.state import read_result
-from softcpt.study.plan import ALONE, Run
+from softcpt.study.study_jobs import ALONE, GROUP, StudyJob
 
-Score = Callable[[Run], dict[int, float]]
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -27,84 +28,84 @@ class Matrix:
 
     method: str
     reading: str
-    alone: np.ndarray
-    paired: np.ndarray
+    alone: Floats
+    paired: Floats
 
     @property
-    def by_seed(self) -> np.ndarray:
+    def by_seed(self) -> Floats:
         """(S, T, T): what target j gained by source i, in points, with each seed."""
         return self.paired - self.alone[:, None, :]
 
     @property
-    def gains(self) -> np.ndarray:
+    def gains(self) -> Floats:
         """(T, T): the same, mean over seeds."""
-        return self.by_seed.mean(axis=0)
+        gains: Floats = self.by_seed.mean(axis=0)
+        return gains
 
     @property
-    def off_diagonal(self) -> np.ndarray:
+    def off_diagonal(self) -> Floats:
         """(T (T - 1),) gains of the pairs, in the matrix's order."""
         return self.gains[~np.eye(len(self.gains), dtype=bool)]
 
     @property
-    def of_sources(self) -> np.ndarray:
+    def of_sources(self) -> Floats:
         """(T,) mean gain that each source brought to the others."""
-        return (self.gains.sum(axis=1) - np.diag(self.gains)) / (len(self.gains) - 1)
+        others: Floats = self.gains.sum(axis=1) - np.diag(self.gains)
+        return others / (len(self.gains) - 1)
 
     @property
-    def mutual_likeness(self) -> np.ndarray:
+    def mutual_likeness(self) -> Floats:
         """(T, T) mean gains of both directions, scaled into [-1, 1], with 1 on the diagonal; to
         order tasks by."""
         mutual = (self.gains + self.gains.T) / 2
-        scaled = mutual / max(np.abs(mutual).max(), 1e-9)
+        scaled: Floats = mutual / max(float(np.abs(mutual).max()), 1e-9)
         np.fill_diagonal(scaled, 1.0)
         return scaled
 
 
-def matrices(runs: Sequence[Run], count: int, split: str = "") -> list[Matrix]:
-    """A matrix for every method and reading of finished runs.
+def matrices(jobs: Sequence[StudyJob], count: int, split: str = "") -> list[Matrix]:
+    """A matrix for every method and reading of finished jobs.
 
     Args:
-        runs: of the pairs, with those on single tasks.
+        jobs: of the pairs, with those on single tasks.
         count: T, tasks of the study.
         split: "val" for the metric on validation images; "": on those that count.
     """
-    scores = [(run, scores_of(run, split)) for run in runs]
-    keys = dict.fromkeys((run.method, run.part) for run, _ in scores if run.part != ALONE)
+    scores = [(job, scores_of(job, split)) for job in jobs]
+    keys = dict.fromkeys((job.method, job.part) for job in jobs if job.part != ALONE)
     return [_matrix(method, reading, count, scores) for method, reading in keys]
 
 
 def _matrix(
-    method: str, reading: str, count: int, scores: Iterable[tuple[Run, dict[int, float]]]
+    method: str, reading: str, count: int, scores: Sequence[tuple[StudyJob, dict[int, float]]]
 ) -> Matrix:
-    seeds = list(dict.fromkeys(run.seed for run, _ in scores))
-    alone, paired = (
-        np.full((len(seeds), count), np.nan),
-        np.full((len(seeds), count, count), np.nan),
-    )
-    for run, score in scores:
-        if run.method != method or run.part not in (ALONE, reading):
+    seeds = list(dict.fromkeys(job.seed for job, _ in scores))
+    alone = np.full((len(seeds), count), np.nan)
+    paired = np.full((len(seeds), count, count), np.nan)
+    for job, score in scores:
+        if job.method != method or job.part not in (ALONE, reading):
             continue
-        seed = seeds.index(run.seed)
+        seed = seeds.index(job.seed)
         for task, value in score.items():
-            if run.part == ALONE:
+            if job.part == ALONE:
                 alone[seed, task] = value
             else:
-                paired[seed, next((other for other in run.tasks if other != task), task), task] = (
-                    value
-                )
-    itself = np.eye(count, dtype=bool)
-    return Matrix(
-        method, reading, alone, np.where(itself & np.isnan(paired), alone[:, None], paired)
-    )
+                paired[seed, _other(job.tasks, task), task] = value
+    diagonal = np.eye(count, dtype=bool)
+    missing = diagonal & np.isnan(paired)
+    return Matrix(method, reading, alone, np.where(missing, alone[:, None], paired))
 
 
-def scores_of(run: Run, split: str = "") -> dict[int, float]:
-    """Metric in % of each task that a finished run was tested on, by its place in the study."""
-    result = read_result(run.planned.job.folder)
-    assert result is not None, f"{run.planned.job} is not done"
+def _other(pair: Sequence[int], task: int) -> int:
+    """The task that ``task`` was trained with or after; itself, if it was trained twice."""
+    return next((other for other in pair if other != task), task)
+
+
+def scores_of(job: StudyJob, split: str = "") -> dict[int, float]:
+    """Metric in % of each task that a finished job was tested on, by its place in the study."""
+    result = read_result(job.planned.job.folder)
+    assert result is not None, f"{job.planned.job} is not done"
     figures = result["other_splits"][split] if split else result
-    tested = run.tasks if run.part in ("joint", ALONE, "group") else run.tasks[1:]
-    return {
-        task: figure["metric"]
-        for task, figure in zip(tested, figures["tasks"][result["method"]], strict=True)
-    }
+    tested = job.tasks if job.part in ("joint", ALONE, GROUP) else job.tasks[1:]
+    by_task = figures["tasks"][result["method"]]
+    return {task: float(figure["metric"]) for task, figure in zip(tested, by_task, strict=True)}

@@ -1,5 +1,5 @@
-"""How alike tasks look, how alike their classes are called, and whether either tells what they gain
-from each other."""
+"""Measures how alike tasks look and their classes are called, and whether either predicts what they
+gain from each other."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from softcpt.prompters import build_prompter
+from softcpt.prompters.zeroshot import template_embeddings
 from softcpt.tasks import Task, TaskSet
 
 PERMUTATIONS = 9999
@@ -28,7 +28,7 @@ class Correlation:
 
 @torch.no_grad()
 def similarities(cfg: Any, tasks: tuple[int, ...]) -> dict[str, np.ndarray]:
-    """ "visual" and "label": (T, T), how well source i covers target j, in [-1, 1].
+    """By kind, "visual" or "label": (T, T), how well source i covers target j, in [-1, 1].
 
     Both are the mean over j's classes of the largest cosine with one of i's: visual between the
     classes' mean features of their training images, label between the embeddings of "a photo of a
@@ -52,7 +52,7 @@ def similarities(cfg: Any, tasks: tuple[int, ...]) -> dict[str, np.ndarray]:
         [features[labels == label].mean(dim=0) for label in range(trainer.tasks.num_classes)]
     )
     named = TaskSet([Task(task.name, task.class_names) for task in trainer.tasks])
-    names = build_prompter("ZeroShot", trainer.clip, named).class_embeddings().float().cpu()
+    names = template_embeddings(trainer.clip, named).float().cpu()
     return {
         "visual": coverage(means, trainer.tasks, tasks),
         "label": coverage(names, trainer.tasks, tasks),

@@ -1,1 +1,1 @@
-"""What tests and benchmarks share: naive statements of the towers, and random CLIP models."""
+"""Holds what tests and benchmarks share: naive statements of the towers, and random CLIP models."""

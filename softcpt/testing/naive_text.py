@@ -1,5 +1,5 @@
-"""The naive way, as the published codes do it: all 77 positions of every prompt through the
-untouched tower."""
+"""Encodes prompts the naive way, as the published codes do it: all 77 positions of every prompt go
+through the untouched tower."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+
+from softcpt.text.open_clip_parts import text_parts
 
 
 def encode_naively(
@@ -22,8 +24,11 @@ def encode_naively(
     ``length`` cuts all prompts after that many positions (truncation); ``deep`` (blocks - 1, N, L,
     d) replaces the context's positions before every block but the first.
     """
-    tower = getattr(model, "text", model)
-    length = length or tower.positional_embedding.shape[0]
+    tower = text_parts(model)
+    mask, projection = tower.attn_mask, tower.text_projection
+    if mask is None or not isinstance(projection, Tensor):
+        raise ValueError(f"{type(model).__name__}: not OpenAI's text tower")
+    length = length or len(tower.positional_embedding)
     symbols = torch.zeros(len(prompts), length, dtype=torch.long)
     for row, prompt in enumerate(prompts):
         symbols[row, : len(prompt)] = torch.tensor(list(prompt))
@@ -44,6 +49,6 @@ def encode_naively(
     for number, block in enumerate(tower.transformer.resblocks):
         if deep is not None and number > 0:
             x = put(x, deep[number - 1])
-        x = block(x, attn_mask=tower.attn_mask[:length, :length])
-    x = tower.ln_final(x)[torch.arange(len(prompts)), symbols.argmax(dim=1)]
-    return x @ tower.text_projection
+        x = block(x, attn_mask=mask[:length, :length])
+    features: Tensor = tower.ln_final(x)[torch.arange(len(prompts)), symbols.argmax(dim=1)]
+    return features @ projection

@@ -1,37 +1,40 @@
-"""An image tower with prompts in plain PyTorch, laid out as in the published code; five steps of a
-method on images."""
+"""States an image tower with prompts in plain PyTorch, laid out as in the published code, and
+compares five steps of a method with such a statement."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 import softcpt
+from softcpt.text.open_clip_parts import OpenAiVit, ResidualBlock
 
 State = dict[str, Tensor]
 # From parameters and images (B, 3, H, W) to normalised image features (B, D) and class embeddings
 # (C, D).
 Statement = Callable[[State, Tensor], tuple[Tensor, Tensor]]
+# From tasks, logits (B, C) and labels (B,) to the loss.
+LossOf = Callable[[softcpt.TaskSet, Tensor, Tensor], Tensor]
 
 
 def image_features(
-    visual: nn.Module, images: Tensor, first: Tensor, further: Tensor | None
+    visual: OpenAiVit, images: Tensor, first: Tensor, further: Tensor | None
 ) -> Tensor:
     """(B, D) features of OpenAI's ViT with prompts (1 or B, N, d) and (L - 1, 1 or B, N, d) behind
     the class token."""
-    x = visual.conv1(images).flatten(2).transpose(1, 2)
-    x = (
-        torch.cat([visual.class_embedding.expand(len(x), 1, -1), x], dim=1)
-        + visual.positional_embedding
-    )
+    x: Tensor = visual.conv1(images).flatten(2).transpose(1, 2)
+    x = torch.cat([visual.class_embedding.expand(len(x), 1, -1), x], dim=1)
+    x = x + visual.positional_embedding
     x = with_prompts(visual.transformer.resblocks, visual.ln_pre(x), first, further)
     return F.normalize(visual.ln_post(x[:, 0]) @ visual.proj, dim=1)
 
 
-def with_prompts(blocks: nn.ModuleList, x: Tensor, first: Tensor, further: Tensor | None) -> Tensor:
+def with_prompts(
+    blocks: Sequence[ResidualBlock], x: Tensor, first: Tensor, further: Tensor | None
+) -> Tensor:
     """Tokens (B, 1 + M, d) through all blocks; the prompts stand behind the first of them."""
     n = first.shape[1]
     x = torch.cat([x[:, :1], first.expand(len(x), -1, -1), x[:, 1:]], dim=1)
@@ -45,7 +48,7 @@ def with_prompts(blocks: nn.ModuleList, x: Tensor, first: Tensor, further: Tenso
 
 
 def five_steps_agree(
-    prompter: softcpt.Prompter, statement: Statement, loss_of: Callable, tolerance: float = 1e-8
+    prompter: softcpt.Prompter, statement: Statement, loss_of: LossOf, tolerance: float = 1e-8
 ) -> None:
     """Logits, loss and gradients of the first step, and the parameters after five, are those of the
     statement."""
@@ -54,10 +57,9 @@ def five_steps_agree(
     labels = torch.randint(prompter.tasks.num_classes, (5,), generator=generator)
     scale = prompter.clip.logit_scale.exp()
     state = {name: value.requires_grad_() for name, value in prompter.reference_state().items()}
-    settings = {"lr": 0.02, "momentum": 0.9, "weight_decay": 5e-4}
     ours, theirs = (
-        torch.optim.SGD(prompter.parameters(), **settings),
-        torch.optim.SGD(state.values(), **settings),
+        torch.optim.SGD(learned, lr=0.02, momentum=0.9, weight_decay=5e-4)
+        for learned in (prompter.parameters(), state.values())
     )
     for step in range(5):
         ours.zero_grad()
@@ -72,15 +74,15 @@ def five_steps_agree(
             assert (prompter(images) - logits).abs().max() <= tolerance * logits.abs().max()
         assert abs(loss - wanted) <= tolerance * abs(wanted)
         for name, parameter in prompter.named_parameters():
-            assert (parameter.grad - state[name].grad).norm() <= tolerance * state[
-                name
-            ].grad.norm(), name
+            gradient, expected = parameter.grad, state[name].grad
+            assert gradient is not None and expected is not None, name
+            assert (gradient - expected).norm() <= tolerance * expected.norm(), name
         ours.step()
         theirs.step()
     for name, parameter in prompter.named_parameters():
         assert (parameter - state[name]).norm() <= tolerance * state[name].norm(), name
 
 
-def joint_loss(tasks: softcpt.TaskSet, logits: Tensor, labels: Tensor) -> Tensor:
+def joint_loss(_tasks: softcpt.TaskSet, logits: Tensor, labels: Tensor) -> Tensor:
     """Cross-entropy over the classes of all tasks."""
     return F.cross_entropy(logits, labels)

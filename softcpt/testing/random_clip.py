@@ -1,5 +1,5 @@
-"""Small random CLIP weights under OpenAI's names: every real architecture, at widths that a test
-can afford.
+"""Makes small random CLIP weights under OpenAI's names: every real architecture, at widths that a
+test can afford.
 
 OpenAI's files carry no configuration: widths, depths, patch and image size are all read from the
 tensors' shapes. A reduced model is therefore the same thing to a loader as the real one.
@@ -8,6 +8,7 @@ tensors' shapes. A reduced model is therefore the same thing to a loader as the 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
@@ -15,7 +16,7 @@ from torch import Tensor
 
 # OpenAI's name -> what makes that architecture different from the others, at reduced width and
 # depth.
-SMALL_ARCHITECTURES: dict[str, dict] = {
+SMALL_ARCHITECTURES: dict[str, dict[str, Any]] = {
     "RN50": {"kind": "resnet", "vision_layers": (1, 2, 1, 1), "embed_dim": 128},
     "RN101": {"kind": "resnet", "vision_layers": (1, 1, 3, 1), "embed_dim": 64},
     "RN50x4": {

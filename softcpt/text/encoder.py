@@ -36,29 +36,28 @@ class TextEncoder(nn.Module):
 
     Args:
         tower: the frozen tower.
-        max_tokens: memory bound: more tokens than this are encoded slice by slice, and each slice
-            is computed again in the backward pass (exact, about a third more arithmetic). None: no
-            bound.
     """
 
-    def __init__(self, tower: TextTower, max_tokens: int | None = None):
+    def __init__(self, tower: TextTower) -> None:
         super().__init__()
         self.tower = tower
-        self.max_tokens = max_tokens
+        # Weak keys: what is prepared for a prompter's prompts goes when the prompter does, though
+        # the encoder is shared by all prompters of a CLIP.
         self._prepared: WeakKeyDictionary[PackedPrompts, PreparedPrompts] = WeakKeyDictionary()
 
     def forward(
         self,
-        layout: PackedPrompts,
+        packed: PackedPrompts,
         contexts: Tensor | None = None,
         groups: Sequence[int] | None = None,
         deep: Tensor | None = None,
-        prompts: Sequence[int] | None = None,
+        prompts: Sequence[int] | Tensor | None = None,
+        max_tokens: int | None = None,
     ) -> Tensor:
-        """Text features of the layout's prompts.
+        """Text features of packed prompts.
 
         Args:
-            layout: N prompts in K groups with L context vectors each.
+            packed: N prompts in K groups with L context vectors each.
             contexts: (*batch, K, L, d). Leading dimensions give every prompt once per entry: a
                 context per image (CoCoOp), or several contexts per class (PLOT). None if L is 0.
             groups: encode only the prompts of these K' groups; ``contexts`` is then (*batch, K', L,
@@ -66,6 +65,9 @@ class TextEncoder(nn.Module):
             deep: (blocks - 1, *batch, K, L, d): replaces what stands at the context's positions
                 before every block but the first.
             prompts: encode only these prompts, ascending (default: all prompts of the groups).
+            max_tokens: memory bound: more tokens than this are encoded slice by slice, and each
+                slice is computed again in the backward pass (exact, about a third more
+                arithmetic). None: no bound.
 
         Returns:
             (*batch, N', D) features, not normalised, in the tower's type, of the chosen prompts in
@@ -73,52 +75,59 @@ class TextEncoder(nn.Module):
         """
         tower = self.tower
         if groups is None:
-            groups = range(layout.num_groups)
+            groups = range(packed.num_groups)
         if contexts is None:
             contexts = tower.tokens.new_zeros(len(groups), 0, tower.width)
         batch = contexts.shape[:-3]
         contexts = contexts.to(tower.dtype).reshape(math.prod(batch), *contexts.shape[-3:])
         if deep is not None:
             deep = deep.to(tower.dtype).reshape(deep.shape[0], *contexts.shape)
-        work = self._prepare(layout).work(layout, groups, prompts, copies=contexts.shape[0])
-        prefixes = self._encode_prefixes(layout, contexts, deep)
+        encoding_pass = self._prepare(packed).encoding_pass(
+            packed, groups, prompts, copies=contexts.shape[0]
+        )
+        prefixes = self._encode_prefixes(packed, contexts, deep)
         rows = contexts.flatten(0, 2)
         deep_rows = None if deep is None else deep.flatten(1, 3)
         parts = [
             self._encode_part(part, prefixes, rows, deep_rows)
-            for part in work.split(self.max_tokens)
+            for part in encoding_pass.split(max_tokens)
         ]
-        features = torch.cat(parts)[work.inverse]
+        features = torch.cat(parts)[encoding_pass.inverse]
         return features.unflatten(0, (*batch, -1)) if batch else features
 
-    def _prepare(self, layout: PackedPrompts) -> PreparedPrompts:
-        prepared = self._prepared.get(layout)
+    def _prepare(self, packed: PackedPrompts) -> PreparedPrompts:
+        prepared = self._prepared.get(packed)
         if prepared is None or prepared.chunks.tokens.device != self.tower.tokens.device:
-            prepared = self._prepared[layout] = PreparedPrompts(layout, self.tower)
+            prepared = self._prepared[packed] = PreparedPrompts(packed, self.tower)
         return prepared
 
     def _encode_prefixes(
-        self, layout: PackedPrompts, contexts: Tensor, deep: Tensor | None
+        self, packed: PackedPrompts, contexts: Tensor, deep: Tensor | None
     ) -> PrefixCache:
         """Keys and values of every block for the G prefixes of P tokens (G = 1: the bare SOS, if
         not shared)."""
-        tower, slots = self.tower, layout.prefix_slots
+        tower, slots = self.tower, packed.prefix_slots
+        # A prompt's position i is the same number in every prompt, so prefixes of equal symbols are
+        # equal inputs. Where prompts have contexts of their own, only SOS is common to all.
         groups = (
             contexts.flatten(0, 1)[:, :slots]
-            if layout.shared
+            if packed.shared
             else contexts.new_zeros(1, 0, tower.width)
         )
-        start = tower.tokens[layout.prefix[0]].expand(len(groups), 1, tower.width)
+        start = tower.tokens[packed.prefix[0]].expand(len(groups), 1, tower.width)
         x = torch.cat([start, groups], dim=1) + tower.positions[: 1 + slots]
         causal = torch.full(
             (1 + slots, 1 + slots), -torch.inf, dtype=x.dtype, device=x.device
         ).triu(1)[None]
-        cache = []
+        cache: PrefixCache = []
         for index, block in enumerate(tower.blocks):
             if deep is not None and index > 0 and slots:
                 x = torch.cat([x[:, :1], deep[index - 1].flatten(0, 1)[:, :slots]], dim=1)
             if index == len(tower.blocks) - 1:
-                cache.append(tuple(_heads(block.keys_values(x), 2, block.heads)))
+                # Later tokens read a prefix through its keys and values alone, and nothing reads
+                # its output: here its own attention and MLP would be computed for nobody.
+                key, value = _heads(block.keys_values(x), 2, block.heads)
+                cache.append((key, value))
                 return cache
             query, key, value = _heads(block.qkv(x), 3, block.heads)
             cache.append((key, value))
@@ -130,14 +139,19 @@ class TextEncoder(nn.Module):
     ) -> Tensor:
         """(ends, D) features of one part; recomputed in the backward pass if there is more than one
         part."""
-        tensors = [tensor for pair in prefixes for tensor in pair]
-
-        def run(rows: Tensor, deep: Tensor | None, *tensors: Tensor) -> Tensor:
-            return self._run_blocks(part, list(zip(tensors[::2], tensors[1::2])), rows, deep)
-
         if part.alone or not torch.is_grad_enabled():
-            return run(rows, deep, *tensors)
-        return checkpoint(run, rows, deep, *tensors, use_reentrant=False, preserve_rng_state=False)
+            return self._run_blocks(part, prefixes, rows, deep)
+        # The frozen tower has no dropout, so the second run needs no random state of the first.
+        features: Tensor = checkpoint(
+            self._run_blocks,
+            part,
+            prefixes,
+            rows,
+            deep,
+            use_reentrant=False,
+            preserve_rng_state=False,
+        )
+        return features
 
     def _run_blocks(
         self, part: PassPart, prefixes: PrefixCache, rows: Tensor, deep: Tensor | None
@@ -149,34 +163,37 @@ class TextEncoder(nn.Module):
                 x = part.replace_slots(x, deep[index - 1])
             past = [tensor.index_select(0, part.group) for tensor in cached]
             if index == last:
+                # Features are read at EOS only: no later block asks for another token's output.
                 own = _heads(part.to_grid(block.keys_values(x)), 2, block.heads)
                 x = part.at_ends(x)
-                query = _heads(part.ends_to_grid(block.queries(x)), 1, block.heads)[0]
+                (query,) = _heads(part.ends_to_grid(block.queries(x)), 1, block.heads)
                 attended = part.ends_from_grid(_attend(query, *_join(past, own), part.ends_bias))
             else:
                 qkv = part.first_qkv() if index == 0 and part.constant else block.qkv(x)
-                query, *own = _heads(part.to_grid(qkv), 3, block.heads)
+                query, key, value = _heads(part.to_grid(qkv), 3, block.heads)
+                own = (key, value)
                 attended = part.from_grid(_attend(query, *_join(past, own), part.bias))
             x = block.finish(x, attended)
         return tower.project(x)
 
 
-def _heads(x: Tensor, parts: int, heads: int) -> Tensor:
-    """(n, S, parts * d) -> (parts, n, heads, S, head width)."""
-    return x.view(*x.shape[:2], parts, heads, -1).permute(2, 0, 3, 1, 4)
+def _heads(x: Tensor, parts: int, heads: int) -> tuple[Tensor, ...]:
+    """(n, S, parts * d) -> ``parts`` tensors (n, heads, S, head width)."""
+    return x.view(*x.shape[:2], parts, heads, -1).permute(2, 0, 3, 1, 4).unbind()
 
 
-def _join(past: Sequence[Tensor], own: Sequence[Tensor]) -> list[Tensor]:
+def _join(past: Sequence[Tensor], own: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     """Keys and values (n, heads, P, w) of the prefix before those (n, heads, S, w) of the chunk."""
-    return [torch.cat(pair, dim=2) for pair in zip(past, own)]
+    key, value = (torch.cat(pair, dim=2) for pair in zip(past, own))
+    return key, value
 
 
 def _attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
     """Attention with scaled queries (n, h, Q, w) over keys (n, h, K, w) -> (n, Q, h * w).
 
     ``bias`` (n or 1, Q, S) is added for the last S keys; all queries see the keys before them.
-    Plain products: on CPUs the fused kernel's backward is several times slower in bfloat16.
     """
+    # Plain products: on CPUs the fused kernel's backward is several times slower in bfloat16.
     scores = query @ key.transpose(-1, -2)
     scores[..., scores.shape[-1] - bias.shape[-1] :] += bias[:, None]
     return (torch.softmax(scores, dim=-1) @ value).transpose(1, 2).flatten(2)

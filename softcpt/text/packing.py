@@ -19,10 +19,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
+
+Suffix = tuple[int, ...]
 
 # Chunk lengths tried. Longer chunks repeat fewer stems, shorter ones waste less attention and
 # padding.
@@ -133,7 +137,7 @@ class PackedPrompts:
         width: int = 512,
         share_prefix: bool | None = None,
         share_stems: bool = True,
-    ):
+    ) -> None:
         self.n_ctx = n_ctx
         self._shared_lengths = _shared_lengths if share_stems else _nothing_shared
         self.prompts = [tuple(prompt) for prompt in prompts]
@@ -141,23 +145,30 @@ class PackedPrompts:
             np.zeros(len(self.prompts), dtype=np.int64) if groups is None else np.asarray(groups)
         )
         self.num_groups = int(self.groups.max()) + 1
-        candidates = []
-        for shared in (True, False) if share_prefix is None else (share_prefix,):
-            prefix = self._common_prefix() if shared else self.prompts[0][:1]
-            suffixes = self._suffixes(len(prefix))
-            members = self._members(shared)
-            sorted_groups = [sorted(suffixes[i] for i in m) for m in members]
-            lengths = [
-                ([len(suffix) for suffix in group], self._shared_lengths(group))
-                for group in sorted_groups
-            ]
-            size, cost = _best_chunk_size(lengths, len(prefix), width)
-            cost += (self.num_groups if shared else 0) * len(prefix) * 24 * width**2
-            candidates.append((cost, shared, prefix, suffixes, members, size))
-        _, self.shared, self.prefix, self._rest, members, self.size = min(
-            candidates, key=lambda item: item[0]
-        )
-        self._packed = [(m, self._pack(m)) for m in members]
+        # A shared prefix costs its own tokens once per group, and splits the tree at the groups'
+        # borders. With a context per class there is nothing to share, and SOS alone is cheaper.
+        choices = (True, False) if share_prefix is None else (share_prefix,)
+        plan = min((self._plan(shared, width) for shared in choices), key=lambda plan: plan.cost)
+        self.shared, self.prefix, self.size = plan.shared, plan.prefix, plan.size
+        self._groups = [
+            (members, self._pack([plan.suffixes[i] for i in members])) for members in plan.members
+        ]
+
+    def _plan(self, shared: bool, width: int) -> _Plan:
+        prefix = self._common_prefix() if shared else self.prompts[0][:1]
+        suffixes = self._suffixes(len(prefix))
+        members = self._members(shared)
+        lengths = []
+        for group in members:
+            ordered = sorted(suffixes[i] for i in group)
+            lengths.append(([len(suffix) for suffix in ordered], self._shared_lengths(ordered)))
+        size, cost = _best_chunk_size(lengths, len(prefix), width)
+        if shared:
+            cost += self.num_groups * len(prefix) * 24 * width**2
+        return _Plan(cost, shared, prefix, suffixes, members, size)
+
+    def _pack(self, suffixes: list[Suffix]) -> _PackedGroup:
+        return _pack(suffixes, len(self.prefix), self.size, self._shared_lengths)
 
     @property
     def prefix_slots(self) -> int:
@@ -173,19 +184,20 @@ class PackedPrompts:
     @cached_property
     def chunks(self) -> Chunks:
         """All prompts packed; ``group`` is 0 everywhere where the prefix is not shared."""
-        counts = np.array([len(packed.symbols) for _, packed in self._packed])
+        groups = [group for _, group in self._groups]
+        counts = np.array([len(group.symbols) for group in groups])
         offsets = np.concatenate([[0], np.cumsum(counts)[:-1]]) * self.size
-        symbols = np.concatenate([packed.symbols for _, packed in self._packed])
+        symbols = np.concatenate([group.symbols for group in groups])
         ends = np.empty(len(self.prompts), dtype=np.int64)
-        for (members, packed), offset in zip(self._packed, offsets):
-            ends[members] = packed.ends + offset
+        for (members, group), offset in zip(self._groups, offsets):
+            ends[members] = group.ends + offset
         arrays = (
             np.maximum(symbols, 0),
             np.where(symbols < 0, -1 - symbols, -1),
-            np.concatenate([packed.positions for _, packed in self._packed]),
-            np.concatenate([packed.visible for _, packed in self._packed]),
-            np.concatenate([packed.lengths for _, packed in self._packed]),
-            np.repeat(np.arange(len(self._packed)), counts),
+            np.concatenate([group.positions for group in groups]),
+            np.concatenate([group.visible for group in groups]),
+            np.concatenate([group.lengths for group in groups]),
+            np.repeat(np.arange(len(groups)), counts),
             ends,
         )
         return Chunks(*map(torch.from_numpy, arrays))
@@ -206,24 +218,34 @@ class PackedPrompts:
             length += 1
         return self.prompts[0][:length]
 
-    def _pack(self, members: np.ndarray) -> _Packed:
-        return _pack(
-            [self._rest[i] for i in members], len(self.prefix), self.size, self._shared_lengths
-        )
+    def _suffixes(self, prefix: int) -> list[Suffix]:
+        """What stands behind the prefix, with slots numbered over all groups' contexts.
 
-    def _suffixes(self, prefix: int) -> list[tuple[int, ...]]:
-        """What stands behind the prefix, with slots numbered over all groups' contexts."""
-        return [
-            tuple(
-                symbol if symbol >= 0 else symbol - int(group) * self.n_ctx
-                for symbol in prompt[prefix:]
-            )
-            for prompt, group in zip(self.prompts, self.groups)
-        ]
+        Slots of two groups are different symbols then, so the tree never merges what different
+        contexts make different.
+        """
+        suffixes = []
+        for prompt, group in zip(self.prompts, self.groups):
+            first = int(group) * self.n_ctx
+            suffixes.append(tuple(s if s >= 0 else s - first for s in prompt[prefix:]))
+        return suffixes
+
+
+class _Plan(NamedTuple):
+    """One way to divide the prompts into prefix and suffixes, and its arithmetic per layer."""
+
+    cost: float
+    shared: bool
+    prefix: tuple[int, ...]
+    suffixes: list[Suffix]
+    members: list[np.ndarray]
+    size: int
 
 
 @dataclass(frozen=True)
-class _Packed:
+class _PackedGroup:
+    """The chunks of the prompts that share a prefix; see :class:`Chunks` for the arrays."""
+
     symbols: np.ndarray
     positions: np.ndarray
     visible: np.ndarray
@@ -231,10 +253,10 @@ class _Packed:
     ends: np.ndarray
 
 
-def _shared_lengths(ordered: Sequence[tuple[int, ...]]) -> list[int]:
+def _shared_lengths(ordered: Sequence[Suffix]) -> list[int]:
     """How many leading symbols each sequence shares with the one before it."""
     shared = [0]
-    for before, after in zip(ordered, ordered[1:]):
+    for before, after in pairwise(ordered):
         length = 0
         while length < min(len(before), len(after)) and before[length] == after[length]:
             length += 1
@@ -242,7 +264,7 @@ def _shared_lengths(ordered: Sequence[tuple[int, ...]]) -> list[int]:
     return shared
 
 
-def _nothing_shared(ordered: Sequence[tuple[int, ...]]) -> list[int]:
+def _nothing_shared(ordered: Sequence[Suffix]) -> list[int]:
     return [0] * len(ordered)
 
 
@@ -267,27 +289,31 @@ def _best_chunk_size(
     ``groups``: of each group, the lengths of its sorted suffixes and how much each shares with the
     one before it.
     """
+    # A prompt must fit into one chunk: its tokens attend to ancestors in their own chunk only.
     longest = max(max(lengths) for lengths, _ in groups)
-    best = None
-    for size in sorted({max(size, longest) for size in CHUNK_SIZES}):
-        chunks, tokens = map(
-            sum, zip(*(_count(lengths, shared, size) for lengths, shared in groups))
-        )
+    sizes = sorted({max(size, longest) for size in CHUNK_SIZES})
+    costs = []
+    for size in sizes:
+        counts = [_count(lengths, shared, size) for lengths, shared in groups]
+        chunks = sum(group_chunks for group_chunks, _ in counts)
+        tokens = sum(group_tokens for _, group_tokens in counts)
         # Linear layers see the tokens, attention the padded chunks; its small products run at about
         # a third of the rate.
-        cost = tokens * 24 * width**2 + chunks * size * 3 * 4 * width * (prefix + size)
-        if best is None or cost < best[1]:
-            best = (size, cost)
-    return best
+        costs.append(tokens * 24 * width**2 + chunks * size * 3 * 4 * width * (prefix + size))
+    best = min(range(len(sizes)), key=costs.__getitem__)
+    return sizes[best], costs[best]
 
 
 def _pack(
-    suffixes: Sequence[tuple[int, ...]],
+    suffixes: Sequence[Suffix],
     first_position: int,
     size: int,
-    shared_lengths: Callable[[Sequence[tuple[int, ...]]], list[int]],
-) -> _Packed:
+    shared_lengths: Callable[[Sequence[Suffix]], list[int]],
+) -> _PackedGroup:
     """Pack one group's suffixes depth first; ``ends`` is in the order given."""
+    # Sorted, prompts of a common stem are neighbours: walking them in order walks the tree depth
+    # first, and the stem is the last path's beginning. At a full chunk the path begins again: at
+    # most one stem per chunk is computed twice, and the cheapest cuts are a bin-packing problem.
     order = sorted(range(len(suffixes)), key=lambda i: suffixes[i])
     ordered = [suffixes[i] for i in order]
     common = shared_lengths(ordered)
@@ -296,17 +322,17 @@ def _pack(
     positions = np.full((n, size), first_position, dtype=np.int64)
     lengths = np.zeros(n, dtype=np.int64)
     visible = np.zeros((n, size, size), dtype=bool)
-    visible[:, np.arange(size), np.arange(size)] = (
-        True  # a padding token sees itself: no empty softmax
-    )
+    # Padding sees itself: a softmax over nothing is NaN, and stays NaN times a gradient of zero.
+    visible[:, np.arange(size), np.arange(size)] = True
     ends = np.empty(len(suffixes), dtype=np.int64)
-    chunk, used, path = 0, 0, []
-    for index, shared, suffix in zip(order, common, ordered):
-        shared = shared if used else 0
-        if used + len(suffix) - shared > size:
-            chunk, used, shared = chunk + 1, 0, 0
-        path = path[:shared]
-        for depth in range(shared, len(suffix)):
+    chunk, used = 0, 0
+    path: list[int] = []  # places in the chunk of the present suffix's tokens
+    for index, in_common, suffix in zip(order, common, ordered):
+        stem = in_common if used else 0
+        if used + len(suffix) - stem > size:
+            chunk, used, stem = chunk + 1, 0, 0
+        path = path[:stem]
+        for depth in range(stem, len(suffix)):
             symbols[chunk, used] = suffix[depth]
             positions[chunk, used] = first_position + depth
             visible[chunk, used, path] = True
@@ -314,4 +340,4 @@ def _pack(
             used += 1
         lengths[chunk] = used
         ends[index] = chunk * size + path[-1]
-    return _Packed(symbols, positions, visible, lengths, ends)
+    return _PackedGroup(symbols, positions, visible, lengths, ends)

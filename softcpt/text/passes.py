@@ -1,5 +1,5 @@
-"""What one pass through the text tower works on: chunks on the tower's device, selected, copied and
-cut to size."""
+"""One pass through the text tower: its chunks on the tower's device, selected, copied and cut to
+size."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from softcpt.text.tower import TextTower
 
 @dataclass(frozen=True)
 class Tables:
-    """Rows per distinct (token, position) of a layout: most tokens of class names occur many times.
+    """Rows per distinct (token, position) of packed prompts: most tokens of class names occur many
+    times.
 
     Attributes:
         inputs: (U, d) token plus position embedding, the first block's input.
@@ -30,14 +31,18 @@ class Tables:
 
 
 class PreparedPrompts:
-    """A layout on the tower's device with everything that no context changes."""
+    """Packed prompts on the tower's device with everything that no context changes."""
 
-    def __init__(self, layout: PackedPrompts, tower: TextTower):
-        self.chunks = layout.chunks.to(tower.tokens.device)
+    # It keeps no reference to the PackedPrompts: the encoder keeps this object for as long as
+    # somebody else holds them.
+    def __init__(self, packed: PackedPrompts, tower: TextTower) -> None:
+        self.chunks = packed.chunks.to(tower.tokens.device)
         self.positions = tower.positions
         pairs, self.index = torch.unique(
             self.chunks.tokens * len(tower.positions) + self.chunks.positions, return_inverse=True
         )
+        # The context reaches a class name's tokens through the first block's attention. What they
+        # bring there themselves, queries, keys and values, is the same in every step.
         with torch.no_grad():
             inputs = (
                 tower.tokens[pairs // len(tower.positions)]
@@ -45,11 +50,11 @@ class PreparedPrompts:
             )
             self.tables = Tables(inputs, tower.blocks[0].qkv(inputs))
 
-    def work(
+    def encoding_pass(
         self,
-        layout: PackedPrompts,
+        packed: PackedPrompts,
         groups: Sequence[int],
-        prompts: Sequence[int] | None,
+        prompts: Sequence[int] | Tensor | None,
         copies: int,
     ) -> EncodingPass:
         """The chunks of ``prompts`` (default: all of ``groups``), ``copies`` times over.
@@ -58,17 +63,17 @@ class PreparedPrompts:
         """
         chunks, index = self.chunks, self.index
         groups = list(groups)
-        every_group = groups == list(range(layout.num_groups))
+        every_group = groups == list(range(packed.num_groups))
         if prompts is not None or not every_group:
-            chosen = layout.prompts_of(groups) if prompts is None else torch.as_tensor(prompts)
+            chosen = packed.prompts_of(groups) if prompts is None else torch.as_tensor(prompts)
             chunks, kept = chunks.select(chosen.to(index.device))
             index = index[kept]
         if not every_group:
-            rank = torch.zeros(layout.num_groups, dtype=torch.long)
+            rank = torch.zeros(packed.num_groups, dtype=torch.long)
             rank[torch.tensor(groups)] = torch.arange(len(groups))
-            chunks = chunks.renumber(rank.to(index.device), layout.n_ctx, layout.shared)
+            chunks = chunks.renumber(rank.to(index.device), packed.n_ctx, packed.shared)
         if copies > 1:
-            chunks = chunks.repeat(copies, len(groups), layout.n_ctx, layout.shared)
+            chunks = chunks.repeat(copies, len(groups), packed.n_ctx, packed.shared)
             index = index.repeat(copies, 1)
         return EncodingPass(chunks, index, self.tables, self.positions)
 
@@ -76,8 +81,9 @@ class PreparedPrompts:
 class EncodingPass:
     """Chunks to compute, and how to bring their ends into the order of the prompts."""
 
-    def __init__(self, chunks: Chunks, index: Tensor, tables: Tables, positions: Tensor):
+    def __init__(self, chunks: Chunks, index: Tensor, tables: Tables, positions: Tensor) -> None:
         self.chunks, self.index, self.tables, self.positions = chunks, index, tables, positions
+        # Prompts of equal symbols end at one token; its feature is computed once and read twice.
         self.ends, self.inverse = torch.unique(chunks.ends, return_inverse=True)
 
     def split(self, max_tokens: int | None) -> list[PassPart]:
@@ -115,8 +121,21 @@ class EncodingPass:
 class PassPart:
     """T tokens of n chunks with E ends, computed together.
 
-    Linear layers see the T tokens packed, attention sees them in the cells of an (n, S) grid.
-    ``alone``: there is no other part.
+    Linear layers, which are most of the arithmetic, see the T tokens without padding; attention
+    needs rectangles and sees them in the cells of an (n, S) grid.
+
+    Attributes:
+        index: (T,) each token's row in ``tables``.
+        slots: (T,) each token's context vector, -1 for words.
+        places: (T,) each token's position in its prompt.
+        cells: (T,) each token's cell in the grid.
+        visible: (n, S, S) which cells a cell attends to.
+        group: (n,) whose prefix a chunk attends to.
+        ends: (E,) which of the T tokens are ends.
+        end_cells: (E,) their cells in the grid.
+        tables: of the words' inputs.
+        positions: (77, d) the tower's position embeddings.
+        alone: whether there is no other part.
     """
 
     index: Tensor
@@ -155,20 +174,18 @@ class PassPart:
 
     def replace_slots(self, x: Tensor, contexts: Tensor) -> Tensor:
         """``x`` (T, d) with the rows at the slots replaced by ``contexts`` (K * L, d)."""
-        return (
-            x
-            if self.constant
-            else x.index_copy(0, self.slot_tokens, contexts[self.slots[self.slot_tokens]])
-        )
+        if self.constant:
+            return x
+        return x.index_copy(0, self.slot_tokens, contexts[self.slots[self.slot_tokens]])
 
     def to_grid(self, x: Tensor) -> Tensor:
         """(T, f) -> (n, S, f), zeros in the padding."""
         n, size = self.visible.shape[:2]
-        return Scatter.apply(x, self.cells, n * size).view(n, size, -1)
+        return scatter(x, self.cells, n * size).view(n, size, -1)
 
     def from_grid(self, x: Tensor) -> Tensor:
         """(n, S, f) -> (T, f)."""
-        return Gather.apply(x.flatten(0, 1), self.cells)
+        return gather(x.flatten(0, 1), self.cells)
 
     @cached_property
     def bias(self) -> Tensor:
@@ -190,16 +207,16 @@ class PassPart:
 
     def at_ends(self, x: Tensor) -> Tensor:
         """(T, f) -> (E, f): the rows at the ends."""
-        return Gather.apply(x, self.ends)
+        return gather(x, self.ends)
 
     def ends_to_grid(self, x: Tensor) -> Tensor:
         """(E, f) -> (n, width, f), zeros where a chunk has fewer ends than another."""
         cells, width = self._end_grid
-        return Scatter.apply(x, cells, len(self.visible) * width).view(len(self.visible), width, -1)
+        return scatter(x, cells, len(self.visible) * width).view(len(self.visible), width, -1)
 
     def ends_from_grid(self, x: Tensor) -> Tensor:
         """(n, width, f) -> (E, f)."""
-        return Gather.apply(x.flatten(0, 1), self._end_grid[0])
+        return gather(x.flatten(0, 1), self._end_grid[0])
 
     @cached_property
     def ends_bias(self) -> Tensor:
@@ -207,9 +224,23 @@ class PassPart:
         return self.ends_to_grid(self.bias.flatten(0, 1)[self.end_cells])
 
 
-class Gather(torch.autograd.Function):
-    """``x[index]`` for an index without repetitions: its gradient is a copy, not a sum."""
+def gather(x: Tensor, index: Tensor) -> Tensor:
+    """``x[index]`` (n, ...) of (rows, ...), for an index (n,) without repetitions."""
+    rows: Tensor = _Gather.apply(x, index)
+    return rows
 
+
+def scatter(x: Tensor, index: Tensor, rows: int) -> Tensor:
+    """Rows of ``x`` (n, ...) at ``index`` (n,) of ``rows`` rows, zeros elsewhere; the inverse of
+    :func:`gather`."""
+    result: Tensor = _Scatter.apply(x, index, rows)
+    return result
+
+
+# Each is the other's gradient because no index repeats. Torch cannot know that: its own backward of
+# indexing adds up with atomic operations or sorts, which is slower, and on a GPU adds in an order
+# that changes from run to run.
+class _Gather(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, index: Tensor) -> Tensor:
         ctx.save_for_backward(index)
@@ -218,13 +249,10 @@ class Gather(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        return Scatter.apply(gradient, ctx.saved_tensors[0], ctx.rows), None
+        return scatter(gradient, ctx.saved_tensors[0], ctx.rows), None
 
 
-class Scatter(torch.autograd.Function):
-    """Rows of ``x`` at ``index`` of ``rows`` rows, zeros elsewhere; the inverse of
-    :class:`Gather`."""
-
+class _Scatter(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, index: Tensor, rows: int) -> Tensor:
         ctx.save_for_backward(index)
@@ -232,4 +260,4 @@ class Scatter(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        return Gather.apply(gradient, ctx.saved_tensors[0]), None, None
+        return gather(gradient, ctx.saved_tensors[0]), None, None

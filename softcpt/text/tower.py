@@ -12,6 +12,8 @@ All foldings are exact (they are done in float64, on the CPU: not every device h
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +21,7 @@ from open_clip.transformer import LayerScale, QuickGELU, ResidualAttentionBlock
 from torch import Tensor, nn
 
 from softcpt.errors import UserError
+from softcpt.text.open_clip_parts import ResidualBlock, TextParts, text_parts
 from softcpt.utils.frozen_linear import frozen_linear
 
 QUICK_GELU = 1.702
@@ -28,12 +31,23 @@ class TextBlock(nn.Module):
     """One pre-norm residual attention block of the text tower; its weights are buffers: nothing
     here is trained."""
 
-    def __init__(self, block: ResidualAttentionBlock, dtype: torch.dtype):
+    qkv_weight: Tensor
+    qkv_bias: Tensor
+    out_weight: Tensor
+    out_bias: Tensor
+    fc_weight: Tensor
+    fc_bias: Tensor
+    proj_weight: Tensor
+    proj_bias: Tensor
+
+    def __init__(self, block: ResidualBlock, dtype: torch.dtype) -> None:
         super().__init__()
         attention, mlp = block.attn, block.mlp
         width = attention.embed_dim
         self.heads = attention.num_heads
         self.eps = (block.ln_1.eps, block.ln_2.eps)
+        # silu saves its input alone for the backward pass; x * sigmoid(1.702 x) as two steps saves
+        # a second tensor of the widest layer.
         quick = isinstance(mlp.gelu, QuickGELU)
         self.activation = F.silu if quick else mlp.gelu
         device = attention.in_proj_weight.device
@@ -48,6 +62,8 @@ class TextBlock(nn.Module):
             "fc": (fc[0] * constant, fc[1] * constant),
             "proj": _scaled(mlp.c_proj, _layer_scale(block.ls_2), weight_factor=1 / constant),
         }
+        # Rounded once, after all factors are in: each further rounding of a 16-bit weight would
+        # move the features away from those of the tower as published.
         for name, (weight, bias) in layers.items():
             self.register_buffer(
                 f"{name}_weight", weight.to(device, dtype).contiguous(), persistent=False
@@ -91,9 +107,15 @@ class TextTower(nn.Module):
             another kind.
     """
 
-    def __init__(self, model: nn.Module, dtype: torch.dtype):
+    tokens: Tensor
+    positions: Tensor
+    projection_weight: Tensor
+    projection_bias: Tensor
+    blocks: Sequence[TextBlock]
+
+    def __init__(self, model: nn.Module, dtype: torch.dtype) -> None:
         super().__init__()
-        tower = getattr(model, "text", model)
+        tower = text_parts(model)
         _refuse_unless_causal(tower)
         self.register_buffer(
             "tokens", tower.token_embedding.weight.detach().to(dtype), persistent=False
@@ -102,9 +124,8 @@ class TextTower(nn.Module):
             "positions", tower.positional_embedding.detach().to(dtype), persistent=False
         )
         with torch.no_grad():
-            self.blocks = nn.ModuleList(
-                TextBlock(block, dtype) for block in tower.transformer.resblocks
-            )
+            blocks = [TextBlock(block, dtype) for block in tower.transformer.resblocks]
+            self.blocks = cast(Sequence[TextBlock], nn.ModuleList(blocks))
             weight, bias = _projection(tower)
         self.final_eps = tower.ln_final.eps
         self.register_buffer(
@@ -117,7 +138,7 @@ class TextTower(nn.Module):
     @property
     def width(self) -> int:
         """d: width of a token embedding."""
-        return self.tokens.shape[1]
+        return int(self.tokens.shape[1])
 
     @property
     def dtype(self) -> torch.dtype:
@@ -131,17 +152,21 @@ class TextTower(nn.Module):
 
 
 def _exact(tensor: Tensor) -> Tensor:
+    # Products of two fp32 numbers fit into float64 unrounded, so a folded weight differs from the
+    # two factors only by its one rounding at the end. On the CPU, as some devices lack float64.
     return tensor.detach().cpu().double()
 
 
 def _after_norm(norm: nn.LayerNorm, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:
     """Weight and bias of ``frozen_linear(norm(x))`` seen as a linear layer of the bare
     normalisation."""
+    # W (g * n + b) + c = (W g) * n + (W b + c): no step multiplies by g and adds b again, forwards
+    # or backwards.
     weight, shift = _exact(weight), _exact(weight) @ _exact(norm.bias)
     return weight * _exact(norm.weight), shift if bias is None else _exact(bias) + shift
 
 
-def _layer_scale(module: nn.Module) -> Tensor | None:
+def _layer_scale(module: Any) -> Tensor | None:
     return _exact(module.gamma) if isinstance(module, LayerScale) else None
 
 
@@ -152,7 +177,7 @@ def _scaled(
     return (weight, bias) if gamma is None else (weight * gamma[:, None], bias * gamma)
 
 
-def _projection(tower: nn.Module) -> tuple[Tensor, Tensor]:
+def _projection(tower: TextParts) -> tuple[Tensor, Tensor]:
     projection = tower.text_projection
     if projection is None:
         return _after_norm(tower.ln_final, torch.eye(tower.ln_final.weight.numel()), None)
@@ -161,7 +186,9 @@ def _projection(tower: nn.Module) -> tuple[Tensor, Tensor]:
     return _after_norm(tower.ln_final, projection.t(), None)
 
 
-def _refuse_unless_causal(tower: nn.Module) -> None:
+def _refuse_unless_causal(tower: object) -> None:
+    # Everything left out by the encoder is left out because no earlier token sees it and nothing
+    # but EOS is read. A tower of another kind would give other features without a word.
     kind = type(tower).__name__
     blocks = getattr(getattr(tower, "transformer", None), "resblocks", None)
     pool = getattr(tower, "pool_type", getattr(tower, "text_pool_type", None))

@@ -1,4 +1,4 @@
-"""Memory that a process has freed stays with it.
+"""Has the C library keep freed memory in the process, for the next tensor.
 
 Without this, glibc gives every large tensor back to the system as soon as it is freed, and the next
 one comes as pages that the system has to clear first: a fifth of a training step on the CPU

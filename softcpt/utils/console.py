@@ -1,5 +1,5 @@
-"""How commands end (mistakes of the user with one line and status 2, an interruption with status
-130), and their log."""
+"""Runs commands: prints their log, and ends them with one line and status 2 on a user's mistake,
+with status 130 on an interruption."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def run_command(command: Callable[[], int | None], debug: bool = False) -> None:
 class _Tee:
     """A console that also writes to a file."""
 
-    def __init__(self, console: TextIO, file: TextIO):
+    def __init__(self, console: TextIO, file: TextIO) -> None:
         self._console, self._file = console, file
 
     def write(self, text: str) -> int:

@@ -1,4 +1,8 @@
-"""Downloads that arrive whole or not at all, and continue where they were interrupted."""
+"""Downloads files, which arrive whole or not at all and continue where they were interrupted.
+
+These are our own lines because no library that is widely kept does all three: continue a part only
+if the server's file is still the same, check its digest, and let one of several processes do it.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +22,7 @@ from filelock import FileLock
 from tqdm import tqdm
 
 from softcpt.errors import UserError
+from softcpt.utils.files import cannot_write
 
 _ATTEMPTS = 5  # that bring less than a block, one after the other
 _PAUSE = 1.0  # seconds before the second attempt; twice as long before each further one
@@ -52,8 +57,7 @@ def download(url: str, path: Path, checksum: str | None = None) -> Path:
             partial.unlink()
             raise UserError(
                 f"{path.name}: the bytes from {url} have the wrong {digest_name(checksum)} and "
-                "were thrown away; "
-                f"try again, or put the right file at {path}"
+                f"were deleted; try again, or put the right file at {path}"
             )
         os.replace(partial, path)
         _mark(partial).unlink(missing_ok=True)
@@ -71,11 +75,7 @@ def make_folder(folder: Path) -> None:
         if not os.access(folder, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
-        raise UserError(
-            f"{folder}: cannot be written to ({error.strerror}); give another folder (data sets: "
-            "--root, weights: the "
-            "environment variable SOFTCPT_WEIGHTS)"
-        ) from error
+        raise cannot_write(folder, error) from error
 
 
 def digest_name(checksum: str) -> str:
@@ -114,8 +114,7 @@ def need_room(folder: Path, wanted: int, what: str) -> None:
 
 
 def _fetch(url: str, path: Path, partial: Path, resumable: bool) -> None:
-    """Append to ``partial`` until it is whole; a dropped connection is taken up again where it
-    stopped."""
+    """Append to ``partial`` until it is whole; after a dropped connection it continues there."""
     failures = 0
     reason = "the connection was dropped again and again"
     while failures < _ATTEMPTS:
@@ -141,9 +140,8 @@ def _fetch(url: str, path: Path, partial: Path, resumable: bool) -> None:
             reason = _first_line(error)
         failures = 0 if _size(partial) - before >= _BLOCK else failures + 1
     raise UserError(
-        f"{path.name}: not in {path.parent} and not to be had from {url} ({reason}); download it "
-        "elsewhere and put it "
-        f"at {path}"
+        f"{path.name}: not in {path.parent}, and cannot be downloaded from {url} ({reason}); "
+        f"download it elsewhere and put it at {path}"
     )
 
 
@@ -171,9 +169,8 @@ def _fetch_once(url: str, path: Path, partial: Path, resumable: bool) -> bool:
         total = have + int(length) if length else None
         need_room(path.parent, (total or 0) - have, path.name)
         if not have:
-            partial.unlink(
-                missing_ok=True
-            )  # before its mark changes, should we be killed in between
+            # Before its mark changes, should we be killed in between.
+            partial.unlink(missing_ok=True)
             if not resumable:
                 _mark(partial).write_text(_validator(response), encoding="utf-8")
         with open(partial, "ab" if have else "wb") as file:
@@ -210,8 +207,7 @@ def _refuse_page(response: http.client.HTTPResponse, url: str, path: Path) -> No
     if response.headers.get_content_type() == "text/html" and path.suffix not in (".html", ".htm"):
         raise UserError(
             f"{path.name}: {url} sends a web page in its place (moved, or a login is needed); "
-            "download it with a "
-            f"browser and put it at {path}"
+            f"download it with a browser and put it at {path}"
         )
 
 

@@ -1,4 +1,4 @@
-"""Files are written whole or not at all."""
+"""Writes files whole or not at all, and says where the user's cache is."""
 
 from __future__ import annotations
 
@@ -6,36 +6,75 @@ import json
 import os
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from softcpt.errors import UserError
+
+
+def cache_folder() -> Path:
+    """Where files are kept that can be made again: ``$SOFTCPT_CACHE``, or ``~/.cache/softcpt``."""
+    return Path(os.environ.get("SOFTCPT_CACHE") or "~/.cache/softcpt").expanduser()
+
 
 @contextmanager
-def atomic_write(path: str | os.PathLike, flush: bool = True) -> Iterator[Path]:
+def atomic_write(path: str | os.PathLike[str], flush: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; on success it is flushed to disk and renamed onto
     ``path``.
 
     A process killed at any point leaves the old file or the new one, never a part. Two processes
     may write the same path at once: the last to finish wins, and each file is whole. Without
     ``flush`` only the machine's own end can leave less: for many files that can be made again.
+
+    Raises:
+        UserError: the file cannot be written: no room, no right, a folder of its name. Errors of
+            other files that are read meanwhile are passed on as they are.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         if flush:
             with open(temporary, "rb") as file:
                 os.fsync(file.fileno())
         os.replace(temporary, path)
+    except OSError as error:
+        if error.errno is None or not _concerns(error, path, temporary):
+            raise
+        raise cannot_write(path, error) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        # NotADirectoryError: a file lies where its folder should be, which is reported already.
+        with suppress(FileNotFoundError, NotADirectoryError):
+            temporary.unlink()
 
 
-def write_json(path: str | os.PathLike, value: Any) -> None:
-    """Write ``value`` as indented JSON, whole or not at all."""
+def cannot_write(path: Path, error: OSError) -> UserError:
+    """The one line that is said of a file or folder that cannot be written."""
+    reason = error.strerror or str(error)
+    remedy = "make room, give yourself access, or choose another folder"
+    return UserError(
+        f"{path}: cannot be written ({reason}); {remedy} (data sets: --root, weights: "
+        "SOFTCPT_WEIGHTS, caches: SOFTCPT_CACHE)"
+    )
+
+
+def write_json(path: str | os.PathLike[str], value: Any) -> None:
+    """Write ``value`` as indented JSON, whole or not at all.
+
+    Raises:
+        UserError: as :func:`atomic_write`.
+    """
     with atomic_write(path) as temporary:
         temporary.write_text(
             json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
         )
+
+
+def _concerns(error: OSError, path: Path, temporary: Path) -> bool:
+    """Whether ``error`` is of one of the two or of a folder above; a full disk names no file."""
+    if error.filename is None:
+        return True
+    culprit = Path(os.fsdecode(error.filename))
+    return culprit in (path, temporary) or culprit in path.parents

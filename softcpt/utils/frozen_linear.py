@@ -1,4 +1,4 @@
-"""Products with frozen matrices, at the rate of which a CPU is capable.
+"""Multiplies by frozen matrices, with oneDNN where torch's default library is slow.
 
 In fp32 torch leaves products to MKL, which takes its AVX2 code on other vendors' CPUs. oneDNN,
 which torch has built in as well, takes AVX-512 there: on an EPYC of 2024 it is twice as fast,
@@ -28,7 +28,7 @@ def frozen_linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tens
     )
     if plain or not _onednn_is_faster():
         return F.linear(x, weight, bias)
-    return _OneDnn.apply(x, weight, bias)
+    return _onednn_linear(x, weight, bias)
 
 
 @functools.cache
@@ -42,12 +42,18 @@ def _onednn_is_faster() -> bool:
     return "AuthenticAMD" in vendor and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
+def _onednn_linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    product: Tensor = _OneDnn.apply(x, weight, bias)
+    return product
+
+
 class _OneDnn(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         ctx.save_for_backward(weight)
-        return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+        product: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+        return product
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, None, None]:
-        return _OneDnn.apply(gradient, ctx.saved_tensors[0].t(), None), None, None
+        return _onednn_linear(gradient, ctx.saved_tensors[0].t(), None), None, None

@@ -1,5 +1,5 @@
-"""One run in several processes (``torchrun --nproc_per_node N train.py ...``): the towers' work is
-divided among them.
+"""Divides the towers' work among the processes of one run
+(``torchrun --nproc_per_node N train.py ...``).
 
 All processes do the same: they have the same parameters, draw the same batches and compute the same
 loss. Only a pass through a tower is divided. Of the prompts that the text tower is to encode, each
@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 
 @contextmanager
-def joined() -> Iterator[None]:
+def joined_process_group() -> Iterator[None]:
     """Inside, this process is one of those that torchrun started; without torchrun nothing happens.
 
     All but the first print nothing on stdout.
@@ -66,30 +66,30 @@ def joined() -> Iterator[None]:
         dist.destroy_process_group()
 
 
-def count() -> int:
+def process_count() -> int:
     """Processes of this run."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
 def is_main() -> bool:
     """Whether this process writes, or there is only one."""
-    return count() == 1 or dist.get_rank() == 0
+    return process_count() == 1 or dist.get_rank() == 0
 
 
-def from_main(value: T) -> T:
+def broadcast_from_main(value: T) -> T:
     """The first process's ``value``, in all of them; they wait for each other here."""
-    if count() == 1:
+    if process_count() == 1:
         return value
-    box: list[Any] = [value]
+    box = [value]
     dist.broadcast_object_list(box, src=0)
     return box[0]
 
 
 @torch.no_grad()
-def agree(module: nn.Module) -> None:
+def sync_parameters(module: nn.Module) -> None:
     """Give all processes the first one's tensors: rounding may differ between devices, and
     differences would grow."""
-    if count() > 1:
+    if process_count() > 1:
         for tensor in module.state_dict().values():
             dist.broadcast(tensor, src=0)
 
@@ -97,11 +97,12 @@ def agree(module: nn.Module) -> None:
 def encode_rows(encode: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
     """``encode(images)`` (B, ...), with the images (B, 3, H, W) divided among the processes; no
     gradient passes."""
-    if count() == 1 or len(images) < count():
+    processes = process_count()
+    if processes == 1 or len(images) < processes:
         return encode(images)
-    shares = list(torch.arange(len(images)).tensor_split(count()))
+    shares = list(torch.arange(len(images)).tensor_split(processes))
     with torch.no_grad():
-        return GatheredRows.apply(encode(images[shares[dist.get_rank()].to(images.device)]), shares)
+        return gather_rows(encode(images[shares[dist.get_rank()].to(images.device)]), shares)
 
 
 def encode_prompted(
@@ -111,19 +112,35 @@ def encode_prompted(
 
     Prompts (L, 1 or B, N, d), for all images or for each its own, have the gradient of all of them.
     """
-    if count() == 1 or len(images) < count():
+    processes = process_count()
+    if processes == 1 or len(images) < processes:
         return encode(images, prompts)
-    shares = list(torch.arange(len(images)).tensor_split(count()))
+    shares = list(torch.arange(len(images)).tensor_split(processes))
     mine = shares[dist.get_rank()].to(images.device)
-    prompts = SummedGradient.apply(prompts)
+    prompts = sum_gradient(prompts)
     own = encode(images[mine], prompts if prompts.shape[1] == 1 else prompts[:, mine])
-    return GatheredRows.apply(own, shares)
+    return gather_rows(own, shares)
 
 
-class GatheredRows(torch.autograd.Function):
+def gather_rows(own: Tensor, shares: list[Tensor]) -> Tensor:
     """Rows (n, ...) of every process -> all rows (N, ...), each at its place; backward, the own
-    rows' gradient."""
+    rows' gradient.
 
+    Args:
+        own: this process's rows.
+        shares: of each process the places (n,) of its rows among all.
+    """
+    rows: Tensor = _GatherRows.apply(own, shares)
+    return rows
+
+
+def sum_gradient(tensor: Tensor) -> Tensor:
+    """The tensor itself; backward, the sum of the processes' gradients."""
+    same: Tensor = _SumGradient.apply(tensor)
+    return same
+
+
+class _GatherRows(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, own: Tensor, shares: list[Tensor]) -> Tensor:
         longest, mine = max(len(share) for share in shares), shares[dist.get_rank()].to(own.device)
@@ -141,15 +158,13 @@ class GatheredRows(torch.autograd.Function):
         return gradient[mine], None
 
 
-class SummedGradient(torch.autograd.Function):
-    """The tensor itself; backward, the sum of the processes' gradients."""
-
+class _SumGradient(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, tensor: Tensor) -> Tensor:
+    def forward(_ctx: Any, tensor: Tensor) -> Tensor:
         return tensor.view_as(tensor)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+    def backward(_ctx: Any, gradient: Tensor) -> Tensor:
         total = gradient.contiguous().clone()
         dist.all_reduce(total)
         return total

@@ -1,5 +1,5 @@
-"""What runs in one process share: things that depend on nothing but their key, and are never
-changed."""
+"""Keeps what the runs of one process can share: things that depend on nothing but their key, and
+are never changed."""
 
 from __future__ import annotations
 
@@ -38,4 +38,5 @@ def cached(kind: str, key: Hashable, make: Callable[[], T], most: int) -> T:
     mine.move_to_end(key)
     while len(mine) > most:
         mine.popitem(last=False)
-    return mine[key]
+    value: T = mine[key]
+    return value

@@ -1,4 +1,4 @@
-"""Where a run's time goes."""
+"""Measures where a run's time goes, section by section."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 class Stopwatch:
     """Seconds per section; what is in no section is "other"."""
 
-    def __init__(self, before: dict[str, float] | None = None):
+    def __init__(self, before: dict[str, float] | None = None) -> None:
         before = dict(before or {})
         self._started = time.perf_counter() - sum(before.values())
         before.pop("other", None)

@@ -59,13 +59,16 @@ class InertUnpickler(TableUnpickler):
 
 
 def _wrapped(function: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda *args: function(*args)
+    def call(*args: Any) -> Any:
+        return function(*args)
+
+    return call
 
 
 class _CallsNothing(type):
     """Class of stand-ins. Pickles make objects without a call: what is called is a function."""
 
-    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+    def __call__(cls, *_args: Any, **_kwargs: Any) -> Any:
         if cls.__name__ not in _HARMLESS and not cls.__name__.startswith(_HARMLESS_MODULES):
             raise Refused(f"it would call {cls.__name__} when read, as no such file needs to")
         return object.__new__(cast("type[StandIn]", cls))

@@ -101,7 +101,7 @@ def test_the_best_is_read_else_the_last_else_the_epoch_asked_for(tmp_path):
     assert read_reference(tmp_path / "last").epoch == 2  # -10 is later than -9
     assert read_reference(tmp_path / "best", 10).epoch == 3
     with pytest.raises(
-        softcpt.UserError, match="model.pth.tar-7 is not in all of .*; epochs there: 2, 9, 10"
+        softcpt.UserError, match=r"model.pth.tar-7 is not in all of .*; epochs there: 2, 9, 10"
     ):
         read_reference(tmp_path / "last", 7)
 
@@ -112,7 +112,7 @@ def test_an_epoch_that_one_module_lacks_is_not_read(tmp_path):
     assert read_reference(tmp_path).epoch == 1
 
 
-def test_names_of_data_parallel_and_of_mvlpts_first_release_are_mended(tmp_path):
+def test_names_of_data_parallel_and_of_mvlpts_first_release_are_repaired(tmp_path):
     state = {"module.ctx": torch.zeros(2, 8), "upt_proj_ctx_coop_pre.weight": torch.zeros(4, 8)}
     published(tmp_path / "prompt_learner" / "model-best.pth.tar", state, 5)
     assert read_reference(tmp_path).tensors.keys() == {
@@ -201,7 +201,7 @@ def test_foreign_and_damaged_files_are_named_in_one_line(tmp_path, kind):
     file.parent.mkdir()
     FOREIGN[kind](file)
     with pytest.raises(
-        softcpt.UserError, match="prompt_learner/model.pth.tar-1: (damaged|no state_dict)"
+        softcpt.UserError, match=r"prompt_learner/model.pth.tar-1: (damaged|no state_dict)"
     ) as error:
         read_reference(tmp_path)
     assert "\n" not in str(error.value)

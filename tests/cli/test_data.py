@@ -16,6 +16,7 @@ from PIL import Image
 from softcpt.data import decode_check, inventory
 from softcpt.data.catalog import catalogue
 from softcpt.data.source import Source
+from softcpt.engine.config import default_config
 from tests.helpers.layouts import ALL, PER_CLASS, build
 from tests.helpers.runs import softcpt_command
 from tests.helpers.web import serving
@@ -430,7 +431,7 @@ def test_nothing_of_a_data_set_is_written_while_it_is_looked_at(tmp_path):
     entry = inventory.CatalogEntry(
         "DescribableTextures", KINDS["DescribableTextures"], str(tmp_path)
     )
-    assert len(inventory.take(entry).images) == 10
+    assert len(inventory.take_inventory(entry, default_config()).images) == 10
     assert listing(tmp_path) == before
 
 

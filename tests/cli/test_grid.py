@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from softcpt.cli import train
+from softcpt.grid.grid_file import read_grid
 from softcpt.grid.jobs import plan_jobs
-from softcpt.grid.spec import read_grid
 from tests.helpers.conductor import conducted
 from tests.helpers.runs import identical, prompt
 from tests.helpers.small_grid import (
@@ -53,7 +53,7 @@ def test_a_killed_worker_loses_nothing(tmp_path, capsys, monkeypatch):
     assert identical(prompt(killed), prompt(tmp_path / "whole"))
 
 
-def test_a_job_that_kills_its_workers_is_told_in_the_end(tmp_path, capsys, monkeypatch):
+def test_a_job_that_kills_its_workers_is_named_in_the_end(tmp_path, capsys, monkeypatch):
     file = grid_file(tmp_path, methods=["SoftCPT"], set={"TRAIN.PRINT_FREQ": 1})
     with conducted(monkeypatch) as workers:
         grid_in_background = Background(file, "--workers", 1, "--attempts", 1)

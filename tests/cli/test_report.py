@@ -46,10 +46,8 @@ def nasty_runs(folder):
                         contexts=contexts,
                     )
                 )
-            for classes in ("base", "new"):
-                runs.append(
-                    run(method, 2, seed, dict.fromkeys(names, 60.0 + seed), classes=classes)
-                )
+            figures = dict.fromkeys(names, 60.0 + seed)
+            runs += [run(method, 2, seed, figures, classes=kind) for kind in ("base", "new")]
     return write(folder, *runs)
 
 

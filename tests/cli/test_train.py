@@ -134,7 +134,10 @@ def test_no_epoch_is_chosen_on_test_images(tmp_path, capsys, kind, why):
     capsys.readouterr()
     with recorded_logits() as tests_of_best:
         best = run(tmp_path, "CoOp", *flags, out="best")
-    line = f"TEST.FINAL_MODEL best_val: {why}, so the last step counts: no epoch is chosen on test images"
+    line = (
+        f"TEST.FINAL_MODEL best_val: {why}, so the last step counts: no epoch is chosen on test "
+        "images"
+    )
     assert (
         capsys.readouterr().out.count(line) == 1
         and line in (tmp_path / "best" / "log.txt").read_text()
@@ -227,7 +230,7 @@ def test_a_mistake_ends_with_one_line(tmp_path, capsys, mistake):
 def test_an_unknown_trainer_names_the_nearest(tmp_path, capsys):
     with pytest.raises(SystemExit):
         train.main(arguments(tmp_path, "SoftCTP"))
-    assert "did you mean SoftCPT?" in capsys.readouterr().err
+    assert "did you mean 'SoftCPT'?" in capsys.readouterr().err
 
 
 def test_a_misspelt_key_in_a_yaml_names_file_and_key(tmp_path, capsys):

@@ -283,7 +283,7 @@ def test_open_clip_pairs_use_the_activation_they_were_trained_with(monkeypatch):
     monkeypatch.setattr(open_clip, "create_model", create_model)
     for pair in ("ViT-B-32/openai", "ViT-B-32/laion2b_s34b_b79k"):
         with pytest.raises(
-            UserError, match="open_clip could not load it .*no network at all"
+            UserError, match=r"open_clip could not load it .*no network at all"
         ) as error:
             load_clip(pair)
         assert "\n" not in str(error.value)

@@ -190,7 +190,7 @@ def test_a_file_by_openais_name_is_found_in_any_location(monkeypatch, tmp_path):
 
 def test_a_damaged_file_by_openais_name_is_refused(tmp_path):
     (tmp_path / "RN50.pt").write_bytes(PAYLOAD)
-    with pytest.raises(UserError, match="is not OpenAI's file.*delete it"):
+    with pytest.raises(UserError, match=r"is not OpenAI's file.*delete it"):
         openai_weights("RN50", tmp_path)
 
 

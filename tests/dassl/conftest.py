@@ -1,6 +1,6 @@
 """A toy data set and a toy trainer, as a project built on Dassl would write them.
 
-All tests here hold for the built-in engine and for an installed, mended Dassl.
+All tests here hold for the built-in engine and for an installed, repaired Dassl.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class _Linear:
         self.register_model("linear", self.model, self.optim, self.sched)
         self.rates = []
 
-    def model_inference(self, input):
+    def model_inference(self, input):  # noqa: A002  Dassl's name
         return self.model(input.flatten(1))
 
     def learn(self, image, label):
@@ -109,10 +109,13 @@ def cfg(tmp_path):
     (tmp_path / "data").mkdir()
     cfg = get_cfg_default()
     cfg.merge_from_list([
-        "DATASET.ROOT", str(tmp_path / "data"), "DATASET.NAME", "Colours", "OUTPUT_DIR", str(tmp_path / "out"),
+        "DATASET.ROOT", str(tmp_path / "data"), "DATASET.NAME", "Colours",
+        "OUTPUT_DIR", str(tmp_path / "out"),
         "INPUT.SIZE", (8, 8), "INPUT.TRANSFORMS", ("random_flip", "normalize"),
-        "DATALOADER.NUM_WORKERS", 0, "DATALOADER.TRAIN_X.BATCH_SIZE", 4, "DATALOADER.TEST.BATCH_SIZE", 5,
-        "OPTIM.NAME", "sgd", "OPTIM.LR", 0.002, "OPTIM.MAX_EPOCH", 4, "OPTIM.LR_SCHEDULER", "cosine",
-        "OPTIM.WARMUP_EPOCH", 1, "OPTIM.WARMUP_TYPE", "constant", "TRAINER.NAME", "LinearX", "USE_CUDA", False,
+        "DATALOADER.NUM_WORKERS", 0, "DATALOADER.TRAIN_X.BATCH_SIZE", 4,
+        "DATALOADER.TEST.BATCH_SIZE", 5,
+        "OPTIM.NAME", "sgd", "OPTIM.LR", 0.002, "OPTIM.MAX_EPOCH", 4,
+        "OPTIM.LR_SCHEDULER", "cosine", "OPTIM.WARMUP_EPOCH", 1, "OPTIM.WARMUP_TYPE", "constant",
+        "TRAINER.NAME", "LinearX", "USE_CUDA", False,
     ])  # fmt: skip
     return cfg

@@ -69,8 +69,8 @@ BROKEN = {
     "utils/torchtools.py": LOADING,
 }
 
-# One interpreter answers everything about the mended package, as importing torch is what takes the
-# time.
+# One interpreter answers everything about the repaired package, as importing torch is what takes
+# the time.
 QUESTIONS = """
 import copy, json, os, sys
 import softcpt.dassl as d
@@ -164,13 +164,16 @@ def site(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def mended(site):
+def repaired(site):
     """Answers of an interpreter that uses it."""
     return json.loads(ask(QUESTIONS, site, cwd=site))
 
 
 def test_without_a_dassl_the_built_in_engine_answers_and_says_so():
-    code = "import softcpt.dassl as d; print(d.engine()); print(d.engine_reason()); import dassl; print(dassl.__file__)"
+    code = (
+        "import softcpt.dassl as d; print(d.engine()); print(d.engine_reason()); "
+        "import dassl; print(dassl.__file__)"
+    )
     name, reason, file = ask(code).splitlines()
     assert name == "built-in"
     assert "no dassl is installed" in reason
@@ -189,49 +192,49 @@ def test_a_folder_that_happens_to_be_called_dassl_is_no_dassl(tmp_path):
     assert ask(code, tmp_path, cwd=tmp_path) == "built-in\n0.6.3"
 
 
-def test_an_installed_dassl_wins_and_is_mended(site, mended):
-    assert mended["engine"] == "dassl 0.6.3 (mended)"
-    assert Path(mended["file"]).is_relative_to(site)
+def test_an_installed_dassl_wins_and_is_repaired(site, repaired):
+    assert repaired["engine"] == "dassl 0.6.3 (repaired)"
+    assert Path(repaired["file"]).is_relative_to(site)
     for part in (str(site / "dassl"), "warm-up", "resuming", "checkpoint loading", "RandAugment"):
-        assert part in mended["reason"]
+        assert part in repaired["reason"]
 
 
-def test_mending_changes_nothing_on_disk(site, mended):
+def test_repairing_changes_nothing_on_disk(site, repaired):
     assert {name: (site / "dassl" / name).read_text() for name in BROKEN} == BROKEN
 
 
-def test_mended_warm_up_has_dassls_learning_rates(mended):
-    assert mended["rates"] == pytest.approx([1e-5, 2e-3, 1.809e-3, 1.309e-3, 6.91e-4], abs=6e-7)
+def test_repaired_warm_up_has_dassls_learning_rates(repaired):
+    assert repaired["rates"] == pytest.approx([1e-5, 2e-3, 1.809e-3, 1.309e-3, 6.91e-4], abs=6e-7)
 
 
 @pytest.mark.parametrize("key", ["resumed", "resumed from a pickled schedule"])
-def test_a_mended_dassl_resumes_its_schedule_from_new_and_old_checkpoints(mended, key):
-    assert mended[key] == mended["rates"][2:]
+def test_a_repaired_dassl_resumes_its_schedule_from_new_and_old_checkpoints(repaired, key):
+    assert repaired[key] == repaired["rates"][2:]
 
 
-def test_a_mended_dassl_writes_checkpoints_of_plain_data(site, mended):
+def test_a_repaired_dassl_writes_checkpoints_of_plain_data(site, repaired):
     saved = torch.load(site / "new.pth", weights_only=True)
     assert saved["scheduler"]["successor"]["T_max"] == 5.0
 
 
-def test_a_mended_dassl_runs_no_code_from_a_checkpoint(site, mended):
-    kind, message = mended["refusal"]
+def test_a_repaired_dassl_runs_no_code_from_a_checkpoint(site, repaired):
+    kind, message = repaired["refusal"]
     assert kind == "UserError"
     assert message.startswith("malice.pth: ")
     assert not (site / "made").exists()
 
 
-def test_mended_augmentations_round_to_whole_numbers_and_numpy_is_left_alone(mended):
-    assert mended["levels"] == [8, 8, 7, 7, 6, 6, 5, 5, 4, 4]
-    assert mended["solarized"] == [1, 2]
-    assert not mended["numpy has int"]
+def test_repaired_augmentations_round_to_whole_numbers_and_numpy_is_left_alone(repaired):
+    assert repaired["levels"] == [8, 8, 7, 7, 6, 6, 5, 5, 4, 4]
+    assert repaired["solarized"] == [1, 2]
+    assert not repaired["numpy has int"]
 
 
-def test_the_stand_in_for_wilds_is_gone_after_the_import(mended):
-    assert mended["modules"] == ["dassl.data"]
+def test_the_stand_in_for_wilds_is_gone_after_the_import(repaired):
+    assert repaired["modules"] == ["dassl.data"]
 
 
-def test_what_is_not_broken_is_not_mended(tmp_path):
+def test_what_is_not_broken_is_not_repaired(tmp_path):
     cures = {
         ", -1, False)": ", -1)",
         "torch.load(path)": "torch.load(path, weights_only=True)",
@@ -245,7 +248,7 @@ def test_what_is_not_broken_is_not_mended(tmp_path):
     code = "import softcpt.dassl as d; print(d.engine()); print(d.engine_reason())"
     name, reason = ask(code, install(tmp_path, texts)).splitlines()
     assert name == "dassl 0.6.3"
-    assert "nothing needed mending" in reason
+    assert "nothing needed repair" in reason
 
 
 CATCH = """
@@ -265,7 +268,7 @@ except softcpt.errors.UserError as error:
             "requirement 'tensorbored' is not installed",
             "pip install tensorbored",
         ),
-        ("from dassl.nowhere import x", "cannot be imported", "install it anew"),
+        ("from dassl.nowhere import x", "cannot be imported", "install it again"),
     ],
 )
 def test_a_dassl_that_cannot_be_imported_is_an_error_with_a_remedy(tmp_path, broken, found, remedy):

@@ -166,7 +166,7 @@ def test_several_transforms_and_views_are_named(cfg):
     assert train["img0"].shape == (3, 8, 8)
     test = DatasetWrapper(cfg, source, transform=tfm)[0]
     assert test["img2"] == 1, "only training has several views"
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError):  # noqa: PT011  Dassl's message is another
         DatasetWrapper(cfg, source, transform=None, is_train=True)
 
 
@@ -211,7 +211,8 @@ def test_an_archive_cannot_write_outside_its_folder(cfg, tmp_path, monkeypatch):
 
 
 def test_no_images_are_refused(cfg):
-    with pytest.raises(Exception):  # noqa: B017 - Dassl fails in torch's sampler, the built-in engine with a UserError
+    # Dassl fails in torch's sampler, the built-in engine with a UserError.
+    with pytest.raises(Exception):  # noqa: B017, PT011
         build_data_loader(cfg, "RandomSampler", [], tfm=lambda image: image)
 
 

@@ -115,7 +115,9 @@ def test_no_epoch_is_chosen_on_test_images(cfg, capsys, data, trainer, why):
 @builtin_only
 def test_an_unknown_final_model_is_refused(cfg):
     cfg.TEST.FINAL_MODEL = "best"
-    with pytest.raises(UserError, match="TEST.FINAL_MODEL is 'best': choose last_step or best_val"):
+    with pytest.raises(
+        UserError, match=r"TEST.FINAL_MODEL is 'best': choose last_step or best_val"
+    ):
         build_trainer(cfg)
 
 
@@ -123,7 +125,8 @@ def test_the_log_has_the_lines_that_parsers_read(cfg, capsys):
     trained(cfg, TRAIN__PRINT_FREQ=2)
     captured = capsys.readouterr()
     lines = re.findall(
-        r"^epoch \[(\d)/4\] batch \[(\d)/4\] time \d+\.\d{3} \(\d+\.\d{3}\) data \d+\.\d{3} \(\d+\.\d{3}\) "
+        r"^epoch \[(\d)/4\] batch \[(\d)/4\] "
+        r"time \d+\.\d{3} \(\d+\.\d{3}\) data \d+\.\d{3} \(\d+\.\d{3}\) "
         r"loss \d+\.\d{4} \(\d+\.\d{4}\) acc \d+\.\d{4} \(\d+\.\d{4}\) lr (\S+) eta \d+:\d\d:\d\d$",
         captured.out,
         flags=re.MULTILINE,
@@ -232,7 +235,7 @@ def test_a_chosen_epoch_is_loaded_although_it_has_no_validation_result(cfg):
 
 def test_loading_names_what_is_missing_and_ignores_an_empty_folder(cfg):
     trainer = build_trainer(cfg)
-    with pytest.raises(FileNotFoundError, match="model.pth.tar-9"):
+    with pytest.raises(FileNotFoundError, match=r"model.pth.tar-9"):
         trainer.load_model(cfg.OUTPUT_DIR, epoch=9)
     before = weights(trainer).clone()
     trainer.load_model("")

@@ -12,9 +12,10 @@ from torchvision.transforms import InterpolationMode
 from softcpt.dassl import engine
 
 NAMES = [
-    "random_flip", "random_resized_crop", "normalize", "instance_norm", "random_crop", "random_translation",
-    "center_crop", "cutout", "imagenet_policy", "cifar10_policy", "svhn_policy", "randaugment", "randaugment_fixmatch",
-    "randaugment2", "gaussian_noise", "colorjitter", "randomgrayscale", "gaussian_blur",
+    "random_flip", "random_resized_crop", "normalize", "instance_norm", "random_crop",
+    "random_translation", "center_crop", "cutout", "imagenet_policy", "cifar10_policy",
+    "svhn_policy", "randaugment", "randaugment_fixmatch", "randaugment2",
+    "gaussian_noise", "colorjitter", "randomgrayscale", "gaussian_blur",
 ]  # fmt: skip
 POLICIES = [
     "imagenet_policy",
@@ -46,8 +47,8 @@ def test_training_transforms_have_one_order_whatever_the_lists(cfg):
         "RandomHorizontalFlip",
     ]
     assert order[4 + len(POLICIES) :] == [
-        "ColorJitter", "RandomGrayscale", "RandomApply", "ToTensor", "Cutout", "Normalize", "GaussianNoise",
-        "InstanceNormalization",
+        "ColorJitter", "RandomGrayscale", "RandomApply", "ToTensor", "Cutout", "Normalize",
+        "GaussianNoise", "InstanceNormalization",
     ]  # fmt: skip
     assert kinds(cfg, choices=NAMES[::-1]) == order
 
@@ -56,8 +57,9 @@ def test_training_transforms_have_one_order_whatever_the_lists(cfg):
 def test_the_transforms_taken_are_printed_in_their_order(cfg, capsys):
     build_transform(cfg, choices=NAMES[::-1])
     assert capsys.readouterr().out.removeprefix("training transform: ").strip().split(", ") == [
-        "random_translation", "random_crop", "random_resized_crop", "random_flip", *POLICIES, "colorjitter",
-        "randomgrayscale", "gaussian_blur", "to_tensor", "cutout", "normalize", "gaussian_noise", "instance_norm",
+        "random_translation", "random_crop", "random_resized_crop", "random_flip", *POLICIES,
+        "colorjitter", "randomgrayscale", "gaussian_blur", "to_tensor", "cutout", "normalize",
+        "gaussian_noise", "instance_norm",
     ]  # fmt: skip
 
 

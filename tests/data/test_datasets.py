@@ -10,6 +10,7 @@ import pytest
 
 from softcpt import plugins
 from softcpt.data.base import TaskDataset
+from softcpt.engine.config_files import dataset_names
 from softcpt.errors import UserError
 from softcpt.features.images import read_image
 from tests.helpers.layouts import ALL, build, built, config, write
@@ -94,7 +95,7 @@ def test_the_link_to_a_missing_split_is_in_the_message(tmp_path):
     build("OxfordPets", tmp_path)
     with pytest.raises(
         UserError,
-        match="split_zhou_OxfordPets.json.*drive.google.com/file/d/1501r8Ber4nNKvmlFVQZ8SeUHTcdTTEqs",
+        match=r"split_zhou_OxfordPets.json.*drive.google.com/file/d/1501r8Ber4nNKvmlFVQZ8SeUHTcdTTEqs",
     ):
         dataset("OxfordPets", tmp_path)
 
@@ -299,7 +300,8 @@ def test_missing_folder_split_and_images_are_each_one_clear_line(tmp_path):
     (tmp_path / "oxford_pets/images/beagle_3.jpg").unlink()
     with pytest.raises(
         UserError,
-        match="1 of 10 images of split_zhou_OxfordPets.json are not in .*beagle_3.jpg.*ON_MISSING skip",
+        match=r"1 of 10 images of split_zhou_OxfordPets.json are not in .*beagle_3.jpg"
+        r".*ON_MISSING skip",
     ):
         dataset("OxfordPets", tmp_path)
     assert len(dataset("OxfordPets", tmp_path, ON_MISSING="skip").test) == 3
@@ -309,7 +311,7 @@ def test_missing_folder_split_and_images_are_each_one_clear_line(tmp_path):
     ):
         dataset("OxfordPets", tmp_path)
     (tmp_path / "oxford_pets/split_zhou_OxfordPets.json").write_text('{"train": [["a.jpg", 0')
-    with pytest.raises(UserError, match="split file .*not a split.*fetch it again"):
+    with pytest.raises(UserError, match=r"split file .*not a split.*fetch it again"):
         dataset("OxfordPets", tmp_path)
 
 
@@ -368,7 +370,7 @@ def test_variants_of_imagenet_use_the_class_names_beside_them(tmp_path):
     names.rename(tmp_path / "imagenet/classnames.txt")
     assert dataset("ImageNetA", tmp_path).num_classes == 200
     (tmp_path / "imagenet/classnames.txt").unlink()
-    with pytest.raises(UserError, match="no classnames.txt"):
+    with pytest.raises(UserError, match=r"no classnames.txt"):
         dataset("ImageNetA", tmp_path)
 
 
@@ -414,12 +416,5 @@ def test_every_data_set_states_its_facts():
 
 
 def test_every_data_set_has_a_config_of_its_name():
-    configs = plugins.folder("configs") / "datasets"
-    named = {
-        line.split()[-1]
-        for path in configs.glob("*.yaml")
-        for line in path.read_text().splitlines()
-        if "NAME:" in line
-    }
     multi = {"Emoji44", "General10", "Plant6", "RS8", "Fashion20", "MultiTask"}
-    assert {*SINGLE, *multi} <= named
+    assert {*SINGLE, *multi} <= set(dataset_names().values())

@@ -14,7 +14,7 @@ import pytest
 
 from softcpt import plugins
 from softcpt.data.few_shot import few_shot_indices
-from softcpt.data.published_files import read_pickle
+from softcpt.data.published_draws import read_pickle
 from softcpt.errors import UserError
 from tests.helpers.layouts import build, config
 from tests.helpers.pickles import coop_pickle
@@ -172,7 +172,7 @@ def test_a_file_of_other_images_is_refused(root, chosen):
     test_image = below(root, dataset(root).test)[0]
     coop_pickle(root / "RSSCN7/split_fewshot/shot_1-seed_1.pkl", {**chosen, "train": [test_image]})
     with pytest.raises(
-        UserError, match="shot_1-seed_1.pkl.*not in that part of this data set's split"
+        UserError, match=r"shot_1-seed_1.pkl.*not in that part of this data set's split"
     ):
         dataset(root, 1)
 
@@ -188,7 +188,7 @@ class Harm:
 def test_a_pickle_that_asks_for_more_than_images_runs_nothing(tmp_path, monkeypatch, content):
     monkeypatch.chdir(tmp_path)
     Path("shot_1-seed_1.pkl").write_bytes(pickle.dumps(content))
-    with pytest.raises(UserError, match="shot_1-seed_1.pkl: not a list of images"):
+    with pytest.raises(UserError, match=r"shot_1-seed_1.pkl: not a list of images"):
         read_pickle(Path("shot_1-seed_1.pkl"))
     assert not Path("harm-done").exists()
 

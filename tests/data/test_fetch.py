@@ -18,7 +18,7 @@ import pytest
 from softcpt.data import fetch
 from softcpt.data.base import TaskDataset
 from softcpt.data.catalog import CatalogEntry
-from softcpt.data.fetch import ByHand, get
+from softcpt.data.fetch import ManualStepsError, get
 from softcpt.data.source import Source
 from softcpt.errors import UserError
 from tests.helpers.web import Server, serving
@@ -191,7 +191,7 @@ def test_a_dropped_connection_and_an_error_of_the_server_are_got_over(server, tm
 
 
 @pytest.mark.parametrize("error", [404, 500])
-def test_what_cannot_be_fetched_is_told_step_by_step_and_the_rest_is_fetched(
+def test_what_cannot_be_fetched_is_listed_step_by_step_and_the_rest_is_fetched(
     server, tmp_path, error
 ):
     server.errors = [error] * (1 if error == 404 else 5)
@@ -218,7 +218,9 @@ def test_wrong_bytes_are_refused_and_nothing_is_left(server, tmp_path):
 @pytest.mark.parametrize(
     "body", [ARCHIVE[: len(ARCHIVE) // 2], b"\x1f\x8bnoise"], ids=["half", "noise"]
 )
-def test_a_damaged_archive_without_a_checksum_is_fetched_anew_the_next_time(server, tmp_path, body):
+def test_a_damaged_archive_without_a_checksum_is_fetched_again_the_next_time(
+    server, tmp_path, body
+):
     server.content["images.zip"] = body
     entry = data_set(tmp_path, images(server, md5=None))
     [failure] = get(entry)
@@ -291,7 +293,7 @@ def drive(**facts: object) -> Source:
 
 
 def test_google_drive_is_reached_through_gdown(tmp_path, monkeypatch):
-    def download(id: str, output: str, **_: object) -> str:
+    def download(id: str, output: str, **_: object) -> str:  # noqa: A002 (gdown's name)
         assert id == "1a2b3c"
         Path(output).write_bytes(ARCHIVE)
         return output
@@ -342,7 +344,7 @@ def test_kaggle_without_credentials_is_told_step_by_step(tmp_path, monkeypatch, 
     entry = data_set(tmp_path, KAGGLE)
     [failure] = get(entry)
     assert (
-        isinstance(failure, ByHand)
+        isinstance(failure, ManualStepsError)
         and "https://www.kaggle.com/datasets/owner/colours" in failure.steps[0]
     )
     assert "pip install kagglehub" in failure.steps[-1]
@@ -378,5 +380,5 @@ def test_an_error_of_kaggles_client_is_told_in_one_line(tmp_path, monkeypatch):
 
 def test_a_root_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="cannot be written to"):
+    with pytest.raises(UserError, match="cannot be written"):
         get(data_set(tmp_path / "file", manual()))

@@ -203,8 +203,8 @@ def test_a_fashion_table_that_does_not_fit_is_named(tmp_path):
     table = tmp_path / "fashion20/task_info.csv"
     lines = table.read_text().splitlines()
     table.write_text("\n".join(lines[:-1]) + "\n")
-    with pytest.raises(UserError, match="19/0/.*does not fit .*task_info.csv"):
+    with pytest.raises(UserError, match=r"19/0/.*does not fit .*task_info.csv"):
         dataset("Fashion20", tmp_path, DRAW_SPLIT=True)
     os.remove(table)
-    with pytest.raises(UserError, match="no file .*task_info.csv"):
+    with pytest.raises(UserError, match=r"no file .*task_info.csv"):
         dataset("Fashion20", tmp_path, DRAW_SPLIT=True)

@@ -220,7 +220,7 @@ def test_a_spatial_bank_keeps_local_features_behind_the_pooled_one(tmp_path, ima
     assert bank.features([], CENTRE).shape == (0, 5, 5)
 
 
-def test_a_damaged_spatial_entry_is_mended(tmp_path, images, names):
+def test_a_damaged_spatial_entry_is_repaired(tmp_path, images, names):
     clip = SpatialClip(tmp_path / "encoded")
     bank = make_bank(tmp_path, clip, kind="spatial", dtype=torch.float16)
     original = bank.features(names, CENTRE, root=images).clone()
@@ -325,7 +325,7 @@ def spoil_meta(entry):
     ("damage", "rebuilt"),
     [(flip_a_byte, BLOCK), (cut_short, COUNT), (remove_array, COUNT), (spoil_meta, COUNT)],
 )
-def test_damage_is_found_said_and_mended(tmp_path, clip, images, names, caplog, damage, rebuilt):
+def test_damage_is_found_said_and_repaired(tmp_path, clip, images, names, caplog, damage, rebuilt):
     bank = make_bank(tmp_path, clip)
     original = bank.features(names, CENTRE, root=images).clone()
     damage(entries(tmp_path)[0])
@@ -341,7 +341,7 @@ def spoil_image(images, name):
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_corrupt_image_stops_the_build_by_name(tmp_path, clip, images, names, workers):
     spoil_image(images, "40.png")
-    with pytest.raises(ImageError, match="40.png") as error:
+    with pytest.raises(ImageError, match=r"40.png") as error:
         make_bank(tmp_path, clip, workers=workers).features(names, CENTRE, root=images)
     assert "\n" not in str(error.value)
 
@@ -362,11 +362,11 @@ def test_corrupt_and_absent_images_are_skipped_named_and_listed(
     assert torch.equal(
         features[rest], expected(clip, images, [names[index] for index in rest], CENTRE)
     )
-    with pytest.raises(ImageError, match="4.png"):
+    with pytest.raises(ImageError, match=r"4.png"):
         make_bank(tmp_path, clip).features(names, CENTRE, root=images)
 
 
-def test_a_mended_image_is_encoded(tmp_path, clip, images, names):
+def test_a_repaired_image_is_encoded(tmp_path, clip, images, names):
     whole = (images / "40.png").read_bytes()
     spoil_image(images, "40.png")
     bank = make_bank(tmp_path, clip, on_error="skip")
@@ -398,7 +398,7 @@ def test_a_disk_that_is_too_small_is_named_before_the_work(
         "shutil.disk_usage", lambda path: argparse.Namespace(free=COUNT * 5 * 4 * 2)
     )
     spatial = make_bank(tmp_path, SpatialClip(clip.log), kind="spatial")
-    with pytest.raises(UserError, match="SOFTCPT_CACHE.*FEATURES.MODE online"):
+    with pytest.raises(UserError, match=r"SOFTCPT_CACHE.*FEATURES.MODE online"):
         spatial.features(names, CENTRE, root=images)
     assert clip.images_encoded == 0
     assert len(make_bank(tmp_path, clip).features(names, CENTRE, root=images)) == COUNT

@@ -44,7 +44,7 @@ def saved(tmp_path, image, name="image.png", **options):
 
 def view(paths, seed=0, number=0, **loading):
     loader = DataLoader(ViewDataset(paths, AUGMENT, seed, number), batch_size=None, **loading)
-    return {index: tensor for index, tensor in loader}
+    return dict(loader)
 
 
 def test_a_jpeg_is_decoded_as_pillow_does(tmp_path):
@@ -119,7 +119,7 @@ def test_a_pointer_of_git_lfs_is_told_from_a_damaged_image(tmp_path):
     path = tmp_path / "image.jpg"
     path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 12345\n")
     with pytest.raises(
-        ImageError, match="is a Git LFS pointer, not the image .`git lfs pull` fetches it"
+        ImageError, match=r"is a Git LFS pointer, not the image .`git lfs pull` fetches it"
     ):
         read_image(path)
 

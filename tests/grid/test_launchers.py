@@ -41,14 +41,14 @@ def run_and_kill_a_worker(folder: Path, monkeypatch, *flags: str, **keys) -> str
     return output[0]
 
 
-def check(folder: Path, told: str) -> None:
+def check(folder: Path, printed: str) -> None:
     jobs = [
         folder_of(folder, method, seed=seed) for method in ("CoOp", "SoftCPT") for seed in SEEDS
     ]
     attempts = [sum(note(job)["attempts"].values()) for job in jobs]
     assert sorted(attempts) == [1, 1, 1, 1, 1, 2]
     assert attempts[1] == 2
-    assert "6 of 6 jobs are done" in told and "a worker ended: " in told
+    assert "6 of 6 jobs are done" in printed and "a worker ended: " in printed
     assert "resuming" in (jobs[1] / "log.txt").read_text()
 
 
@@ -69,7 +69,7 @@ def test_submitit_replaces_a_worker_that_is_killed(tmp_path, monkeypatch):
     )
 
 
-def test_slurm_without_a_cluster_is_told(tmp_path, capsys, monkeypatch):
+def test_slurm_without_a_cluster_is_printed(tmp_path, capsys, monkeypatch):
     pytest.importorskip("submitit")
     monkeypatch.setenv("PATH", str(tmp_path))
     assert grid(grid_file(tmp_path), "--launcher", "slurm") == 2

@@ -13,9 +13,9 @@ from softcpt.cli import train
 from softcpt.clip import model as backbone
 from softcpt.engine.trainer import PromptTrainer
 from softcpt.grid import state, worker
+from softcpt.grid.grid_file import read_grid
 from softcpt.grid.jobs import plan_jobs
-from softcpt.grid.plan import Plan, Task
-from softcpt.grid.spec import read_grid
+from softcpt.grid.launch import Launch, QueuedJob
 from softcpt.prompters import METHODS, variant_name
 from tests.helpers.runs import identical, interrupted_before, prompt
 from tests.helpers.small_grid import folder_of, grid_file, note
@@ -28,13 +28,13 @@ def work(tmp_path, monkeypatch):
 
     def run(launch: str = "first", attempts: int = 3, **keys):
         jobs = [plan.job for plan in plan_jobs(read_grid(grid_file(tmp_path, **keys)))]
-        tasks = [Task(str(job), job.folder, job.flags, job.needs) for job in jobs]
-        plan = Plan(launch, str(tmp_path / "out"), os.getcwd(), attempts, 1, tasks)
-        plan.write(tmp_path / "plan.json")
+        queue = [QueuedJob(str(job), job.folder, job.flags, job.needs) for job in jobs]
+        one = Launch(launch, str(tmp_path / "out"), os.getcwd(), attempts, 1, queue)
+        one.write(tmp_path / "plan.json")
         try:
             worker.drain(str(tmp_path / "plan.json"))
         finally:
-            statuses = [state.status(plan.output, job.folder, launch, attempts) for job in jobs]
+            statuses = [state.status(one.output, job.folder, launch, attempts) for job in jobs]
         return {job.method: status for job, status in zip(jobs, statuses)}
 
     return run
@@ -117,16 +117,16 @@ def test_a_mistake_ends_its_job_and_no_other(tmp_path, work):
     assert "choose from end, middle, front" in statuses["CoOp"].record.error
 
 
-def test_an_unexpected_end_is_tried_again_so_often_and_then_told(tmp_path, work, monkeypatch):
+def test_an_unexpected_end_is_tried_again_so_often_and_then_failed(tmp_path, work, monkeypatch):
     def burst(self):
         raise ValueError("too many dimensions")
 
     monkeypatch.setattr(PromptTrainer, "after_epoch", burst)
     for tried in (1, 2):
-        with pytest.raises(ValueError):
+        with pytest.raises(ValueError, match="too many dimensions"):
             work(attempts=2)
         assert note(folder_of(tmp_path, "CoOp"))["attempts"] == {"first": tried}
-    with pytest.raises(ValueError):  # the other job's turn
+    with pytest.raises(ValueError, match="too many dimensions"):  # the other job's turn
         work(attempts=2)
     record = note(folder_of(tmp_path, "CoOp"))
     assert record["state"] == "failed"

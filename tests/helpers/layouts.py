@@ -349,10 +349,10 @@ def fashion20(root: Path) -> None:
         for number in range(PER_CLASS)
     ]
     write(folder / "images", paths)
-    rows = (
-        f"{task}\ttask {task}_kind\t-\t{', '.join(f'{task} kind {label}' for label in range(count))}"
-        for task, count in enumerate(counts)
-    )
+    rows = []
+    for task, count in enumerate(counts):
+        names = ", ".join(f"{task} kind {label}" for label in range(count))
+        rows.append(f"{task}\ttask {task}_kind\t-\t{names}")
     _lists(folder / "task_info.csv", ["id\ttask_name\ttask_desc\tlabel_name", *rows])
 
 

@@ -61,7 +61,7 @@ def flags(folder: Path, name: str, out: str = "") -> list[str]:
 
 def main(file: str) -> None:
     """Run the commands that a JSON file lists; keep the logits of their tests in their folders."""
-    with parallel.joined():
+    with parallel.joined_process_group():
         for command in json.loads(Path(file).read_text()):
             with recorded_logits() as tests:
                 train.main(command)

@@ -1,12 +1,13 @@
 """results.json files and logs as runs would leave them, without running anything.
 
-`python tests/report/synthetic.py FOLDER [RUNS]` writes that many (default 1000), to look at and to
-measure.
+`python tests/helpers/synthetic_results.py FOLDER [RUNS]` writes that many (default 1000), to look
+at and to measure.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,7 @@ def task(name: str, value: float, **more: float) -> dict[str, Any]:
         "name": name,
         "classes": 10,
         "total": 100,
-        "correct": round(value) if value == value else 0,
+        "correct": round(value) if not math.isnan(value) else 0,
         **figures,
         **more,
     }

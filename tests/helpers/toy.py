@@ -22,8 +22,12 @@ from softcpt.tasks import Task, TaskSet
 WEIGHTS = TESTS / "golden" / "clip_weights.npz"
 COLOURS = [(200, 40, 40), (40, 200, 40), (40, 40, 200), (220, 220, 220), (30, 30, 30)]
 CONFIG = """
-INPUT: {SIZE: [32, 32], INTERPOLATION: bicubic, TRANSFORMS: [random_resized_crop, random_flip, normalize]}
-OPTIM: {NAME: sgd, LR: 0.02, MAX_EPOCH: 5, LR_SCHEDULER: cosine, WARMUP_EPOCH: 1, WARMUP_TYPE: constant}
+INPUT:
+  SIZE: [32, 32]
+  INTERPOLATION: bicubic
+  TRANSFORMS: [random_resized_crop, random_flip, normalize]
+OPTIM: {NAME: sgd, LR: 0.02, MAX_EPOCH: 5, LR_SCHEDULER: cosine,
+  WARMUP_EPOCH: 1, WARMUP_TYPE: constant}
 DATALOADER: {TRAIN_X: {BATCH_SIZE: 8}, TEST: {BATCH_SIZE: 10}, NUM_WORKERS: 0}
 """
 

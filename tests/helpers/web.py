@@ -54,7 +54,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes */{len(whole)}")
             self.send_header("Content-Length", "0")
             return self.end_headers()
-        self._answer(whole, 0 if server.ranges_served == "wrong" else start, partial)
+        return self._answer(whole, 0 if server.ranges_served == "wrong" else start, partial)
 
     def _answer(self, whole: bytes, start: int, partial: bool) -> None:
         server, body = self.server, whole[start:]

@@ -88,11 +88,12 @@ def test_contexts_of_single_classes_are_found_by_name_or_refused(clip, method, o
     mine = [TASKS.to_global(task, label) for task in range(3) for label in range(base.sizes[task])]
     assert alike(trained.for_tasks(base).class_embeddings(), every[mine])
     assert alike(trained.for_tasks(TaskSet([BIRDS])).class_embeddings(), every[TASKS.columns(2)])
+    plum = TaskSet([replace(FRUIT, class_names=["plum"])])
+    of_half = build_prompter(method, clip, halves(base)[0], **options)
     with pytest.raises(
         UserError, match="class 'plum' of task 'kinds of fruit': .* none for this one"
     ):
-        plum = TaskSet([replace(FRUIT, class_names=["plum"])])
-        build_prompter(method, clip, halves(base)[0], **options).for_tasks(plum)
+        of_half.for_tasks(plum)
     twins = TaskSet([Task("cranes", ["crane", "crane", "goose"])])
     with pytest.raises(UserError, match="several of that name"):
         build_prompter(method, clip, twins, **options).for_tasks(

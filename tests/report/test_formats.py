@@ -53,8 +53,8 @@ def test_a_long_table_is_folded():
 
 def test_latex_keeps_every_character_as_text():
     assert latex_text(NASTY) == (
-        r"a\textless{}b\textgreater{} \& c\textbar{}d\_e\%f\$g\#h\{i\}\textasciitilde{}j\textasciicircum{}k"
-        r"\textbackslash{}l*m[n](o)`p"
+        r"a\textless{}b\textgreater{} \& c\textbar{}d\_e\%f\$g\#h\{i\}"
+        r"\textasciitilde{}j\textasciicircum{}k\textbackslash{}l*m[n](o)`p"
     )
 
 

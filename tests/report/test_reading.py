@@ -9,8 +9,8 @@ import pytest
 
 from softcpt.errors import UserError
 from softcpt.report.collect import collect
-from softcpt.report.logfile import read_log
-from softcpt.report.resultsfile import SCHEMAS, Unreadable, read_results
+from softcpt.report.log_txt import read_log
+from softcpt.report.results_json import SCHEMAS, UnreadableError, read_results
 from tests.helpers.synthetic_results import run, task, write
 
 # What Dassl-style programs print before and after training; settings as CoOp's, shortened.
@@ -51,10 +51,17 @@ Collecting env info ...
 ** System info **
 PyTorch version: 1.7.1
 """
-EPOCH = "epoch [1/50][1/1]\ttime 0.9 (0.9)\teta 0:00:07\tloss 0.80 (0.80)\tacc 80.0 (80.0)\tlr 1.2e-06\n"
-RESULT = "=> result\n* total: 1,692\n* correct: 1,003\n* accuracy: {0}%\n* error: 40.7%\n* macro_f1: {1}%\n"
+EPOCH = (
+    "epoch [1/50][1/1]\ttime 0.9 (0.9)\teta 0:00:07\tloss 0.80 (0.80)\t"
+    "acc 80.0 (80.0)\tlr 1.2e-06\n"
+)
+RESULT = (
+    "=> result\n* total: 1,692\n* correct: 1,003\n"
+    "* accuracy: {0}%\n* error: 40.7%\n* macro_f1: {1}%\n"
+)
 TASKS = (
-    "=> result\n* total: 40\n* overall_metric: {0}%\n* task: 0 (flower (wild))\ttotal: 1,020\tmetric: {1}%\n"
+    "=> result\n* total: 40\n* overall_metric: {0}%\n"
+    "* task: 0 (flower (wild))\ttotal: 1,020\tmetric: {1}%\n"
     "* task: 1 (pets)\ttotal: 20\tmetric: {2}%\n* average: {0}%\n"
 )
 
@@ -113,7 +120,7 @@ def test_a_prompt_that_was_only_tested_has_no_cost_of_training(tmp_path):
 )
 def test_a_file_that_cannot_be_read_says_why(tmp_path, text, why):
     (tmp_path / "results.json").write_text(text)
-    with pytest.raises(Unreadable, match=why):
+    with pytest.raises(UnreadableError, match=why):
         read_results(tmp_path / "results.json")
 
 
@@ -128,7 +135,7 @@ def test_a_file_that_cannot_be_read_says_why(tmp_path, text, why):
 )
 def test_a_results_file_with_missing_parts_is_refused(tmp_path, broken):
     folder = write(tmp_path, run() | broken)
-    with pytest.raises(Unreadable, match="not as docs/results.md"):
+    with pytest.raises(UnreadableError, match=r"not as docs/results\.md"):
         read_results(folder / "run0000" / "results.json")
 
 
@@ -219,7 +226,7 @@ def test_validation_before_the_end_of_training_does_not_count(tmp_path):
 
 
 def test_a_log_that_ends_in_training_is_left_out(tmp_path):
-    with pytest.raises(Unreadable, match="did not finish"):
+    with pytest.raises(UnreadableError, match="did not finish"):
         read_log(log(tmp_path, EPOCH, RESULT.format("59.3", "58.1")))
 
 
@@ -246,7 +253,7 @@ def test_folders_tell_what_a_log_does_not(tmp_path, folder, expected):
 
 def test_a_log_without_a_configuration_is_left_out(tmp_path):
     (tmp_path / "log.txt").write_text(RESULT.format("61.0", "60.0"))
-    with pytest.raises(Unreadable, match="does not name its trainer"):
+    with pytest.raises(UnreadableError, match="does not name its trainer"):
         read_log(tmp_path / "log.txt")
 
 

@@ -13,8 +13,8 @@ from softcpt.report.benchmark import Benchmark
 from softcpt.report.comparisons import contest, contests
 from softcpt.report.published import _data, paper_order, published_rows
 from softcpt.report.relations import similarity
-from softcpt.report.report import Report, make_report
-from softcpt.report.result import Contexts
+from softcpt.report.run_result import Contexts
+from softcpt.report.sections import Report, make_report
 from softcpt.report.table import Table
 from tests.helpers.synthetic_results import run, write
 
@@ -329,7 +329,8 @@ def test_methods_stand_in_the_papers_order_and_unknown_ones_last():
         "Zeta",
         "alpha",
     ]
-    assert sorted(reversed(methods), key=paper_order) == methods
+    backwards = methods[::-1]
+    assert sorted(backwards, key=paper_order) == methods
 
 
 def test_published_names_are_those_of_our_methods():
@@ -390,11 +391,9 @@ def test_relations_are_those_of_the_highest_number_of_shots(tmp_path):
 def log(folder, name, text, dataset="Toy"):
     path = folder / name / f"rn50_4shots/seed{name[-1]}" / "log.txt"
     path.parent.mkdir(parents=True)
-    config = f"DATASET:\n  NAME: {dataset}\nMODEL:\n  BACKBONE:\n    NAME: RN50\nTRAINER:\n  NAME: CoOp\n"
-    path.write_text(
-        f"** Config **\n{config}Collecting env info ...\nepoch [1/1] batch [1/1]\nFinish training\n=> result\n"
-        + text
-    )
+    model = "MODEL:\n  BACKBONE:\n    NAME: RN50\nTRAINER:\n  NAME: CoOp\n"
+    config = f"** Config **\nDATASET:\n  NAME: {dataset}\n{model}Collecting env info ...\n"
+    path.write_text(f"{config}epoch [1/1] batch [1/1]\nFinish training\n=> result\n{text}")
 
 
 def test_rows_of_logs_stand_in_the_table_and_in_no_test(tmp_path):

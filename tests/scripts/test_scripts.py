@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from softcpt import plugins
 from softcpt.cli import grid as grid_command
 from softcpt.cli import train
-from softcpt.engine import mvlpt
 from softcpt.grid.jobs import plan_jobs
 
+mvlpt = plugins.load("trainers")["mvlpt"]
 ROOT = Path(__file__).resolve().parent.parent.parent
 SCRIPTS = sorted(path.name for path in (ROOT / "scripts").glob("*.sh") if path.name != "common.sh")
 
@@ -45,7 +46,9 @@ def script(tmp_path):
 def jobs(call: list[str]) -> list:
     """The jobs of a call of `python -m softcpt grid`."""
     assert call[:3] == ["-m", "softcpt", "grid"]
-    return plan_jobs(*grid_command._grid(grid_command.parser().parse_intermixed_args(call[3:])))
+    return plan_jobs(
+        *grid_command.grid_and_pairs(grid_command.parser().parse_intermixed_args(call[3:]))
+    )
 
 
 def below(plan) -> str:

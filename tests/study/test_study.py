@@ -18,11 +18,11 @@ from PIL import Image
 from scipy.stats import spearmanr
 
 from softcpt.cli import transfer as transfer_command
-from softcpt.study.groups import expected_gain, suggest
 from softcpt.study.matrix import Matrix
-from softcpt.study.plan import Plan
 from softcpt.study.similarity import correlation, coverage
-from softcpt.study.spec import read_study
+from softcpt.study.study_file import read_study
+from softcpt.study.study_jobs import StudyPlan
+from softcpt.study.task_groups import expected_gain, suggest
 from softcpt.tasks import Task, TaskSet
 from tests.helpers.runs import softcpt_command
 from tests.helpers.toy import CONFIG, WEIGHTS
@@ -163,7 +163,7 @@ def test_a_finished_study_trains_nothing_again(finished, capsys):
 
 
 @pytest.mark.parametrize(
-    ("keys", "told"),
+    ("keys", "message"),
     [
         ({"methods": ["CoOp"]}, "use CoOp-MT, one prompt for all"),
         ({"methods": []}, "no methods; give some that train one prompt"),
@@ -176,10 +176,10 @@ def test_a_finished_study_trains_nothing_again(finished, capsys):
         ({"shot": 1}, "did you mean 'shots'"),
     ],
 )
-def test_mistakes_are_told_in_one_line(tmp_path, capsys, keys, told):
+def test_mistakes_are_named_in_one_line(tmp_path, capsys, keys, message):
     assert run(study_file(tmp_path, **keys)) == 2
     error = capsys.readouterr().err.strip()
-    assert told in error and "\n" not in error
+    assert message in error and "\n" not in error
 
 
 def test_without_a_file_it_is_the_study_that_comes_with_the_project(tmp_path, capsys):
@@ -241,7 +241,7 @@ def test_correlation_is_spearmans_and_its_p_value_knows_shared_tasks():
     odd = np.zeros((8, 8))
     odd[0, :] = odd[:, 0] = 1.0
     naive = spearmanr(odd[pairs], odd[pairs]).pvalue
-    assert naive < 1e-6 < 0.05 < correlation(odd, odd).p < 0.2
+    assert naive < 1e-6 and 0.05 < correlation(odd, odd).p < 0.2
 
 
 @pytest.mark.parametrize(
@@ -250,6 +250,6 @@ def test_correlation_is_spearmans_and_its_p_value_knows_shared_tasks():
 def test_the_studies_of_this_project_can_be_planned(path):
     """On the data that comes with the project."""
     study = replace(read_study(path), data="emoji44", tasks=(0, 2, 5), seeds=(1,))
-    runs = Plan(study).of_pairs()
+    runs = StudyPlan(study).of_pairs()
     assert len(runs) == len(study.methods) * (3 + 3 + 9)
     assert {run.planned.cfg.DATASET.NUM_SHOTS for run in runs} == {study.shots}

@@ -166,7 +166,7 @@ def test_a_disk_that_fills_up_is_named_and_what_has_arrived_is_kept(server, tmp_
 
 def test_a_folder_that_cannot_be_made_is_named(server, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="cannot be written to"):
+    with pytest.raises(UserError, match="cannot be written"):
         fetch(server, tmp_path / "file" / "below")
 
 

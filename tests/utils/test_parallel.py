@@ -103,7 +103,7 @@ def test_shares_are_whole_chunks_of_about_equal_length(processes):
     tasks = softcpt.TaskSet(
         [softcpt.Task(f"task {number}", names(6 + number)) for number in range(6)]
     )
-    layout = softcpt.build_prompter("CoOp", clip, tasks).layout
+    layout = softcpt.build_prompter("CoOp", clip, tasks).packed_prompts
     assert isinstance(layout, PackedPrompts)
     for chosen in (torch.arange(tasks.num_classes), torch.arange(0, tasks.num_classes, 2)):
         shares = sharding._shares(layout, chosen, processes)
@@ -118,9 +118,11 @@ def test_shares_are_whole_chunks_of_about_equal_length(processes):
 
 
 def test_without_torchrun_there_is_one_process():
-    with parallel.joined():
+    with parallel.joined_process_group():
         assert (
-            parallel.count() == 1 and parallel.is_main() and parallel.from_main("value") == "value"
+            parallel.process_count() == 1
+            and parallel.is_main()
+            and parallel.broadcast_from_main("value") == "value"
         )
 
 

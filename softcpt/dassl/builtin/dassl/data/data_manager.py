@@ -29,8 +29,8 @@ def build_data_loader(
     n_ins: int = 2,
     tfm: Any = None,
     is_train: bool = True,
-    dataset_wrapper: Callable[..., Dataset] | None = None,
-) -> DataLoader:
+    dataset_wrapper: Callable[..., Dataset[Any]] | None = None,
+) -> DataLoader[Any]:
     """Batches of ``data_source``. When training, an incomplete batch is left out unless it is the
     only one."""
     if not data_source:
@@ -68,7 +68,7 @@ class DataManager:
         cfg: CfgNode,
         custom_tfm_train: Any = None,
         custom_tfm_test: Any = None,
-        dataset_wrapper: Callable[..., Dataset] | None = None,
+        dataset_wrapper: Callable[..., Dataset[Any]] | None = None,
     ) -> None:
         self.dataset = data = build_dataset(cfg)
         self._cfg, self._wrapper = cfg, dataset_wrapper
@@ -87,7 +87,7 @@ class DataManager:
 
     def _loader(
         self, source: Sequence[Datum], node: CfgNode, tfm: Any, is_train: bool = False
-    ) -> DataLoader:
+    ) -> DataLoader[Any]:
         """Batches of ``source`` by one node of DATALOADER."""
         sampling = {
             key.lower(): node[key] for key in ("BATCH_SIZE", "N_DOMAIN", "N_INS") if key in node
@@ -105,7 +105,7 @@ class DataManager:
     @property
     def num_classes(self) -> int:
         """Number of classes."""
-        return self.dataset.num_classes
+        return int(self.dataset.num_classes)
 
     @property
     def num_source_domains(self) -> int:
@@ -115,7 +115,8 @@ class DataManager:
     @property
     def lab2cname(self) -> dict[int, str]:
         """Label -> class name."""
-        return self.dataset.lab2cname
+        names: dict[int, str] = self.dataset.lab2cname
+        return names
 
     def show_dataset_summary(self, cfg: CfgNode) -> None:
         """Print a table of names and sizes."""
@@ -152,7 +153,7 @@ def _plain_transform(cfg: CfgNode) -> transforms.Compose:
     return transforms.Compose(steps)
 
 
-class DatasetWrapper(Dataset):
+class DatasetWrapper(Dataset[dict[str, Any]]):
     """Datum -> dict of label, domain, impath, index and the transformed image ``img``.
 
     A list of transforms gives img, img2, img3, ...; DATALOADER.K_TRANSFORMS > 1 makes each of them
@@ -166,12 +167,10 @@ class DatasetWrapper(Dataset):
         transform: Any = None,
         is_train: bool = False,
     ) -> None:
-        self.cfg, self.data_source, self.transform, self.is_train = (
-            cfg,
-            data_source,
-            transform,
-            is_train,
-        )
+        self.cfg = cfg
+        self.data_source = data_source
+        self.transform = transform
+        self.is_train = is_train
         if transform is None and self.k_tfm > 1:
             raise ValueError(
                 f"DATALOADER.K_TRANSFORMS {self.k_tfm}: there is no transform to apply more than "
@@ -183,15 +182,15 @@ class DatasetWrapper(Dataset):
     @cached_property
     def k_tfm(self) -> int:
         """Views of each image and transform."""
-        return self.cfg.DATALOADER.K_TRANSFORMS if self.is_train else 1
+        return int(self.cfg.DATALOADER.K_TRANSFORMS) if self.is_train else 1
 
     @cached_property
     def return_img0(self) -> bool:
         """Whether items have ``img0``."""
-        return self.cfg.DATALOADER.RETURN_IMG0
+        return bool(self.cfg.DATALOADER.RETURN_IMG0)
 
     @cached_property
-    def to_tensor(self) -> Callable[[Any], torch.Tensor]:
+    def to_tensor(self) -> transforms.Compose:
         """The transform to ``img0``."""
         return _plain_transform(self.cfg)
 

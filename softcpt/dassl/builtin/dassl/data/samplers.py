@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,7 @@ def _positions(data_source: Sequence[Any], attribute: str) -> dict[int, list[int
     return dict(groups)
 
 
-class _DomainSampler(Sampler):
+class _DomainSampler(Sampler[int]):
     """Batches with the same number of images from each of ``n_domain`` domains.
 
     An epoch ends with the batch after which some domain cannot fill its share again.
@@ -95,7 +95,7 @@ class SeqDomainSampler(_DomainSampler):
         return sorted(self.domains)
 
 
-class RandomClassSampler(Sampler):
+class RandomClassSampler(Sampler[int]):
     """Batches of ``batch_size // n_ins`` classes with ``n_ins`` images each.
 
     Classes with fewer images are filled up by drawing with replacement. An epoch ends when too few
@@ -148,19 +148,20 @@ class RandomClassSampler(Sampler):
 
 def build_sampler(
     sampler_type: str,
-    cfg: Any = None,
+    cfg: Any = None,  # noqa: ARG001  Dassl's signature
     data_source: Sequence[Any] | None = None,
     batch_size: int = 32,
     n_domain: int = 0,
     n_ins: int = 16,
-) -> Sampler:
+) -> Sampler[int]:
     """The sampler ``sampler_type`` over a list of Datum. Raises ValueError on an unknown name."""
-    builders = {
-        "RandomSampler": lambda: RandomSampler(data_source),
-        "SequentialSampler": lambda: SequentialSampler(data_source),
-        "RandomDomainSampler": lambda: RandomDomainSampler(data_source, batch_size, n_domain),
-        "SeqDomainSampler": lambda: SeqDomainSampler(data_source, batch_size),
-        "RandomClassSampler": lambda: RandomClassSampler(data_source, batch_size, n_ins),
+    images = data_source or []
+    builders: dict[str, Callable[[], Sampler[int]]] = {
+        "RandomSampler": lambda: RandomSampler(images),
+        "SequentialSampler": lambda: SequentialSampler(images),
+        "RandomDomainSampler": lambda: RandomDomainSampler(images, batch_size, n_domain),
+        "SeqDomainSampler": lambda: SeqDomainSampler(images, batch_size),
+        "RandomClassSampler": lambda: RandomClassSampler(images, batch_size, n_ins),
     }
     check_availability(sampler_type, list(builders))
     return builders[sampler_type]()

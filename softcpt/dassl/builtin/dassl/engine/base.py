@@ -25,7 +25,7 @@ class TrainerBase:
     needs."""
 
     def __init__(self) -> None:
-        self._models: OrderedDict[str, nn.Module] = OrderedDict()
+        self._models: OrderedDict[str, Any] = OrderedDict()
         self._optims: OrderedDict[str, Any] = OrderedDict()
         self._scheds: OrderedDict[str, Any] = OrderedDict()
         self._writer: Any = None
@@ -43,14 +43,15 @@ class TrainerBase:
             raise AttributeError(f"register_model({name!r}): call super().__init__() first")
         if name in self._models:
             raise AssertionError(f"register_model({name!r}): this name is taken; choose another")
-        for table, part in ((self._models, model), (self._optims, optim), (self._scheds, sched)):
-            table[name] = part
+        self._models[name] = model
+        self._optims[name] = optim
+        self._scheds[name] = sched
 
     def get_model_names(self, names: str | list[str] | None = None) -> list[str]:
         """All names, or ``names`` as a list after checking that they are registered."""
         if names is None:
             return list(self._models)
-        wanted = tolist_if_not(names)
+        wanted: list[str] = tolist_if_not(names)
         unknown = [name for name in wanted if name not in self._models]
         if unknown:
             raise AssertionError(
@@ -97,7 +98,7 @@ class TrainerBase:
             print(f"no checkpoint in {directory}: starting at epoch 1")
             return 0
         print(f"resuming from {directory}")
-        epochs = {
+        epochs: dict[str, int] = {
             name: resume_from_checkpoint(
                 folder, self._models[name], self._optims[name], self._scheds[name]
             )

@@ -20,7 +20,7 @@ class SimpleNet(nn.Module):
         self.backbone = build_backbone(
             backbone.NAME, cfg.VERBOSE, pretrained=backbone.PRETRAINED, **kwargs
         )
-        self._fdim = self.backbone.out_features
+        self._fdim: int = self.backbone.out_features
         self.head = None
         if head.NAME and head.HIDDEN_LAYERS:
             self.head = build_head(
@@ -46,8 +46,10 @@ class SimpleNet(nn.Module):
     ) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
         """Logits; with ``return_feature`` also the features; only these when there is no
         classifier."""
-        features = self.backbone(x) if self.head is None else self.head(self.backbone(x))
-        logits = None if self.classifier is None else self.classifier(features)
-        if return_feature and logits is not None:
-            return logits, features
-        return features if logits is None else logits
+        features: torch.Tensor = self.backbone(x)
+        if self.head is not None:
+            features = self.head(features)
+        if self.classifier is None:
+            return features
+        logits: torch.Tensor = self.classifier(features)
+        return (logits, features) if return_feature else logits

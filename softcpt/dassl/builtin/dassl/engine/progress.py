@@ -1,14 +1,15 @@
-"""Progress bars."""
+"""Shows progress bars."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from typing import Any
 
 from tqdm import tqdm
 
 
-def progress(iterable: Iterable, description: str, total: int | None = None) -> tqdm:
+def progress(iterable: Iterable[Any], description: str, total: int | None = None) -> Any:
     """``iterable`` with a bar on stderr that leaves when it is done; in a file it is redrawn
     seldom.
 

@@ -16,6 +16,7 @@ from dassl.optim import build_lr_scheduler, build_optimizer
 from dassl.utils import count_num_param, load_checkpoint, load_pretrained_weights
 from dassl.utils.torchtools import BEST
 from torch import nn
+from torch.utils.data import DataLoader
 from yacs.config import CfgNode
 
 from softcpt.selection import check_final_model, settled
@@ -26,8 +27,14 @@ from .progress import progress
 
 # What a data manager knows and trainers look up in themselves.
 _OF_THE_DATA = (
-    "train_loader_x", "train_loader_u", "val_loader", "test_loader", "num_classes", "num_source_domains", "lab2cname",
-)  # fmt: skip
+    "train_loader_x",
+    "train_loader_u",
+    "val_loader",
+    "test_loader",
+    "num_classes",
+    "num_source_domains",
+    "lab2cname",
+)
 
 
 class SimpleTrainer(TrainerBase):
@@ -35,7 +42,16 @@ class SimpleTrainer(TrainerBase):
     says."""
 
     epoch = start_epoch = 0
+    num_batches = batch_idx = 0
     best_result = -math.inf
+    # The data manager's, or those of an override of build_data_loader.
+    train_loader_x: DataLoader[Any]
+    train_loader_u: DataLoader[Any] | None
+    val_loader: DataLoader[Any] | None
+    test_loader: DataLoader[Any]
+    num_classes: int
+    num_source_domains: int
+    lab2cname: dict[int, str]
 
     def __init__(self, cfg: CfgNode) -> None:
         super().__init__()
@@ -86,7 +102,7 @@ class SimpleTrainer(TrainerBase):
         # What is registered, and so saved, is the network itself.
         self.model = nn.DataParallel(net) if gpus > 1 else net
 
-    def train(self) -> None:
+    def train(self) -> None:  # type: ignore[override]  # Dassl's signatures
         """Train from the start, or from the last checkpoint, to the last epoch."""
         super().train(self.start_epoch, self.max_epoch)
 
@@ -144,22 +160,24 @@ class SimpleTrainer(TrainerBase):
 
         "val" without validation images means the test set.
         """
-        on_val = (split or self.cfg.TEST.SPLIT) == "val" and self.val_loader is not None
-        name, loader = ("val", self.val_loader) if on_val else ("test", self.test_loader)
+        name, loader = "test", self.test_loader
+        if (split or self.cfg.TEST.SPLIT) == "val" and self.val_loader is not None:
+            name, loader = "val", self.val_loader
         print(f"testing on {name}")
         self.set_model_mode(mode="eval")
         self.evaluator.reset()
         for batch in progress(loader, name):
             images, labels = self.parse_batch_test(batch)
             self.evaluator.process(self.model_inference(images), labels)
-        measured = self.evaluator.evaluate()
+        measured: dict[str, float] = self.evaluator.evaluate()
         for metric, value in measured.items():
             self.write_scalar(f"{name}/{metric}", value, self.epoch)
         return next(iter(measured.values()))
 
     def model_inference(self, input: torch.Tensor) -> torch.Tensor:
         """Logits (B, C) of ``self.model``."""
-        return self.model(input)
+        logits: torch.Tensor = self.model(input)
+        return logits
 
     def parse_batch_test(self, batch: Mapping[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
         """Images and classes on the device."""
@@ -167,4 +185,5 @@ class SimpleTrainer(TrainerBase):
 
     def get_current_lr(self, names: str | list[str] | None = None) -> float:
         """Learning rate of the first parameter group of the first model."""
-        return self._optims[self.get_model_names(names)[0]].param_groups[0]["lr"]
+        optimizer = self._optims[self.get_model_names(names)[0]]
+        return float(optimizer.param_groups[0]["lr"])

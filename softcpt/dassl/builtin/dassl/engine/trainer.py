@@ -10,6 +10,8 @@ import torch
 from dassl.utils import check_availability
 from torch.utils.data import DataLoader
 
+from softcpt.errors import UserError
+
 from .base import TrainerBase
 from .epoch_log import EpochLog
 from .net import SimpleNet
@@ -19,7 +21,7 @@ from .simple import SimpleTrainer
 __all__ = ["SimpleNet", "SimpleTrainer", "TrainerBase", "TrainerX", "TrainerXU"]
 
 
-def _run_steps(trainer: SimpleTrainer, batches: Iterable[tuple], count: int) -> None:
+def _run_steps(trainer: SimpleTrainer, batches: Iterable[tuple[Any, ...]], count: int) -> None:
     """Train on ``count`` batches; each is what ``forward_backward`` takes."""
     trainer.set_model_mode(mode="train")
     trainer.num_batches = count
@@ -31,7 +33,7 @@ def _run_steps(trainer: SimpleTrainer, batches: Iterable[tuple], count: int) -> 
         log.step_done(trainer.forward_backward(*batch))
 
 
-def _alone(loader: DataLoader) -> Iterator[tuple]:
+def _alone(loader: DataLoader[Any]) -> Iterator[tuple[Any]]:
     """Each batch as a tuple of one. The loader is opened with the first."""
     for batch in loader:
         yield (batch,)
@@ -55,15 +57,15 @@ class TrainerX(SimpleTrainer):
         )
 
 
-class _Endless(Iterator):
+class _Endless(Iterator[Any]):
     """The batches of ``loader`` again and again. Opening the first pass draws from torch's
     generator."""
 
-    def __init__(self, loader: DataLoader) -> None:
+    def __init__(self, loader: DataLoader[Any]) -> None:
         self._loader = loader
         self._batches = iter(loader)
 
-    def __next__(self) -> Mapping[str, Any]:
+    def __next__(self) -> Any:
         try:
             return next(self._batches)
         except StopIteration:
@@ -77,7 +79,16 @@ class TrainerXU(SimpleTrainer):
 
     def run_epoch(self) -> None:
         """As many steps as TRAIN.COUNT_ITER says; the shorter loader starts again when it is
-        exhausted."""
+        exhausted.
+
+        Raises:
+            UserError: the data set has no unlabelled images.
+        """
+        if self.train_loader_u is None:
+            raise UserError(
+                f"data set {self.cfg.DATASET.NAME}: it has no unlabelled training images, which "
+                "this trainer needs; choose another data set or trainer"
+            )
         labelled, unlabelled = len(self.train_loader_x), len(self.train_loader_u)
         lengths = {
             "train_x": labelled,
@@ -89,7 +100,7 @@ class TrainerXU(SimpleTrainer):
         pairs = zip(_Endless(self.train_loader_x), _Endless(self.train_loader_u))
         _run_steps(self, islice(pairs, count), count)
 
-    def parse_batch_train(
+    def parse_batch_train(  # type: ignore[override]  # Dassl's signatures
         self, batch_x: Mapping[str, Any], batch_u: Mapping[str, Any]
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Labelled images, their classes, and unlabelled images on the device."""

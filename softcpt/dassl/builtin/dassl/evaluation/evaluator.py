@@ -47,7 +47,7 @@ class Classification(EvaluatorBase):
         super().__init__(cfg)
         if lab2cname is None and cfg.TEST.PER_CLASS_RESULT:
             raise AssertionError("TEST.PER_CLASS_RESULT: class names are needed; pass lab2cname")
-        self._names = lab2cname
+        self._names = lab2cname or {}
         self.reset()
 
     def reset(self) -> None:
@@ -83,8 +83,10 @@ class Classification(EvaluatorBase):
         of_class = {label: right[true == label] for label in np.unique(true).tolist()}
         print("=> per-class result")
         for label, hits in of_class.items():
-            counts = f"total: {len(hits):,}\tcorrect: {int(hits.sum()):,}\tacc: {100.0 * hits.mean():.2f}%"
-            print(f"* class: {label} ({self._names[label]})\t{counts}")
+            print(
+                f"* class: {label} ({self._names[label]})\ttotal: {len(hits):,}\t"
+                f"correct: {int(hits.sum()):,}\tacc: {100.0 * hits.mean():.2f}%"
+            )
         mean = 100.0 * float(np.mean([hits.mean() for hits in of_class.values()]))
         print(f"* average: {mean:.2f}%")
         return mean

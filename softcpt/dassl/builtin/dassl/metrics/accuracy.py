@@ -15,6 +15,6 @@ def compute_accuracy(
     ``output`` holds logits (B, C), or is a sequence whose first item does; ``target`` (B,) holds
     class indices.
     """
-    logits = output[0] if isinstance(output, (tuple, list)) else output
+    logits = output if isinstance(output, torch.Tensor) else output[0]
     hits = logits.topk(max(topk), dim=1).indices == target[:, None]
     return [100.0 * hits[:, :k].any(dim=1).float().mean(dim=0, keepdim=True) for k in topk]

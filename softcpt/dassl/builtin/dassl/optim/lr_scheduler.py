@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from dassl.utils import check_availability
+from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, MultiStepLR, StepLR
 from yacs.config import CfgNode
@@ -30,9 +31,10 @@ class WarmupScheduler(LRScheduler):
     ) -> None:
         self.successor = successor
         # A table of plain numbers, because a function in a checkpoint would be code.
-        self.rates = [
-            [ramp(base, epoch) for base in successor.base_lrs] for epoch in range(warmup_epoch)
-        ]
+        bases = [float(base) for base in successor.base_lrs]
+        self.rates: list[list[float]] = []
+        for epoch in range(warmup_epoch):
+            self.rates.append([ramp(base, epoch) for base in bases])
         super().__init__(optimizer)
 
     @property
@@ -44,17 +46,20 @@ class WarmupScheduler(LRScheduler):
     def _warming(self) -> bool:
         return self.last_epoch < len(self.rates)
 
-    def get_lr(self) -> list[float]:
+    def get_lr(self) -> list[float | Tensor]:
         """Rates of the parameter groups in the current epoch."""
         return list(self.rates[self.last_epoch]) if self._warming else self.successor.get_last_lr()
 
-    def get_last_lr(self) -> list[float]:
+    def get_last_lr(self) -> list[float | Tensor]:
         """The same as ``get_lr``."""
         return self.get_lr()
 
     def step(self, epoch: int | None = None) -> None:
         """Go to the next epoch: of the warm-up until it is over, then of the successor."""
-        (super() if self._warming else self.successor).step(epoch)
+        if self._warming:
+            super().step(epoch)
+        else:
+            self.successor.step(epoch)
 
     def state_dict(self) -> dict[str, Any]:
         """Plain numbers only, the successor's under ``successor``."""
@@ -71,7 +76,7 @@ class ConstantWarmupScheduler(WarmupScheduler):
     def __init__(
         self, optimizer: Optimizer, successor: LRScheduler, warmup_epoch: int, cons_lr: float
     ) -> None:
-        super().__init__(optimizer, successor, warmup_epoch, lambda base, epoch: cons_lr)
+        super().__init__(optimizer, successor, warmup_epoch, lambda _base, _epoch: cons_lr)
 
 
 class LinearWarmupScheduler(WarmupScheduler):
@@ -108,7 +113,8 @@ def _multi_step(optimizer: Optimizer, cfg: CfgNode) -> LRScheduler:
 
 def _cosine(optimizer: Optimizer, cfg: CfgNode) -> LRScheduler:
     """From LR to 0 in MAX_EPOCH epochs."""
-    return CosineAnnealingLR(optimizer, T_max=float(cfg.MAX_EPOCH))
+    # A float, as in Dassl's checkpoints.
+    return CosineAnnealingLR(optimizer, T_max=float(cfg.MAX_EPOCH))  # type: ignore[arg-type]
 
 
 _SCHEDULES = {"single_step": _single_step, "multi_step": _multi_step, "cosine": _cosine}

@@ -28,7 +28,7 @@ def _constructors(cfg: CfgNode) -> dict[str, Any]:
 
 
 def build_optimizer(
-    model: nn.Module | Iterable, optim_cfg: CfgNode, param_groups: Any = None
+    model: nn.Module | Iterable[nn.Parameter], optim_cfg: CfgNode, param_groups: Any = None
 ) -> optim.Optimizer:
     """The optimiser ``optim_cfg.NAME`` over ``param_groups`` if given, otherwise over ``model``.
 
@@ -44,12 +44,13 @@ def build_optimizer(
             param_groups = _staged_groups(model, optim_cfg)
         else:
             param_groups = model.parameters() if isinstance(model, nn.Module) else model
-    return constructors[optim_cfg.NAME](
+    optimizer: optim.Optimizer = constructors[optim_cfg.NAME](
         param_groups, lr=optim_cfg.LR, weight_decay=optim_cfg.WEIGHT_DECAY
     )
+    return optimizer
 
 
-def _staged_groups(model: nn.Module | Iterable, cfg: CfgNode) -> list[dict[str, Any]]:
+def _staged_groups(model: nn.Module | Iterable[nn.Parameter], cfg: CfgNode) -> list[dict[str, Any]]:
     """Old layers at the reduced rate, new ones at the full rate."""
     if not isinstance(model, nn.Module):
         raise TypeError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import random
@@ -16,6 +15,7 @@ import torch
 from PIL import Image
 
 from softcpt.utils.files import atomic_write
+from softcpt.utils.suggest import nearest
 
 from .errors import UnavailableError
 
@@ -55,7 +55,8 @@ def write_json(obj: Any, fpath: str) -> None:
 def read_image(path: str) -> Image.Image:
     """An image as PIL RGB."""
     with Image.open(path) as image:
-        return image.convert("RGB")
+        rgb: Image.Image = image.convert("RGB")
+        return rgb
 
 
 def download_url(url: str, dst: str) -> None:
@@ -82,11 +83,11 @@ def check_availability(requested: str, available: Sequence[str]) -> None:
     ``available``."""
     if requested in available:
         return
-    closest = difflib.get_close_matches(str(requested), list(available), n=1, cutoff=0.0)
-    hint = f"; do you mean [{closest[0]}]?" if closest else "; nothing is registered"
+    closest = nearest(str(requested), available, cutoff=0.0)
+    hint = f"; do you mean [{closest}]?" if closest else "; nothing is registered"
     raise UnavailableError(f"[{requested}]: not among {list(available)}{hint}")
 
 
-def tolist_if_not(x: Any) -> list:
+def tolist_if_not(x: Any) -> list[Any]:
     """``x`` itself when it is a list, otherwise a list holding it."""
     return x if isinstance(x, list) else [x]

@@ -71,7 +71,8 @@ def load_checkpoint(fpath: str) -> dict[str, Any]:
         raise ValueError("load_checkpoint: the path is None; pass the path of a checkpoint")
     if not os.path.exists(fpath):
         raise MissingFileError(f"{fpath}: no such checkpoint; check the folder and the epoch")
-    return load_safely(fpath, map_location="cpu")
+    content: dict[str, Any] = load_safely(fpath, map_location="cpu")
+    return content
 
 
 def resume_from_checkpoint(
@@ -83,7 +84,7 @@ def resume_from_checkpoint(
     if not os.path.exists(pointer):
         raise MissingFileError(
             f"{pointer}: no such file, so nothing says where to continue; remove {fdir} to start "
-            "anew"
+            "from epoch 1"
         )
     with open(pointer, encoding="utf-8") as file:
         fpath = os.path.join(fdir, file.readline().strip())
@@ -93,7 +94,7 @@ def resume_from_checkpoint(
         if target is not None and saved.get(key) is not None:
             target.load_state_dict(saved[key])
     print(f"{fpath}: continuing after epoch {saved['epoch']}")
-    return saved["epoch"]
+    return int(saved["epoch"])
 
 
 def load_pretrained_weights(model: nn.Module, weight_path: str) -> None:

@@ -7,7 +7,7 @@ import random
 import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from dassl.utils import MissingImageError, UnavailableError, download_url
 
@@ -65,15 +65,12 @@ class DatasetBase:
         test: list[Datum] | None = None,
     ) -> None:
         self._train_x, self._train_u, self._val, self._test = train_x, train_u, val, test
-        by_label, names = self.get_lab2cname(train_x)
-        self._lab2cname, self._classnames, self._num_classes = (
-            by_label,
-            names,
-            self.get_num_classes(train_x),
-        )
+        labelled = train_x or []
+        self._lab2cname, self._classnames = self.get_lab2cname(labelled)
+        self._num_classes = self.get_num_classes(labelled)
 
     @property
-    def train_x(self) -> list[Datum]:
+    def train_x(self) -> list[Datum] | None:
         """Labelled training images."""
         return self._train_x
 
@@ -88,7 +85,7 @@ class DatasetBase:
         return self._val
 
     @property
-    def test(self) -> list[Datum]:
+    def test(self) -> list[Datum] | None:
         """Test images."""
         return self._test
 
@@ -144,8 +141,8 @@ class DatasetBase:
             download_url(url, dst)
         print(f"unpacking {dst}")
         # Zip archives cannot leave the folder; tar archives can unless they are filtered.
-        options = {} if dst.endswith(".zip") else {"filter": "data"}
-        shutil.unpack_archive(dst, os.path.dirname(dst), **options)
+        kept_inside: Literal["data"] | None = None if dst.endswith(".zip") else "data"
+        shutil.unpack_archive(dst, os.path.dirname(dst), filter=kept_inside)
 
     def generate_fewshot_dataset(
         self, *data_sources: list[Datum], num_shots: int = -1, repeat: bool = False

@@ -25,15 +25,18 @@ class Random2DTranslation:
         self.height, self.width, self.p, self.interpolation = height, width, p, interpolation
 
     def __call__(self, img: Image.Image) -> Image.Image:
+        """Image to image of ``height`` by ``width``."""
+        result: Image.Image
         stays = random.random() > self.p
         if stays:
-            return resize(img, [self.height, self.width], self.interpolation)
+            result = resize(img, [self.height, self.width], self.interpolation)
+            return result
         height, width = round(self.height * 1.125), round(self.width * 1.125)
         left = round(random.uniform(0, width - self.width))
         top = round(random.uniform(0, height - self.height))
-        return crop(
-            resize(img, [height, width], self.interpolation), top, left, self.height, self.width
-        )
+        larger = resize(img, [height, width], self.interpolation)
+        result = crop(larger, top, left, self.height, self.width)
+        return result
 
 
 class InstanceNormalization:
@@ -44,6 +47,7 @@ class InstanceNormalization:
         self.eps = eps
 
     def __call__(self, img: torch.Tensor) -> torch.Tensor:
+        """Image (C, H, W) to the same, normalised."""
         std, mean = torch.std_mean(img, dim=(1, 2), keepdim=True)
         return (img - mean) / (std + self.eps)
 
@@ -56,6 +60,7 @@ class Cutout:
         self.n_holes, self.length = n_holes, length
 
     def __call__(self, img: torch.Tensor) -> torch.Tensor:
+        """Image (C, H, W) to a copy with holes."""
         masked, half = img.clone(), self.length // 2
         for _ in range(self.n_holes):
             y, x = np.random.randint(img.shape[1]), np.random.randint(img.shape[2])
@@ -70,5 +75,6 @@ class GaussianNoise:
         self.mean, self.std, self.p = mean, std, p
 
     def __call__(self, img: torch.Tensor) -> torch.Tensor:
+        """A tensor to the same with noise, or as it is."""
         noisy = random.random() <= self.p
         return img + torch.randn(img.shape) * self.std + self.mean if noisy else img

@@ -1,0 +1,204 @@
+"""Makes an installed Dassl run on today's libraries.
+
+Dassl 0.6.3 was written for torch 1.x and numpy 1.x. Each repair below replaces one function in
+memory, and only where a check shows the break; nothing on disk changes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+import logging
+import math
+import os
+import sys
+import types
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from softcpt.errors import UserError
+
+_PIP_NAMES = {"PIL": "pillow", "sklearn": "scikit-learn"}
+
+
+def import_and_repair(folder: Path) -> tuple[str, list[str]]:
+    """Import the Dassl in ``folder``; return its version and what had to be repaired.
+
+    Raises UserError naming a requirement of Dassl's that is not installed.
+    """
+    previous = logging.root.manager.disable
+    try:
+        with _optional_wilds():
+            dassl = importlib.import_module("dassl")
+            for name in ("data", "engine", "optim", "utils"):
+                importlib.import_module(f"dassl.{name}")
+    except ImportError as error:
+        raise UserError(_import_problem(folder, error)) from error
+    finally:
+        # Its WILDS data sets switch off everybody's warnings.
+        logging.disable(previous)
+    import torch
+
+    repaired = [name for name, repair in REPAIRS.items() if repair(torch)]
+    return getattr(dassl, "__version__", "(version unknown)"), repaired
+
+
+def _import_problem(folder: Path, error: ImportError) -> str:
+    """What is missing, and the two ways out."""
+    name = (getattr(error, "name", None) or "").split(".")[0]
+    if not isinstance(error, ModuleNotFoundError) or not name or name == "dassl":
+        return (
+            f"dassl at {folder}: cannot be imported ({error}); install it again, or remove it to "
+            "use the built-in engine"
+        )
+    package = _PIP_NAMES.get(name, name)
+    return (
+        f"dassl at {folder}: its requirement {name!r} is not installed; "
+        f"pip install {package}, or remove dassl to use the built-in engine"
+    )
+
+
+@contextlib.contextmanager
+def _optional_wilds() -> Iterator[None]:
+    """Dassl imports ``wilds`` for three data sets whether used or not, and wilds is hard to install
+    today.
+
+    While Dassl is imported, a stand-in takes its place if it is missing; those data sets then raise
+    when they are built.
+    """
+    if importlib.util.find_spec("wilds") is not None:
+        yield
+        return
+
+    def get_dataset(*_: Any, **__: Any) -> None:
+        raise UserError("WILDS data sets: the package 'wilds' is not installed; pip install wilds")
+
+    stand_in = types.ModuleType("wilds")
+    vars(stand_in)["get_dataset"] = get_dataset
+    sys.modules["wilds"] = stand_in
+    try:
+        yield
+    finally:
+        del sys.modules["wilds"]
+
+
+def repair_warmup_signature(torch: Any) -> bool:
+    """They pass ``verbose`` on to torch's scheduler, which no longer takes it."""
+    from dassl.optim import lr_scheduler
+
+    broken = getattr(lr_scheduler, "_BaseWarmupScheduler", None)
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
+    inner = torch.optim.lr_scheduler.StepLR(optimizer, 1)
+    if broken is None or not _raises(
+        TypeError,
+        lambda: lr_scheduler.ConstantWarmupScheduler(optimizer, inner, warmup_epoch=1, cons_lr=0.1),
+    ):
+        return False
+
+    def initialise(
+        self: Any,
+        optimizer: Any,
+        successor: Any,
+        warmup_epoch: int,
+        last_epoch: int = -1,
+        verbose: bool = False,  # noqa: ARG001  Dassl's signature
+    ) -> None:
+        self.successor = successor
+        self.warmup_epoch = warmup_epoch
+        torch.optim.lr_scheduler.LRScheduler.__init__(self, optimizer, last_epoch)
+
+    broken.__init__ = initialise
+    return True
+
+
+def repair_warmup_state(torch: Any) -> bool:
+    """The inner schedule was saved as an object, so that a resumed run stepped a copy of the
+    optimiser."""
+    from dassl.optim import lr_scheduler
+
+    from softcpt.dassl.warmup_state import load_nested_state, nested_state
+
+    broken = getattr(lr_scheduler, "_BaseWarmupScheduler", None)
+    if broken is None or broken.state_dict is not torch.optim.lr_scheduler.LRScheduler.state_dict:
+        return False
+    broken.state_dict = nested_state
+    broken.load_state_dict = load_nested_state
+    return True
+
+
+def repair_loading(torch: Any) -> bool:
+    """Torch refuses the scheduler objects in Dassl's checkpoints; just these are admitted."""
+    import dassl.engine.trainer
+    import dassl.utils
+    from dassl.utils import torchtools
+
+    from softcpt.dassl.loading import load_safely
+
+    if _passes_keyword(torchtools.load_checkpoint, "weights_only"):
+        return False
+
+    def load_checkpoint(fpath: str) -> Any:
+        if fpath is None:
+            raise ValueError("load_checkpoint: the path is None; pass the path of a checkpoint")
+        if not os.path.exists(fpath):
+            raise FileNotFoundError(f"{fpath}: no such checkpoint; check the folder and the epoch")
+        checkpoint = load_safely(fpath, map_location=None if torch.cuda.is_available() else "cpu")
+        if isinstance(checkpoint, dict) and checkpoint.get("val_result", 0.0) is None:
+            # A last epoch has no validation result, and Dassl's load_model formats it as a number.
+            checkpoint["val_result"] = math.nan
+        return checkpoint
+
+    for module in (torchtools, dassl.utils, dassl.engine.trainer):
+        module.load_checkpoint = load_checkpoint
+    return True
+
+
+def _passes_keyword(function: types.FunctionType, keyword: str) -> bool:
+    """Whether ``function`` calls something with ``keyword=``. Compiled code tells; the source may
+    be missing."""
+    return any(
+        isinstance(constant, tuple) and keyword in constant
+        for constant in function.__code__.co_consts
+    )
+
+
+def repair_numpy_int(_: Any) -> bool:
+    """They use ``numpy.int``, which numpy no longer has."""
+    import numpy as np
+    from dassl.data.transforms import autoaugment, randaugment
+    from PIL import Image
+
+    class NumpyWithInt(types.ModuleType):
+        int = int
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(np, name)
+
+    pixel = Image.new("RGB", (1, 1))
+    probes = {
+        autoaugment: autoaugment.ImageNetPolicy,
+        randaugment: lambda: randaugment.SolarizeAdd(pixel),
+    }
+    broken = [module for module, probe in probes.items() if _raises(AttributeError, probe)]
+    for module in broken:
+        module.np = NumpyWithInt("numpy")
+    return bool(broken)
+
+
+def _raises(kind: type[Exception], probe: Callable[[], Any]) -> bool:
+    """Whether calling ``probe`` fails with ``kind``."""
+    try:
+        probe()
+    except kind:
+        return True
+    return False
+
+
+REPAIRS: dict[str, Callable[[Any], bool]] = {
+    "warm-up schedules": repair_warmup_signature,
+    "resuming": repair_warmup_state,
+    "checkpoint loading": repair_loading,
+    "AutoAugment and RandAugment": repair_numpy_int,
+}

@@ -1,0 +1,105 @@
+"""Reading results.json (docs/results.md)."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from softcpt.engine.config_text import text_leaves
+from softcpt.engine.settings import AXES, IMAGES, shared_of, variant_settings
+from softcpt.report.run_result import METRICS, ZERO_SHOT, Contexts, Cost, Result
+
+SCHEMAS = (1,)
+
+
+class UnreadableError(Exception):
+    """Why a file cannot stand in a report, in a few words."""
+
+
+def read_results(path: Path) -> list[Result]:
+    """The trained method of a results.json, and the zero-shot figures beside it.
+
+    Raises:
+        UnreadableError: the file is no whole results.json of a schema known here.
+    """
+    run = _load(path)
+    try:
+        shared = shared_of(run)
+        settings = {key: value for key, value in shared.items() if key not in (*AXES, *IMAGES)}
+        settings |= {
+            f"versions.{name}": version for name, version in run.get("versions", {}).items()
+        }
+        common: dict[str, Any] = {
+            "path": str(path),
+            "verified": True,
+            "dataset": str(shared["dataset"]),
+            "backbone": str(shared["backbone"]),
+            "classes": str(shared.get("classes", "all")),
+            "shots": int(shared["shots"]),
+            "seed": int(shared["seed"]),
+            "settings": settings,
+            "images": tuple(str(shared[key]) for key in IMAGES if key in shared),
+        }
+        return [_result(run, method, tasks, common) for method, tasks in run["tasks"].items()]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UnreadableError(
+            f"not as docs/results.md describes it ({type(error).__name__}: {error})"
+        ) from error
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        run = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise UnreadableError(f"not whole ({error})") from error
+    if not isinstance(run, dict) or "schema" not in run:
+        raise UnreadableError("not a results.json of this project (no key 'schema')")
+    if run["schema"] not in SCHEMAS:
+        raise UnreadableError(
+            f"schema {run['schema']}; this version reads {', '.join(map(str, SCHEMAS))}, update "
+            "softcpt"
+        )
+    return run
+
+
+def _result(
+    run: Mapping[str, Any], method: str, tasks: list[Mapping[str, Any]], common: dict[str, Any]
+) -> Result:
+    figures = {str(task["name"]): {key: _number(task[key]) for key in METRICS} for task in tasks}
+    if not figures:
+        raise ValueError(f"no task under {method}")
+    if method != run["method"]:
+        return Result(method=method, own=False, options={}, tasks=figures, **common)
+    cost = Cost(
+        run.get("trainable_parameters"), run.get("seconds") or {}, run.get("peak_memory_bytes")
+    )
+    options = {}
+    if not method.startswith(ZERO_SHOT):
+        options = variant_settings(text_leaves(run.get("config", "")), method)
+    return Result(
+        method=method,
+        own=True,
+        options=options,
+        tasks=figures,
+        cost=cost if run.get("trained", True) else None,
+        contexts=_contexts(run),
+        **common,
+    )
+
+
+def _number(value: Any) -> float:
+    """NaN where there is no figure."""
+    return math.nan if value is None else float(value)
+
+
+def _contexts(run: Mapping[str, Any]) -> Contexts | None:
+    found = run.get("contexts")
+    if not found:
+        return None
+    gram = tuple(tuple(float(value) for value in row) for row in found["gram"])
+    if {len(gram)} != {len(row) for row in gram} | {len(found["tasks"])}:
+        raise ValueError("contexts.gram is not tasks x tasks")
+    return Contexts(tuple(map(str, found["tasks"])), gram)

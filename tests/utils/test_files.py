@@ -1,0 +1,63 @@
+"""Files are written whole or not at all, and what cannot be written is one clear line."""
+
+from __future__ import annotations
+
+import errno
+import json
+from pathlib import Path
+
+import pytest
+
+from softcpt.errors import UserError
+from softcpt.utils.files import atomic_write, cache_folder, write_json
+
+
+def listed(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def write_half(path: Path, error: Exception) -> None:
+    with atomic_write(path) as temporary:
+        temporary.write_text("half")
+        raise error
+
+
+def test_a_file_is_replaced_only_when_the_new_one_is_whole(tmp_path):
+    write_json(tmp_path / "deep/a.json", {"a": 1})
+    with pytest.raises(KeyError):
+        write_half(tmp_path / "deep/a.json", KeyError())
+    assert json.loads((tmp_path / "deep/a.json").read_text()) == {"a": 1}
+    assert listed(tmp_path / "deep") == ["a.json"]
+
+
+def test_a_folder_in_the_files_place_is_named(tmp_path):
+    (tmp_path / "a.json/inner").mkdir(parents=True)
+    with pytest.raises(UserError, match=rf"^{tmp_path}/a.json: cannot be written \("):
+        write_json(tmp_path / "a.json", {})
+    assert listed(tmp_path) == ["a.json"]
+
+
+@pytest.mark.parametrize("inner", ["b.json", "deep/b.json"])
+def test_a_file_in_the_folders_place_is_named(tmp_path, inner):
+    (tmp_path / "a").write_text("a file")
+    with pytest.raises(UserError, match=rf"^{tmp_path}/a/{inner}: cannot be written \("):
+        write_json(tmp_path / "a" / inner, {})
+
+
+def test_a_full_disk_is_named_and_leaves_nothing(tmp_path):
+    full = OSError(errno.ENOSPC, "No space left on device")
+    with pytest.raises(UserError, match=r"a.json: cannot be written \(No space left on device\)"):
+        write_half(tmp_path / "a.json", full)
+    assert listed(tmp_path) == []
+
+
+def test_an_error_of_another_file_is_passed_on(tmp_path):
+    with pytest.raises(FileNotFoundError), atomic_write(tmp_path / "a.json"):
+        (tmp_path / "elsewhere/b.json").read_text()
+
+
+def test_the_cache_is_where_the_user_says(tmp_path, monkeypatch):
+    monkeypatch.setenv("SOFTCPT_CACHE", str(tmp_path))
+    assert cache_folder() == tmp_path
+    monkeypatch.delenv("SOFTCPT_CACHE")
+    assert cache_folder() == Path.home() / ".cache/softcpt"
