@@ -18,9 +18,9 @@ from tabulate import tabulate
 
 from softcpt import dassl
 from softcpt.errors import UserError
-from softcpt.metrics import TaskResult, overall
 from softcpt.prompters import Prompter
 from softcpt.report.resultsfile import shared_of
+from softcpt.task_results import TaskResult, overall
 from softcpt.utils.files import write_json
 
 _log = logging.getLogger(__name__)

@@ -43,7 +43,7 @@ from softcpt.engine.batches import Batches, FeatureBatches, ImageBatches
 from softcpt.errors import UserError
 from softcpt.engine.evaluator import ClassificationMT
 from softcpt.features.bank import FeatureBank
-from softcpt.metrics import Tally, TaskResult
+from softcpt.task_results import Tally, TaskResult
 from softcpt.prompters import METHODS, Prompter, build_prompter, variant_name
 from softcpt.artefacts.published_checkpoints import is_reference, read_reference
 from softcpt.engine.results import Run, write_results
