@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from softcpt.errors import UserError
+from softcpt.grid.launchers import LAUNCHERS
 from softcpt.grid.spec import Grid, entries, read_grid
 from softcpt.utils.console import run_command
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from softcpt.grid.jobs import Job, Planned
     from softcpt.grid.state import Status
 
-LAUNCHERS = ("local", "ray", "slurm")
 # Where KEY VALUE pairs begin behind a flag that takes a list.
 _KEY = re.compile(r"[A-Z][A-Z0-9_]*(\.[A-Z0-9_]+)+$")
 
@@ -74,7 +74,7 @@ def add_launch_flags(flags: argparse.ArgumentParser) -> None:
     add = flags.add_argument
     add(
         "--launcher",
-        choices=LAUNCHERS,
+        choices=tuple(LAUNCHERS),
         default="local",
         help="where jobs run (default: local, on this machine)",
     )
@@ -238,26 +238,12 @@ def _launch(args: argparse.Namespace, grid: Grid, jobs: list, output: str, share
     plan = Plan(launch, output, os.getcwd(), args.attempts, shares.threads, tasks)
     path = Path(output) / GRID_FOLDER / "plans" / f"{launch}.json"
     plan.write(path)
-    launcher = _launcher(args.launcher, grid, path, Path(output), shares)
+    launcher = LAUNCHERS[args.launcher](path, grid, shares)
     try:
         return watch(plan, jobs, launcher, shares.workers)
     finally:
         launcher.close()
         path.unlink()
-
-
-def _launcher(name: str, grid: Grid, plan: Path, output: Path, shares):
-    if name == "ray":
-        from softcpt.grid.on_ray import RayLauncher
-
-        return RayLauncher(plan, shares)
-    if name == "slurm":
-        from softcpt.grid.slurm import SlurmLauncher
-
-        return SlurmLauncher(plan, output, shares, grid.slurm)
-    from softcpt.grid.local import LocalLauncher
-
-    return LocalLauncher(plan, output, shares)
 
 
 def tell_failures(statuses: Mapping[Job, Status]) -> None:
