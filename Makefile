@@ -23,7 +23,7 @@ check: $(VENV)/.test-installed
 gpu-check: $(VENV)/.installed
 	$(PYTHON) benchmarks/gpu_check.py
 
-$(VENV)/.installed: setup.py
+$(VENV)/.installed: pyproject.toml setup.py
 	$(HOST) -m venv $(VENV)
 	$(PYTHON) -m pip install --quiet --editable .
 	touch $@
