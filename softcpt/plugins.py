@@ -1,4 +1,4 @@
-"""Trainers, data sets and configs: found by being there.
+"""Where trainers, data sets and configs are; imports every file of the first two.
 
 In a checkout they are the top-level folders ``trainers/``, ``datasets/`` and ``configs/``, and
 their modules are imported under these names, as all CoOp-family code does. In an installed package

@@ -1,6 +1,6 @@
 """results.json files and logs as runs would leave them, without running anything.
 
-`python tests/report/synthetic.py FOLDER [RUNS]` writes that many (default 1000), to look at and to
+`python tests/helpers/synthetic_results.py FOLDER [RUNS]` writes that many (default 1000), to look at and to
 measure.
 """
 
