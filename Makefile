@@ -27,7 +27,7 @@ check-page:
 gpu-check: $(VENV)/.installed
 	$(PYTHON) benchmarks/gpu_check.py
 
-$(VENV)/.installed: setup.py
+$(VENV)/.installed: pyproject.toml setup.py
 	$(HOST) -m venv $(VENV)
 	$(PYTHON) -m pip install --quiet --editable .
 	touch $@

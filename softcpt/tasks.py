@@ -12,8 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from softcpt.errors import UserError
-
-METRICS = ("accuracy", "mean_per_class", "map11", "roc_auc")
+from softcpt.metrics import METRICS
 
 
 @dataclass(frozen=True)
@@ -23,10 +22,10 @@ class Task:
     Attributes:
         name: what the task is, in words; SoftCPT turns it into the task's context ("flowers").
         class_names: class names in label order.
-        metric: "accuracy" (share of test images that are right), "mean_per_class" (mean of the
-            classes' recalls), "map11" (11-point interpolated average precision, mean over classes:
-            images may have several classes), or "roc_auc" (area under the ROC curve, of two
-            classes); softcpt/metrics.py says how each is computed.
+        metric: a name in :data:`softcpt.metrics.METRICS`: "accuracy" (share of test images that
+            are right), "mean_per_class" (mean of the classes' recalls), "map11" (11-point
+            interpolated average precision, mean over classes: images may have several classes), or
+            "roc_auc" (area under the ROC curve, of two classes).
         template: prompt for zero-shot classification, with {} for the class name.
         description: what the task is, at more length ("classify pictures of flowers into 102
             kinds"); SoftCPT can read it in place of the name.
@@ -47,11 +46,11 @@ class Task:
                 f"task '{self.name}': unknown metric '{self.metric}'; choose from "
                 f"{', '.join(METRICS)}"
             )
-        if self.metric == "roc_auc" and len(self.class_names) != 2:
+        needed = METRICS[self.metric].num_classes
+        if needed not in (None, len(self.class_names)):
             raise UserError(
-                f"task '{self.name}': metric roc_auc is of two classes, and there are "
-                f"{len(self.class_names)}; "
-                "choose another"
+                f"task '{self.name}': metric {self.metric} is of {needed} classes, and there are "
+                f"{len(self.class_names)}; choose another"
             )
         if "{}" not in self.template:
             raise UserError(

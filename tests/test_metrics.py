@@ -8,7 +8,8 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from softcpt import Task, TaskSet, UserError
-from softcpt.metrics import Tally, average_precision_11, overall, print_results
+from softcpt.metrics import average_precision_11
+from softcpt.task_results import Tally, overall, print_results
 
 MEMES = Task("memes", ["meme", "hateful meme"], metric="roc_auc")
 SCENES = Task("scenes", ["boat", "car", "dog", "person"], metric="map11")
@@ -143,7 +144,7 @@ def test_a_ranking_of_images_of_one_class_only_is_refused():
         UserError, match="task 'memes': metric roc_auc needs images of both classes, and all are of"
     ):
         tally.results()
-    with pytest.raises(UserError, match="roc_auc is of two classes, and there are 3"):
+    with pytest.raises(UserError, match="roc_auc is of 2 classes, and there are 3"):
         Task("fruit", ["apple", "kiwi", "plum"], metric="roc_auc")
 
 

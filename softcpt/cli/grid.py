@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from softcpt.errors import UserError
 from softcpt.grid.grid_file import Grid, named_entries, read_grid
+from softcpt.grid.launchers import LAUNCHERS
 from softcpt.utils.console import run_command
 from softcpt.utils.yaml_file import ENDINGS
 
@@ -22,9 +23,7 @@ if TYPE_CHECKING:
     from softcpt.grid.jobs import Job, PlannedJob
     from softcpt.grid.on_this_machine import Resources
     from softcpt.grid.state import JobStatus
-    from softcpt.grid.watch import Launcher
 
-LAUNCHERS = ("local", "ray", "slurm")
 # Flags that stand for the grid file's keys as they are.
 _AS_GIVEN = ("config", "output", "layout", "root", "workers", "base_to_new")
 # Where KEY VALUE pairs begin behind a flag that takes a list.
@@ -80,7 +79,7 @@ def add_launch_flags(flags: argparse.ArgumentParser) -> None:
     add = flags.add_argument
     add(
         "--launcher",
-        choices=LAUNCHERS,
+        choices=tuple(LAUNCHERS),
         default="local",
         help="where jobs run (default: local, on this machine)",
     )
@@ -256,26 +255,12 @@ def _launch(
     launch = Launch(name, output, os.getcwd(), args.attempts, shares.threads, queue)
     path = Path(output) / GRID_FOLDER / "plans" / f"{name}.json"
     launch.write(path)
-    launcher = _launcher(args.launcher, grid, path, Path(output), shares)
+    launcher = LAUNCHERS[args.launcher](path, grid, shares)
     try:
         return watch(launch, jobs, launcher, shares.workers)
     finally:
         launcher.close()
         path.unlink()
-
-
-def _launcher(name: str, grid: Grid, launch: Path, output: Path, shares: Resources) -> Launcher:
-    if name == "ray":
-        from softcpt.grid.on_ray import RayLauncher
-
-        return RayLauncher(launch, shares)
-    if name == "slurm":
-        from softcpt.grid.on_slurm import SlurmLauncher
-
-        return SlurmLauncher(launch, output, shares, grid.slurm)
-    from softcpt.grid.on_this_machine import LocalLauncher
-
-    return LocalLauncher(launch, output, shares)
 
 
 def print_failures(statuses: Mapping[Job, JobStatus]) -> None:

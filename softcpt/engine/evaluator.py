@@ -9,7 +9,7 @@ from typing import Any
 from dassl.evaluation import EVALUATOR_REGISTRY
 from torch import Tensor
 
-from softcpt.metrics import Tally, TaskResult, overall, print_results
+from softcpt.task_results import Tally, TaskResult, overall, print_results
 from softcpt.tasks import Task, TaskSet
 from softcpt.utils.console import show_messages
 

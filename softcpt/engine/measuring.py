@@ -11,8 +11,8 @@ from yacs.config import CfgNode
 from softcpt.clip.model import Clip
 from softcpt.engine.batches import Batches, features_of
 from softcpt.errors import UserError
-from softcpt.metrics import Tally, TaskResult
 from softcpt.prompters import TaskClassifier, build_prompter
+from softcpt.task_results import Tally, TaskResult
 from softcpt.tasks import TaskSet
 from softcpt.utils.stopwatch import Stopwatch
 

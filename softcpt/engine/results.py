@@ -19,8 +19,8 @@ from tabulate import tabulate
 from softcpt import dassl
 from softcpt.engine.settings import shared_of, shared_values
 from softcpt.errors import UserError
-from softcpt.metrics import TaskResult, overall
 from softcpt.prompters import TaskClassifier
+from softcpt.task_results import TaskResult, overall
 from softcpt.utils.files import write_json
 
 _log = logging.getLogger(__name__)

@@ -34,8 +34,8 @@ from softcpt.engine.measuring import classified, named_splits, zero_shot
 from softcpt.engine.results import Run, write_results
 from softcpt.engine.run_inputs import BatchMaker, model_of, open_bank, tasks_of
 from softcpt.errors import UserError
-from softcpt.metrics import TaskResult
 from softcpt.prompters import METHODS, build_prompter, variant_name
+from softcpt.task_results import TaskResult
 from softcpt.utils import parallel
 from softcpt.utils.console import show_messages
 from softcpt.utils.stopwatch import Stopwatch

@@ -5,15 +5,18 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from softcpt.grid.on_this_machine import Resources, python_path, require
+
+if TYPE_CHECKING:
+    from softcpt.grid.grid_file import Grid
 
 
 class RayLauncher:
     """Each worker is a Ray task that lasts as long as there are jobs."""
 
-    def __init__(self, launch: Path, shares: Resources) -> None:
+    def __init__(self, launch: Path, _grid: Grid, shares: Resources) -> None:
         require("ray", "ray", "ray")
         import ray
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from softcpt.errors import UserError
 from softcpt.grid.on_this_machine import Resources, python_path, require
-from softcpt.grid.state import GRID_FOLDER
+
+if TYPE_CHECKING:
+    from softcpt.grid.grid_file import Grid
 
 DAY = 24 * 60  # minutes; what is not done by then is continued by the next worker
 
@@ -19,14 +20,11 @@ class SlurmLauncher:
     """Each worker is one SLURM job that lasts as long as there are jobs of the grid, or its time is
     over.
 
-    Args:
-        options: parameters of submitit's executor; "cluster" may be "local", submitit's stand-in
-            for a cluster.
+    The grid file's ``slurm`` has parameters of submitit's executor; "cluster" may be "local",
+    submitit's stand-in for a cluster.
     """
 
-    def __init__(
-        self, launch: Path, output: Path, shares: Resources, options: Mapping[str, Any]
-    ) -> None:
+    def __init__(self, launch: Path, grid: Grid, shares: Resources) -> None:
         require("submitit", "slurm", "slurm")
         import submitit
 
@@ -34,7 +32,7 @@ class SlurmLauncher:
             "timeout_min": DAY,
             "cpus_per_task": shares.threads,
             "name": f"softcpt-{launch.stem}",
-            **options,
+            **grid.slurm,
         }
         cluster = options.pop("cluster", "slurm")
         if cluster == "slurm" and shutil.which("sbatch") is None:
@@ -44,9 +42,7 @@ class SlurmLauncher:
             )
         os.environ["PYTHONPATH"] = python_path()  # a job inherits it
         self.launch = launch
-        self._executor = submitit.AutoExecutor(
-            folder=output / GRID_FOLDER / "slurm", cluster=cluster
-        )
+        self._executor = submitit.AutoExecutor(folder=launch.parents[1] / "slurm", cluster=cluster)
         try:
             self._executor.update_parameters(**options)
         except (NameError, TypeError, ValueError) as error:

@@ -9,11 +9,14 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import softcpt
 from softcpt.errors import UserError
-from softcpt.grid.state import GRID_FOLDER
 from softcpt.grid.worker import STOP_SECONDS
+
+if TYPE_CHECKING:
+    from softcpt.grid.grid_file import Grid
 
 
 @dataclass(frozen=True)
@@ -49,9 +52,9 @@ class LocalLauncher:
     """Each worker is a process in a session of its own: Ctrl-C reaches the grid alone, which then
     ends its workers."""
 
-    def __init__(self, launch: Path, output: Path, shares: Resources) -> None:
+    def __init__(self, launch: Path, _grid: Grid, shares: Resources) -> None:
         self.launch, self.shares = launch, shares
-        self.logs = output / GRID_FOLDER / "workers"
+        self.logs = launch.parents[1] / "workers"  # beside plans/, in the grid's own folder
         self.logs.mkdir(parents=True, exist_ok=True)
         self.started = 0
         self._running: dict[subprocess.Popen[bytes], Path] = {}

@@ -23,9 +23,9 @@ from torch import Tensor, nn
 
 from softcpt.clip.model import Clip
 from softcpt.errors import UserError
-from softcpt.metrics import task_results
 from softcpt.prompters.classifier import MethodOptions, normalise, option
 from softcpt.prompters.feature_classifier import FeatureClassifier, Labelled
+from softcpt.task_results import task_results
 from softcpt.tasks import Task, TaskSet
 
 if TYPE_CHECKING:
