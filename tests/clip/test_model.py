@@ -113,6 +113,19 @@ def test_the_fingerprint_and_the_features_do_not_depend_on_the_file_format(state
         torch.testing.assert_close(loaded.encode_image(x), clip.encode_image(x))
 
 
+def test_features_in_other_batches_and_with_other_threads_are_close(clip):
+    x, threads = images(clip, 30), torch.get_num_threads()
+    one_by_one = torch.cat([clip.encode_image(image[None]) for image in x])
+    try:
+        for count in (1, 2):
+            torch.set_num_threads(count)
+            for size in (30, 16, 10):
+                found = torch.cat([clip.encode_image(part) for part in x.split(size)])
+                assert (found - one_by_one).abs().max() < 1e-5 * one_by_one.abs().max()
+    finally:
+        torch.set_num_threads(threads)
+
+
 def test_the_fingerprint_does_not_depend_on_the_precision():
     state = random_openai_state_dict(text_width=64, text_layers=1)
     assert (

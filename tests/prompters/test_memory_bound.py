@@ -6,7 +6,6 @@ import pytest
 import torch
 
 import softcpt
-from softcpt.testing.random_clip import random_openai_state_dict
 from softcpt.text.passes import EncodingPass
 
 TASKS = softcpt.TaskSet(
@@ -29,11 +28,6 @@ def parts(monkeypatch):
 
     monkeypatch.setattr(EncodingPass, "split", counted)
     return counts
-
-
-@pytest.fixture(scope="module")
-def clip():
-    return softcpt.load_clip(random_openai_state_dict("vit", text_layers=2, seed=3))
 
 
 @pytest.mark.parametrize("method", ["CoOp", "SoftCPT", "CoOp-MT", "PLOT"])
