@@ -1,5 +1,6 @@
 # make run    set up .venv and tune on the embedded benchmark: zero-shot, CoOp, SoftCPT, a table at the end
-# make test   set up .venv with the test extra and run all tests
+# make test   set up .venv with the test extra and run the quick tests; says which were skipped, and why
+# make test-all   with the slow ones, Ray, submitit and a browser: nothing may be skipped
 # make gpu-check   does the GPU compute what the CPU computes, and how fast (without a GPU: the CPU half)
 # make emoji44, make tiny   build the shipped benchmark and model again
 VENV   := .venv
@@ -8,13 +9,17 @@ HOST   ?= python3
 
 # make check  lint and types
 # make check-page  lint of the report page's script and style, by biome, which npx fetches
-.PHONY: run test check check-page gpu-check tiny emoji44 clean
+.PHONY: run test test-all check check-page gpu-check tiny emoji44 clean
 
 run: $(VENV)/.installed
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" scripts/compare.sh
 
 test: $(VENV)/.test-installed
-	$(PYTHON) -m pytest -q -n 2 -m "not slow" tests
+	$(PYTHON) -m pytest -q -rs -n 2 -m "not slow" tests
+
+test-all: $(VENV)/.test-all-installed
+	$(PYTHON) -m tests.helpers.programs
+	$(PYTHON) -m pytest -q -n 2 --durations=25 --nothing-skipped tests
 
 check: $(VENV)/.test-installed
 	$(VENV)/bin/ruff check .
@@ -34,6 +39,10 @@ $(VENV)/.installed: pyproject.toml setup.py
 
 $(VENV)/.test-installed: $(VENV)/.installed
 	$(PYTHON) -m pip install --quiet --editable ".[test]"
+	touch $@
+
+$(VENV)/.test-all-installed: $(VENV)/.test-installed
+	$(PYTHON) -m pip install --quiet --editable ".[test-all]"
 	touch $@
 
 # The shipped benchmark and model, made again from packages (the model takes about 20 minutes).

@@ -11,6 +11,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 import softcpt
 from softcpt.testing.random_clip import random_openai_state_dict
@@ -20,6 +21,35 @@ from softcpt.utils.console import show_messages
 from tests.helpers.toy import WEIGHTS
 
 show_messages()  # as every command does
+
+# No test may fail because a machine is slow; what is tried is the same in every run.
+settings.register_profile(
+    "tests", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("tests")
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--nothing-skipped", action="store_true", help="a skipped test is a failure (make test-all)"
+    )
+
+
+def pytest_sessionfinish(session):
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None:  # a process of xdist, which reports to another
+        return
+    if session.config.getoption("--nothing-skipped") and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """With a test left out, say where it runs."""
+    skipped = len(terminalreporter.stats.get("skipped", []))
+    if skipped and not config.getoption("--nothing-skipped"):
+        terminalreporter.write_line(f"{skipped} skipped here run in `make test-all`")
+    elif skipped:
+        terminalreporter.write_line(f"{skipped} skipped: --nothing-skipped counts that a failure")
 
 
 @pytest.fixture(autouse=True)

@@ -4,11 +4,9 @@ settings."""
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +14,7 @@ import pytest
 from softcpt.cli import train
 from softcpt.grid.grid_file import read_grid
 from softcpt.grid.jobs import plan_jobs
+from tests.helpers.conductor import conducted
 from tests.helpers.runs import identical, prompt
 from tests.helpers.small_grid import (
     Background,
@@ -29,18 +28,6 @@ from tests.helpers.small_grid import (
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
-def until(condition, what: str, seconds: float = 240) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"waited too long for {what}"
-        time.sleep(0.01)
-
-
-def training(folder: Path) -> bool:
-    """Whether the job in ``folder`` has finished an epoch."""
-    return (folder / "resume.safetensors").exists() and (folder / "job.json").exists()
-
-
 def alone(file: Path, folder: Path | None = None) -> None:
     """Run a grid's jobs as train.py does; or the first one, into ``folder``."""
     for job in [plan.job for plan in plan_jobs(read_grid(file))][: 1 if folder else None]:
@@ -49,42 +36,47 @@ def alone(file: Path, folder: Path | None = None) -> None:
         train.main(flags)
 
 
-def test_a_killed_worker_loses_nothing(tmp_path, capsys):
-    file = grid_file(
-        tmp_path,
-        methods=["SoftCPT", "CoOp"],
-        set={"OPTIM.MAX_EPOCH": 150, "DATALOADER.NUM_WORKERS": 1},
-    )
-    background = Background(file, "--workers", 1)
+def test_a_killed_worker_loses_nothing(tmp_path, capsys, monkeypatch):
+    file = grid_file(tmp_path, methods=["SoftCPT", "CoOp"], set={"DATALOADER.NUM_WORKERS": 1})
     killed = folder_of(tmp_path, "SoftCPT")
-    until(lambda: training(killed), "the first epoch")
-    os.kill(note(killed)["pid"], signal.SIGKILL)
-    assert background.status() == 0
-    assert sum(note(killed)["attempts"].values()) == 2
+    with conducted(monkeypatch) as workers:
+        grid_in_background = Background(file, "--workers", 1)
+        workers.watch(grid_in_background.status)
+        worker = workers.next()
+        worker.kill()
+        workers.let_go()
+        assert grid_in_background.status() == 0
+    assert worker.folder == killed and sum(note(killed)["attempts"].values()) == 2
     assert "killed by SIGKILL" in capsys.readouterr().out
+    assert "resuming" in (killed / "log.txt").read_text()
     alone(file, tmp_path / "whole")
     assert identical(prompt(killed), prompt(tmp_path / "whole"))
 
 
-def test_a_job_that_kills_its_workers_is_named_in_the_end(tmp_path, capsys):
-    file = grid_file(
-        tmp_path, methods=["SoftCPT"], set={"OPTIM.MAX_EPOCH": 20000, "TRAIN.PRINT_FREQ": 1}
-    )
-    background = Background(file, "--workers", 1, "--attempts", 1)
-    killed = folder_of(tmp_path, "SoftCPT")
-    until(lambda: training(killed), "the first epoch")
-    os.kill(note(killed)["pid"], signal.SIGKILL)
-    assert background.status() == 1
+def test_a_job_that_kills_its_workers_is_named_in_the_end(tmp_path, capsys, monkeypatch):
+    file = grid_file(tmp_path, methods=["SoftCPT"], set={"TRAIN.PRINT_FREQ": 1})
+    with conducted(monkeypatch) as workers:
+        grid_in_background = Background(file, "--workers", 1, "--attempts", 1)
+        workers.watch(grid_in_background.status)
+        workers.next().kill()
+        assert grid_in_background.status() == 1
     told = capsys.readouterr().out
     assert "failed: SoftCPT plants 1 shot seed 1: tried 1 time; its log ends: epoch [" in told
     assert grid(file, "--list") == 0
     assert "failed" in capsys.readouterr().out
 
 
-def test_two_grids_on_one_output_do_no_work_twice(tmp_path, capsys):
-    file = grid_file(tmp_path, seeds=[1, 2, 3], set={"OPTIM.MAX_EPOCH": 60})
-    both = [Background(file, "--workers", 1) for _ in range(2)]
-    assert [background.status() for background in both] == [0, 0]
+def test_two_grids_on_one_output_do_no_work_twice(tmp_path, capsys, monkeypatch):
+    file = grid_file(tmp_path, seeds=[1, 2, 3])
+    with conducted(monkeypatch) as workers:
+        both = [Background(file, "--workers", 1) for _ in range(2)]
+        for one in both:
+            workers.watch(one.status)
+        first, second = workers.next(), workers.next()
+        for worker in (first, second):
+            worker.go_on()
+        workers.let_go()
+        assert [one.status() for one in both] == [0, 0]
     jobs = [
         folder_of(tmp_path, method, seed=seed)
         for method in ("CoOp", "SoftCPT")
@@ -92,39 +84,42 @@ def test_two_grids_on_one_output_do_no_work_twice(tmp_path, capsys):
     ]
     notes = [note(job) for job in jobs]
     assert [sum(record["attempts"].values()) for record in notes] == [1] * 6
-    assert len({record["pid"] for record in notes}) == 2
+    assert {record["pid"] for record in notes} == {first.pid, second.pid}
     assert not any(list(job.glob("log.txt-*")) for job in jobs)
     assert grid(file) == 0 and "6 of 6 jobs are done" in capsys.readouterr().out
 
 
-def test_ctrl_c_ends_workers_and_the_next_command_continues(tmp_path):
-    file = grid_file(tmp_path, methods=["SoftCPT"], set={"OPTIM.MAX_EPOCH": 2000})
+def grid_process(file: Path) -> subprocess.Popen:
+    """``softcpt grid`` on a terminal of its own."""
     command = [sys.executable, "-m", "softcpt", "grid", str(file), "--workers", "1"]
-    process = subprocess.Popen(
+    return subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=ROOT
     )
+
+
+def test_ctrl_c_ends_workers_and_the_next_command_continues(tmp_path, monkeypatch):
+    file = grid_file(tmp_path, methods=["SoftCPT"])
+    with conducted(monkeypatch) as workers:
+        process = grid_process(file)
+        workers.watch(process.wait)
+        worker = workers.next()
+        process.send_signal(signal.SIGINT)
+        assert "the same command continues from here" in process.communicate()[1]
     stopped = folder_of(tmp_path, "SoftCPT")
-    until(lambda: training(stopped) or process.poll() is not None, "the first epoch")
-    worker = note(stopped)["pid"]
-    process.send_signal(signal.SIGINT)
-    assert "the same command continues from here" in process.communicate(timeout=60)[1]
-    assert process.returncode == 130 and not alive(worker)
+    assert process.returncode == 130 and not alive(worker.pid)
     assert note(stopped)["state"] == "stopped"
     assert not list(stopped.glob(".*.part"))
 
 
-@pytest.mark.slow
-def test_workers_end_with_a_grid_that_is_killed(tmp_path):
-    file = grid_file(tmp_path, methods=["SoftCPT"], set={"OPTIM.MAX_EPOCH": 20000})
-    command = [sys.executable, "-m", "softcpt", "grid", str(file), "--workers", "1"]
-    process = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT
-    )
-    folder = folder_of(tmp_path, "SoftCPT")
-    until(lambda: training(folder) or process.poll() is not None, "the first epoch")
-    process.kill()
-    process.wait()
-    until(lambda: not alive(note(folder)["pid"]), "the end of the worker")
+def test_workers_end_with_a_grid_that_is_killed(tmp_path, monkeypatch):
+    file = grid_file(tmp_path, methods=["SoftCPT"])
+    with conducted(monkeypatch) as workers:
+        process = grid_process(file)
+        workers.watch(process.wait)
+        worker = workers.next()
+        process.kill()
+        worker.wait_for_end()
+    assert note(folder_of(tmp_path, "SoftCPT"))["state"] == "stopped"
 
 
 def test_other_settings_in_the_same_folders_are_refused(tmp_path, capsys):

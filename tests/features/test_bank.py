@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import multiprocessing
 import os
 import signal
-import time
 from pathlib import Path
 
 import numpy as np
@@ -27,17 +27,40 @@ AUGMENT = transforms.Compose([transforms.RandomResizedCrop(8), transforms.ToTens
 COUNT, BATCH, BLOCK = 70, 4, 32  # three blocks: 32 + 32 + 6 rows
 
 
+class Gate:
+    """Where a process waits for the test: before the batch that comes after ``rows`` images."""
+
+    def __init__(self, rows: int) -> None:
+        self.rows = rows
+        self.outside, self._inside = multiprocessing.get_context("spawn").Pipe()
+
+    def pass_through(self, encoded: int) -> None:
+        """Wait here if it is time."""
+        if encoded == self.rows:
+            self._inside.send("here")
+            self._inside.recv()
+
+    def wait_until_reached(self) -> None:
+        """By the process that waits; EOFError if that has ended."""
+        self._inside.close()
+        self.outside.recv()
+
+    def open(self) -> None:
+        """Let the process go on."""
+        self.outside.send("go on")
+
+
 class FakeClip:
-    """Encodes to five numbers an image, slowly if asked to, and notes every batch in a file that
-    processes share."""
+    """Encodes to five numbers an image, and notes every batch in a file that processes share."""
 
     name, fingerprint, precision, embed_dim, device = "fake", "f00d", "fp32", 5, torch.device("cpu")
 
-    def __init__(self, log: Path, seconds: float = 0.0) -> None:
-        self.log, self.seconds = log, seconds
+    def __init__(self, log: Path, gate: Gate | None = None) -> None:
+        self.log, self.gate = log, gate
 
     def encode_image(self, images):
-        time.sleep(self.seconds)
+        if self.gate:
+            self.gate.pass_through(self.images_encoded)
         with open(self.log, "a") as file:
             file.write(f"{len(images)}\n")
         return images.flatten(1)[:, ::40] * 3 - 1
@@ -212,10 +235,10 @@ def test_no_images_no_features(tmp_path, clip):
     assert bank.features([], CENTRE).shape == (0, 5) and bank.missing([], CENTRE) == []
 
 
-def build(tmp_path, images, names, seconds, workers=0):
+def build(tmp_path, images, names, gate, workers=0):
     torch.set_num_threads(1)
     features_module.BLOCK_ROWS = BLOCK
-    clip = FakeClip(tmp_path / "encoded", seconds)
+    clip = FakeClip(tmp_path / "encoded", gate)
     make_bank(tmp_path, clip, workers=workers).features(names, AUGMENT, 0, root=images)
 
 
@@ -225,16 +248,10 @@ def start(*args):
     return process
 
 
-def wait_for(condition):
-    deadline = time.monotonic() + 300
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def test_a_killed_build_goes_on_and_ends_the_same(tmp_path, clip, images, names):
-    process = start(tmp_path, images, names, 0.15, 1)
-    wait_for(lambda: clip.images_encoded > BLOCK)
+    gate = Gate(rows=BLOCK + BATCH)
+    process = start(tmp_path, images, names, gate, 1)
+    gate.wait_until_reached()
     os.kill(process.pid, signal.SIGKILL)
     process.join()
     assert not list((tmp_path / "bank").glob("*/features.npy"))
@@ -256,14 +273,30 @@ def test_a_build_killed_before_its_last_step_encodes_nothing_more(tmp_path, clip
     assert torch.equal(bank.features(names, CENTRE, root=images), original)
 
 
+class OpensOnceOneWaits(logging.Handler):
+    """Opens a gate when the bank says that it waits for another process."""
+
+    def __init__(self, gate: Gate) -> None:
+        super().__init__()
+        self.gate = gate
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if "waiting" in record.getMessage():
+            self.gate.open()
+
+
 def test_of_two_processes_one_builds_and_the_other_waits_or_builds_another_entry(
     tmp_path, clip, images, names, caplog
 ):
-    process = start(tmp_path, images, names, 0.2)
-    wait_for(lambda: clip.images_encoded > 0)
+    gate = Gate(rows=BATCH)
+    process = start(tmp_path, images, names, gate)
+    gate.wait_until_reached()
     make_bank(tmp_path, FakeClip(tmp_path / "other")).features(names, CENTRE, root=images)
-    assert clip.images_encoded < COUNT and "waiting" not in caplog.text
+    assert clip.images_encoded == BATCH and "waiting" not in caplog.text
+    logger, handler = logging.getLogger("softcpt.features"), OpensOnceOneWaits(gate)
+    logger.addHandler(handler)
     features = make_bank(tmp_path, clip).features(names, AUGMENT, 0, root=images)
+    logger.removeHandler(handler)
     process.join()
     assert process.exitcode == 0
     assert clip.images_encoded == COUNT and "waiting" in caplog.text

@@ -3,45 +3,42 @@ SLURM's place."""
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
-import time
+import threading
 from pathlib import Path
 
 import pytest
 
+from tests.helpers.conductor import conducted
 from tests.helpers.small_grid import folder_of, grid, grid_file, note
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SEEDS = [1, 2, 3]
 
 
-def run_and_kill_a_worker(folder: Path, *flags: str, **keys) -> str:
+def run_and_kill_a_worker(folder: Path, monkeypatch, *flags: str, **keys) -> str:
     """Run six jobs on two workers, one of which is killed in the middle of a job; returns what the
     command printed."""
-    file = grid_file(folder, seeds=SEEDS, set={"OPTIM.MAX_EPOCH": 300}, **keys)
+    file = grid_file(folder, seeds=SEEDS, **keys)
     command = [sys.executable, "-m", "softcpt", "grid", str(file), "--workers", "2", *flags]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        cwd=ROOT,
-        env=environment,
-    )
-    victim = folder_of(folder, "CoOp", seed=2)
-    while not ((victim / "resume.safetensors").exists() and (victim / "job.json").exists()):
-        assert process.poll() is None, process.communicate()[0]
-        time.sleep(0.01)
-    first, second = note(folder_of(folder, "CoOp", seed=1)), note(victim)
-    assert first["pid"] != second["pid"]
-    os.kill(second["pid"], signal.SIGKILL)
-    told, _ = process.communicate(timeout=900)
-    assert process.returncode == 0, told
-    return told
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    with conducted(monkeypatch) as workers:
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT
+        )
+        output: list[str] = []
+        reader = threading.Thread(target=lambda: output.append(process.communicate()[0]))
+        reader.start()
+        workers.watch(reader.join)
+        jobs = {worker.folder: worker for worker in (workers.next(), workers.next())}
+        assert jobs.keys() == {folder_of(folder, "CoOp", seed=seed) for seed in (1, 2)}
+        jobs[folder_of(folder, "CoOp", seed=2)].kill()
+        jobs[folder_of(folder, "CoOp", seed=1)].go_on()
+        workers.let_go()
+        reader.join()
+    assert process.returncode == 0, output[0]
+    return output[0]
 
 
 def check(folder: Path, printed: str) -> None:
@@ -56,16 +53,19 @@ def check(folder: Path, printed: str) -> None:
 
 
 @pytest.mark.slow
-def test_ray_replaces_a_worker_that_is_killed(tmp_path):
+def test_ray_replaces_a_worker_that_is_killed(tmp_path, monkeypatch):
     pytest.importorskip("ray")
-    check(tmp_path, run_and_kill_a_worker(tmp_path, "--launcher", "ray"))
+    check(tmp_path, run_and_kill_a_worker(tmp_path, monkeypatch, "--launcher", "ray"))
 
 
 @pytest.mark.slow
-def test_submitit_replaces_a_worker_that_is_killed(tmp_path):
+def test_submitit_replaces_a_worker_that_is_killed(tmp_path, monkeypatch):
     pytest.importorskip("submitit")
     check(
-        tmp_path, run_and_kill_a_worker(tmp_path, "--launcher", "slurm", slurm={"cluster": "local"})
+        tmp_path,
+        run_and_kill_a_worker(
+            tmp_path, monkeypatch, "--launcher", "slurm", slurm={"cluster": "local"}
+        ),
     )
 
 

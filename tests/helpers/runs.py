@@ -16,7 +16,7 @@ from torch import Tensor
 
 from softcpt.cli import main as cli
 from softcpt.cli import train
-from softcpt.engine.evaluator import Tally
+from softcpt.engine.measuring import Tally
 from softcpt.engine.trainer import PromptTrainer
 from tests.helpers.toy import arguments
 

@@ -81,7 +81,7 @@ class Background(threading.Thread):
 
     def status(self) -> int:
         """Wait for its end; returns the exit status."""
-        self.join(300)
+        self.join()
         return self.code
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -11,14 +10,14 @@ import pytest
 
 from softcpt.report import html_page
 from softcpt.report.html_page import page_script
+from tests.helpers.programs import NO_NODE, NODE
 
 
+@pytest.mark.skipif(not NODE, reason=NO_NODE)
 def test_the_pages_script_is_one_module_that_node_accepts(tmp_path):
-    if not shutil.which("node"):
-        pytest.skip("no node")
     script = tmp_path / "page.mjs"
     script.write_text(page_script(), encoding="utf-8")
-    found = subprocess.run(["node", "--check", str(script)], capture_output=True, text=True)
+    found = subprocess.run([NODE, "--check", str(script)], capture_output=True, text=True)
     assert found.returncode == 0, found.stderr
 
 

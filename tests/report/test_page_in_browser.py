@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 from contextlib import contextmanager
 
 import pytest
 
 from softcpt.cli.main import main
+from tests.helpers.programs import CHROMIUM, DRIVER, NO_BROWSER
 from tests.helpers.synthetic_results import gram, np, run, write
 
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))),
-    None,
-)
-DRIVER = shutil.which("chromedriver")
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        not (CHROMIUM and DRIVER),
-        reason="no Chromium with its chromedriver (apt install chromium-driver)",
-    ),
-]
+pytestmark = [pytest.mark.browser, pytest.mark.skipif(bool(NO_BROWSER), reason=NO_BROWSER)]
 NASTY = "<img src=x onerror=window.harmed=1>"
 TASKS = [NASTY, "pets", "flowers", "food & drink"]
 

@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
 
@@ -114,17 +114,13 @@ def compare(case: dict, chosen: list[int] | None = None) -> None:
             assert relative(a, b) < 1e-10
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
-)
+@settings(max_examples=60)
 @given(layouts)
 def test_every_layout_gives_the_naive_outputs_and_gradients(case):
     compare(case)
 
 
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
-)
+@settings(max_examples=25)
 @given(layouts, st.lists(st.integers(0, 3), min_size=1, max_size=3, unique=True))
 def test_chosen_groups_give_the_naive_outputs_and_gradients(case, chosen):
     compare(case, chosen)

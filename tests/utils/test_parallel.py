@@ -131,7 +131,7 @@ def test_a_trainer_of_another_kind_is_refused_in_several_processes(tmp_path, mon
 
     if "Foreign" not in TRAINER_REGISTRY.registered_names():
         TRAINER_REGISTRY.register(type("Foreign", (TrainerX,), {}))
-    monkeypatch.setattr(parallel, "count", lambda: 2)
+    monkeypatch.setattr(parallel, "process_count", lambda: 2)
     monkeypatch.setattr(parallel, "is_main", lambda: True)
     with pytest.raises(SystemExit):
         train.main(arguments(tmp_path, "Foreign"))
