@@ -6,7 +6,7 @@
         --config-file configs/trainers/SoftCPT/rn50_ep50.yaml --seed 1 DATASET.NUM_SHOTS 16
     python train.py --trainer SoftCPT ... --eval-only --model-dir OUT --load-epoch 50
 
-The flags are CoOp's. What happens, in order: softcpt/cli/train.py (this command) ->
+The flags are CoOp's. What happens, in order: softcpt/engine/run.py (configuration, one run) ->
 trainers/<method>.py -> softcpt/engine/trainer.py (data, step, test) ->
 softcpt/prompters/<method>.py (the method's equation) -> softcpt/text/encoder.py (the text tower).
 """

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from softcpt import plugins
-from softcpt.cli import train
+from softcpt.engine import run_flags
 from softcpt.engine.config_files import dataset_config, trainer_config
 from softcpt.errors import UserError
 from softcpt.grid.grid_file import Grid, GridEntry
@@ -166,7 +166,7 @@ def plan_job(
     if point.shots is not None:
         given += ["DATASET.NUM_SHOTS", str(point.shots)]
     given += own
-    cfg = train.setup_config(train.parser().parse_args([*flags, *given]))
+    cfg = run_flags.setup_config(run_flags.parser().parse_args([*flags, *given]))
     in_config = not point.backbone or "{backbone}" in wanted
     names = {
         "method": point.method.name,
@@ -176,7 +176,7 @@ def plan_job(
         "seed": point.seed,
         "part": part,
         "backbone": _slug(point.backbone),
-        "mark": train.settings_mark(list(zip(pairs[::2], pairs[1::2]))),
+        "mark": run_flags.settings_mark(list(zip(pairs[::2], pairs[1::2]))),
         "dataset": cfg.DATASET.NAME,
         "shots": cfg.DATASET.NUM_SHOTS,
     }

@@ -116,11 +116,12 @@ def _run(launch: Launch, job: QueuedJob, before: JobRecord | None) -> None:
 
 
 def _train(job: QueuedJob) -> None:
-    from softcpt.cli import train
+    from softcpt.engine.run import run
+    from softcpt.engine.run_flags import parser
     from softcpt.grid.state import read_result
 
     _forget_peaks()
-    train.run(train.parser().parse_args(list(job.flags)))
+    run(parser().parse_args(list(job.flags)))
     if read_result(job.folder) is None:
         raise UserError(
             f"{job.name}: it left no results.json; only methods of this project's own kind write "

@@ -8,20 +8,20 @@ import pytest
 from yacs.config import CfgNode
 
 from softcpt import UserError, plugins
-from softcpt.cli import train
-from softcpt.engine import config
+from softcpt.engine import config, run_flags
 from softcpt.engine.extension import Extension, extensions
 
 
 @pytest.fixture
 def drop_in(monkeypatch):
     """Puts a file with such names in trainers/; returns the function that does."""
-    loaded = plugins.load("trainers")
+    load, loaded = plugins.load, plugins.load("trainers")
 
     def add(**names: object) -> None:
         module = ModuleType("mine")
         vars(module).update(names)
-        monkeypatch.setattr(plugins, "load", lambda _: {**loaded, "mine": module})
+        found = {"trainers": {**loaded, "mine": module}}
+        monkeypatch.setattr(plugins, "load", lambda kind: found.get(kind) or load(kind))
         extensions.cache_clear()
 
     yield add
@@ -50,10 +50,10 @@ MINE = Extension(
 
 def test_a_file_brings_keys_flags_and_names(drop_in):
     drop_in(EXTENSION=MINE)
-    assert "--width" in train.parser().format_help()
-    cfg = train.setup_config(train.parser().parse_args(["--width", "16"]))
+    assert "--width" in run_flags.parser().format_help()
+    cfg = run_flags.setup_config(run_flags.parser().parse_args(["--width", "16"]))
     assert cfg.TRAINER.MINE.WIDTH == 16 and cfg.VERBOSE is False
-    plain = train.setup_config(train.parser().parse_args([]))
+    plain = run_flags.setup_config(run_flags.parser().parse_args([]))
     assert plain.TRAINER.MINE.WIDTH == 8 and plain.OUTPUT_DIR != cfg.OUTPUT_DIR
 
 

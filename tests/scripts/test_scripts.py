@@ -11,7 +11,7 @@ import pytest
 
 from softcpt import plugins
 from softcpt.cli import grid as grid_command
-from softcpt.cli import train
+from softcpt.engine import run_flags
 from softcpt.grid.jobs import plan_jobs
 
 mvlpt = plugins.load("trainers")["mvlpt"]
@@ -127,13 +127,13 @@ def test_mvlpt_has_the_published_words_and_folders(script):
         "OPTIM.LR",
         "0.1",
     )
-    flags = [train.parser().parse_args(call[1:]) for call in calls]
+    flags = [run_flags.parser().parse_args(call[1:]) for call in calls]
     assert [(args.seed, args.shots, args.dataset, args.model_dir) for args in flags] == [
         (1, 20, "mnist", "run"),
         (2, 20, "mnist", "run"),
     ]
     assert flags[0].output_dir == "output/mvlpt/mnist/UPT/vit_b16_20shots/nctx4/seed1"
-    method, options = mvlpt.method_and_options(train.setup_config(flags[0]))
+    method, options = mvlpt.method_and_options(run_flags.setup_config(flags[0]))
     assert (method, options["n_ctx"], options["visual_n_ctx"], options["position"]) == (
         "UPT",
         4,
@@ -141,10 +141,10 @@ def test_mvlpt_has_the_published_words_and_folders(script):
         "middle",
     )
     (call,) = script("mvlpt.sh", "VPT", "vit_b16", "16", "1", "1", "source")
-    cfg = train.setup_config(train.parser().parse_args(call[1:]))
+    cfg = run_flags.setup_config(run_flags.parser().parse_args(call[1:]))
     assert mvlpt.method_and_options(cfg)[0] == "VPT" and len(cfg.DATASET.TASKS) == 11
     (call,) = script("mvlpt.sh")
-    cfg = train.setup_config(train.parser().parse_args(call[1:]))
+    cfg = run_flags.setup_config(run_flags.parser().parse_args(call[1:]))
     assert (cfg.DATASET.NAME, mvlpt.method_and_options(cfg)[0], cfg.TEST.FINAL_MODEL) == (
         "Emoji44",
         "CoOp-MT",

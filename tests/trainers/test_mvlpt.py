@@ -16,7 +16,7 @@ from softcpt import UserError, plugins
 from softcpt.artefacts.average import average
 from softcpt.cli import train
 from softcpt.cli.main import main as command
-from softcpt.engine import config
+from softcpt.engine import config, run_flags
 from softcpt.engine.trainer import PromptTrainer
 from softcpt.prompters import build_prompter
 from softcpt.testing.prompted_vit import joint_loss
@@ -158,7 +158,9 @@ def test_the_published_commands_flags_are_understood(tmp_path):
         "flower",
         *LENGTHS["UPT"],
     ]
-    cfg = train.setup_config(train.parser().parse_args(arguments(tmp_path, "MVLPT", *flags)))
+    cfg = run_flags.setup_config(
+        run_flags.parser().parse_args(arguments(tmp_path, "MVLPT", *flags))
+    )
     assert (cfg.DATASET.NAME, cfg.DATASET.TASKS, cfg.DATASET.NUM_SHOTS) == (
         "MultiTask",
         ("Toy", "Imagined"),
@@ -166,15 +168,17 @@ def test_the_published_commands_flags_are_understood(tmp_path):
     )
     assert mvlpt.method_and_options(cfg)[1]["softmax"] == "task"
     with pytest.raises(UserError, match="--multi-task-evalkey: it is for --trainer MVLPT"):
-        train.setup_config(
-            train.parser().parse_args(arguments(tmp_path, "UPT", "--multi-task-evalkey", "flower"))
+        run_flags.setup_config(
+            run_flags.parser().parse_args(
+                arguments(tmp_path, "UPT", "--multi-task-evalkey", "flower")
+            )
         )
 
 
 def test_one_data_set_can_be_named_by_the_flag_too(tmp_path):
     def folder(*flags: str) -> str:
         given = arguments(tmp_path, "MVLPT", "--shots", "3", *flags, *LENGTHS["VPT"])
-        cfg = train.setup_config(train.parser().parse_args(given))
+        cfg = run_flags.setup_config(run_flags.parser().parse_args(given))
         assert cfg.DATASET.NAME in ("Toy", "MultiTask")
         return cfg.OUTPUT_DIR
 
@@ -195,15 +199,15 @@ def test_names_of_elevater_are_read_as_ours(tmp_path):
         "--multi-task-evalkey",
         "cifar-10",
     )
-    cfg = train.setup_config(
-        train.parser().parse_args(arguments(tmp_path, "MVLPT", *flags, *LENGTHS["VPT"]))
+    cfg = run_flags.setup_config(
+        run_flags.parser().parse_args(arguments(tmp_path, "MVLPT", *flags, *LENGTHS["VPT"]))
     )
     assert cfg.DATASET.TASKS == ("CIFAR10", "VOC2007", "Toy")
     names = ("small object image classification", "scenes", "x")
     tasks = softcpt.TaskSet([softcpt.Task(name, ["a", "b"]) for name in names])
     assert mvlpt.counting_task(cfg, tasks) == names[0]
-    cfg = train.setup_config(
-        train.parser().parse_args(arguments(tmp_path, "CoOp", "DATASET.NAME", "mnist"))
+    cfg = run_flags.setup_config(
+        run_flags.parser().parse_args(arguments(tmp_path, "CoOp", "DATASET.NAME", "mnist"))
     )
     assert cfg.DATASET.NAME == "MNIST"
     config.merge_pairs(cfg.defrost() or cfg, ["DATASET.MULTITASK_EVALKEY", "gtsrb"])

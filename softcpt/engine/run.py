@@ -1,0 +1,81 @@
+"""One run: its configuration, its log, then training or a test."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+from softcpt.engine.run_flags import setup_config
+from softcpt.errors import UserError
+from softcpt.utils.console import logged
+
+_log = logging.getLogger(__name__)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Train, or test with ``--eval-only``; under torchrun, in several processes
+    (softcpt/utils/parallel.py)."""
+    from softcpt.utils import parallel
+
+    with parallel.joined_process_group():
+        _run(args)
+
+
+def _run(args: argparse.Namespace) -> None:
+    from softcpt.engine.results import refuse_overwriting
+    from softcpt.utils import parallel
+
+    cfg = setup_config(args)
+    if args.show_config:
+        _log.info(str(cfg))
+        return
+    if args.eval_only:
+        refuse_overwriting(cfg.OUTPUT_DIR)
+    with logged(Path(cfg.OUTPUT_DIR, "log.txt")) if parallel.is_main() else nullcontext():
+        _train_or_test(args, cfg)
+
+
+def _train_or_test(args: argparse.Namespace, cfg: Any) -> None:
+    import torch
+    from dassl.engine import TRAINER_REGISTRY, build_trainer
+    from dassl.utils import set_random_seed
+
+    from softcpt.engine.trainer import PromptTrainer
+    from softcpt.utils import parallel
+
+    if parallel.process_count() > 1 and not issubclass(
+        TRAINER_REGISTRY.get(args.trainer), PromptTrainer
+    ):
+        raise UserError(
+            f"--trainer {args.trainer}: it does not know how to train in several processes; start "
+            "it without torchrun"
+        )
+    set_random_seed(cfg.SEED)
+    if torch.cuda.is_available() and cfg.USE_CUDA:
+        torch.backends.cudnn.benchmark = True
+    if cfg.VERBOSE:
+        _log.info(
+            f"*** settings of this run (defaults left out: --show-config) ***\n{_changed(cfg)}\n"
+        )
+    trainer = build_trainer(cfg)
+    if args.eval_only:
+        trainer.load_model(args.model_dir, epoch=args.load_epoch)
+        trainer.test()
+        if isinstance(trainer, PromptTrainer):
+            trainer.report(trained=False)
+    elif not args.no_train:
+        if args.model_dir:
+            start = trainer.start_from if isinstance(trainer, PromptTrainer) else trainer.load_model
+            start(args.model_dir, epoch=args.load_epoch)
+        trainer.train()
+
+
+def _changed(cfg: Any) -> str:
+    from softcpt.engine.config import default_config, differences
+
+    return "\n".join(
+        difference.rsplit(", not ", 1)[0] for difference in differences(cfg, default_config())
+    )

@@ -1,0 +1,189 @@
+"""From train.py's flags to the configuration of a run."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from softcpt.errors import UserError
+from softcpt.utils.suggest import near_and_all
+
+# Names in configs/datasets and configs/trainers/<trainer>.
+DEFAULT_DATA = "emoji44"
+DEFAULT_CONFIG = "tiny"
+
+
+def parser() -> argparse.ArgumentParser:
+    """CoOp's flags, those that trainers bring (softcpt/engine/extension.py), then KEY VALUE
+    pairs."""
+    from softcpt.engine.extension import extensions
+
+    flags = argparse.ArgumentParser(
+        "train.py",
+        description="Train a prompt, or test one.",
+        epilog="KEY VALUE pairs override any key of the configuration (--show-config).",
+    )
+    add = flags.add_argument
+    add(
+        "--trainer",
+        default="SoftCPT",
+        help="method: SoftCPT, CoOp, ZeroshotCLIP or a file of yours in trainers/",
+    )
+    add("--root", default="", help="folder of all data sets")
+    add(
+        "--output-dir",
+        default="",
+        help="folder of this run (default: output/<data>/<trainer>/<config>_<K>shots/seed<s>, "
+        "with --eval-only below output/evaluation)",
+    )
+    add(
+        "--resume",
+        default="",
+        help="continue the run in this folder (a run started again in its own folder always does)",
+    )
+    add(
+        "--seed",
+        type=int,
+        help="seed of everything that is drawn (default 1; negative: a random one)",
+    )
+    add("--source-domains", nargs="+", help="source domains, for data sets that have them")
+    add("--target-domains", nargs="+", help="target domains, for data sets that have them")
+    add("--transforms", nargs="+", help="image transforms for training")
+    add(
+        "--config-file",
+        default="",
+        help="settings of the method (default: configs/trainers/<trainer>/tiny.yaml)",
+    )
+    add(
+        "--dataset-config-file",
+        default="",
+        help="the data set (default: configs/datasets/emoji44.yaml)",
+    )
+    add(
+        "--draw-split",
+        action="store_true",
+        help="divide a data set whose split file is missing, with a fixed seed",
+    )
+    add(
+        "--backbone",
+        default="",
+        help="tiny, RN50, RN101, ViT-B/32, ViT-B/16, ViT-L/14, a file, or open_clip's model/tag",
+    )
+    add("--head", default="", help="name of a head, for trainers that have one")
+    add("--eval-only", action="store_true", help="test the prompt in --model-dir")
+    add(
+        "--model-dir",
+        default="",
+        help="folder of the run whose prompt is tested, or where training starts; or of "
+        "checkpoints that CoOp's, SoftCPT's or MVLPT's code wrote",
+    )
+    add(
+        "--load-epoch",
+        type=int,
+        help="epoch of the prompt to load (default: best on validation, else the last)",
+    )
+    add("--no-train", action="store_true", help="do not train, only build everything")
+    add("--show-config", action="store_true", help="print the configuration and stop")
+    add("--debug", action="store_true", help="show the traceback of errors")
+    for extension in extensions():
+        extension.add_flags(flags)
+    add("opts", nargs=argparse.REMAINDER, metavar="KEY VALUE", help="settings, as OPTIM.LR 0.01")
+    return flags
+
+
+def setup_config(args: argparse.Namespace) -> Any:
+    """Defaults < data set yaml < trainer yaml < flags < KEY VALUE pairs; frozen."""
+    from softcpt import plugins
+    from softcpt.engine import config, config_files
+    from softcpt.engine.extension import extensions
+    from softcpt.utils import parallel
+
+    plugins.load("datasets")
+    cfg = config.default_config()
+    _require_trainer(args.trainer)
+    if args.eval_only and not args.model_dir and _learns(args.trainer):
+        raise UserError("--eval-only: it needs --model-dir with the folder of a training run")
+    chosen = config_files.trainer_config(args.config_file or DEFAULT_CONFIG, args.trainer)
+    config.merge_file(cfg, config_files.dataset_config(args.dataset_config_file or DEFAULT_DATA))
+    config.merge_file(cfg, chosen)
+    flags = {
+        "DATASET.ROOT": args.root,
+        "RESUME": args.resume,
+        "DATASET.SOURCE_DOMAINS": args.source_domains,
+        "DATASET.TARGET_DOMAINS": args.target_domains,
+        "INPUT.TRANSFORMS": args.transforms,
+        "MODEL.BACKBONE.NAME": args.backbone,
+        "MODEL.HEAD.NAME": args.head,
+        "TRAINER.NAME": args.trainer,
+    }
+    for key, value in flags.items():
+        if value:
+            config.set_key(cfg, key, value, "command line")
+    cfg.DATASET.DRAW_SPLIT = cfg.DATASET.DRAW_SPLIT or args.draw_split
+    cfg.SEED = (
+        1 if args.seed is None and cfg.SEED < 0 else cfg.SEED if args.seed is None else args.seed
+    )
+    for extension in extensions():
+        extension.merge_flags(cfg, args)
+    config.merge_pairs(cfg, args.opts)
+    for extension in extensions():
+        extension.finish_cfg(cfg)
+    if cfg.SEED < 0:
+        # Unseeded, but written down: the run can be continued and repeated.
+        cfg.SEED = parallel.broadcast_from_main(secrets.randbelow(2**31))
+    if cfg.DATASET.ROOT:
+        cfg.DATASET.ROOT = str(Path(cfg.DATASET.ROOT).expanduser().absolute())
+        if not Path(cfg.DATASET.ROOT).exists():
+            raise UserError(
+                f"--root {cfg.DATASET.ROOT}: no such folder; give the folder that holds the data "
+                "sets"
+            )
+    config.check_values(cfg)
+    cfg.OUTPUT_DIR = args.output_dir or str(_output_folder(cfg, chosen, args))
+    cfg.freeze()
+    return cfg
+
+
+def _require_trainer(name: str) -> None:
+    from dassl.engine import TRAINER_REGISTRY
+
+    known = TRAINER_REGISTRY.registered_names()
+    if name not in known:
+        raise UserError(f"--trainer {name}: no such trainer; {near_and_all(name, known)}")
+
+
+def _learns(name: str) -> bool:
+    """Whether the trainer has something to load; those written for CoOp's code base decide for
+    themselves."""
+    from dassl.engine import TRAINER_REGISTRY
+
+    return getattr(TRAINER_REGISTRY.get(name), "learns", False)
+
+
+def _output_folder(cfg: Any, config_file: Path, args: argparse.Namespace) -> Path:
+    """output/<data set>/<trainer>/<config>_<K>shots/seed<s>, with a mark if other settings were
+    given or it starts from a prompt.
+
+    A run with --eval-only has output/evaluation/... of that form.
+    """
+    from softcpt.engine.extension import extensions
+
+    others = list(zip(args.opts[::2], args.opts[1::2]))
+    if args.model_dir and not args.eval_only:
+        others.append(("--model-dir", f"{args.model_dir} {args.load_epoch}"))
+    for extension in extensions():
+        others += extension.run_marks(args)
+    name = f"{config_file.stem}_{cfg.DATASET.NUM_SHOTS}shots{settings_mark(others)}"
+    root = Path("output", "evaluation") if args.eval_only else Path("output")
+    return root / str(cfg.DATASET.NAME) / str(cfg.TRAINER.NAME) / name / f"seed{cfg.SEED}"
+
+
+def settings_mark(pairs: Sequence[tuple[str, str]]) -> str:
+    """What tells the folders of runs with such ``KEY VALUE`` pairs from others; "" if there are
+    none but the shots."""
+    others = sorted(pair for pair in pairs if pair[0] != "DATASET.NUM_SHOTS")
+    return "-" + hashlib.sha256(repr(others).encode()).hexdigest()[:6] if others else ""
