@@ -11,7 +11,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from softcpt.version import __version__
 
 # Loaded when first used: `softcpt --help` and the command line's own errors must not wait for
 # torch.

@@ -130,7 +130,7 @@ def merge_flags(cfg: CfgNode, args: argparse.Namespace) -> None:
         if given and args.trainer != "MVLPT":
             raise UserError(
                 f"{flag}: it is for --trainer MVLPT; with {args.trainer} leave it out (its option "
-                "SOFTMAX says which classes are told apart)"
+                "SOFTMAX says which classes compete)"
             )
     cfg.DATASET.DATASET = args.dataset or cfg.DATASET.DATASET
     cfg.DATASET.NUM_SHOTS = cfg.DATASET.NUM_SHOTS if args.shots is None else args.shots

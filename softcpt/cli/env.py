@@ -9,10 +9,11 @@ from pathlib import Path
 
 import torch
 
-from softcpt import __version__, dassl, plugins
+from softcpt import dassl, plugins
 from softcpt.clip.model import weights_locations
 from softcpt.engine.results import device_name, versions
 from softcpt.features.bank import default_folder
+from softcpt.version import __version__
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -7,8 +7,8 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from softcpt import __version__
 from softcpt.utils.console import run_command
+from softcpt.version import __version__
 
 # Sub-command -> (module with add_arguments(parser) and main(args) -> exit status, what it does).
 COMMANDS = {

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from softcpt import __version__
 from softcpt.errors import UserError
 from softcpt.utils.files import atomic_write
+from softcpt.version import __version__
 
 DRAW_SEED = 1  # of every split that is drawn here
 

@@ -227,5 +227,24 @@ def differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]
 
 def run_settings(cfg: CfgNode) -> dict[str, Any]:
     """Key -> value of what a run's figures depend on: what a run that is continued must not
-    change."""
-    return {key: value for key, value in leaves(cfg) if setting_of(key).use is not Use.NONE}
+    change. Options of other methods are left out, so these may come and go between versions."""
+    nodes = _own_nodes(str(cfg.TRAINER.NAME))
+    settings = {}
+    for key, value in leaves(cfg):
+        parts = key.split(".")
+        of_another = parts[0] == "TRAINER" and len(parts) > 2 and nodes and parts[1] not in nodes
+        if setting_of(key).use is not Use.NONE and not of_another:
+            settings[key] = value
+    return settings
+
+
+def _own_nodes(trainer: str) -> set[str]:
+    """The nodes of ``TRAINER`` that a trainer reads; empty: unknown, as of CoOp's own trainers."""
+    from dassl.engine import TRAINER_REGISTRY
+
+    method = None
+    if trainer in TRAINER_REGISTRY.registered_names():
+        method = getattr(TRAINER_REGISTRY.get(trainer), "method", None)
+    if method is None:
+        return set()
+    return {trainer.upper(), node_name(method)} if method in METHODS else {trainer.upper()}

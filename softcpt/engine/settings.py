@@ -267,7 +267,7 @@ def shared_of(run: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def variant_settings(config: Mapping[str, str], method: str) -> dict[str, str]:
-    """The settings of a configuration's text by which variants of a method are told apart.
+    """The settings of a configuration's text by which variants of a method are distinguished.
 
     Of ``TRAINER.*`` these are the keys of no node and those of the method's own node, or of its
     trainer's: ``SoftCPT-NATS`` has the node SOFTCPT, a trainer MTCoOp the node MTCOOP.

@@ -62,7 +62,7 @@ def build_prompter(name: str, clip: Clip, tasks: TaskSet, **options: Any) -> Tas
     Args:
         name: one of :func:`list_prompters`.
         clip: the frozen model.
-        tasks: the tasks whose classes are told apart.
+        tasks: the tasks whose classes are distinguished.
         options: fields of the method's ``Options``; what the name fixes can be overridden.
 
     Returns:

@@ -39,7 +39,7 @@ class PromptOptions(MethodOptions):
     cls_sample_rate: float = option(
         0.0,
         "training: of each task's classes without an image in the batch, encode this "
-        "share, drawn anew for every batch (0: all)",
+        "share, drawn again for every batch (0: all)",
     )
     softmax: str = option(
         "task",

@@ -79,7 +79,7 @@ class TaskClassifier(nn.Module):
 
     Args:
         clip: the frozen model.
-        tasks: the tasks whose classes are told apart.
+        tasks: the tasks whose classes are distinguished.
         options: the method's options.
 
     Attributes:

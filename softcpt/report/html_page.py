@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
 
-from softcpt import __version__
 from softcpt.report.accuracy_tables import few_shot
 from softcpt.report.base_new_tables import base_new, base_new_shots
 from softcpt.report.benchmark import NO_SHOTS, Benchmark, is_zero_shot, shots_name
@@ -22,6 +21,7 @@ from softcpt.report.method_styles import styles
 from softcpt.report.published import published_remarks, published_rows, published_source
 from softcpt.report.sections import Report, Section, setting_text
 from softcpt.report.statistics import Summary, summary
+from softcpt.version import __version__
 
 _IMPORT = re.compile(r'^import \{[^}]*\} from "\./(\w+\.js)";\n', re.MULTILINE)
 

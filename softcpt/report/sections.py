@@ -118,5 +118,5 @@ def _free_slug(benchmark: Benchmark, taken: set[str]) -> str:
 def setting_text(value: Any) -> str:
     """A setting's value for a table; None: some runs do not say it."""
     if value is None:
-        return "not told"
+        return "not given"
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -105,3 +105,15 @@ def test_every_trainer_config_is_valid_and_names_its_backbone(path):
             "tiny",
         )
         assert expected == cfg.MODEL.BACKBONE.NAME
+
+
+def test_a_run_is_not_another_one_for_options_of_other_methods():
+    plugins.load("trainers")
+    cfg = config.default_config()
+    cfg.TRAINER.NAME = "CoOp"
+    before = config.run_settings(cfg)
+    del cfg.TRAINER["LINEARPROBE"]
+    cfg.TRAINER.SOFTCPT.N_CTX = 3
+    assert config.run_settings(cfg) == before and "TRAINER.COOP.N_CTX" in before
+    cfg.TRAINER.COOP.N_CTX = 3
+    assert config.differences(config.run_settings(cfg), before) == ["TRAINER.COOP.N_CTX: 3, not 16"]

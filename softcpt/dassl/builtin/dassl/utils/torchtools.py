@@ -146,7 +146,7 @@ def count_num_param(model: nn.Module | None = None, params: Iterable[Any] | None
 
 
 def init_network_weights(model: nn.Module, init_type: str = "normal", gain: float = 0.02) -> None:
-    """Draw the weights of convolutions and linear layers anew; biases 0, normalisation layers 1 and
+    """Draw new weights of convolutions and linear layers; biases 0, normalisation layers 1 and
     0.
 
     ``init_type`` is normal (std ``gain``), xavier or orthogonal (gain ``gain``), or kaiming
