@@ -15,11 +15,11 @@ run: $(VENV)/.installed
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" scripts/compare.sh
 
 test: $(VENV)/.test-installed
-	$(PYTHON) -m pytest -q -rs -n 2 -m "not slow" tests
+	$(PYTHON) -m pytest -q -rs -n 2 --dist loadgroup -m "not slow" tests
 
 test-all: $(VENV)/.test-all-installed
 	$(PYTHON) -m tests.helpers.programs
-	$(PYTHON) -m pytest -q -n 2 --durations=25 --nothing-skipped tests
+	$(PYTHON) -m pytest -q -n 2 --dist loadgroup --durations=25 --nothing-skipped tests
 
 check: $(VENV)/.test-installed
 	$(VENV)/bin/ruff check .

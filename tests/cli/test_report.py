@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from softcpt.cli.main import main
-from tests.helpers.synthetic_results import gram, many, np, run, write
+from tests.helpers.synthetic_results import gram, many, np, run_of, write
 
 NASTY = "<img src=x onerror=alert(1)> & </script> |_%$"
 
@@ -37,7 +37,7 @@ def nasty_runs(folder):
                 }
                 contexts = {"tasks": names, "gram": gram(np.random.default_rng(seed), 4)}
                 runs.append(
-                    run(
+                    run_of(
                         method,
                         shots,
                         seed,
@@ -47,7 +47,7 @@ def nasty_runs(folder):
                     )
                 )
             figures = dict.fromkeys(names, 60.0 + seed)
-            runs += [run(method, 2, seed, figures, classes=kind) for kind in ("base", "new")]
+            runs += [run_of(method, 2, seed, figures, classes=kind) for kind in ("base", "new")]
     return write(folder, *runs)
 
 
@@ -124,7 +124,7 @@ def test_csv_has_a_row_per_run(written):
 
 def test_the_table_is_printed(tmp_path, capsys):
     report(
-        write(tmp_path / "out", run("CoOp"), run("SoftCPT", tasks={"a": 60.0, "b": 70.0})),
+        write(tmp_path / "out", run_of("CoOp"), run_of("SoftCPT", tasks={"a": 60.0, "b": 70.0})),
         "--formats",
         "md",
     )
@@ -133,12 +133,12 @@ def test_the_table_is_printed(tmp_path, capsys):
 
 
 def test_only_the_formats_asked_for_are_written(tmp_path):
-    written = report(write(tmp_path / "out", run()), "--formats", "csv,md")
+    written = report(write(tmp_path / "out", run_of()), "--formats", "csv,md")
     assert {path.suffix for path in written.rglob("*") if path.is_file()} == {".csv", ".md"}
 
 
 def test_a_report_is_the_same_when_made_again(tmp_path):
-    runs = write(tmp_path / "out", run("CoOp"), run("SoftCPT"))
+    runs = write(tmp_path / "out", run_of("CoOp"), run_of("SoftCPT"))
     first, second = report(runs, to="one"), report(runs, to="two")
     files = [
         path.relative_to(first)
@@ -150,7 +150,7 @@ def test_a_report_is_the_same_when_made_again(tmp_path):
 
 
 def test_what_was_left_out_is_told(tmp_path, capsys):
-    runs = write(tmp_path / "out", run("CoOp"), run("SoftCPT", shared={"device": "cpu"}))
+    runs = write(tmp_path / "out", run_of("CoOp"), run_of("SoftCPT", shared={"device": "cpu"}))
     (runs / "run0001" / "broken").mkdir()
     (runs / "run0001" / "broken" / "results.json").write_text("{")
     written = report(runs, "--formats", "md,html")
@@ -169,7 +169,7 @@ def test_what_was_left_out_is_told(tmp_path, capsys):
 )
 def test_mistakes_end_with_one_line(tmp_path, capsys, more, message):
     with pytest.raises(SystemExit) as end:
-        report(write(tmp_path / "out", run()), *more)
+        report(write(tmp_path / "out", run_of()), *more)
     assert end.value.code == 2
     assert message in capsys.readouterr().err
 
@@ -177,12 +177,12 @@ def test_mistakes_end_with_one_line(tmp_path, capsys, more, message):
 def test_figures_without_matplotlib_are_refused_with_the_remedy(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(SystemExit):
-        report(write(tmp_path / "out", run()))
+        report(write(tmp_path / "out", run_of()))
     assert "pip install 'softcpt[report]'" in capsys.readouterr().err
 
 
 def test_a_report_does_not_wait_for_torch(tmp_path):
-    write(tmp_path / "out", run())
+    write(tmp_path / "out", run_of())
     code = (
         "import sys; from softcpt.cli.main import main; main(['report', *sys.argv[1:], "
         "'--formats', 'md,html,csv,tex']); "

@@ -52,7 +52,7 @@ def task(name: str, value: float, **more: float) -> dict[str, Any]:
     }
 
 
-def run(
+def run_of(
     method: str = "CoOp",
     shots: int = 1,
     seed: int = 1,
@@ -181,7 +181,7 @@ def many(folder: Path, count: int) -> None:
             0,
             99,
         )
-        result = run(
+        result = run_of(
             method,
             shots,
             seed,

@@ -11,7 +11,7 @@ from softcpt.errors import UserError
 from softcpt.report.collect import collect
 from softcpt.report.log_txt import read_log
 from softcpt.report.results_json import SCHEMAS, UnreadableError, read_results
-from tests.helpers.synthetic_results import run, task, write
+from tests.helpers.synthetic_results import run_of, task, write
 
 # What Dassl-style programs print before and after training; settings as CoOp's, shortened.
 ARGUMENTS = """***************
@@ -83,7 +83,7 @@ def log(folder, *parts, name="log.txt", **settings):
 
 def test_a_run_is_its_method_and_zero_shot_beside_it(tmp_path):
     folder = write(
-        tmp_path, run("SoftCPT", 4, 2, {"a": 60.0, "b": 70.0}, zero_shot={"a": 50.0, "b": 55.0})
+        tmp_path, run_of("SoftCPT", 4, 2, {"a": 60.0, "b": 70.0}, zero_shot={"a": 50.0, "b": 55.0})
     )
     zero_shot, trained = read_results(folder / "run0000" / "results.json")
     assert (trained.method, trained.shots, trained.seed, trained.classes) == (
@@ -103,7 +103,7 @@ def test_a_run_is_its_method_and_zero_shot_beside_it(tmp_path):
 
 
 def test_a_prompt_that_was_only_tested_has_no_cost_of_training(tmp_path):
-    folder = write(tmp_path, run(trained=False, loaded={"prompt": "x", "epoch": 5}))
+    folder = write(tmp_path, run_of(trained=False, loaded={"prompt": "x", "epoch": 5}))
     assert read_results(folder / "run0000" / "results.json")[0].cost is None
 
 
@@ -134,13 +134,13 @@ def test_a_file_that_cannot_be_read_says_why(tmp_path, text, why):
     ],
 )
 def test_a_results_file_with_missing_parts_is_refused(tmp_path, broken):
-    folder = write(tmp_path, run() | broken)
+    folder = write(tmp_path, run_of() | broken)
     with pytest.raises(UnreadableError, match=r"not as docs/results\.md"):
         read_results(folder / "run0000" / "results.json")
 
 
 def test_one_unreadable_file_does_not_take_the_others_with_it(tmp_path):
-    write(tmp_path, run(seed=1), run(seed=2))
+    write(tmp_path, run_of(seed=1), run_of(seed=2))
     (tmp_path / "run0001" / "results.json").write_text('{"schema": 1, ')
     found = collect([tmp_path])
     assert (found.files, [result.seed for result in found.results]) == (1, [1])
@@ -158,7 +158,7 @@ def test_nothing_to_report_on_names_a_reason(tmp_path):
 
 
 def test_runs_are_read_once_however_often_their_folder_is_given(tmp_path):
-    write(tmp_path / "out", run())
+    write(tmp_path / "out", run_of())
     (tmp_path / "link").symlink_to(tmp_path / "out")
     (tmp_path / "out" / "loop").symlink_to(tmp_path)
     assert collect([tmp_path, tmp_path / "out", tmp_path / "link"]).files == 1
@@ -267,7 +267,7 @@ def test_of_several_logs_in_a_folder_the_newest_finished_one_counts(tmp_path):
 
 
 def test_results_json_goes_before_the_log_beside_it(tmp_path):
-    write(tmp_path, run())
+    write(tmp_path, run_of())
     log(tmp_path / "run0000", RESULT.format("1.0", "1.0"))
     assert all(result.verified for result in collect([tmp_path]).results)
 
@@ -279,7 +279,7 @@ def test_a_log_with_nan_is_read_as_a_missing_figure(tmp_path):
 
 
 def test_a_null_in_results_json_is_a_missing_figure(tmp_path):
-    result = run(tasks={"a": 50.0})
+    result = run_of(tasks={"a": 50.0})
     result["tasks"]["CoOp"] = [task("a", 50.0) | {"metric": None}]
     (tmp_path / "results.json").write_text(json.dumps(result))
     assert read_results(tmp_path / "results.json")[0].tasks["a"]["metric"] != 50.0

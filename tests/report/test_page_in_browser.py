@@ -8,7 +8,7 @@ import pytest
 
 from softcpt.cli.main import main
 from tests.helpers.programs import CHROMIUM, DRIVER, NO_BROWSER
-from tests.helpers.synthetic_results import gram, np, run, write
+from tests.helpers.synthetic_results import gram, np, run_of, write
 
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(bool(NO_BROWSER), reason=NO_BROWSER)]
 NASTY = "<img src=x onerror=window.harmed=1>"
@@ -29,7 +29,7 @@ def path(tmp_path_factory):
                 contexts = {"tasks": TASKS, "gram": gram(np.random.default_rng(seed), 4)}
                 if (method, shots, seed) != ("KgCoOp", 4, 2):
                     runs.append(
-                        run(
+                        run_of(
                             method,
                             shots,
                             seed,
@@ -40,8 +40,8 @@ def path(tmp_path_factory):
                         )
                     )
     equal = dict.fromkeys(TASKS, 50.0)
-    runs += [run("CoOp", 4, 1, equal, classes=classes) for classes in ("base", "new")]
-    runs.append(run("CoOp", dataset="Plant6", tasks=dict.fromkeys("abcdef", 60.0)))
+    runs += [run_of("CoOp", 4, 1, equal, classes=classes) for classes in ("base", "new")]
+    runs.append(run_of("CoOp", dataset="Plant6", tasks=dict.fromkeys("abcdef", 60.0)))
     write(folder / "out", *runs)
     main(["report", str(folder / "out"), "--to", str(folder), "--formats", "html"])
     return folder / "report.html"

@@ -16,7 +16,7 @@ from softcpt.report.relations import similarity
 from softcpt.report.run_result import Contexts
 from softcpt.report.sections import Report, make_report
 from softcpt.report.table import Table
-from tests.helpers.synthetic_results import run, write
+from tests.helpers.synthetic_results import run_of, write
 
 BASE = {"a": 50.0, "b": 60.0}
 
@@ -39,7 +39,7 @@ def table(found: Report, slug: str, section: int = 0) -> dict[str, list[str]]:
 def shots_and_seeds(method: str, values: dict[tuple[int, int], float], **more) -> list[dict]:
     """Runs of two tasks whose mean is the given value."""
     return [
-        run(method, shots, seed, {"a": value - 5, "b": value + 5}, **more)
+        run_of(method, shots, seed, {"a": value - 5, "b": value + 5}, **more)
         for (shots, seed), value in values.items()
     ]
 
@@ -86,8 +86,8 @@ def test_one_lucky_seed_is_not_marked_as_the_best(tmp_path):
 def test_a_task_without_a_figure_is_missing_and_so_is_the_mean_over_tasks(tmp_path):
     found = report(
         tmp_path,
-        run(seed=1, tasks={"a": 50.0, "b": 60.0}),
-        run(seed=2, tasks={"a": 54.0, "b": math.nan}),
+        run_of(seed=1, tasks={"a": 50.0, "b": 60.0}),
+        run_of(seed=2, tasks={"a": 54.0, "b": math.nan}),
     )
     assert table(found, "few-shot")["CoOp"] == ["55.00 (n=1)"]
     assert table(found, "tasks-1-shot") == {
@@ -99,7 +99,7 @@ def test_a_task_without_a_figure_is_missing_and_so_is_the_mean_over_tasks(tmp_pa
 
 
 def test_one_run_of_one_task_makes_a_report(tmp_path):
-    found = report(tmp_path, run(tasks={"a": 50.0}))
+    found = report(tmp_path, run_of(tasks={"a": 50.0}))
     assert table(found, "few-shot") == {"CoOp": ["50.00"]}
     assert found.sections[0].contests == []
 
@@ -107,9 +107,9 @@ def test_one_run_of_one_task_makes_a_report(tmp_path):
 def test_runs_under_other_settings_are_not_compared(tmp_path):
     found = report(
         tmp_path,
-        run("CoOp"),
-        run("SoftCPT"),
-        run("SoftCPT", shared={"device": "cpu", "precision": "fp32"}),
+        run_of("CoOp"),
+        run_of("SoftCPT"),
+        run_of("SoftCPT", shared={"device": "cpu", "precision": "fp32"}),
     )
     assert found.differing == {"device": ["NVIDIA A100", "cpu"], "precision": ["fp16", "fp32"]}
     assert [section.benchmark.methods() for section in found.sections] == [
@@ -123,10 +123,10 @@ def test_files_of_before_final_model_was_a_shared_setting_stand_with_those_of_af
     validated = {"config": "TEST:\n  FINAL_MODEL: best_val\n"}
     found = report(
         tmp_path,
-        run("CoOp"),
-        run("SoftCPT", shared={"final_model": "last_step"}, selected=None),
-        run("KgCoOp", **validated),
-        run("PLOT", shared={"final_model": "best_val"}),
+        run_of("CoOp"),
+        run_of("SoftCPT", shared={"final_model": "last_step"}, selected=None),
+        run_of("KgCoOp", **validated),
+        run_of("PLOT", shared={"final_model": "best_val"}),
     )
     assert [section.benchmark.methods() for section in found.sections] == [
         ["CoOp", "SoftCPT"],
@@ -136,43 +136,47 @@ def test_files_of_before_final_model_was_a_shared_setting_stand_with_those_of_af
 
 
 def test_a_setting_may_be_ignored_by_name_or_pattern(tmp_path):
-    runs = [run("CoOp"), run("SoftCPT", versions={"python": "3.12", "torch": "2.9"})]
+    runs = [run_of("CoOp"), run_of("SoftCPT", versions={"python": "3.12", "torch": "2.9"})]
     assert len(report(tmp_path, *runs).groups) == 2
     assert len(report(tmp_path, *runs, ignore=["versions.*"]).groups) == 1
 
 
 def test_zero_shot_runs_stand_beside_all_that_were_tested_alike(tmp_path):
-    alone = run(
+    alone = run_of(
         "ZeroShot", 4, 1, {"a": 50.0, "b": 60.0}, shared={"transforms": ["normalize"], "views": 0}
     )
     found = report(
-        tmp_path, run("CoOp", shared={"views": 2}), run("CoOp", shared={"views": 3}), alone
+        tmp_path, run_of("CoOp", shared={"views": 2}), run_of("CoOp", shared={"views": 3}), alone
     )
     assert [section.benchmark.methods() for section in found.sections] == [["ZeroShot", "CoOp"]] * 2
 
 
 def test_settings_of_a_method_that_differ_become_part_of_its_name(tmp_path):
-    found = report(tmp_path, run("CoOp", n_ctx=4), run("CoOp", n_ctx=16), run("SoftCPT", lr=0.1))
+    found = report(
+        tmp_path, run_of("CoOp", n_ctx=4), run_of("CoOp", n_ctx=16), run_of("SoftCPT", lr=0.1)
+    )
     assert only(found).methods() == ["CoOp (n_ctx=4)", "CoOp (n_ctx=16)", "SoftCPT"]
 
 
 def test_training_longer_for_more_shots_is_one_protocol(tmp_path):
-    found = report(tmp_path, run("CoOp", 1, lr=0.1), run("CoOp", 16, lr=0.2))
+    found = report(tmp_path, run_of("CoOp", 1, lr=0.1), run_of("CoOp", 16, lr=0.2))
     assert only(found).methods() == ["CoOp"]
     assert table(found, "own-settings")["OPTIM.LR"] == ["0.1, 0.2"]
 
 
 def test_two_results_for_one_place_are_told_unless_they_agree(tmp_path):
-    same = report(tmp_path / "same", run(), run())
+    same = report(tmp_path / "same", run_of(), run_of())
     assert not same.sections[0].notes
-    other = report(tmp_path / "other", run(tasks=BASE), run(tasks={"a": 51.0, "b": 60.0}))
+    other = report(tmp_path / "other", run_of(tasks=BASE), run_of(tasks={"a": 51.0, "b": 60.0}))
     assert "run0001" in other.sections[0].notes[0] and "left out" in other.sections[0].notes[0]
     assert table(other, "few-shot")["CoOp"] == ["55.00"]
 
 
 def test_zero_shot_that_differs_between_runs_of_one_seed_is_a_warning(tmp_path):
     found = report(
-        tmp_path, run("CoOp", zero_shot=BASE), run("SoftCPT", zero_shot={"a": 50.0, "b": 61.0})
+        tmp_path,
+        run_of("CoOp", zero_shot=BASE),
+        run_of("SoftCPT", zero_shot={"a": 50.0, "b": 61.0}),
     )
     assert any("must agree" in note for note in found.sections[0].notes)
 
@@ -183,10 +187,10 @@ def test_methods_that_saw_other_images_stand_apart(tmp_path):
 
     found = report(
         tmp_path,
-        run("CoOp", seed=1, shared=saw("x")),
-        run("CoOp", seed=2, shared=saw("y")),
-        run("KgCoOp", seed=1, shared=saw("x")),
-        run("SoftCPT", seed=1, shared=saw("z")),
+        run_of("CoOp", seed=1, shared=saw("x")),
+        run_of("CoOp", seed=2, shared=saw("y")),
+        run_of("KgCoOp", seed=1, shared=saw("x")),
+        run_of("SoftCPT", seed=1, shared=saw("z")),
     )
     assert [section.benchmark.methods() for section in found.sections] == [
         ["CoOp", "KgCoOp"],
@@ -199,11 +203,11 @@ def test_data_sets_of_one_task_are_one_benchmark(tmp_path):
     found = report(
         tmp_path,
         *(
-            run("CoOp", tasks={name: value}, dataset=name, seed=seed)
+            run_of("CoOp", tasks={name: value}, dataset=name, seed=seed)
             for name, value in {"DTD": 40.0, "EuroSAT": 60.0}.items()
             for seed in (1, 2)
         ),
-        run("SoftCPT", tasks={"DTD": 50.0}, dataset="DTD"),
+        run_of("SoftCPT", tasks={"DTD": 50.0}, dataset="DTD"),
     )
     assert only(found).tasks == ("DTD", "EuroSAT")
     assert table(found, "few-shot") == {"CoOp": ["50.00 ± 0.00"], "SoftCPT": ["missing"]}
@@ -212,11 +216,11 @@ def test_data_sets_of_one_task_are_one_benchmark(tmp_path):
 
 def test_base_new_and_their_harmonic_mean(tmp_path):
     runs = [
-        run("CoOp", 16, seed, {"a": 80.0 + seed, "b": 90.0 + seed}, classes="base")
+        run_of("CoOp", 16, seed, {"a": 80.0 + seed, "b": 90.0 + seed}, classes="base")
         for seed in (1, 2)
     ]
-    runs += [run("CoOp", 16, seed, {"a": 60.0, "b": 70.0}, classes="new") for seed in (1, 2)]
-    runs += [run("SoftCPT", 16, seed, {"a": 80.0, "b": 90.0}, classes="base") for seed in (1, 2)]
+    runs += [run_of("CoOp", 16, seed, {"a": 60.0, "b": 70.0}, classes="new") for seed in (1, 2)]
+    runs += [run_of("SoftCPT", 16, seed, {"a": 80.0, "b": 90.0}, classes="base") for seed in (1, 2)]
     found = report(tmp_path, *runs)
     h = 2 * 86.5 * 65 / (86.5 + 65)
     assert table(found, "base-new-16-shot") == {
@@ -238,7 +242,7 @@ def test_paired_comparisons_use_the_same_tasks_and_seeds(tmp_path):
         for name in "abcd"
     }
     runs = [
-        run(method, 4, seed, {name: values[method, seed, name] for name in "abcd"})
+        run_of(method, 4, seed, {name: values[method, seed, name] for name in "abcd"})
         for method in ("CoOp", "SoftCPT")
         for seed in (1, 2, 3)
         if (method, seed) != ("CoOp", 3)
@@ -264,7 +268,7 @@ def test_paired_comparisons_use_the_same_tasks_and_seeds(tmp_path):
 def test_p_values_are_corrected_over_the_comparisons_of_a_table(tmp_path):
     generator = np.random.default_rng(1)
     runs = [
-        run(method, 4, seed, dict(zip("abc", generator.uniform(40, 60, 3).tolist())))
+        run_of(method, 4, seed, dict(zip("abc", generator.uniform(40, 60, 3).tolist())))
         for method in ("CoOp", "KgCoOp", "SoftCPT")
         for seed in (1, 2, 3)
     ]
@@ -287,7 +291,7 @@ def test_zero_shot_is_paired_with_every_number_of_shots(tmp_path):
 
 
 def test_figures_of_another_metric(tmp_path):
-    result = run(tasks={"a": 50.0, "b": 60.0})
+    result = run_of(tasks={"a": 50.0, "b": 60.0})
     for task in result["tasks"]["CoOp"]:
         task["macro_f1"] = task["metric"] - 10
     assert table(report(tmp_path, result, metric="macro_f1"), "few-shot")["CoOp"] == ["45.00"]
@@ -305,7 +309,7 @@ def test_every_published_average_is_the_mean_of_its_row():
 
 def test_published_rows_stand_below_ours_for_the_same_backbone_only(tmp_path):
     runs = [
-        run("SoftCPT", shots, seed, dict.fromkeys("abcdef", 60.0), dataset="Plant6")
+        run_of("SoftCPT", shots, seed, dict.fromkeys("abcdef", 60.0), dataset="Plant6")
         for shots in (1, 2)
         for seed in (1, 2, 3)
     ]
@@ -362,9 +366,9 @@ def test_a_task_at_the_mean_of_all_is_like_none():
 def test_cost_is_told_without_encoding_images(tmp_path):
     found = report(
         tmp_path,
-        run("CoOp", seed=1, seconds=60.0),
-        run("CoOp", seed=2, seconds=70.0),
-        run("SoftCPT", trained=False, loaded={"prompt": "x", "epoch": 5}),
+        run_of("CoOp", seed=1, seconds=60.0),
+        run_of("CoOp", seed=2, seconds=70.0),
+        run_of("SoftCPT", trained=False, loaded={"prompt": "x", "epoch": 5}),
     )
     assert table(found, "cost") == {"CoOp": ["8,192", "60.0", "5.0", "1,000"]}
 
@@ -375,9 +379,9 @@ def test_relations_are_those_of_the_highest_number_of_shots(tmp_path):
     other = {"tasks": ["a", "b", "c", "d"], "gram": np.eye(4).tolist()}
     tasks = dict.fromkeys("abcd", 50.0)
     runs = [
-        run("SoftCPT", 1, tasks=tasks, contexts=other),
-        run("SoftCPT", 4, tasks=tasks, contexts=contexts),
-        run("CoOp", 4, tasks=tasks),
+        run_of("SoftCPT", 1, tasks=tasks, contexts=other),
+        run_of("SoftCPT", 4, tasks=tasks, contexts=contexts),
+        run_of("CoOp", 4, tasks=tasks),
     ]
     [found] = report(tmp_path, *runs).sections[0].relations
     assert (found.method, found.shots, found.runs) == ("SoftCPT", 4, 1)
@@ -405,7 +409,7 @@ def test_rows_of_logs_stand_in_the_table_and_in_no_test(tmp_path):
     )
     log(tmp_path, "theirs2", "* overall_metric: 63.0%\n")
     found = report(
-        tmp_path, *(run(method, 4, seed) for method in ("CoOp", "SoftCPT") for seed in (1, 2))
+        tmp_path, *(run_of(method, 4, seed) for method in ("CoOp", "SoftCPT") for seed in (1, 2))
     )
     assert table(found, "few-shot")["CoOp (log)"] == ["62.00 ± 1.00"]
     assert table(found, "tasks-4-shot")["b"] == [
@@ -435,5 +439,5 @@ def test_logs_alone_make_a_report(tmp_path):
 
 def test_a_log_of_another_data_set_does_not_stand_beside_ours(tmp_path):
     log(tmp_path, "theirs1", "* accuracy: 61.0%\n", dataset="Other")
-    found = report(tmp_path, run("CoOp", 4))
+    found = report(tmp_path, run_of("CoOp", 4))
     assert [section.benchmark.methods() for section in found.sections] == [["CoOp"], ["CoOp (log)"]]
