@@ -84,6 +84,8 @@ class Prompter(nn.Module):
             kept.
         local_features: whether its image features are (B, 1 + M, D), the pooled one and those of M
             places of the image.
+        unprojected: whether its image features are (B, D'), in front of the tower's projection into
+            the joint space.
         not_trained: ends of the names of tensors that reference checkpoints hold although they are
             not trained: embeddings of class names.
         other_names: of tensors in reference checkpoints, and what they are called here.
@@ -96,6 +98,7 @@ class Prompter(nn.Module):
     Options = PromptOptions
     prompts_images: bool = False
     local_features: bool = False
+    unprojected: bool = False
     samples_classes: bool = False
     not_trained: tuple[str, ...] = ("token_prefix", "token_suffix")
     other_names: Mapping[str, str] = {}
@@ -143,7 +146,11 @@ class Prompter(nn.Module):
         """(B, 3, H, W) pre-processed images -> (B, D) L2-normalised features, or (B, 1 + M, D):
         ``local_features``."""
         return self.image_features(
-            self.clip.encode_image(images.to(self.device), spatial=self.local_features)
+            self.clip.encode_image(
+                images.to(self.device),
+                spatial=self.local_features,
+                unprojected=self.unprojected,
+            )
         )
 
     def image_features(self, features: Tensor) -> Tensor:

@@ -1,0 +1,61 @@
+"""Heads that end with a linear classifier: one row and one offset for every class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from softcpt.clip.model import Clip
+from softcpt.prompters.base import PromptOptions
+from softcpt.prompters.heads.head import Head
+from softcpt.tasks import TaskSet
+
+
+@dataclass(frozen=True)
+class Linear:
+    """logits = f @ weight.T + bias, of one task.
+
+    Attributes:
+        weight: (C, D).
+        bias: (C,); None: zero.
+    """
+
+    weight: Tensor
+    bias: Tensor | None = None
+
+    def __call__(self, features: Tensor) -> Tensor:
+        """(B, D) -> (B, C)."""
+        logits = features @ self.weight.t()
+        return logits if self.bias is None else logits + self.bias
+
+
+class LinearHead(Head[Linear]):
+    """A linear classifier for each task, all in one matrix; zero-shot until it is fitted.
+
+    Attributes:
+        weight: (C, D), the scale of the logits included.
+        bias: (C,).
+    """
+
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, clip: Clip, tasks: TaskSet, options: PromptOptions) -> None:
+        super().__init__(clip, tasks, options)
+        self.register_fitted("weight", clip.logit_scale.exp() * self.text)
+        self.register_fitted("bias", self.no_bias())
+
+    def logits(self, features: Tensor, tasks: Sequence[int] | None = None) -> Tensor:
+        """(B, D) normalised image features -> (B, C)."""
+        classes = self.classes(tasks)
+        return features @ self.weight[classes].t() + self.bias[classes]
+
+    @torch.no_grad()
+    def keep(self, task: int, fitted: Linear) -> None:
+        """Set the task's rows."""
+        columns = self.tasks.columns(task)
+        self.weight[columns] = fitted.weight.to(self.weight)
+        self.bias[columns] = 0.0 if fitted.bias is None else fitted.bias.to(self.bias)
