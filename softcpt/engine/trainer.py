@@ -134,6 +134,7 @@ class PromptTrainer(TrainerX):
                 "feature bank"
             )
         kind = "spatial" if prompter.local_features else "global"
+        kind = "unprojected" if prompter.unprojected else kind
         self.bank = FeatureBank(
             cfg.FEATURES.FOLDER or None,
             self.clip,
@@ -242,6 +243,8 @@ class PromptTrainer(TrainerX):
             features = batch["features"].to(self.device)
             if features.dim() > 2 and not prompter.local_features:
                 features = features[:, 0]
+            if self.bank.kind == "unprojected" and not prompter.unprojected:
+                features = self.clip.project(features)
             return prompter.image_features(features)
 
     def forward_backward(self, batch: Mapping[str, Any]) -> dict[str, float]:

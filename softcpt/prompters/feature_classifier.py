@@ -16,9 +16,22 @@ Labelled = tuple[Tensor, Tensor]  # features (n, D) and classes (n,)
 
 class FeatureClassifier(Prompter):
     """Zero until :meth:`fit` or a loaded state sets it. A method gives :meth:`fit_task` and what it
-    keeps."""
+    keeps.
 
-    uses_validation = False  # whether fit needs validation images
+    Attributes:
+        uses_validation: whether :meth:`fit` takes validation images even if it chooses nothing.
+        several_labels: whether it can be fitted to images of several classes.
+        augmented: whether it is fitted to augmented views (N, V, D) beside the clean image.
+    """
+
+    uses_validation: bool = False
+    several_labels: bool = False
+    augmented: bool = False
+
+    @property
+    def all_at_once(self) -> bool:
+        """Whether all tasks should be fitted in one call of :meth:`fit`, since it takes seconds."""
+        return False
 
     @property
     def selects(self) -> str:

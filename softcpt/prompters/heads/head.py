@@ -18,7 +18,7 @@ from softcpt.prompters.base import PromptOptions, option
 from softcpt.prompters.feature_classifier import FeatureClassifier
 from softcpt.prompters.heads.shots import Shots
 from softcpt.prompters.zeroshot import ZeroShot, ZeroShotOptions
-from softcpt.tasks import TaskSet, first, marks
+from softcpt.tasks import TaskSet, marks
 
 Settings = Mapping[str, float]
 
@@ -54,16 +54,13 @@ class Head(FeatureClassifier, Generic[F]):
         grid: the values that a search on validation images tries, by setting.
         closed_form: whether it is solved for, in float64 on the CPU, or trained, in float32 where
             the towers are.
-        several_labels: whether images of several classes can be fitted.
-        augmented: whether augmented views beside the clean image are of use.
         text: (C, D) zero-shot embeddings of the task's template, normalised.
     """
 
     Options = HeadOptions
     grid: Mapping[str, Sequence[float]] = MappingProxyType({})
     closed_form: bool = True
-    several_labels: bool = False
-    augmented: bool = True
+    augmented = True
 
     text: Tensor
 
@@ -75,6 +72,11 @@ class Head(FeatureClassifier, Generic[F]):
     def class_embeddings(self, tasks: Sequence[int] | None = None) -> Tensor:
         """(C, D) the zero-shot embeddings that the head starts from."""
         return self.text[self.classes(tasks)]
+
+    @property
+    def all_at_once(self) -> bool:
+        """What is solved for is solved for all tasks in seconds."""
+        return self.closed_form
 
     def register_fitted(self, name: str, value: Tensor) -> None:
         """Keep ``value`` as a buffer if it is solved for, as a parameter if it is trained."""
@@ -179,11 +181,13 @@ class Head(FeatureClassifier, Generic[F]):
         device = torch.device("cpu") if self.closed_form else self.device
         dtype = torch.float64 if self.closed_form else torch.float32
         labels = labels.to(device)
-        owners = self.tasks.owners(labels) if len(labels) else first(labels)
+        owners = self.tasks.owners(labels)
+        if labels.dim() == 1:
+            labels = labels[:, None]
         found = []
         for task, columns in enumerate(map(self.tasks.columns, range(len(self.tasks)))):
             mine = owners == task
-            own = labels[mine].reshape(int(mine.sum()), -1)
+            own = labels[mine]
             local = torch.where(own >= 0, own - columns.start, own)
             shares = marks(local, self.tasks.sizes[task]).to(dtype)
             found.append(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -20,16 +20,15 @@ class Linear:
 
     Attributes:
         weight: (C, D).
-        bias: (C,); None: zero.
+        bias: (C,); one zero for all classes if there is none.
     """
 
     weight: Tensor
-    bias: Tensor | None = None
+    bias: Tensor = field(default_factory=lambda: torch.zeros(1))
 
     def __call__(self, features: Tensor) -> Tensor:
         """(B, D) -> (B, C)."""
-        logits = features @ self.weight.t()
-        return logits if self.bias is None else logits + self.bias
+        return features @ self.weight.t() + self.bias.to(features)
 
 
 class LinearHead(Head[Linear]):
@@ -58,4 +57,4 @@ class LinearHead(Head[Linear]):
         """Set the task's rows."""
         columns = self.tasks.columns(task)
         self.weight[columns] = fitted.weight.to(self.weight)
-        self.bias[columns] = 0.0 if fitted.bias is None else fitted.bias.to(self.bias)
+        self.bias[columns] = fitted.bias.to(self.bias)

@@ -27,7 +27,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -37,7 +36,7 @@ from softcpt.errors import UserError
 from softcpt.prompters.base import PromptOptions, option
 from softcpt.prompters.heads.linear_head import Linear, LinearHead
 from softcpt.prompters.heads.shots import TINY, Shots, covariance, ridged, solve
-from softcpt.tasks import TaskSet
+from softcpt.tasks import Task, TaskSet
 
 
 @dataclass
@@ -187,8 +186,66 @@ class TextGDA(LinearHead):
         if self.options.new_classes:
             self.covariance[task] = prior.covariance.to(self.centre)
 
-    # -- classes without images ----------------------------------------------------------------------
+    # -- classes without images --------------------------------------------------------------------
 
     def rows(self, name: str) -> str:
         """Classes have weight and bias, tasks the rest."""
         return "class" if name in ("weight", "bias") else "task"
+
+    def load_reference_state(
+        self, state: Mapping[str, Tensor], trained: TaskSet | None = None
+    ) -> None:
+        """As of every method; classes of ``self`` that ``trained`` lacks get their prior means.
+
+        Raises:
+            UserError: there are such classes, and no covariance was kept.
+        """
+        if "covariance" in state:  # what was fitted says whether covariances are kept
+            shape = (len(self.tasks), *state["covariance"].shape[1:])
+            self.covariance = self.covariance.new_zeros(shape)
+        if trained is not None:
+            state, trained = self._with_new_classes(state, trained)
+        super().load_reference_state(state, trained)
+
+    def _with_new_classes(
+        self, state: Mapping[str, Tensor], trained: TaskSet
+    ) -> tuple[Mapping[str, Tensor], TaskSet]:
+        """``state`` and its tasks with the classes of ``self`` that they lack, behind their own."""
+        tasks = list(trained)
+        weights = [state["weight"][trained.columns(task)] for task in range(len(trained))]
+        biases = [state["bias"][trained.columns(task)] for task in range(len(trained))]
+        for index, task in enumerate(self.tasks):
+            origin = _origin(trained, task)
+            if origin is None:
+                continue  # matching the tasks refuses it, by name
+            known = tasks[origin].class_names
+            labels = [at for at, name in enumerate(task.class_names) if name not in known]
+            if not labels:
+                continue
+            names = tuple(task.class_names[label] for label in labels)
+            if not state["covariance"].numel():
+                raise UserError(
+                    f"class '{names[0]}' of task '{task.name}': it had no name when the head was "
+                    "fitted, and no covariance was kept to give it its prior mean; fit again with "
+                    "TRAINER.TEXTGDA.NEW_CLASSES True"
+                )
+            added = self._new_classes(state, origin, self.text[self.tasks.columns(index)][labels])
+            weights[origin] = torch.cat([weights[origin], added.weight.to(weights[origin])])
+            biases[origin] = torch.cat([biases[origin], added.bias.to(biases[origin])])
+            tasks[origin] = replace(tasks[origin], class_names=(*known, *names))
+        grown = {**state, "weight": torch.cat(weights), "bias": torch.cat(biases)}
+        return grown, TaskSet(tasks)
+
+    def _new_classes(self, state: Mapping[str, Tensor], task: int, text: Tensor) -> Linear:
+        """The classifier of classes without images, from their embeddings (C, D)."""
+        kept = [state[name][task].cpu().double() for name in ("centre", "text_centre")]
+        prior = Prior(*kept, state["slope"][task].item(), state["covariance"][task].cpu().double())
+        means = prior.means(text.cpu().double())
+        return prior.linear(means, means.new_full((len(means),), self.options.kappa))
+
+
+def _origin(trained: TaskSet, task: Task) -> int | None:
+    """The fitted task that serves ``task``: of one task, that; else the one of its name."""
+    if len(trained) == 1:
+        return 0
+    return trained.names.index(task.name) if task.name in trained.names else None
