@@ -10,6 +10,6 @@ from softcpt.engine.fit_trainer import FitTrainer
 
 @TRAINER_REGISTRY.register()
 class CLAP(FitTrainer):
-    """ZS-LP with sum_c lambda_c |w_c - t_c|^2."""
+    """ZS-LP with the mean of lambda_c |w_c - t_c|^2."""
 
     method = "CLAP"

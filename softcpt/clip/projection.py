@@ -68,7 +68,9 @@ def _of_linear(tower: nn.Module, layer: nn.Linear) -> Projection:
     return Projection(tower, weight, bias)
 
 
-def _with(module: nn.Module, registry: str, name: str, value: nn.Module | Tensor | None) -> nn.Module:
+def _with(
+    module: nn.Module, registry: str, name: str, value: nn.Module | Tensor | None
+) -> nn.Module:
     """The same module with one parameter or child replaced; the others are shared, not copied."""
     other = copy.copy(module)
     other.__dict__[registry] = {**getattr(module, registry), name: value}

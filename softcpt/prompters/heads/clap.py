@@ -2,11 +2,11 @@
 (Silva-Rodriguez et al., CVPR 2024, arXiv 2312.12730).
 
     logit of c = tau f . w_c / |w_c|,   w_c starts at t_c
-    minimise cross-entropy + sum_c lambda_c |w_c - t_c|^2
+    minimise cross-entropy + 1/C sum_c lambda_c |w_c - t_c|^2
     lambda_c = mean over the samples of c of its zero-shot probability
 
-What zero-shot knows is kept, what it does not know is free. The multipliers are fixed: the paper's
-update of them is left out in its experiments. *Differs* from the published training as ZS-LP does.
+What zero-shot knows is kept, what it does not know is free. The paper writes the sum over classes,
+its code takes their mean, as here. *Differs* from the published training as ZS-LP does.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ class CLAP(ZSLP):
     """ZS-LP with a penalty."""
 
     def penalty(self, weight: Tensor, shots: Shots) -> Tensor:
-        """sum_c lambda_c |w_c - t_c|^2."""
-        return (confidence(shots) * (weight - shots.text).square().sum(dim=1)).sum()
+        """The mean over classes of lambda_c |w_c - t_c|^2."""
+        return (confidence(shots) * (weight - shots.text).square().sum(dim=1)).mean()
 
 
 def confidence(shots: Shots) -> Tensor:

@@ -16,12 +16,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from types import MappingProxyType
 
-import torch
-
 from softcpt.prompters.base import option
 from softcpt.prompters.heads.head import SearchOptions, Settings
 from softcpt.prompters.heads.linear_head import Linear, LinearHead
-from softcpt.prompters.heads.shots import Shots, covariance, solve
+from softcpt.prompters.heads.shots import Shots, covariance, ridged, solve
 
 
 @dataclass
@@ -42,15 +40,15 @@ class GDA(LinearHead):
     options: GDAOptions
 
     def settings(self, shots: Shots) -> Settings:
-        """alpha = 0.02 K^2."""
+        """Alpha = 0.02 K^2."""
         return {"alpha": self.options.weight * shots.shots**2}
 
     def solver(self, shots: Shots) -> Callable[[Settings], Linear]:
         """The equation."""
         samples, width = shots.samples.shape
         within = covariance(shots.scatter, samples - 1, shots.spread)
-        ridge = torch.trace(within) * torch.eye(width, dtype=within.dtype)
-        rows = width * solve((samples - 1) * within + ridge, shots.means)
+        # tr(S) is D times its mean eigenvalue, which is the unit of the ridge
+        rows = width * solve(ridged((samples - 1) * within, width / (samples - 1)), shots.means)
         offsets = -(rows * shots.means).sum(dim=1) / 2
 
         def linear(settings: Settings) -> Linear:

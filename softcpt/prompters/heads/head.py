@@ -1,5 +1,5 @@
-"""What few-shot heads share: zero-shot embeddings, shots task by task, fixed settings or a search on
-validation images, and the linear classifier that most of them end with."""
+"""What few-shot heads share: zero-shot embeddings, shots task by task, and fixed settings or those
+that are best on validation images."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ class Fitted(Protocol):
     """What a head was fitted to for one task: (B, D) image features -> (B, C) logits of the task's
     classes."""
 
-    def __call__(self, features: Tensor) -> Tensor: ...
+    def __call__(self, features: Tensor) -> Tensor:
+        """The logits."""
 
 
 F = TypeVar("F", bound=Fitted)
@@ -127,18 +128,20 @@ class Head(FeatureClassifier, Generic[F]):
         self, train: Sequence[Shots], val: Sequence[Shots], chosen: Sequence[int]
     ) -> dict[str, dict[str, float]]:
         """Fit the ``chosen`` of all tasks, each for itself."""
-        report = {}
+        report, fitted = {}, {}
         for task in chosen:
-            report[self.tasks[task].name] = self.fit_shots(task, train[task], val[task])
+            settings, fitted[task] = self.fit_shots(train[task], val[task])
+            images = len(train[task].features)
+            report[self.tasks[task].name] = {**settings, "training images": images}
+        self.keep(fitted)
         return report
 
-    def fit_shots(self, task: int, shots: Shots, val: Shots) -> dict[str, float]:
-        """Fit one task, with fixed settings or the best on its validation images; returns what is
-        to be shown."""
+    def fit_shots(self, shots: Shots, val: Shots) -> tuple[Settings, F]:
+        """The settings of one task, fixed or the best on its validation images, and what it is
+        fitted to with them."""
         solve = self.solver(shots)
         settings = self._best(solve, shots, val) if self.selects else self.settings(shots)
-        self.keep(task, solve(settings))
-        return {**settings, "training images": len(shots.features)}
+        return settings, solve(settings)
 
     def settings(self, shots: Shots) -> Settings:  # noqa: ARG002 - a head with settings asks
         """The fixed settings."""
@@ -148,8 +151,8 @@ class Head(FeatureClassifier, Generic[F]):
         """From settings to the task's classifier; what does not depend on them is done once."""
         raise NotImplementedError(f"{type(self).__name__}: a head gives solver")
 
-    def keep(self, task: int, fitted: F) -> None:
-        """Write a task's classifier into the tensors."""
+    def keep(self, fitted: Mapping[int, F]) -> None:
+        """Write the classifiers of some tasks into the tensors."""
         raise NotImplementedError(f"{type(self).__name__}: a head gives keep")
 
     @property
@@ -203,9 +206,7 @@ class Head(FeatureClassifier, Generic[F]):
     def _refuse_gaps(self, task: int, train: Shots, val: Shots) -> None:
         name = f"{type(self).__name__}: task '{self.tasks[task].name}'"
         if not len(train.features):
-            raise UserError(
-                f"{name} has no training images; give it some, or leave the task out"
-            )
+            raise UserError(f"{name} has no training images; give it some, or leave the task out")
         if self.selects and not len(val.features):
             raise UserError(
                 f"{name} has no validation images to choose {self.selects} on (test images do not "

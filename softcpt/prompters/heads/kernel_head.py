@@ -16,6 +16,7 @@ from torch import Tensor
 from softcpt.clip.model import Clip
 from softcpt.prompters.base import PromptOptions
 from softcpt.prompters.heads.head import Head
+from softcpt.prompters.task_matching import origin_of
 from softcpt.tasks import TaskSet
 
 
@@ -59,8 +60,9 @@ class KernelHead(Head[Memory]):
     """Keys and values of every task; zero-shot until it is fitted.
 
     Attributes:
-        keys: (T, M, D), M that of the task with most keys, zeros behind the others' own.
-        values: (C, M), zero where there is no key.
+        keys: (M, D), those of all tasks, one task's behind the other's.
+        counts: (T,) keys of each task.
+        values: (C, most), what the keys of a class's task say for it; zero where there is no key.
         beta: (T,).
         probabilities: see :class:`Memory`.
     """
@@ -68,24 +70,28 @@ class KernelHead(Head[Memory]):
     probabilities: bool = False
 
     keys: Tensor
+    counts: Tensor
     values: Tensor
     beta: Tensor
 
     def __init__(self, clip: Clip, tasks: TaskSet, options: PromptOptions) -> None:
         super().__init__(clip, tasks, options)
-        self.register_fitted("keys", torch.zeros(len(tasks), 0, clip.embed_dim, device=clip.device))
+        self.register_fitted("keys", torch.zeros(0, clip.embed_dim, device=clip.device))
+        self.register_buffer("counts", torch.zeros(len(tasks), dtype=torch.long))
         self.register_buffer("values", torch.zeros(tasks.num_classes, 0, device=clip.device))
         self.register_buffer("beta", torch.zeros(len(tasks), device=clip.device))
 
     def rows(self, name: str) -> str:
-        """Keys and sharpness are the tasks', values the classes'."""
-        return "class" if name == "values" else "task"
+        """Counts and sharpness are the tasks', values the classes'; keys are sorted here."""
+        return {"keys": "", "values": "class"}.get(name, "task")
 
     def memory(self, task: int) -> Memory:
         """What is kept of a task."""
         columns, scale = self.tasks.columns(task), self.clip.logit_scale.exp().item()
-        values, text = self.values[columns].t(), self.text[columns]
-        return Memory(self.keys[task], values, self.beta[task], text, self.probabilities, scale)
+        keys = self.keys.split(self.counts.tolist())[task]
+        values = self.values[columns, : len(keys)].t()
+        text = self.text[columns]
+        return Memory(keys, values, self.beta[task], text, self.probabilities, scale)
 
     def logits(self, features: Tensor, tasks: Sequence[int] | None = None) -> Tensor:
         """(B, D) normalised image features -> (B, C)."""
@@ -93,28 +99,34 @@ class KernelHead(Head[Memory]):
         return torch.cat([self.memory(task)(features) for task in chosen], dim=1)
 
     @torch.no_grad()
-    def keep(self, task: int, fitted: Memory) -> None:
-        """Write a task's keys and values, with room for as many as it has."""
-        count = len(fitted.keys)
-        self._make_room(max(count, self.keys.shape[1]))
-        columns = self.tasks.columns(task)
-        self.keys[task], self.values[columns] = 0.0, 0.0
-        self.keys[task, :count] = fitted.keys.to(self.keys)
-        self.values[columns, :count] = fitted.values.t().to(self.values)
-        self.beta[task] = float(fitted.beta)
+    def keep(self, fitted: Mapping[int, Memory]) -> None:
+        """Write the tasks' keys and values, with room for as many as there are."""
+        memories = [fitted.get(task) or self.memory(task) for task in range(len(self.tasks))]
+        counts = [len(memory.keys) for memory in memories]
+        self._resize(sum(counts), max(counts))
+        self.counts.copy_(torch.tensor(counts))
+        torch.cat([memory.keys.to(self.keys) for memory in memories], out=self.keys.data)
+        self.values.zero_()
+        for task, memory in enumerate(memories):
+            columns = self.tasks.columns(task)
+            self.values[columns, : counts[task]] = memory.values.t().to(self.values)
+            self.beta[task] = float(memory.beta)
 
-    def _make_room(self, most: int) -> None:
-        for tensor in (self.keys, self.values):
-            grown = tensor.new_zeros((tensor.shape[0], most, *tensor.shape[2:]))
-            grown[:, : tensor.shape[1]] = tensor.detach()
-            tensor.data = grown
+    def _resize(self, keys: int, most: int) -> None:
+        """Room for so many keys in all, and at most in a task; what was there is gone."""
+        self.keys.data = self.keys.new_empty(keys, self.clip.embed_dim)
+        self.values = self.values.new_empty(self.tasks.num_classes, most)
 
     def load_reference_state(
         self, state: Mapping[str, Tensor], trained: TaskSet | None = None
     ) -> None:
-        """As of every method; the number of keys is that of ``state``."""
-        if "keys" in state:
-            most = state["keys"].shape[1]
-            self.keys.data = self.keys.new_zeros((len(self.tasks), most, self.clip.embed_dim))
-            self.values.data = self.values.new_zeros((self.tasks.num_classes, most))
+        """As of every method; there are as many keys as ``state`` has for these tasks."""
+        if not {"keys", "counts", "values"} <= state.keys():
+            super().load_reference_state(state, trained)  # which says what is missing
+            return
+        if trained is not None:
+            of_task = state["keys"].split(state["counts"].tolist())
+            own = [of_task[origin_of(trained, task)] for task in self.tasks]
+            state = {**state, "keys": torch.cat(own)}
+        self._resize(len(state["keys"]), state["values"].shape[1])
         super().load_reference_state(state, trained)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -53,8 +53,9 @@ class LinearHead(Head[Linear]):
         return features @ self.weight[classes].t() + self.bias[classes]
 
     @torch.no_grad()
-    def keep(self, task: int, fitted: Linear) -> None:
-        """Set the task's rows."""
-        columns = self.tasks.columns(task)
-        self.weight[columns] = fitted.weight.to(self.weight)
-        self.bias[columns] = fitted.bias.to(self.bias)
+    def keep(self, fitted: Mapping[int, Linear]) -> None:
+        """Set the tasks' rows."""
+        for task, linear in fitted.items():
+            columns = self.tasks.columns(task)
+            self.weight[columns] = linear.weight.to(self.weight)
+            self.bias[columns] = linear.bias.to(self.bias)

@@ -27,7 +27,9 @@ from softcpt.prompters.heads.shots import Shots
 class LPPlusPlusOptions(PromptOptions):
     """Options of LP++."""
 
-    steps: int = option(300, "steps of gradient descent, each over all images and views of the task")
+    steps: int = option(
+        300, "steps of gradient descent, each over all images and views of the task"
+    )
 
 
 class LPPlusPlus(LinearHead):

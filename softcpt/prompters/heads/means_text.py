@@ -37,7 +37,7 @@ class MeansText(LinearHead):
     options: MeansTextOptions
 
     def settings(self, shots: Shots) -> Settings:
-        """alpha = 0.8 K."""
+        """Alpha = 0.8 K."""
         return {"alpha": self.options.weight * shots.shots}
 
     def solver(self, shots: Shots) -> Callable[[Settings], Linear]:

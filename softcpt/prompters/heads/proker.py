@@ -5,8 +5,8 @@
 
 X are the features of all images and views, Y their classes as one-hot, z zero-shot probabilities
 over the task's classes: out is tau times the sum, since logits are on that scale. lambda 0.1 and
-beta 1 were chosen on Emoji-44's validation images once, for all shots and data; ``search`` takes the
-best on a task's own. The matrix has (N V)^2 entries: ``max_kernel`` bounds its side.
+beta 1 were chosen on Emoji-44's validation images once, for all shots and data; ``search`` takes
+the best on a task's own. The matrix has (N V)^2 entries: ``max_kernel`` bounds its side.
 """
 
 from __future__ import annotations
@@ -41,14 +41,12 @@ class ProKeR(KernelHead):
     Options = ProKeROptions
     several_labels = True
     probabilities = True
-    grid = MappingProxyType(
-        {"ridge": (0.01, 0.1, 1.0, 10.0), "beta": (0.5, 1.0, 2.0, 5.5, 10.0)}
-    )
+    grid = MappingProxyType({"ridge": (0.01, 0.1, 1.0, 10.0), "beta": (0.5, 1.0, 2.0, 5.5, 10.0)})
 
     options: ProKeROptions
 
-    def settings(self, shots: Shots) -> Settings:
-        """lambda and beta as they are given."""
+    def settings(self, shots: Shots) -> Settings:  # noqa: ARG002 - for any number
+        """Lambda and beta as they are given."""
         return {"ridge": self.options.ridge, "beta": self.options.beta}
 
     def solver(self, shots: Shots) -> Callable[[Settings], Memory]:

@@ -1,4 +1,4 @@
-"""ProLIP: the image tower's projection into the joint space, trained beside fixed text (Fahes et al.,
+"""ProLIP: the image tower's projection into the joint space is trained, text stays (Fahes et al.,
 2024, arXiv 2410.05270).
 
     f = normalise(v W + b),   v the feature in front of the projection, W (D', D) trained, b fixed
@@ -12,7 +12,7 @@ Emoji-44's validation images ask for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -75,7 +75,7 @@ class ProLIP(Head[Projected]):
         start = clip.projection.weight.float()
         self.register_fitted("weight", start.expand(len(tasks), -1, -1).clone())
 
-    def rows(self, name: str) -> str:
+    def rows(self, name: str) -> str:  # noqa: ARG002 - there is one
         """A projection is a task's."""
         return "task"
 
@@ -125,6 +125,7 @@ class ProLIP(Head[Projected]):
         return solve
 
     @torch.no_grad()
-    def keep(self, task: int, fitted: Projected) -> None:
-        """Set the task's projection."""
-        self.weight[task] = fitted.weight.to(self.weight)
+    def keep(self, fitted: Mapping[int, Projected]) -> None:
+        """Set the tasks' projections."""
+        for task, projected in fitted.items():
+            self.weight[task] = projected.weight.to(self.weight)

@@ -85,15 +85,16 @@ class Shots:
 
 def covariance(scatter: Tensor, degrees: int, spread: float) -> Tensor:
     """(D, D) ``scatter`` / ``degrees``; without any scatter the sphere ``spread`` I."""
-    if degrees > 0 and torch.trace(scatter).item() > TINY * degrees:
+    if degrees > 0 and scatter.diagonal().sum().item() > TINY * degrees:
         return scatter / degrees
     return spread * torch.eye(len(scatter), dtype=scatter.dtype, device=scatter.device)
 
 
 def ridged(matrix: Tensor, ridge: float) -> Tensor:
     """``matrix`` (D, D) + ``ridge`` times its mean eigenvalue on the diagonal."""
-    mean = torch.trace(matrix) / len(matrix)
-    return matrix + ridge * mean * torch.eye(len(matrix), dtype=matrix.dtype, device=matrix.device)
+    result = matrix.clone()
+    result.diagonal().add_(ridge * matrix.diagonal().mean())
+    return result
 
 
 def solve(matrix: Tensor, rows: Tensor) -> Tensor:

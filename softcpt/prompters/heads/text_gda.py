@@ -8,7 +8,8 @@ classes of the task that have images:
     x_c = t_c - tbar,   y_c = m_c - mbar
     gamma = sum_c x_c . y_c / sum_c x_c . x_c                how far images follow names
     Sigma_t = (S_t + nu S) / (k_t + nu), then + rho tr(Sigma_t) / D I
-    S_t = sum (f - m_c)(f - m_c)' over the task's samples,  k_t = V N_t - C_t,  S = sum S_t / sum k_t
+    S_t = sum (f - m_c)(f - m_c)' over the task's samples,  k_t = V N_t - C_t
+    S = sum_t S_t / sum_t k_t
     g_c = kappa K_c / (kappa K_c + 1),   v_c = kappa / (kappa K_c + 1)
     d_c = gamma x_c + g_c (y_c - gamma x_c),   mu_c = mbar + d_c         the posterior mean
     logit of c = ((f - mbar)' P d_c - d_c' P d_c / 2) / (1 + v_c),   P = Sigma_t^-1
@@ -36,7 +37,8 @@ from softcpt.errors import UserError
 from softcpt.prompters.base import PromptOptions, option
 from softcpt.prompters.heads.linear_head import Linear, LinearHead
 from softcpt.prompters.heads.shots import TINY, Shots, covariance, ridged, solve
-from softcpt.tasks import Task, TaskSet
+from softcpt.prompters.task_matching import origin_of
+from softcpt.tasks import TaskSet
 
 
 @dataclass
@@ -142,7 +144,10 @@ class TextGDA(LinearHead):
             self.register_buffer(name, torch.zeros(len(tasks), *shape, device=clip.device))
 
     def fit_tasks(
-        self, train: Sequence[Shots], val: Sequence[Shots], chosen: Sequence[int]
+        self,
+        train: Sequence[Shots],
+        val: Sequence[Shots],  # noqa: ARG002 - nothing is chosen
+        chosen: Sequence[int],
     ) -> dict[str, dict[str, float]]:
         """Fit the ``chosen`` tasks; what is shared comes from all that have images."""
         shared = None if self.options.per_task else Shared.of(train)
@@ -150,7 +155,7 @@ class TextGDA(LinearHead):
         for task in chosen:
             shots = train[task]
             prior = self.prior(shots, shared or Shared.of([shots]))
-            self.keep(task, self.posterior(prior, shots))
+            self.keep({task: self.posterior(prior, shots)})
             self._keep_prior(task, prior)
             report[self.tasks[task].name] = {
                 "gamma": prior.slope,
@@ -215,9 +220,7 @@ class TextGDA(LinearHead):
         weights = [state["weight"][trained.columns(task)] for task in range(len(trained))]
         biases = [state["bias"][trained.columns(task)] for task in range(len(trained))]
         for index, task in enumerate(self.tasks):
-            origin = _origin(trained, task)
-            if origin is None:
-                continue  # matching the tasks refuses it, by name
+            origin = origin_of(trained, task)
             known = tasks[origin].class_names
             labels = [at for at, name in enumerate(task.class_names) if name not in known]
             if not labels:
@@ -242,10 +245,3 @@ class TextGDA(LinearHead):
         prior = Prior(*kept, state["slope"][task].item(), state["covariance"][task].cpu().double())
         means = prior.means(text.cpu().double())
         return prior.linear(means, means.new_full((len(means),), self.options.kappa))
-
-
-def _origin(trained: TaskSet, task: Task) -> int | None:
-    """The fitted task that serves ``task``: of one task, that; else the one of its name."""
-    if len(trained) == 1:
-        return 0
-    return trained.names.index(task.name) if task.name in trained.names else None

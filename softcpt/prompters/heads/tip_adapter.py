@@ -41,8 +41,8 @@ class TipAdapter(KernelHead):
 
     options: TipAdapterOptions
 
-    def settings(self, shots: Shots) -> Settings:
-        """alpha and beta as they are given."""
+    def settings(self, shots: Shots) -> Settings:  # noqa: ARG002 - for any number
+        """Alpha and beta as they are given."""
         return {"alpha": self.options.alpha, "beta": self.options.beta}
 
     def solver(self, shots: Shots) -> Callable[[Settings], Memory]:

@@ -22,7 +22,11 @@ class Problem:
 
     @property
     def one_hot(self):
-        rows = [np.eye(len(self.images))[c][None] for c, of in enumerate(self.images) for _ in range(of.shape[0] * of.shape[1])]
+        rows = [
+            np.eye(len(self.images))[c][None]
+            for c, of in enumerate(self.images)
+            for _ in range(of.shape[0] * of.shape[1])
+        ]
         return np.concatenate(rows)
 
     def mean(self, c):
@@ -62,7 +66,7 @@ def gda(problem, queries, alpha):
 
 
 def text_gda(problems, task, queries, shared, kappa=0.2, rho=3.0, nu=150.0):
-    """The equations of softcpt/prompters/heads/text_gda.py, up to what all classes have in common."""
+    """softcpt/prompters/heads/text_gda.py, up to what all classes have in common."""
     pool = problems if shared else [problems[task]]
     xy = xx = 0.0
     scatters, degrees = 0.0, 0
