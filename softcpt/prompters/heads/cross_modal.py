@@ -28,7 +28,7 @@ class CrossModalOptions(TrainedOptions):
     """Options of the cross-modal linear probe."""
 
     lr: float = option(0.001, "learning rate of Adam's first step", key="HEAD_LR")
-    steps: int = option(100, "optimiser steps, each over all images, views and names of the task")
+    steps: int = option(200, "optimiser steps, each over all images, views and names of the task")
 
 
 class CrossModal(LinearHead):

@@ -33,7 +33,7 @@ class ProLIPOptions(TrainedOptions):
 
     weight: float = option(1.0, "lambda times the number of shots")
     lr: float = option(0.001, "learning rate of Adam's first step", key="HEAD_LR")
-    steps: int = option(100, "optimiser steps, each over all images and views of the task")
+    steps: int = option(30, "optimiser steps, each over all images and views of the task")
 
 
 @dataclass(frozen=True)

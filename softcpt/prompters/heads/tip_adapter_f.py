@@ -29,7 +29,7 @@ class TipAdapterFOptions(TrainedOptions):
     alpha: float = option(1.0, "weight of the cache beside zero-shot")
     beta: float = option(5.5, "sharpness: how fast a key's say falls with the distance")
     lr: float = option(0.001, "learning rate of Adam's first step", key="HEAD_LR")
-    steps: int = option(20, "optimiser steps, each over all images and views of the task")
+    steps: int = option(100, "optimiser steps, each over all images and views of the task")
 
 
 class TipAdapterF(KernelHead):
