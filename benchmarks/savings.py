@@ -37,13 +37,13 @@ def without(
         tower = copy.deepcopy(encoder.tower)
         for block in tower.blocks:
             block.activation = lambda x: x * torch.sigmoid(x)
-        return TextEncoder(tower, encoder.max_tokens), layout()
+        return TextEncoder(tower), layout()
     kind = {
         "last-block": AllTokensInLastBlock,
         "first-block": NothingKept,
         "plain-attention": FusedAttention,
     }[saving]
-    return kind(encoder.tower, encoder.max_tokens), layout()
+    return kind(encoder.tower), layout()
 
 
 class NothingKept(TextEncoder):

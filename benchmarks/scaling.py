@@ -42,10 +42,17 @@ def main() -> None:
     args = parser.parse_args()
     tower = TextTower(text_model().to(args.device), DTYPES[args.dtype])
 
-    def step(encoder: TextEncoder, layout: PackedPrompts, groups: list[int] | None = None):
+    encoder = TextEncoder(tower)
+
+    def step(layout: PackedPrompts, groups: list[int] | None = None, max_tokens: int | None = None):
         contexts = 0.02 * torch.randn(layout.num_groups, N_CTX, tower.width, device=args.device)
         contexts = (contexts if groups is None else contexts[groups]).requires_grad_()
-        return lambda: encoder(layout, contexts, groups).float().square().sum().backward()
+
+        def run() -> None:
+            features = encoder(layout, contexts, groups, max_tokens=max_tokens)
+            features.float().square().sum().backward()
+
+        return run
 
     by_classes, sides = [], {}
     for count in sorted(args.classes):
@@ -53,7 +60,7 @@ def main() -> None:
         layout = PackedPrompts(symbols(synset_names(count), N_CTX), None, N_CTX, tower.width)
         tokens = layout.num_tokens
         built = time.perf_counter() - start
-        sides[count] = step(TextEncoder(tower, args.max_tokens), layout)
+        sides[count] = step(layout, max_tokens=args.max_tokens)
         sides[count]()
         by_classes.append(
             {
@@ -76,9 +83,8 @@ def main() -> None:
             names, [index * count // 1000 for index in range(1000)], N_CTX, tower.width
         )
         met = round(count * (1 - (1 - 1 / count) ** 32))
-        encoder = TextEncoder(tower)
-        sides[count, "step"] = step(encoder, layout)
-        sides[count, "batch_step"] = step(encoder, layout, list(range(met)))
+        sides[count, "step"] = step(layout)
+        sides[count, "batch_step"] = step(layout, list(range(met)))
         by_tasks.append({"tasks": count, "tokens": layout.num_tokens, "tasks_in_batch": met})
     seconds = best_times(sides, blocks=args.rounds, runs=1)
     for row in by_tasks:

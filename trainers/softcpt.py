@@ -5,7 +5,14 @@ from __future__ import annotations
 
 from dassl.engine import TRAINER_REGISTRY
 
+from softcpt.engine.extension import Extension
 from softcpt.engine.trainer import PromptTrainer
+
+# The names of the published code's nodes; its keys are the aliases of the methods' options.
+EXTENSION = Extension(
+    node_aliases={"MTCOOP": "SOFTCPT", "MTCOOPH": "COOP"},
+    keys_without_effect=("TRAINER.MTCOOP.PG_RATIO",),
+)
 
 
 @TRAINER_REGISTRY.register()

@@ -8,12 +8,12 @@ import difflib
 import hashlib
 import os
 import secrets
+import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from softcpt.engine import mvlpt
 from softcpt.errors import UserError
 from softcpt.utils.allocator import keep_freed_memory
 from softcpt.utils.console import logged, run_command
@@ -23,7 +23,10 @@ DEFAULT_CONFIG = "trainers/{trainer}/tiny.yaml"
 
 
 def parser() -> argparse.ArgumentParser:
-    """CoOp's flags, then KEY VALUE pairs."""
+    """CoOp's flags, those that trainers bring (softcpt/engine/extension.py), then KEY VALUE
+    pairs."""
+    from softcpt.engine.extension import extensions
+
     flags = argparse.ArgumentParser(
         "train.py",
         description="Train a prompt, or test one.",
@@ -91,7 +94,8 @@ def parser() -> argparse.ArgumentParser:
     add("--no-train", action="store_true", help="do not train, only build everything")
     add("--show-config", action="store_true", help="print the configuration and stop")
     add("--debug", action="store_true", help="show the traceback of errors")
-    mvlpt.add_flags(flags)
+    for extension in extensions():
+        extension.add_flags(flags)
     add("opts", nargs=argparse.REMAINDER, metavar="KEY VALUE", help="settings, as OPTIM.LR 0.01")
     return flags
 
@@ -100,13 +104,11 @@ def setup_config(args: argparse.Namespace) -> Any:
     """Defaults < data set yaml < trainer yaml < flags < KEY VALUE pairs; frozen."""
     from softcpt import plugins
     from softcpt.engine import config
+    from softcpt.engine.extension import extensions
     from softcpt.utils import parallel
 
-    trainers, _ = plugins.load("trainers"), plugins.load("datasets")
+    plugins.load("datasets")
     cfg = config.default_config()
-    for module in trainers.values():  # a dropped-in trainer brings its own keys
-        if hasattr(module, "extend_cfg"):
-            module.extend_cfg(cfg)
     _require_trainer(args.trainer)
     if args.eval_only and not args.model_dir and _learns(args.trainer):
         raise UserError("--eval-only: it needs --model-dir with the folder of a training run")
@@ -132,9 +134,11 @@ def setup_config(args: argparse.Namespace) -> Any:
     cfg.SEED = (
         1 if args.seed is None and cfg.SEED < 0 else cfg.SEED if args.seed is None else args.seed
     )
-    mvlpt.merge_flags(cfg, args)
+    for extension in extensions():
+        extension.merge_flags(cfg, args)
     config.merge_pairs(cfg, args.opts)
-    mvlpt.name_data(cfg)
+    for extension in extensions():
+        extension.finish_cfg(cfg)
     if cfg.SEED < 0:
         # Unseeded, but written down: the run can be continued and repeated.
         cfg.SEED = parallel.from_main(secrets.randbelow(2**31))
@@ -187,13 +191,16 @@ def _output_folder(cfg: Any, config_file: Path, args: argparse.Namespace) -> Pat
 
     A run with --eval-only has output/evaluation/... of that form.
     """
+    from softcpt.engine.extension import extensions
+
     others = list(zip(args.opts[::2], args.opts[1::2]))
     others += (
         []
         if args.eval_only or not args.model_dir
         else [("--model-dir", f"{args.model_dir} {args.load_epoch}")]
     )
-    others += mvlpt.marks(args)
+    for extension in extensions():
+        others += extension.run_marks(args)
     name = f"{config_file.stem}_{cfg.DATASET.NUM_SHOTS}shots{settings_mark(others)}"
     root = Path("output", "evaluation") if args.eval_only else Path("output")
     return root / cfg.DATASET.NAME / cfg.TRAINER.NAME / name / f"seed{cfg.SEED}"
@@ -209,10 +216,6 @@ def settings_mark(pairs: Sequence[tuple[str, str]]) -> str:
 def run(args: argparse.Namespace) -> None:
     """Train, or test with ``--eval-only``; under torchrun, in several processes
     (softcpt/utils/parallel.py)."""
-    if "TORCHELASTIC_RUN_ID" in os.environ and os.environ["RANK"] != "0":
-        os.environ["TQDM_DISABLE"] = (
-            "1"  # before tqdm is imported: the first process's bars are enough
-        )
     from softcpt.utils import parallel
 
     with parallel.joined():
@@ -275,6 +278,8 @@ def _changed(cfg: Any) -> str:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point; exits with status 2 and one line for mistakes of the user."""
-    args = parser().parse_args(argv)
+    given = sys.argv[1:] if argv is None else list(argv)
     keep_freed_memory()
-    run_command(lambda: run(args), debug=args.debug)
+    if "TORCHELASTIC_RUN_ID" in os.environ and os.environ["RANK"] != "0":
+        os.environ["TQDM_DISABLE"] = "1"  # before tqdm is imported: one process's bars are enough
+    run_command(lambda: run(parser().parse_args(given)), debug="--debug" in given)

@@ -6,7 +6,7 @@ import functools
 import hashlib
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -111,12 +111,18 @@ class Clip(nn.Module):
         return TextEncoder(TextTower(self.model, self.dtype))
 
     def encode_prompts(
-        self, layout: PackedPrompts, contexts: Tensor | None = None, **chosen: Any
+        self,
+        layout: PackedPrompts,
+        contexts: Tensor | None = None,
+        groups: Sequence[int] | None = None,
+        deep: Tensor | None = None,
+        prompts: Sequence[int] | Tensor | None = None,
+        max_tokens: int | None = None,
     ) -> Tensor:
         """Text features (..., N, D) of prompts with contexts, not normalised; see
-        :class:`softcpt.text.encoder.TextEncoder`."""
+        :meth:`softcpt.text.encoder.TextEncoder.forward`, whose arguments these are."""
         with self.autocast():
-            return encode_prompts(self.text, layout, contexts, **chosen)
+            return encode_prompts(self.text, layout, contexts, groups, deep, prompts, max_tokens)
 
     def autocast(self) -> AbstractContextManager:
         """Where this model computes: under autocast for ``amp`` (fp16 on CUDA, bf16 elsewhere),

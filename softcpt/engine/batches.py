@@ -3,7 +3,8 @@ step."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -13,11 +14,13 @@ from torch.utils.data import BatchSampler, DataLoader, Sampler
 from softcpt.data.datum import all_labels
 from softcpt.features.bank import FeatureBank
 from softcpt.features.images import ViewDataset, default_workers
+from softcpt.prompters import TaskClassifier
+from softcpt.utils import parallel
 
 Batch = dict[str, Any]
 
 
-class Batches:
+class Batches(ABC):
     """Iterates over a list of Dassl's ``Datum`` in batches of {"features" or "images", "label",
     "domain", "index"}.
 
@@ -35,11 +38,11 @@ class Batches:
     def __init__(
         self,
         items: Sequence[Any],
-        sampler: Sampler,
+        sampler: Sampler[int],
         batch_size: int,
         drop_last: bool = False,
         views: Callable[[int], int] | None = None,
-    ):
+    ) -> None:
         self.items = items
         self.paths = [item.impath for item in items]
         self.labels = labels_of(items)
@@ -50,6 +53,13 @@ class Batches:
 
     def __len__(self) -> int:
         return len(self.order)
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[Batch]:
+        """The batches of the present view."""
+
+    def open(self) -> None:  # noqa: B027 - there need not be anything to do
+        """Have at hand what is the same for all batches of the present view."""
 
     @property
     def view(self) -> int | None:
@@ -78,28 +88,36 @@ def labels_of(items: Sequence[Any]) -> Tensor:
 
 class FeatureBatches(Batches):
     """Batches of features (B, D), or (B, 1 + M, D) from a spatial bank, not normalised, that the
-    bank keeps."""
+    bank keeps; "kind" is the bank's."""
 
     def __init__(
-        self, *args: Any, bank: FeatureBank, transform: Callable, root: str = "", **kwargs: Any
-    ):
+        self,
+        *args: Any,
+        bank: FeatureBank,
+        transform: Callable[[Any], Tensor],
+        root: str = "",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.bank, self.transform, self.root = bank, transform, root
-        self._open: tuple[int | None, Tensor] | None = None
+        self._opened: tuple[int | None, Tensor] | None = None
+
+    def open(self) -> None:
+        """Have the features of the present view at hand."""
+        self.features()
 
     def features(self) -> Tensor:
         """Features (N, ...) of the present view; encoded now if the bank does not have them."""
-        if self._open is None or self._open[0] != self.view:
-            self._open = (
-                self.view,
-                self.bank.features(self.paths, self.transform, self.view, self.root),
-            )
-        return self._open[1]
+        if self._opened is None or self._opened[0] != self.view:
+            found = self.bank.features(self.paths, self.transform, self.view, self.root)
+            self._opened = (self.view, found)
+        return self._opened[1]
 
     def __iter__(self) -> Iterator[Batch]:
         features = self.features()
         for indices in self.order:
-            yield self._batch(indices, features=features[torch.as_tensor(indices)])
+            found = self._batch(indices, features=features[torch.as_tensor(indices)])
+            yield {**found, "kind": self.bank.kind}
 
 
 class ImageBatches(Batches):
@@ -108,11 +126,11 @@ class ImageBatches(Batches):
     def __init__(
         self,
         *args: Any,
-        transform: Callable,
+        transform: Callable[[Any], Tensor],
         seed: int = 0,
         workers: int | None = None,
         **kwargs: Any,
-    ):
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.transform, self.seed = transform, seed
         self.workers = default_workers() if workers is None else workers
@@ -131,3 +149,22 @@ class ImageBatches(Batches):
         )
         for indices, images in loader:
             yield self._batch(indices, images=images)
+
+
+def features_of(batch: Mapping[str, Any], method: TaskClassifier) -> Tensor:
+    """Image features of a batch as ``method`` takes them: (B, D), or (B, 1 + M, D).
+
+    Images that the method does not prompt are divided among the processes; where it does, it
+    divides them itself.
+    """
+    if "images" in batch:
+        images = batch["images"].to(method.device)
+        if method.prompts_images:
+            return method.encode_image(images)
+        return parallel.encode_rows(method.encode_image, images)
+    features: Tensor = batch["features"].to(method.device)
+    if features.dim() > 2 and not method.local_features:
+        features = features[:, 0]  # of a spatial bank the pooled one
+    if batch["kind"] == "unprojected" and not method.unprojected:
+        features = method.clip.project(features)
+    return method.image_features(features)

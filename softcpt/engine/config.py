@@ -18,18 +18,12 @@ import yaml
 from yacs.config import CfgNode
 
 from softcpt import dassl
-from softcpt.engine import mvlpt
+from softcpt.engine.extension import extensions
 from softcpt.errors import UserError
 from softcpt.prompters import METHODS
-from softcpt.prompters.base import PromptOptions
+from softcpt.prompters.classifier import MethodOptions
 
 _log = logging.getLogger(__name__)
-
-# The reference implementations' nodes, read as ours (their key names are the options' aliases).
-NODE_ALIASES = {"MTCOOP": "SOFTCPT", "MTCOOPH": "COOP"}
-
-# Keys that the published command lines give and the published code reads nowhere.
-WITHOUT_EFFECT = ("TRAINER.MTCOOP.PG_RATIO",)
 
 
 def node_name(method: str) -> str:
@@ -38,7 +32,7 @@ def node_name(method: str) -> str:
     return METHODS[method][0].__name__.upper()
 
 
-def option_keys(options: type[PromptOptions]) -> dict[str, str]:
+def option_keys(options: type[MethodOptions]) -> dict[str, str]:
     """Yaml key -> option name of a method's options dataclass."""
     return {field.metadata["key"] or field.name.upper(): field.name for field in fields(options)}
 
@@ -84,7 +78,8 @@ def default_config() -> CfgNode:
             "fp16"  # fp32, fp16, bf16 or amp; fp16 on a CPU becomes fp32, as in OpenAI's loader
         )
         cfg.TRAINER[node_name(method)] = node
-    mvlpt.add_keys(cfg)
+    for extension in extensions():
+        extension.extend_cfg(cfg)
     return cfg
 
 
@@ -151,7 +146,7 @@ def merge_pairs(cfg: CfgNode, pairs: Sequence[str]) -> None:
 
 def set_key(cfg: CfgNode, key: str, value: Any, source: str) -> None:
     """Set one key of an existing leaf, with its type checked and aliases resolved."""
-    if key in WITHOUT_EFFECT:
+    if any(key in extension.keys_without_effect for extension in extensions()):
         _log.info(f"{source}: {key} has no effect, in the published code either; it is left out")
         return
     *nodes, leaf = resolve_alias(key).split(".")
@@ -174,11 +169,14 @@ def set_key(cfg: CfgNode, key: str, value: Any, source: str) -> None:
 
 def resolve_alias(key: str) -> str:
     """The reference's ``TRAINER.MTCOOP.PG_TYPE`` is our ``TRAINER.SOFTCPT.GENERATOR``."""
-    key = mvlpt.KEY_ALIASES.get(key, key)
+    for extension in extensions():
+        key = extension.key_aliases.get(key, key)
     parts = key.split(".")
     if len(parts) != 3 or parts[0] != "TRAINER":
         return key
-    node = NODE_ALIASES.get(parts[1], parts[1])
+    node = parts[1]
+    for extension in extensions():
+        node = extension.node_aliases.get(node, node)
     for prompter, _ in METHODS.values():
         if prompter.__name__.upper() == node:
             for field in fields(prompter.Options):

@@ -28,19 +28,10 @@ class ClassificationMT:
         lab2cname: Mapping[int, str] | None = None,
         tasks: TaskSet | None = None,
         **_: Any,
-    ):
+    ) -> None:
         show_messages()  # the lines that result parsers read
         self.per_task = cfg.TEST.PER_TASK_RESULT
-        if tasks is None:
-            tasks = TaskSet(
-                [
-                    Task(
-                        cfg.DATASET.NAME or "task",
-                        [lab2cname[label] for label in sorted(lab2cname)],
-                    )
-                ]
-            )
-        self.tasks = tasks
+        self.tasks = tasks or _one_task(cfg.DATASET.NAME, lab2cname or {})
         self.results: list[TaskResult] = []
         self.reset()
 
@@ -57,3 +48,9 @@ class ClassificationMT:
         self.results = self._tally.results()
         print_results(self.results, self.per_task and len(self.tasks) > 1)
         return OrderedDict(overall(self.results))
+
+
+def _one_task(name: str, lab2cname: Mapping[int, str]) -> TaskSet:
+    """All classes of a data set as one task."""
+    classes = tuple(lab2cname[label] for label in sorted(lab2cname))
+    return TaskSet([Task(name or "task", classes)])

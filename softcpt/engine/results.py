@@ -19,7 +19,7 @@ from tabulate import tabulate
 from softcpt import dassl
 from softcpt.errors import UserError
 from softcpt.metrics import TaskResult, overall
-from softcpt.prompters import Prompter
+from softcpt.prompters import TaskClassifier
 from softcpt.report.resultsfile import shared_of
 from softcpt.utils.files import write_json
 
@@ -157,16 +157,17 @@ def shared_settings(trainer: Any) -> dict[str, Any]:
 
 
 @torch.no_grad()
-def context_gram(prompter: Prompter) -> dict[str, Any] | None:
+def context_gram(prompter: TaskClassifier) -> dict[str, Any] | None:
     """Inner products (T, T) of the tasks' contexts, each flattened, and the tasks' names.
 
     A task whose classes have contexts of their own counts with their mean. None: the method has no
     contexts, one for all tasks, or there are fewer than three tasks to relate.
     """
     tasks = prompter.tasks
-    if len(tasks) < 3 or not hasattr(prompter, "contexts"):
+    found = prompter.contexts() if len(tasks) >= 3 else None
+    if found is None:
         return None
-    contexts = prompter.contexts().movedim(-3, 0).flatten(1).double().cpu()
+    contexts = found.movedim(-3, 0).flatten(1).double().cpu()
     if len(contexts) != len(tasks):
         contexts = tasks.mean_of_classes(contexts)
     if (contexts == contexts[0]).all():

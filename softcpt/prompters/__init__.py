@@ -1,14 +1,16 @@
-"""Methods by name. A name is a prompter class and the options that make it that method."""
+"""Methods by name. A name is a class and the options that make it that method."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from typing import Any
 
 from softcpt.clip.model import Clip
 from softcpt.errors import UserError
 from softcpt.prompters.base import Prompter, PromptOptions
+from softcpt.prompters.classifier import TaskClassifier
 from softcpt.prompters.cocoop import CoCoOp
 from softcpt.prompters.coop import CoOp
 from softcpt.prompters.heads.clap import CLAP
@@ -36,7 +38,7 @@ from softcpt.tasks import TaskSet
 
 # SoftCPT's variants: class features N(o) / C(lass) A(gnostic) or S(pecific), then task context
 # A(gnostic) or S(pecific).
-METHODS: dict[str, tuple[type[Prompter], dict[str, Any]]] = {
+METHODS: dict[str, tuple[type[TaskClassifier], dict[str, Any]]] = {
     "ZeroShot": (ZeroShot, {}),
     "ZeroShotEnsemble": (ZeroShotEnsemble, {}),
     "LinearProbe": (LinearProbe, {}),
@@ -79,11 +81,18 @@ def list_prompters() -> list[str]:
     return list(METHODS)
 
 
-def build_prompter(name: str, clip: Clip, tasks: TaskSet, **options: Any) -> Prompter:
+def build_prompter(name: str, clip: Clip, tasks: TaskSet, **options: Any) -> TaskClassifier:
     """The method ``name`` for ``tasks`` on a frozen ``clip``.
 
     Args:
+        name: one of :func:`list_prompters`.
+        clip: the frozen model.
+        tasks: the tasks whose classes are told apart.
         options: fields of the method's ``Options``; what the name fixes can be overridden.
+
+    Returns:
+        The method: a :class:`Prompter`, or one that is fitted to image features (linear probe,
+        class means).
 
     Raises:
         UserError: for an unknown method or option.
@@ -92,33 +101,31 @@ def build_prompter(name: str, clip: Clip, tasks: TaskSet, **options: Any) -> Pro
         raise UserError(
             f"method '{name}': unknown{_nearest(name, METHODS)}; there are {', '.join(METHODS)}"
         )
-    prompter, fixed = METHODS[name]
-    known = prompter.Options.__dataclass_fields__
+    kind, fixed = METHODS[name]
+    known = [entry.name for entry in fields(kind.Options)]
     for key in options:
         if key not in known:
             raise UserError(
                 f"option '{key}' of {name}: unknown{_nearest(key, known)}; there are "
                 f"{', '.join(known)}"
             )
-    return prompter(clip, tasks, prompter.Options(**{**fixed, **options}))
+    return kind(clip, tasks, kind.Options(**{**fixed, **options}))
 
 
 def variant_name(name: str, options: Mapping[str, Any]) -> str:
     """What the method ``name`` is called with ``options``: SoftCPT with ``task_csc`` is
     "SoftCPT-NATS"."""
-    prompter, fixed = METHODS[name]
+    kind, fixed = METHODS[name]
     settings = {**fixed, **options}
-    fits = {
-        other: len(theirs)
-        for other, (kind, theirs) in METHODS.items()
-        if kind is prompter
-        and theirs.items() >= fixed.items()
-        and settings.items() >= theirs.items()
-    }
+    fits = {}
+    for other, (other_kind, theirs) in METHODS.items():
+        between = fixed.items() <= theirs.items() <= settings.items()
+        if other_kind is kind and between:
+            fits[other] = len(theirs)
     return max(fits, key=lambda other: (fits[other], other == name))
 
 
-def _nearest(name: str, known) -> str:
+def _nearest(name: str, known: Iterable[str]) -> str:
     match = difflib.get_close_matches(name, list(known), 1, cutoff=0.5)
     return f", did you mean '{match[0]}'?" if match else ""
 
@@ -127,6 +134,7 @@ __all__ = [
     "METHODS",
     "PromptOptions",
     "Prompter",
+    "TaskClassifier",
     "build_prompter",
     "list_prompters",
     "variant_name",

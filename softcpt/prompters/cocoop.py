@@ -1,8 +1,8 @@
 """CoCoOp: a context that depends on the image (Zhou et al. 2022, arXiv 2203.05557, section 3.2).
 
-    pi(x) = meta(x),   v_m(x) = v_m + pi(x)                                    for every context vector m = 1 ... L
-    w_c(x) = text([SOS] v_1(x) ... v_L(x) name of c . [EOS])                    class embeddings of this image
-    meta(x) = W_2 relu(W_1 x + b_1) + b_2                                      D -> D / 16 -> d, x normalised
+    v_m(x) = v_m + meta(x)                                      for m = 1 ... L
+    w_c(x) = text([SOS] v_1(x) ... v_L(x) name of c . [EOS])    class embeddings of this image
+    meta(x) = W_2 relu(W_1 x + b_1) + b_2                       D -> D / 16 -> d, x normalised
 
 The published code encodes all classes for one image after the other. Here the images of a task are
 encoded together, each with the classes of its own task only where nothing else counts: in the loss,
@@ -14,11 +14,13 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
 
-from softcpt.prompters.base import Context, normalise, option
+from softcpt.prompters.classifier import normalise, option
+from softcpt.prompters.context_prompter import Context
 from softcpt.prompters.coop import CoOp, CoOpOptions
 from softcpt.tasks import Task
 
@@ -38,7 +40,7 @@ class ConditionalContext(Context):
     """Context vectors ``ctx``, and ``meta_net`` from a normalised image feature (D) to what is
     added to each (d)."""
 
-    def __init__(self, ctx: Tensor, features: int):
+    def __init__(self, ctx: Tensor, features: int) -> None:
         super().__init__(ctx)
         hidden = features // 16
         self.meta_net = nn.Sequential(
@@ -59,33 +61,43 @@ class CoCoOp(CoOp):
 
     Options = CoCoOpOptions
     samples_classes = False
-    other_names = {"prompt_learner.cocoop_ctx": "prompt_learner.ctx"}  # in MVLPT's published code
+    # As MVLPT's published code calls it.
+    other_names = MappingProxyType({"prompt_learner.cocoop_ctx": "prompt_learner.ctx"})
 
-    def new_learner(self, tasks: Sequence[Task]) -> nn.Module:
+    learners: tuple[ConditionalContext, ...]
+
+    def new_learner(self, tasks: Sequence[Task]) -> ConditionalContext:
         """Context and network of ``tasks``."""
         return ConditionalContext(self.initial_context(tasks), self.clip.embed_dim)
 
-    def image_embeddings(self, features: Tensor, task: int) -> Tensor:
-        """(B, D) normalised image features -> (B, C', D) embeddings of the task's classes, for each
-        image its own."""
-        tasks, classes = self.tasks.chosen([task])
-        shift = self.learner(task).meta_net(features)[:, None, None]
-        contexts = self.contexts(tasks) + shift
+    def image_embeddings(
+        self, features: Tensor, task: int, classes: Tensor | None = None
+    ) -> Tensor:
+        """(B, D) normalised image features -> (B, C', D) embeddings of the task's classes (or of
+        ``classes``, some of them), for each image its own."""
+        groups = self.groups(*self.tasks.chosen([task], classes))
+        shift = self.learners[task].meta_net(features)[:, None, None]
+        contexts = self.contexts([task], classes) + shift
         return normalise(
-            self.clip.encode_prompts(self.layout, contexts, groups=self.groups(tasks, classes))
+            self.encode_prompts(self.packed_prompts, contexts, groups=groups, prompts=classes)
         )
 
-    def logits(self, features: Tensor, tasks: Sequence[int] | None = None) -> Tensor:
-        """(B, D) normalised image features -> (B, C), or (B, C') of the classes of ``tasks``."""
-        return torch.cat(
-            [self._task_logits(features, task) for task in self.tasks.chosen(tasks)[0]], dim=1
-        )
+    def logits(
+        self, features: Tensor, tasks: Sequence[int] | None = None, classes: Tensor | None = None
+    ) -> Tensor:
+        """(B, D) normalised image features -> (B, C), or (B, C') of the classes of ``tasks`` or of
+        ``classes``."""
+        parts = []
+        for task in self.tasks.chosen(tasks, classes)[0]:
+            own = None if classes is None else classes[self.tasks.task_of_class[classes] == task]
+            parts.append(self._task_logits(features, task, own))
+        return torch.cat(parts, dim=1)
 
     def own_logits(self, features: Tensor, owners: Tensor) -> Tensor:
         """(B, D) features of images of the tasks ``owners`` (B,) -> (B, C), -inf for the classes of
         other tasks."""
         logits = features.new_full((len(features), self.tasks.num_classes), -torch.inf)
-        for task in torch.unique(owners).tolist():
+        for task in sorted(set(owners.tolist())):
             mine = torch.nonzero(owners == task).flatten().to(features.device)
             logits[mine, self.tasks.columns(task)] = self._task_logits(features[mine], task)
         return logits
@@ -100,11 +112,10 @@ class CoCoOp(CoOp):
 
     def training_logits(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (B, C), -inf for the classes of other tasks than the image's, and all classes."""
-        return self.own_logits(features, self.tasks.owners(labels.cpu())), torch.arange(
-            self.tasks.num_classes
-        )
+        owners = self.tasks.owners(labels.cpu())
+        return self.own_logits(features, owners), torch.arange(self.tasks.num_classes)
 
-    def _task_logits(self, features: Tensor, task: int) -> Tensor:
-        """(B, D) -> (B, C') of the task's classes."""
-        products = (self.image_embeddings(features, task) @ features[:, :, None]).squeeze(2)
-        return self.clip.logit_scale.exp() * products
+    def _task_logits(self, features: Tensor, task: int, classes: Tensor | None = None) -> Tensor:
+        """(B, D) -> (B, C') of the task's classes, or of ``classes``."""
+        embeddings = self.image_embeddings(features, task, classes)
+        return self.clip.logit_scale.exp() * (embeddings @ features[:, :, None]).squeeze(2)

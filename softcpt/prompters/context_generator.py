@@ -14,13 +14,13 @@ GENERATORS = ("lin", "linmean", "lincls", "lowrank", "mlp")
 class ContextGenerator(nn.Module):
     """A network without biases from text features x to L context vectors of width d.
 
-    ========  ==============  =====================================================================================
+    ========  ==============  ========================================================
     lin       x W             the published one, W (D, L d)
     linmean   (x1 + x2) W/2   for x = [x1 ; x2] = [class ; task], the mean of the two
     lincls    x1 W            for x = [class ; task], the class half
-    lowrank   x A B           W = A B with A (D, r) and B (r, L d): W is what most of SoftCPT's parameters are
+    lowrank   x A B           W = A B with A (D, r) and B (r, L d): W is most of SoftCPT
     mlp       relu(x A) B     one hidden layer of r units, as CoCoOp's meta network has
-    ========  ==============  =====================================================================================
+    ========  ==============  ========================================================
 
     The published kinds start at W ~ N(0, 0.02^2). The others start with contexts of the same mean
     and variance: B ~ N(0, 0.02^2), and A ~ N(0, 1/r), for mlp N(0, 2/r), so that what B sees is as
@@ -40,7 +40,7 @@ class ContextGenerator(nn.Module):
 
     def __init__(
         self, kind: str, features: int, halves: int, n_ctx: int, width: int, rank: int = 64
-    ):
+    ) -> None:
         super().__init__()
         if kind not in GENERATORS:
             raise UserError(f"generator '{kind}': choose from {', '.join(GENERATORS)}")
@@ -65,7 +65,7 @@ class ContextGenerator(nn.Module):
         """(K, D) or (K, 2 D) -> (K, L, d)."""
         features = features.to(next(self.parameters()).dtype)
         if self.kind == "linmean":
-            features = features.unflatten(1, (2, -1)).mean(1)
+            features = features.view(len(features), 2, -1).mean(1)
         elif self.kind == "lincls":
             features = features.chunk(2, dim=1)[0]
         if self.kind == "lowrank":

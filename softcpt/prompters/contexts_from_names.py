@@ -1,22 +1,20 @@
-"""Prompts as the start of a training on other tasks, beyond those that fit as they are
-(softcpt/prompters/task_matching.py).
+"""Loads a trained prompt into a method: of its own kind, or as the contexts that it starts from.
 
-A SoftCPT prompt makes a context for any task from its name: CoOp can start from it.
+SoftCPT makes a context for any task from its name: CoOp and its kin can start from it
+(``makes_contexts``, ``takes_contexts``). Other prompts must be of the same method
+(softcpt/prompters/task_matching.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from softcpt.errors import UserError
-from softcpt.prompters import METHODS, Prompter
-from softcpt.prompters.coop import CoOp
-from softcpt.prompters.softcpt import SoftCPT, SoftCPTOptions
+from softcpt.prompters import METHODS, TaskClassifier
 from softcpt.tasks import Task, TaskSet
 
 
@@ -27,49 +25,41 @@ def trained_tasks(header: Mapping[str, Any]) -> TaskSet:
     )
 
 
-def makes_contexts(header: Mapping[str, Any], prompter: Prompter) -> bool:
-    """Whether the prompt of ``header`` is SoftCPT's, and ``prompter`` has contexts that it can
-    make."""
-    return METHODS[header["method"]][0] is SoftCPT and isinstance(prompter, CoOp)
-
-
-@torch.no_grad()
-def start_from_names(
-    prompter: CoOp, state: Mapping[str, Tensor], header: Mapping[str, Any]
+def load_trained(
+    method: TaskClassifier, state: Mapping[str, Tensor], header: Mapping[str, Any]
 ) -> None:
-    """Give CoOp's learners the contexts that a trained SoftCPT prompt makes for their tasks.
-
-    A context of several tasks (CoOp-MT) starts at the mean of theirs, and one of a task at the mean
-    of its classes' if SoftCPT makes them for classes.
+    """Give ``method`` what was trained, or the contexts that it makes for the tasks of ``method``.
 
     Args:
-        prompter: CoOp, or a method with its learners.
-        state, header: of the SoftCPT prompt's file.
+        method: to be tested, or trained on.
+        state: the tensors of the prompt's file.
+        header: of that file: method, options, tasks and classes.
 
     Raises:
-        UserError: the contexts are of another length, or stand in another place.
+        UserError: it is of another method, or has nothing for one of the tasks or classes; its
+            contexts are of another length, or stand in another place.
     """
-    options = SoftCPTOptions(**header["options"])
-    ctx = prompter.learner(0).ctx
-    own = {"n_ctx": ctx.shape[-2], "position": prompter.options.position}
-    for name, ours in own.items():
-        theirs = getattr(options, name)
-        if theirs != ours:
+    kind, trained = METHODS[header["method"]][0], trained_tasks(header)
+    if not (kind.makes_contexts and method.takes_contexts):
+        method.load_reference_state(state, trained)
+        return
+    with torch.random.fork_rng(devices=[]):  # starting values are drawn and overwritten
+        source = kind(method.clip, method.tasks, kind.Options(**header["options"]))
+    _refuse_other_form(method, source)
+    source.load_reference_state(state, trained)
+    with torch.no_grad():
+        contexts = source.contexts()
+    form = source.context_form
+    if contexts is None or form is None:
+        raise RuntimeError(f"{type(source).__name__}: it makes contexts, and has none")
+    method.start_from_contexts(contexts, form.per_class)
+
+
+def _refuse_other_form(method: TaskClassifier, source: TaskClassifier) -> None:
+    for name in ("n_ctx", "position"):
+        ours, theirs = (getattr(one.context_form, name) for one in (method, source))
+        if ours != theirs:
             raise UserError(
                 f"option {name} = {ours}: the SoftCPT prompt to start from has {theirs}; give the "
                 "same"
             )
-    options = replace(options, max_text_tokens=prompter.options.max_text_tokens)
-    with torch.random.fork_rng(devices=[]):  # starting values are drawn and overwritten
-        source = SoftCPT(prompter.clip, prompter.tasks, options)
-    source.load_reference_state(state, trained_tasks(header))
-    contexts, tasks = source.contexts(), prompter.tasks
-    if options.csc:
-        by_class, by_task = contexts, tasks.mean_of_classes(contexts)
-    else:
-        by_class, by_task = contexts[tasks.task_of_class.to(contexts.device)], contexts
-    shared = not hasattr(prompter.prompt_learner, "learners")
-    for task in range(1 if shared else len(tasks)):
-        columns = slice(None) if shared else tasks.columns(task)
-        one = by_task.mean(dim=0) if shared else by_task[task]
-        prompter.learner(task).ctx.copy_(by_class[columns] if prompter.per_class else one)

@@ -1,6 +1,8 @@
 """CoOp: context vectors in front of the class name, learned freely (Zhou et al. 2022, arXiv
 2109.01134, Eq. 2).
 
+    w_c = text([SOS] v_1 ... v_L name of c . [EOS])        v: free vectors of c's task
+
 SoftCPT's table has it in three forms, all trained with the multi-task loss: one context per task
 (CoOp-CA, here CoOp), one per class (CoOp-CS, here ``csc``), one for all tasks (CoOp-MT).
 """
@@ -14,7 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from softcpt.clip.model import Clip
-from softcpt.prompters.base import Context, Prompter, PromptOptions, normalise, option
+from softcpt.prompters.base import PromptOptions
+from softcpt.prompters.classifier import option
+from softcpt.prompters.context_prompter import POSITIONS, Context, ContextPrompter
 from softcpt.tasks import Task, TaskSet
 from softcpt.text.prompts import init_context, words_context
 
@@ -31,7 +35,7 @@ class CoOpOptions(PromptOptions):
     position: str = option(
         "end",
         "place of the class name",
-        ("end", "middle", "front"),
+        POSITIONS,
         key="CLASS_TOKEN_POSITION",
         aliases=("TOKEN_POSITION", "POSITION"),
     )
@@ -40,33 +44,47 @@ class CoOpOptions(PromptOptions):
     )
 
 
-class CoOp(Prompter):
-    """w_c = text([SOS] v_1 ... v_L name of c . [EOS]), with v free parameters of the task (or
-    class, or all).
+class LearnerPerTask(nn.Module):
+    """A learner for every task, under the reference's name for their list."""
+
+    def __init__(self, learners: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.learners = nn.ModuleList(learners)
+
+
+class CoOp(ContextPrompter):
+    """Contexts that are free parameters of a task (or class, or of all tasks).
 
     CoCoOp, KgCoOp, PLOT and ProGrad derive from it: they have its contexts, and another use or loss
-        of them.
+    of them.
 
     Attributes:
-        prompt_learner: the learner of all tasks, or with a ``learners`` list of one per task, as in
-            the reference.
+        prompt_learner: what is trained: one learner, or one for every task.
+        learners: of each task, the learner that serves it: T times the same where one serves all.
+        shared: whether one learner serves all tasks.
     """
 
     Options = CoOpOptions
     samples_classes = True
+    takes_contexts = True
 
-    def __init__(self, clip: Clip, tasks: TaskSet, options: CoOpOptions):
+    options: CoOpOptions
+    learners: tuple[Context, ...]
+
+    def __init__(self, clip: Clip, tasks: TaskSet, options: CoOpOptions) -> None:
         super().__init__(clip, tasks, options)
-        if options.per_task and len(tasks) > 1:
-            self.prompt_learner = nn.Module()
-            self.prompt_learner.learners = nn.ModuleList(self.new_learner([task]) for task in tasks)
+        self.shared = not options.per_task or len(tasks) == 1
+        self.prompt_learner: nn.Module
+        if self.shared:
+            learner = self.new_learner(list(tasks))
+            self.learners, self.prompt_learner = (learner,) * len(tasks), learner
         else:
-            self.prompt_learner = self.new_learner(list(tasks))
-        ctx = self.learner(0).ctx
-        self.per_class = bool(options.csc and not options.ctx_init)
-        self.layout = self.class_layout(ctx.shape[-2], options.position, self.per_class)
+            self.learners = tuple(self.new_learner([task]) for task in tasks)
+            self.prompt_learner = LearnerPerTask(self.learners)
+        n_ctx, per_class = self.learners[0].ctx.shape[-2], options.csc and not options.ctx_init
+        self.pack_class_names(n_ctx, options.position, per_class)
 
-    def new_learner(self, tasks: Sequence[Task]) -> nn.Module:
+    def new_learner(self, tasks: Sequence[Task]) -> Context:
         """What is trained for ``tasks``; its context is ``ctx``."""
         return Context(self.initial_context(tasks))
 
@@ -76,42 +94,52 @@ class CoOp(Prompter):
         options, clip = self.options, self.clip
         if options.ctx_init:  # words initialise the unified context only, as in CoOp
             return words_context(options.ctx_init, clip.tokenizer, clip.text.tower.tokens)
-        classes = [sum(len(task.class_names) for task in tasks)] if options.csc else []
-        return init_context([*classes, options.n_ctx, clip.text_width]).to(clip.device)
+        shape = [*self.class_shape(tasks), options.n_ctx, clip.text_width]
+        return init_context(shape).to(clip.device)
 
-    def learner(self, task: int) -> nn.Module:
-        """The learner that serves a task."""
-        learners = getattr(self.prompt_learner, "learners", None)
-        return self.prompt_learner if learners is None else learners[task]
+    def class_shape(self, tasks: Sequence[Task]) -> list[int]:
+        """The leading dimension of a context of ``tasks``: their classes with ``csc``, else
+        none."""
+        return [sum(len(task.class_names) for task in tasks)] if self.options.csc else []
 
     def contexts(self, tasks: Sequence[int] | None = None, classes: Tensor | None = None) -> Tensor:
         """(K, L, d): a context for each of ``tasks``; with ``csc`` for each of their classes, or of
         ``classes``."""
         tasks, classes = self.tasks.chosen(tasks, classes)
-        shared = not hasattr(self.prompt_learner, "learners")
         if self.per_class:
-            trained = range(len(self.tasks)) if shared else tasks
-            ctx = (
-                self.prompt_learner.ctx
-                if shared
-                else torch.cat([self.learner(task).ctx for task in tasks])
-            )
-            return ctx[torch.searchsorted(self.tasks.classes_of(trained), classes).to(ctx.device)]
-        if shared:
-            return self.prompt_learner.ctx.expand(len(tasks), *self.prompt_learner.ctx.shape)
-        return torch.stack([self.learner(task).ctx for task in tasks])
+            return self._class_contexts(tasks, classes)
+        if self.shared:
+            ctx = self.learners[0].ctx
+            return ctx.expand(len(tasks), *ctx.shape)
+        return torch.stack([self.learners[task].ctx for task in tasks])
 
-    def groups(self, tasks: Sequence[int], classes: Tensor) -> Sequence[int]:
-        """The layout's groups whose contexts :meth:`contexts` gives: tasks, or classes."""
-        return classes.tolist() if self.per_class else tasks
+    def _class_contexts(self, tasks: Sequence[int], classes: Tensor) -> Tensor:
+        """The contexts of ``classes``, from the learners of ``tasks``."""
+        if self.shared:
+            ctx: Tensor = self.learners[0].ctx
+            return ctx[classes.to(ctx.device)]
+        ctx = torch.cat([self.learners[task].ctx for task in tasks])
+        return ctx[torch.searchsorted(self.tasks.classes_of(tasks), classes).to(ctx.device)]
 
-    def class_embeddings(
-        self, tasks: Sequence[int] | None = None, classes: Tensor | None = None
-    ) -> Tensor:
-        """(C, D) or, of the classes of ``tasks`` or of ``classes``, (C', D)."""
-        groups = self.groups(*self.tasks.chosen(tasks, classes))
-        return normalise(
-            self.clip.encode_prompts(
-                self.layout, self.contexts(tasks, classes), groups=groups, prompts=classes
-            )
-        )
+    @torch.no_grad()
+    def start_from_contexts(self, contexts: Tensor, per_class: bool) -> None:
+        """Train on from contexts (T, L, d) of the tasks, or (C, L, d) of their classes.
+
+        A context of several tasks (CoOp-MT) starts at the mean of theirs, and one of a task at the
+        mean of its classes'.
+        """
+        tasks = self.tasks
+        if per_class:
+            by_class, by_task = contexts, tasks.mean_of_classes(contexts)
+        else:
+            by_class, by_task = contexts[tasks.task_of_class.to(contexts.device)], contexts
+        if self.shared:
+            self.learners[0].ctx.copy_(by_class if self.per_class else by_task.mean(dim=0))
+            return
+        for task, learner in enumerate(self.learners):
+            own = by_class[tasks.columns(task)] if self.per_class else by_task[task]
+            learner.ctx.copy_(own)
+
+    def rows(self, name: str) -> str:
+        """With ``csc`` a context has a row for every class."""
+        return "class" if self.per_class and name.endswith(".ctx") else ""

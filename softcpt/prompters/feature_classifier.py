@@ -1,22 +1,22 @@
-"""What methods share that are fitted to image features at once: linear classifiers without text,
+"""What methods share that are fitted to image features at once: classifiers without class names,
 one per task."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from softcpt.errors import UserError
-from softcpt.prompters.base import Prompter
+from softcpt.prompters.classifier import TaskClassifier
 
 Labelled = tuple[Tensor, Tensor]  # features (n, D) and classes (n,)
 
 
-class FeatureClassifier(Prompter):
-    """Zero until :meth:`fit` or a loaded state sets it. A method gives :meth:`fit_task` and what it
-    keeps.
+class FeatureClassifier(TaskClassifier):
+    """Zero until :meth:`fit` or a loaded state sets it. A method gives ``logits``, :meth:`fit_task`
+    and what it keeps.
 
     Attributes:
         uses_validation: whether :meth:`fit` takes validation images even if it chooses nothing.
@@ -50,9 +50,11 @@ class FeatureClassifier(Prompter):
         """Fit the classifiers of ``tasks`` (None: all).
 
         Args:
-            features, labels: (N, D) training features, as :meth:`image_features` gives them, and
-                (N,) global classes.
-            val_features, val_labels: the same of validation images, where the method uses them.
+            features: (N, D) of the training images, as :meth:`image_features` gives them.
+            labels: (N,) their global classes.
+            val_features: the same of validation images, where the method uses them.
+            val_labels: their global classes.
+            tasks: which tasks.
 
         Returns:
             By task name what was chosen and measured, to be shown.
@@ -64,15 +66,12 @@ class FeatureClassifier(Prompter):
             val_features, val_labels = features[:0], labels[:0]
         report = {}
         for index in range(len(self.tasks)) if tasks is None else tasks:
-            train, val = (
-                self._of_task(index, features, labels),
-                self._of_task(index, val_features, val_labels),
-            )
+            train = self._of_task(index, features, labels)
+            val = self._of_task(index, val_features, val_labels)
             if not len(train[1]):
                 raise UserError(
                     f"{type(self).__name__}: task '{self.tasks[index].name}' has no training "
-                    "images; "
-                    "give it some, or leave the task out"
+                    "images; give it some, or leave the task out"
                 )
             report[self.tasks[index].name] = self.fit_task(index, train, val)
         return report
@@ -87,19 +86,16 @@ class FeatureClassifier(Prompter):
         mine = self.tasks.task_of_class[labels] == task
         return features.cpu()[mine], labels[mine] - self.tasks.offsets[task]
 
-    def classifier(self) -> Callable[[Tensor], Tensor]:
-        """The logits: there are no class names to encode."""
-        return self.logits
+    def columns(self, tasks: Sequence[int] | None = None, classes: Tensor | None = None) -> Tensor:
+        """(C',) global indices of the classes of ``tasks`` (None: all) or ``classes``, on the
+        device."""
+        return self.tasks.chosen(tasks, classes)[1].to(self.device)
 
-    def classes(self, tasks: Sequence[int] | None) -> Tensor:
-        """(C',) global indices of the classes of ``tasks`` (None: all), on the device."""
-        return self.tasks.chosen(tasks)[1].to(self.device)
-
-    def rows(self, name: str) -> str:
+    def rows(self, name: str) -> str:  # noqa: ARG002 - it is so of all
         """Every tensor has a row for every class."""
         return "class"
 
     def no_bias(self) -> Tensor:
         """(C,) zeros, to be set to -inf for classes without training images: these are never
         predicted."""
-        return torch.zeros(self.tasks.num_classes, device=self.clip.device)
+        return torch.zeros(self.tasks.num_classes, device=self.device)

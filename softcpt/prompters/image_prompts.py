@@ -2,7 +2,7 @@
 2203.12119).
 
     shallow:  [x_1, Z_1] = B_1([x_0, P]),      [x_i, Z_i] = B_i([x_{i-1}, Z_{i-1}])
-    deep:     [x_i, _]   = B_i([x_{i-1}, P_i])                                         for the blocks i = 1 ... L
+    deep:     [x_i, _]   = B_i([x_{i-1}, P_i])                 for the blocks i = 1 ... L
 
 x are the tower's own tokens after positions and ln_pre, which prompts do not go through. The
 feature is read from x_L. The tower is frozen and its code stays as it is. Left out, exactly:
@@ -42,13 +42,11 @@ class ImagePrompts(nn.Module):
 
     def __init__(
         self, vit: Vit, n_ctx: int, deep: bool = True, project_dim: int = 0, dropout: float = 0.0
-    ):
+    ) -> None:
         super().__init__()
         self.dropout = dropout
         width = project_dim or vit.width
-        self.vpt_proj = nn.Linear(width, vit.width) if project_dim else nn.Identity()
-        if project_dim:
-            nn.init.kaiming_normal_(self.vpt_proj.weight, a=0, mode="fan_out")
+        self.vpt_proj = _projection(width, vit.width) if project_dim else nn.Identity()
         bound = (6 / (3 * vit.patch_area + width)) ** 0.5
         self.vpt_embeddings = nn.Parameter(torch.empty(1, n_ctx, width).uniform_(-bound, bound))
         further = (
@@ -71,6 +69,13 @@ class ImagePrompts(nn.Module):
     def forward(self, images: int) -> Tensor:
         """The prompts for a number of images, (L or 1, 1 or B, N, d)."""
         return self.drop(self.vpt_proj(self.embeddings()), images)
+
+
+def _projection(width: int, tower: int) -> nn.Linear:
+    """From the prompts' own width to the tower's, started as in MVLPT's published code."""
+    linear = nn.Linear(width, tower)
+    nn.init.kaiming_normal_(linear.weight, a=0, mode="fan_out")
+    return linear
 
 
 def encode_with_prompts(

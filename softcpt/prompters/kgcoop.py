@@ -1,6 +1,7 @@
 """KgCoOp: CoOp held near the hand-written prompts (Yao et al. 2023, arXiv 2303.13283).
 
-    L = CE + lambda * (1 - mean over classes of cos(w_c, z_c)),   z_c = text(the task's template with the name of c)
+    L   = CE + lambda * (1 - mean over classes of cos(w_c, z_c))
+    z_c = text(the task's template with the name of c)
 
 The mean is over the classes encoded: those of the tasks with an image in the batch. The paper
 writes the squared distance |w_c - z_c|^2, twice as much for vectors of unit length; this is the
@@ -14,9 +15,9 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from softcpt.clip.model import Clip
-from softcpt.prompters.base import option
+from softcpt.prompters.classifier import option
 from softcpt.prompters.coop import CoOp, CoOpOptions
-from softcpt.prompters.zeroshot import ZeroShot, ZeroShotOptions
+from softcpt.prompters.zeroshot import template_embeddings
 from softcpt.tasks import TaskSet
 
 
@@ -38,11 +39,12 @@ class KgCoOp(CoOp):
     """CoOp with another loss.
 
     Attributes:
-        hand_written: zero-shot CLIP, whose class embeddings z are fixed.
+        hand_written: (C, D) embeddings z of zero-shot CLIP, fixed.
     """
 
     Options = KgCoOpOptions
     samples_classes = False
+    joins_tasks = False
     # Parts of its published prompt learner that no output depends on.
     not_trained = (
         *CoOp.not_trained,
@@ -51,17 +53,18 @@ class KgCoOp(CoOp):
         "meta_net.linear1.bias",
     )
 
-    def __init__(self, clip: Clip, tasks: TaskSet, options: KgCoOpOptions):
+    options: KgCoOpOptions
+    hand_written: Tensor
+
+    def __init__(self, clip: Clip, tasks: TaskSet, options: KgCoOpOptions) -> None:
         super().__init__(clip, tasks, options)
-        self.hand_written = ZeroShot(
-            clip, tasks, ZeroShotOptions(max_text_tokens=options.max_text_tokens)
-        )
+        embeddings = template_embeddings(clip, tasks, max_tokens=options.token_bound)
+        self.register_buffer("hand_written", embeddings, persistent=False)
 
     def loss(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Cross-entropy plus lambda times the mean cosine distance, and the accuracy in %."""
         present, classes = self.tasks.chosen(self.tasks.present(labels))
         embeddings = self.class_embeddings(present)
-        logits = self.clip.logit_scale.exp() * features @ embeddings.t()
-        loss, accuracy = self.task_loss(logits, labels, classes)
-        cosine = (embeddings * self.hand_written.class_embeddings(present)).sum(dim=1)
+        loss, accuracy = self.task_loss(self.compare(features, embeddings), labels, classes)
+        cosine = (embeddings * self.hand_written[classes.to(self.device)]).sum(dim=1)
         return loss + self.options.weight * (1 - cosine.mean()), accuracy

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from softcpt.clip.model import Clip
 from softcpt.errors import UserError
 from softcpt.metrics import task_results
-from softcpt.prompters.base import PromptOptions, normalise, option
+from softcpt.prompters.classifier import MethodOptions, normalise, option
 from softcpt.prompters.feature_classifier import FeatureClassifier, Labelled
 from softcpt.tasks import Task, TaskSet
 
@@ -36,7 +36,7 @@ COARSE = (6.0, 4.0, 2.0, 0.0, -2.0, -4.0, -6.0)  # log10 C; of equals the first 
 
 
 @dataclass
-class LinearProbeOptions(PromptOptions):
+class LinearProbeOptions(MethodOptions):
     """Options of the linear probe; the defaults are the published protocol's."""
 
     c: float = option(
@@ -58,7 +58,9 @@ class LinearProbe(FeatureClassifier):
     Options = LinearProbeOptions
     uses_validation = True
 
-    def __init__(self, clip: Clip, tasks: TaskSet, options: LinearProbeOptions):
+    options: LinearProbeOptions
+
+    def __init__(self, clip: Clip, tasks: TaskSet, options: LinearProbeOptions) -> None:
         super().__init__(clip, tasks, options)
         self.weight = nn.Parameter(
             torch.zeros(tasks.num_classes, clip.embed_dim, device=clip.device)
@@ -74,15 +76,17 @@ class LinearProbe(FeatureClassifier):
         """(B, D) as the tower gives them: not normalised, as published."""
         return features
 
-    def class_embeddings(self, tasks: Sequence[int] | None = None) -> Tensor:
+    def class_embeddings(self) -> Tensor:
         """(C, D) normalised rows of the weight: directions only, the logits need their lengths and
         the bias too."""
-        return normalise(self.weight[self.classes(tasks)])
+        return normalise(self.weight)
 
-    def logits(self, features: Tensor, tasks: Sequence[int] | None = None) -> Tensor:
-        """(B, D) image features, not normalised -> (B, C)."""
-        classes = self.classes(tasks)
-        return features @ self.weight[classes].t() + self.bias[classes]
+    def logits(
+        self, features: Tensor, tasks: Sequence[int] | None = None, classes: Tensor | None = None
+    ) -> Tensor:
+        """(B, D) image features, not normalised -> (B, C); of ``tasks`` or ``classes`` (B, C')."""
+        columns = self.columns(tasks, classes)
+        return features @ self.weight[columns].t() + self.bias[columns]
 
     def fit_task(self, task: int, train: Labelled, val: Labelled) -> dict[str, float]:
         """Choose C, unless it is given, and set the task's rows."""
@@ -90,8 +94,7 @@ class LinearProbe(FeatureClassifier):
         if not len(val[1]) and not options.c:
             raise UserError(
                 f"LinearProbe: task '{self.tasks[task].name}' has no validation images to choose C "
-                "on "
-                "(test images do not count); give it some, or set TRAINER.LINEARPROBE.C "
+                "on (test images do not count); give it some, or set TRAINER.LINEARPROBE.C "
                 "(1.0 is scikit-learn's default)"
             )
         search = _Search(self.tasks[task], _arrays(train), _arrays(val), options.max_iter)
@@ -103,10 +106,8 @@ class LinearProbe(FeatureClassifier):
     @torch.no_grad()
     def _set(self, task: int, fitted: LogisticRegression | int) -> None:
         columns = self.tasks.columns(task)
-        weight, bias = (
-            np.zeros(self.weight[columns].shape),
-            np.full(self.tasks.sizes[task], -np.inf),
-        )
+        weight = np.zeros(self.weight[columns].shape)
+        bias = np.full(self.tasks.sizes[task], -np.inf)
         if isinstance(fitted, int):
             bias[fitted] = 0.0
         elif len(fitted.classes_) == 2:
@@ -127,7 +128,7 @@ def _arrays(labelled: Labelled) -> Arrays:
 class _Search:
     """The search for one task's C; each C is fitted once."""
 
-    def __init__(self, task: Task, train: Arrays, val: Arrays, max_iter: int):
+    def __init__(self, task: Task, train: Arrays, val: Arrays, max_iter: int) -> None:
         self.task, self.train, self.val, self.max_iter = task, train, val, max_iter
         self._fits: dict[float, LogisticRegression | int] = {}
         self._scores: dict[float, float] = {}
@@ -139,15 +140,13 @@ class _Search:
         if len(np.unique(labels)) == 1:
             return int(labels[0])
         if exponent not in self._fits:
-            from sklearn.exceptions import (
-                ConvergenceWarning,
-            )  # slow to import, and every command would pay for it
+            # Slow to import, and every command would pay for it.
+            from sklearn.exceptions import ConvergenceWarning
             from sklearn.linear_model import LogisticRegression
 
             regression = LogisticRegression(C=10**exponent, max_iter=self.max_iter)
-            with (
-                warnings.catch_warnings()
-            ):  # a large C often stops at max_iter, as published; validation judges it
+            with warnings.catch_warnings():
+                # A large C often stops at max_iter, as published; validation judges it.
                 warnings.simplefilter("ignore", ConvergenceWarning)
                 self._fits[exponent] = regression.fit(features, labels)
         return self._fits[exponent]

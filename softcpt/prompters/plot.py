@@ -1,12 +1,13 @@
 """PLOT: several contexts per class, matched to places of the image by optimal transport (Chen et
 al. 2023, 2210.01253).
 
-    S_mn = <f_m, g_n>                              f: M local features of an image, g: N text features of a class
-    T    = argmin <T, 1 - S> - eps H(T) over plans with marginals 1/M and 1/N            (Sinkhorn, no gradient)
+    S_mn = f_m . g_n
+    T    = argmin <T, 1 - S> - eps H(T) over plans with marginals 1/M and 1/N
     logit of the class = exp(logit_scale) * sum_mn T_mn S_mn
 
-All features are L2-normalised. Trained are the contexts v of g_n = text([SOS] v_n1 ... v_nL name .
-[EOS]), N per task.
+f are M local features of an image, g are N text features of a class, all L2-normalised. T is found
+by Sinkhorn's iterations and has no gradient. Trained are the contexts v, N per task, of
+g_n = text([SOS] v_n1 ... v_nL name . [EOS]).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import torch
 from torch import Tensor
 
 from softcpt.errors import UserError
-from softcpt.prompters.base import normalise, option
+from softcpt.prompters.classifier import normalise, option
 from softcpt.prompters.coop import CoOp, CoOpOptions
 from softcpt.tasks import Task
 from softcpt.text.prompts import init_context
@@ -57,51 +58,53 @@ class PLOT(CoOp):
     samples_classes = False
     local_features = True
 
+    options: PLOTOptions
+
     def initial_context(self, tasks: Sequence[Task]) -> Tensor:
         """(N, L, d) vectors that the contexts of ``tasks`` start from; with ``csc`` (C', N, L,
         d)."""
         options, clip = self.options, self.clip
-        classes = [sum(len(task.class_names) for task in tasks)] if options.csc else []
-        return init_context([*classes, options.n_prompts, options.n_ctx, clip.text_width]).to(
-            clip.device
-        )
+        shape = [*self.class_shape(tasks), options.n_prompts, options.n_ctx, clip.text_width]
+        return init_context(shape).to(clip.device)
 
     def contexts(self, tasks: Sequence[int] | None = None, classes: Tensor | None = None) -> Tensor:
         """(N, K, L, d): N contexts for each of ``tasks``; with ``csc`` for each of their classes,
         or of ``classes``."""
         return super().contexts(tasks, classes).transpose(0, 1)
 
-    def text_features(self, tasks: Sequence[int] | None = None) -> Tensor:
-        """(N, C', D) features of the classes of ``tasks``, not normalised."""
-        groups = self.groups(*self.tasks.chosen(tasks))
-        return self.clip.encode_prompts(self.layout, self.contexts(tasks), groups=groups)
+    def class_embeddings(
+        self, tasks: Sequence[int] | None = None, classes: Tensor | None = None
+    ) -> Tensor:
+        """(C, D), or (C', D) of ``tasks`` or of ``classes``: the normalised mean of a class's text
+        features (N, C', D), for ``use_pooled``."""
+        return normalise(self.text_features(tasks, classes).mean(dim=0))
 
-    def class_embeddings(self, tasks: Sequence[int] | None = None) -> Tensor:
-        """(C, D), or (C', D) of ``tasks``: the normalised mean of a class's text features, for
-        ``use_pooled``."""
-        return normalise(self.text_features(tasks).mean(dim=0))
-
-    def logits(self, features: Tensor, tasks: Sequence[int] | None = None) -> Tensor:
-        """(B, 1 + M, D) normalised image features -> (B, C), or (B, C') of ``tasks``."""
-        return self._compare(features, self.text_features(tasks), self.tasks.chosen(tasks)[1])
+    def logits(
+        self, features: Tensor, tasks: Sequence[int] | None = None, classes: Tensor | None = None
+    ) -> Tensor:
+        """(B, 1 + M, D) normalised image features -> (B, C), or (B, C') of ``tasks`` or of
+        ``classes``."""
+        text = self.text_features(tasks, classes)
+        return self._transport_logits(features, text, self.tasks.chosen(tasks, classes)[1])
 
     def classifier(self) -> Callable[[Tensor], Tensor]:
         """From (B, 1 + M, D) to (B, C)."""
         text, classes = self.text_features(), self.tasks.chosen()[1]
-        return lambda features: self._compare(features, text, classes)
+        return lambda features: self._transport_logits(features, text, classes)
 
     def own_classifier(self) -> Callable[[Tensor, Tensor], Tensor]:
         """From (B, 1 + M, D) and tasks (B,) to (B, C); columns of other tasks are -inf."""
         text, classes = self.text_features(), self.tasks.chosen()[1]
-        return lambda features, owners: self._compare(features, text, classes, owners)
+        return lambda features, owners: self._transport_logits(features, text, classes, owners)
 
     def training_logits(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """(B, C') for the multi-task loss, -inf outside an image's task, and the classes (C',)."""
         present, classes = self.tasks.chosen(self.tasks.present(labels))
         owners = self.tasks.owners(labels.cpu())
-        return self._compare(features, self.text_features(present), classes, owners), classes
+        text = self.text_features(present)
+        return self._transport_logits(features, text, classes, owners), classes
 
-    def _compare(
+    def _transport_logits(
         self, features: Tensor, text: Tensor, classes: Tensor, owners: Tensor | None = None
     ) -> Tensor:
         """(B, C') logits from ``text`` (N, C', D) of ``classes``; with ``owners`` (B,), -inf
@@ -112,10 +115,13 @@ class PLOT(CoOp):
         """
         prompts, scale = normalise(text), self.clip.logit_scale.exp()
         logits = prompts.new_full((len(features), len(classes)), -torch.inf)
-        every, task_of_column = torch.arange(len(features)), self.tasks.task_of_class[classes]
-        for task in (task_of_column if owners is None else owners.cpu()).unique():
-            rows = every if owners is None else every[owners.cpu() == task]
-            columns = (task_of_column == task).nonzero()[:, 0]
+        task_of_column = self.tasks.task_of_class[classes]
+        met = task_of_column if owners is None else owners
+        for task in sorted(set(met.tolist())):
+            rows = torch.arange(len(features))
+            if owners is not None:
+                rows = rows[owners.cpu() == task]
+            columns = torch.nonzero(task_of_column == task)[:, 0]
             logits[rows[:, None], columns] = scale * transported(
                 features[rows, 1:], prompts[:, columns]
             )
@@ -143,11 +149,8 @@ def transport_plan(
     that is how they lie in memory.
     """
     kernel = torch.exp((similarity - 1) / eps)
-    (m, n), rows, columns = (
-        kernel.shape[1:3],
-        torch.ones_like(kernel[:, :, :1]),
-        torch.ones_like(kernel[:, :1]),
-    )
+    m, n = kernel.shape[1:3]
+    rows, columns = torch.ones_like(kernel[:, :, :1]), torch.ones_like(kernel[:, :1])
     for _ in range(iterations):
         previous = rows
         rows = 1 / m / (kernel * columns).sum(dim=2, keepdim=True)

@@ -2,9 +2,10 @@
 2205.14865).
 
     CE = cross-entropy of the logits s
-    KL = - T^2 * sum over classes of softmax(z / T) * log softmax(s / T),   z = zero-shot logits; mean over images
+    KL = - T^2 * sum over classes of softmax(z / T) * log softmax(s / T)        mean over images
 
-For every parameter tensor, with g the gradient of CE and h that of KL, of unit length:
+z are the logits of zero-shot CLIP. For every parameter tensor, with g the gradient of CE and h that
+of KL, of unit length:
 
     step along  g                          if g . h >= 0
                 g - lambda * (g . h) h     otherwise
@@ -22,9 +23,10 @@ from torch import Tensor
 
 from softcpt.clip.model import Clip
 from softcpt.errors import UserError
-from softcpt.prompters.base import option
+from softcpt.prompters.classifier import option
+from softcpt.prompters.context_prompter import device_index
 from softcpt.prompters.coop import CoOp, CoOpOptions
-from softcpt.prompters.zeroshot import ZeroShot, ZeroShotOptions
+from softcpt.prompters.zeroshot import template_embeddings
 from softcpt.tasks import Task, TaskSet
 
 
@@ -59,33 +61,28 @@ class ProGrad(CoOp):
     step above.
 
     Attributes:
-        hand_written: zero-shot CLIP, in the part of the teacher.
+        hand_written: (C, D) embeddings of zero-shot CLIP, the teacher.
     """
 
     Options = ProGradOptions
     samples_classes = False
+    joins_tasks = False
 
-    def __init__(self, clip: Clip, tasks: TaskSet, options: ProGradOptions):
+    options: ProGradOptions
+    hand_written: Tensor
+
+    def __init__(self, clip: Clip, tasks: TaskSet, options: ProGradOptions) -> None:
         super().__init__(clip, tasks, options)
-        self.hand_written = ZeroShot(
-            clip, tasks, ZeroShotOptions(max_text_tokens=options.max_text_tokens)
-        )
+        embeddings = template_embeddings(clip, tasks, max_tokens=options.token_bound)
+        self.register_buffer("hand_written", embeddings, persistent=False)
 
     def initial_context(self, tasks: Sequence[Task]) -> Tensor:
         """(L, d) vectors that the context of ``tasks`` starts from; with ``csc`` (C', L, d), one
         for each class."""
         if self.options.ctx_init != "template":
             return super().initial_context(tasks)
-        words = {task.template.partition("{}")[0].strip() for task in tasks}
-        if len(words) > 1 or not all(words):
-            raise UserError(
-                "option ctx_init = template: the templates of "
-                f"{', '.join(task.name for task in tasks)} do "
-                "not begin with the same words in front of the name; give words, or '' for random "
-                "vectors"
-            )
         embeddings = self.clip.text.tower.tokens
-        ids = torch.tensor(self.clip.tokenizer.encode(words.pop()), device=embeddings.device)
+        ids = device_index(self.clip.tokenizer.encode(words_before_name(tasks)), embeddings)
         if len(ids) > self.options.n_ctx:
             raise UserError(
                 f"option n_ctx = {self.options.n_ctx}: the template of task '{tasks[0].name}' has "
@@ -99,14 +96,30 @@ class ProGrad(CoOp):
         present, classes = self.tasks.chosen(self.tasks.present(labels))
         logits = self.logits(features, present)
         loss, accuracy = self.task_loss(logits, labels, classes)
-        own, _ = self.tasks.restrict(logits, labels, classes)
-        teacher, _ = self.tasks.restrict(
-            self.hand_written.logits(features, present), labels, classes
-        )
-        divergence = distillation(own, teacher, self.options.temperature)
-        return _Projected.apply(
+        taught = self.compare(features, self.hand_written[classes.to(self.device)])
+        student, _ = self.tasks.restrict(logits, labels, classes)
+        teacher, _ = self.tasks.restrict(taught, labels, classes)
+        divergence = distillation(student, teacher, self.options.temperature)
+        projected: Tensor = _Projected.apply(
             (loss, divergence), self.options.projection, *self.parameters()
-        ), accuracy
+        )
+        return projected, accuracy
+
+
+def words_before_name(tasks: Sequence[Task]) -> str:
+    """The words in front of the class name, which the templates of ``tasks`` have in common.
+
+    Raises:
+        UserError: they have none, or different ones.
+    """
+    words = {task.template.partition("{}")[0].strip() for task in tasks}
+    if len(words) > 1 or not all(words):
+        raise UserError(
+            f"option ctx_init = template: the templates of {', '.join(task.name for task in tasks)}"
+            " do not begin with the same words in front of the name; give words, or '' for random "
+            "vectors"
+        )
+    return words.pop()
 
 
 def distillation(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
@@ -152,11 +165,8 @@ class _Projected(torch.autograd.Function):
             )
             for loss in ctx.losses
         )
-        return (
-            None,
-            None,
-            *(
-                None if gradient is None else project(gradient, general, ctx.strength)
-                for gradient, general in zip(gradients, generals)
-            ),
-        )
+        projected: list[Tensor | None] = []
+        for gradient, general in zip(gradients, generals):
+            unused = gradient is None or general is None
+            projected.append(None if unused else project(gradient, general, ctx.strength))
+        return None, None, *projected

@@ -2,7 +2,7 @@
 CLIP features.
 
     w_c = mean over the training images of c of f, normalised;   f = image feature / |feature|
-    logits_c = exp(logit_scale) * f . w_c                        the cosine between feature and mean, scaled
+    logit of c = exp(logit_scale) * f . w_c        the scaled cosine between feature and mean
 
 SoftCPT's table has a row "ProtoNet" without a number of parameters, and neither its released code
 nor its README says how it was made. It is hardly this: the row has 10.1 % at one shot on General-10
@@ -20,13 +20,13 @@ import torch
 from torch import Tensor
 
 from softcpt.clip.model import Clip
-from softcpt.prompters.base import PromptOptions, normalise
+from softcpt.prompters.classifier import MethodOptions, normalise
 from softcpt.prompters.feature_classifier import FeatureClassifier, Labelled
 from softcpt.tasks import TaskSet
 
 
 @dataclass
-class ProtoNetOptions(PromptOptions):
+class ProtoNetOptions(MethodOptions):
     """Nothing is chosen."""
 
 
@@ -40,22 +40,35 @@ class ProtoNet(FeatureClassifier):
 
     Options = ProtoNetOptions
 
-    def __init__(self, clip: Clip, tasks: TaskSet, options: ProtoNetOptions):
+    options: ProtoNetOptions
+    prototypes: Tensor
+    bias: Tensor
+
+    def __init__(self, clip: Clip, tasks: TaskSet, options: ProtoNetOptions) -> None:
         super().__init__(clip, tasks, options)
         self.register_buffer(
             "prototypes", torch.zeros(tasks.num_classes, clip.embed_dim, device=clip.device)
         )
         self.register_buffer("bias", self.no_bias())
 
-    def class_embeddings(self, tasks: Sequence[int] | None = None) -> Tensor:
-        """(C, D), or (C', D) of the classes of ``tasks``."""
-        return self.prototypes[self.classes(tasks)]
+    def class_embeddings(self) -> Tensor:
+        """(C, D): the prototypes lie where class embeddings do."""
+        return self.prototypes
 
-    def logits(self, features: Tensor, tasks: Sequence[int] | None = None) -> Tensor:
-        """(B, D) normalised image features -> (B, C)."""
-        return super().logits(features, tasks) + self.bias[self.classes(tasks)]
+    def logits(
+        self, features: Tensor, tasks: Sequence[int] | None = None, classes: Tensor | None = None
+    ) -> Tensor:
+        """(B, D) normalised image features -> (B, C); of ``tasks`` or ``classes`` (B, C')."""
+        columns = self.columns(tasks, classes)
+        cosines = self.clip.logit_scale.exp() * features @ self.prototypes[columns].t()
+        return cosines + self.bias[columns]
 
-    def fit_task(self, task: int, train: Labelled, val: Labelled) -> dict[str, float]:
+    def fit_task(
+        self,
+        task: int,
+        train: Labelled,
+        val: Labelled,  # noqa: ARG002 - nothing is chosen
+    ) -> dict[str, float]:
         """Set the means of the task's classes from normalised features."""
         features, labels = train
         columns = self.tasks.columns(task)

@@ -1,9 +1,9 @@
 """SoftCPT: a network shared by all tasks turns each task's name into its context (Ding et al.,
 arXiv 2208.13474).
 
-    F_t = text([SOS] U_1 ... U_M  name of task t . [EOS])                      task feature, not normalised
-    S_t = F_t W, reshaped to L x d                                             generated context
-    w_c = text([SOS] S_1 ... S_L  name of class c . [EOS]), normalised         class embedding
+    F_t = text([SOS] U_1 ... U_M  name of task t . [EOS])                 not normalised
+    S_t = F_t W, reshaped to L x d                                        generated context
+    w_c = text([SOS] S_1 ... S_L  name of class c . [EOS]), normalised    class embedding
 
 Trained are U (shared, or one per task) and W. With ``csc``, contexts are made for every class, from
 [F_c ; F_t], where F_c = text([SOS] V_1 ... V_K name of class c . [EOS]) and V is shared or one per
@@ -22,13 +22,19 @@ from torch import Tensor, nn
 
 from softcpt.clip.model import Clip
 from softcpt.errors import UserError
-from softcpt.prompters.base import Context, Prompter, PromptOptions, normalise, option
+from softcpt.prompters.base import PromptOptions
+from softcpt.prompters.classifier import option
 from softcpt.prompters.context_generator import GENERATORS, ContextGenerator
+from softcpt.prompters.context_prompter import (
+    POSITIONS,
+    Context,
+    ContextPrompter,
+    device_index,
+    pack_names,
+)
 from softcpt.tasks import TaskSet
 from softcpt.text.packing import PackedPrompts
-from softcpt.text.prompts import init_context, prompt_symbols, words_context
-
-POSITIONS = ("end", "middle", "front")
+from softcpt.text.prompts import init_context, words_context
 
 
 @dataclass
@@ -69,17 +75,20 @@ class SoftCPTOptions(PromptOptions):
     )
 
 
-class SoftCPT(Prompter):
+class SoftCPT(ContextPrompter):
     """Contexts generated from task names (and class names)."""
 
     Options = SoftCPTOptions
     samples_classes = True
+    makes_contexts = True
 
-    def __init__(self, clip: Clip, tasks: TaskSet, options: SoftCPTOptions):
+    options: SoftCPTOptions
+
+    def __init__(self, clip: Clip, tasks: TaskSet, options: SoftCPTOptions) -> None:
         super().__init__(clip, tasks, options)
         # Random draws in the reference's order: class context, task context, generator.
         if options.csc:
-            self.class_prompt_learner, self.class_feature_layout = self._feature_prompts(
+            self.class_prompt_learner, self.class_name_prompts = self._feature_prompts(
                 tasks.class_names,
                 options.class_n_ctx,
                 options.class_ctx_init,
@@ -89,7 +98,7 @@ class SoftCPT(Prompter):
         if options.task_text == "none":
             self.task_embedding = self._free_features()
         else:
-            self.task_prompt_learner, self.task_feature_layout = self._feature_prompts(
+            self.task_prompt_learner, self.task_name_prompts = self._feature_prompts(
                 self._task_texts(),
                 options.task_n_ctx,
                 options.task_ctx_init,
@@ -104,7 +113,7 @@ class SoftCPT(Prompter):
             clip.text_width,
             options.rank,
         ).to(clip.device)
-        self.layout = self.class_layout(options.n_ctx, options.position, options.csc)
+        self.pack_class_names(options.n_ctx, options.position, options.csc)
 
     @property
     def reference_steps(self) -> int:
@@ -123,25 +132,18 @@ class SoftCPT(Prompter):
                     "(Task(description=...), DATASET.TASK_DESCRIPTION or a task_desc.txt), or use "
                     "its name"
                 )
-        return [
-            task.description.strip().rstrip(".") for task in self.tasks
-        ]  # prompts end with a stop of their own
+        # Prompts end with a stop of their own.
+        return [task.description.strip().rstrip(".") for task in self.tasks]
 
     def _free_features(self) -> nn.Embedding:
         """F (T, D), free vectors of the length that the features of the bare task names have on
         average."""
-        clip, names = self.clip, self.tasks.names
-        prompts = [
-            prompt_symbols(clip.tokenizer, name, 0, context_length=clip.context_length)
-            for name in names
-        ]
+        clip, count = self.clip, len(self.tasks)
         with torch.no_grad():
-            features = clip.encode_prompts(PackedPrompts(prompts, width=clip.text_width)).float()
-        start = (
-            torch.randn(len(self.tasks), clip.embed_dim).to(clip.device)
-            * features.square().mean().sqrt()
-        )
-        return nn.Embedding.from_pretrained(start, freeze=False)
+            features = self.encode_prompts(pack_names(clip, self.tasks.names, n_ctx=0)).float()
+        start = torch.randn(count, clip.embed_dim).to(clip.device)
+        length = features.square().mean().sqrt()
+        return nn.Embedding(count, clip.embed_dim, _weight=start * length)
 
     def _feature_prompts(
         self, names: Sequence[str], n_ctx: int, words: str, specific: bool, position: str
@@ -153,33 +155,23 @@ class SoftCPT(Prompter):
         else:
             shape = (len(names), n_ctx, clip.text_width) if specific else (n_ctx, clip.text_width)
             ctx = init_context(shape).to(clip.device)
-        n_ctx = ctx.shape[-2]
-        prompts = [
-            prompt_symbols(clip.tokenizer, name, n_ctx, position, clip.context_length)
-            for name in names
-        ]
-        return Context(ctx), PackedPrompts(
-            prompts, range(len(names)) if specific else None, n_ctx, clip.text_width
-        )
+        groups = range(len(names)) if specific else None
+        return Context(ctx), pack_names(clip, names, ctx.shape[-2], position, groups)
 
-    def _features(self, learner: Context, layout: PackedPrompts, chosen: Sequence[int]) -> Tensor:
+    def _features(self, learner: Context, packed: PackedPrompts, chosen: Sequence[int]) -> Tensor:
         """(N', D) text features of the chosen names, not normalised."""
-        if layout.num_groups > 1:
-            return self.clip.encode_prompts(
-                layout,
-                learner.ctx[torch.as_tensor(chosen, device=learner.ctx.device)],
-                groups=chosen,
-            )
-        return self.clip.encode_prompts(
-            layout, learner.ctx.reshape(1, *learner.ctx.shape[-2:]), prompts=chosen
-        )
+        ctx: Tensor = learner.ctx
+        if packed.num_groups > 1:
+            return self.encode_prompts(packed, ctx[device_index(chosen, ctx)], groups=chosen)
+        return self.encode_prompts(packed, ctx.reshape(1, *ctx.shape[-2:]), prompts=chosen)
 
     def task_features(self, tasks: Sequence[int] | None = None) -> Tensor:
         """(T, D) features F_t of all tasks, or of ``tasks``."""
         chosen = list(range(len(self.tasks)) if tasks is None else tasks)
         if self.options.task_text == "none":
-            return self.task_embedding.weight[torch.tensor(chosen, device=self.device)]
-        return self._features(self.task_prompt_learner, self.task_feature_layout, chosen)
+            free: Tensor = self.task_embedding.weight
+            return free[device_index(chosen, free)]
+        return self._features(self.task_prompt_learner, self.task_name_prompts, chosen)
 
     def contexts(self, tasks: Sequence[int] | None = None, classes: Tensor | None = None) -> Tensor:
         """Generated contexts (T, L, d); with ``csc`` one per class, (C, L, d). Of ``tasks``, or for
@@ -188,23 +180,12 @@ class SoftCPT(Prompter):
         features = self.task_features(tasks)
         if self.options.csc:
             own = self._features(
-                self.class_prompt_learner, self.class_feature_layout, classes.tolist()
+                self.class_prompt_learner, self.class_name_prompts, classes.tolist()
             )
             place = torch.searchsorted(torch.tensor(tasks), self.tasks.task_of_class[classes])
             features = torch.cat([own, features[place.to(features.device)]], dim=1)
-        return self.prompt_gen(features)
-
-    def class_embeddings(
-        self, tasks: Sequence[int] | None = None, classes: Tensor | None = None
-    ) -> Tensor:
-        """(C, D) or, of the classes of ``tasks`` or of ``classes``, (C', D)."""
-        tasks, own = self.tasks.chosen(tasks, classes)
-        groups = own.tolist() if self.options.csc else tasks
-        return normalise(
-            self.clip.encode_prompts(
-                self.layout, self.contexts(tasks, classes), groups=groups, prompts=classes
-            )
-        )
+        contexts: Tensor = self.prompt_gen(features)
+        return contexts
 
     def rows(self, name: str) -> str:
         """Specific task contexts are (T, M, d), specific class contexts (C, K, d), free features

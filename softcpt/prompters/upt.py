@@ -1,9 +1,10 @@
 """UPT: prompts of both towers, made together by a small network (Zang et al. 2022, arXiv
 2210.07225; MVLPT's form).
 
-    [T' ; V'_1 ... V'_L] = out(block(in([T ; V_1 ... V_L])))       T (N, d): text, V_i (N, d_v): the i-th image block
+    [T' ; V'_1 ... V'_L] = out(block(in([T ; V_1 ... V_L])))
     w_c = text([SOS] T'_1 ... name of c ... T'_N . [EOS]),   f = image(x; V'_1 ... V'_L)
 
+T (N, d) are prompts of the text tower, V_i (N, d_v) those of the image tower's i-th block.
 in and out are linear layers between the towers' widths and h, a pair for each tower; block is a
 residual attention block of width h, or GELU alone (mlp). With identity there is no network: T' = T
 and V' = V.
@@ -26,12 +27,12 @@ from torch import Tensor, nn
 from softcpt.clip.model import Clip
 from softcpt.clip.vit import Vit
 from softcpt.errors import UserError
-from softcpt.prompters.base import normalise, option
+from softcpt.prompters.classifier import normalise, option
+from softcpt.prompters.context_prompter import POSITIONS, device_index, pack_names
 from softcpt.prompters.image_prompts import ImagePrompts
 from softcpt.prompters.vpt import ImagePrompter, ImagePromptOptions
 from softcpt.tasks import TaskSet
-from softcpt.text.packing import PackedPrompts
-from softcpt.text.prompts import init_context, prompt_symbols, words_context
+from softcpt.text.prompts import init_context, words_context
 
 PROJECTIONS = ("transformer", "mlp", "identity")
 
@@ -51,7 +52,7 @@ class UPTOptions(ImagePromptOptions):
     position: str = option(
         "middle",
         "place of the class name",
-        ("end", "middle", "front"),
+        POSITIONS,
         key="CLASS_TOKEN_POSITION",
         aliases=("TOKEN_POSITION", "POSITION"),
     )
@@ -89,7 +90,7 @@ class UnifiedPrompts(ImagePrompts):
         classes: C.
     """
 
-    def __init__(self, clip: Clip, vit: Vit, options: UPTOptions, classes: int):
+    def __init__(self, clip: Clip, vit: Vit, options: UPTOptions, classes: int) -> None:
         super().__init__(
             vit, options.visual_n_ctx or options.n_ctx, options.deep, dropout=options.dropout
         )
@@ -98,8 +99,8 @@ class UnifiedPrompts(ImagePrompts):
                 words_context(options.ctx_init, clip.tokenizer, clip.text.tower.tokens)
             )
         else:
-            shape = [classes] * options.csc + [options.n_ctx, clip.text_width]
-            self.ctx = nn.Parameter(init_context(shape))
+            shape = [options.n_ctx, clip.text_width]
+            self.ctx = nn.Parameter(init_context([classes, *shape] if options.csc else shape))
         self.sequence_dim = 0 if options.mix else 1
         self.projects = options.project != "identity"
         if self.projects:
@@ -149,24 +150,25 @@ class UPT(ImagePrompter):
     """Text contexts and image prompts from one network.
 
     Attributes:
-        layout: all classes' prompts; one context serves all, or with ``csc`` each has its own.
+        packed_prompts: those of all classes; one context serves all, or with ``csc`` each has its
+            own.
     """
 
     Options = UPTOptions
 
-    def __init__(self, clip: Clip, tasks: TaskSet, options: UPTOptions):
+    options: UPTOptions
+    prompt_learner: UnifiedPrompts
+
+    def __init__(self, clip: Clip, tasks: TaskSet, options: UPTOptions) -> None:
         super().__init__(clip, tasks, options)
         self.prompt_learner = UnifiedPrompts(clip, self.vit, options, tasks.num_classes).to(
             clip.device
         )
         ctx = self.prompt_learner.ctx
-        self.per_class, n_ctx = ctx.dim() == 3, ctx.shape[-2]
-        prompts = [
-            prompt_symbols(clip.tokenizer, name, n_ctx, options.position, clip.context_length)
-            for name in tasks.class_names
-        ]
-        self.layout = PackedPrompts(
-            prompts, range(len(prompts)) if self.per_class else None, n_ctx, clip.text_width
+        self.per_class = ctx.dim() == 3
+        groups = range(tasks.num_classes) if self.per_class else None
+        self.packed_prompts = pack_names(
+            clip, tasks.class_names, ctx.shape[-2], options.position, groups
         )
 
     def class_embeddings(
@@ -176,8 +178,12 @@ class UPT(ImagePrompter):
         chosen = self.tasks.chosen(tasks, classes)[1]
         contexts = self.prompt_learner.both()[0]
         if self.per_class:
-            contexts = contexts[chosen.to(contexts.device)]
-            return normalise(
-                self.clip.encode_prompts(self.layout, contexts, groups=chosen.tolist())
-            )
-        return normalise(self.clip.encode_prompts(self.layout, contexts[None], prompts=chosen))
+            own = contexts[device_index(chosen, contexts)]
+            features = self.encode_prompts(self.packed_prompts, own, groups=chosen.tolist())
+        else:
+            features = self.encode_prompts(self.packed_prompts, contexts[None], prompts=chosen)
+        return normalise(features)
+
+    def rows(self, name: str) -> str:
+        """With ``csc`` a context has a row for every class."""
+        return "class" if self.per_class and name.endswith(".ctx") else ""

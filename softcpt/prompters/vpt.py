@@ -1,8 +1,8 @@
 """VPT: prompts of the image tower, free vectors beside the image's tokens (Jia et al. 2022, arXiv
 2203.12119).
 
-    w_c = text("a photo of a {name of c}.")                                    constant: encoded once
-    f   = image(x; P_1 ... P_L)                                                softcpt/prompters/image_prompts.py
+    w_c = text("a photo of a {name of c}.")        constant: encoded once
+    f   = image(x; P_1 ... P_L)                    softcpt/prompters/image_prompts.py
 
 As in MVLPT (Shen et al. 2022, arXiv 2211.11720), the prompts serve all tasks, whose classes share
 one softmax.
@@ -11,7 +11,7 @@ one softmax.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from torch import Tensor
@@ -19,9 +19,10 @@ from torch import Tensor
 from softcpt.clip.model import Clip
 from softcpt.clip.vit import open_vit
 from softcpt.errors import UserError
-from softcpt.prompters.base import Prompter, PromptOptions, normalise, option
+from softcpt.prompters.base import Prompter, PromptOptions
+from softcpt.prompters.classifier import normalise, option
 from softcpt.prompters.image_prompts import ImagePrompts, encode_with_prompts
-from softcpt.prompters.zeroshot import ZeroShot, ZeroShotOptions
+from softcpt.prompters.zeroshot import template_embeddings
 from softcpt.tasks import TaskSet
 from softcpt.utils import parallel
 
@@ -67,9 +68,11 @@ class ImagePrompter(Prompter):
     Options = ImagePromptOptions
     prompts_images = True
     samples_classes = True
+
+    options: ImagePromptOptions
     prompt_learner: ImagePrompts
 
-    def __init__(self, clip: Clip, tasks: TaskSet, options: ImagePromptOptions):
+    def __init__(self, clip: Clip, tasks: TaskSet, options: ImagePromptOptions) -> None:
         super().__init__(clip, tasks, options)
         self.vit = open_vit(clip.model.visual)
 
@@ -99,26 +102,25 @@ class VPT(ImagePrompter):
     """Zero-shot CLIP with a prompted image tower.
 
     Attributes:
-        hand_written: zero-shot CLIP, whose class embeddings these are.
+        hand_written: (C, D) embeddings of zero-shot CLIP.
     """
 
     Options = VPTOptions
 
-    def __init__(self, clip: Clip, tasks: TaskSet, options: VPTOptions):
+    options: VPTOptions
+    hand_written: Tensor
+
+    def __init__(self, clip: Clip, tasks: TaskSet, options: VPTOptions) -> None:
         super().__init__(clip, tasks, options)
         self.prompt_learner = ImagePrompts(
             self.vit, options.n_ctx, options.deep, options.project_dim, options.dropout
         ).to(clip.device)
-        if not options.own_template:
-            tasks = TaskSet([replace(task, template=TEMPLATE) for task in tasks])
-        self.hand_written = ZeroShot(
-            clip, tasks, ZeroShotOptions(max_text_tokens=options.max_text_tokens)
-        )
+        templates = None if options.own_template else [[TEMPLATE]] * len(tasks)
+        embeddings = template_embeddings(clip, tasks, templates, options.token_bound)
+        self.register_buffer("hand_written", embeddings, persistent=False)
 
     def class_embeddings(
         self, tasks: Sequence[int] | None = None, classes: Tensor | None = None
     ) -> Tensor:
         """(C, D), or (C', D) of the classes of ``tasks`` or of ``classes``; nothing is computed."""
-        return self.hand_written.class_embeddings()[
-            self.tasks.chosen(tasks, classes)[1].to(self.device)
-        ]
+        return self.hand_written[self.tasks.chosen(tasks, classes)[1].to(self.device)]

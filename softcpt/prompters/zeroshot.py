@@ -1,5 +1,8 @@
 """Zero-shot CLIP: class names in hand-written templates (Radford et al. 2021, section 3.1). Nothing
-is trained."""
+is trained.
+
+    w_c = normalised mean over templates of normalised text(template with the name of c)
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,8 @@ import torch
 from torch import Tensor
 
 from softcpt.clip.model import Clip
-from softcpt.prompters.base import Prompter, PromptOptions, normalise, option
+from softcpt.prompters.base import Prompter, PromptOptions
+from softcpt.prompters.classifier import normalise, option
 from softcpt.tasks import Task, TaskSet
 from softcpt.text.packing import PackedPrompts
 from softcpt.text.prompts import text_symbols
@@ -28,49 +32,74 @@ SELECT_TEMPLATES = (
 )
 
 
+@torch.no_grad()
+def template_embeddings(
+    clip: Clip,
+    tasks: TaskSet,
+    templates: Sequence[Sequence[str]] | None = None,
+    max_tokens: int | None = None,
+) -> Tensor:
+    """(C, D) embeddings of all classes in hand-written prompts, L2-normalised.
+
+    Args:
+        clip: the frozen model.
+        tasks: whose classes, C of them.
+        templates: of each task its templates, {} for the name, as many as of any other task (None:
+            the task's own). A class has the mean of its normalised features, normalised again.
+        max_tokens: encode at most so many tokens at once.
+    """
+    if templates is None:
+        templates = [[task.template] for task in tasks]
+    total = torch.zeros((), device=clip.device)
+    for chosen in zip(*templates):
+        total = total + _encode(clip, tasks, chosen, max_tokens)
+    return normalise(total)
+
+
+def _encode(clip: Clip, tasks: TaskSet, templates: Sequence[str], bound: int | None) -> Tensor:
+    """(C, D) normalised features of all classes, each in its task's one of ``templates``."""
+    prompts = []
+    for task, template in zip(tasks, templates):
+        for name in task.class_names:
+            text = template.format(name.replace("_", " "))
+            prompts.append(text_symbols(clip.tokenizer, text, clip.context_length))
+    packed = PackedPrompts(prompts, width=clip.text_width, share_prefix=False)
+    return normalise(clip.encode_prompts(packed, max_tokens=bound))
+
+
 @dataclass
 class ZeroShotOptions(PromptOptions):
     """Nothing is trained."""
 
 
 class ZeroShot(Prompter):
-    """w_c = text("a photo of a {name of c}."), normalised; the template is the task's."""
+    """w_c = text("a photo of a {name of c}."), normalised; the template is the task's.
+
+    Attributes:
+        embeddings: (C, D), computed once.
+    """
 
     Options = ZeroShotOptions
 
-    def __init__(self, clip: Clip, tasks: TaskSet, options: ZeroShotOptions):
+    embeddings: Tensor
+
+    def __init__(self, clip: Clip, tasks: TaskSet, options: ZeroShotOptions) -> None:
         super().__init__(clip, tasks, options)
-        # Every task has as many templates as the first.
-        rounds = zip(*(self.templates(task) for task in tasks))
-        with torch.no_grad():
-            embeddings = sum(self._encode(templates) for templates in rounds)
-            self.register_buffer("embeddings", normalise(embeddings), persistent=False)
+        templates = [self.templates(task) for task in tasks]
+        embeddings = template_embeddings(clip, tasks, templates, options.token_bound)
+        self.register_buffer("embeddings", embeddings, persistent=False)
 
     def templates(self, task: Task) -> list[str]:
-        """The prompts of a task's classes, {} for the name."""
+        """The prompts of a task's classes, {} for the name; as many for every task."""
         return [task.template]
 
-    def _encode(self, templates: Sequence[str]) -> Tensor:
-        """(C, D) normalised embeddings of all classes, each in its task's one of ``templates``."""
-        clip = self.clip
-        prompts = [
-            text_symbols(
-                clip.tokenizer, template.format(name.replace("_", " ")), clip.context_length
-            )
-            for task, template in zip(self.tasks, templates)
-            for name in task.class_names
-        ]
-        return normalise(
-            clip.encode_prompts(PackedPrompts(prompts, width=clip.text_width, share_prefix=False))
-        )
-
-    def class_embeddings(self, tasks: Sequence[int] | None = None) -> Tensor:
-        """(C, D); computed once."""
-        return (
-            self.embeddings
-            if tasks is None
-            else self.embeddings[self.tasks.classes_of(tasks).to(self.device)]
-        )
+    def class_embeddings(
+        self, tasks: Sequence[int] | None = None, classes: Tensor | None = None
+    ) -> Tensor:
+        """(C, D), or (C', D) of the classes of ``tasks`` or of ``classes``; computed once."""
+        if tasks is None and classes is None:
+            return self.embeddings
+        return self.embeddings[self.tasks.chosen(tasks, classes)[1].to(self.device)]
 
 
 @dataclass
@@ -83,14 +112,14 @@ class ZeroShotEnsembleOptions(ZeroShotOptions):
 
 
 class ZeroShotEnsemble(ZeroShot):
-    """w_c = mean over templates of normalised text(template of c), normalised again (Radford et al.
-    2021, 3.1.4).
-
-    The templates are CLIP's seven select ones and the task's own, as in CoOp's ZeroshotCLIP2.
-    """
+    """The mean over CLIP's seven select templates and the task's own, as in CoOp's ZeroshotCLIP2
+    (Radford et al. 2021, 3.1.4)."""
 
     Options = ZeroShotEnsembleOptions
 
+    options: ZeroShotEnsembleOptions
+
     def templates(self, task: Task) -> list[str]:
         """The seven, and the task's own."""
-        return [*SELECT_TEMPLATES, *[task.template] * self.options.own_template]
+        own = [task.template] if self.options.own_template else []
+        return [*SELECT_TEMPLATES, *own]

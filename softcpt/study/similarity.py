@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from softcpt.prompters import build_prompter
+from softcpt.prompters.zeroshot import template_embeddings
 from softcpt.tasks import Task, TaskSet
 
 PERMUTATIONS = 9999
@@ -52,7 +52,7 @@ def similarities(cfg: Any, tasks: tuple[int, ...]) -> dict[str, np.ndarray]:
         [features[labels == label].mean(dim=0) for label in range(trainer.tasks.num_classes)]
     )
     named = TaskSet([Task(task.name, task.class_names) for task in trainer.tasks])
-    names = build_prompter("ZeroShot", trainer.clip, named).class_embeddings().float().cpu()
+    names = template_embeddings(trainer.clip, named).float().cpu()
     return {
         "visual": coverage(means, trainer.tasks, tasks),
         "label": coverage(names, trainer.tasks, tasks),

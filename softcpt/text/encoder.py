@@ -36,15 +36,11 @@ class TextEncoder(nn.Module):
 
     Args:
         tower: the frozen tower.
-        max_tokens: memory bound: more tokens than this are encoded slice by slice, and each slice
-            is computed again in the backward pass (exact, about a third more arithmetic). None: no
-            bound.
     """
 
-    def __init__(self, tower: TextTower, max_tokens: int | None = None):
+    def __init__(self, tower: TextTower):
         super().__init__()
         self.tower = tower
-        self.max_tokens = max_tokens
         self._prepared: WeakKeyDictionary[PackedPrompts, PreparedPrompts] = WeakKeyDictionary()
 
     def forward(
@@ -53,7 +49,8 @@ class TextEncoder(nn.Module):
         contexts: Tensor | None = None,
         groups: Sequence[int] | None = None,
         deep: Tensor | None = None,
-        prompts: Sequence[int] | None = None,
+        prompts: Sequence[int] | Tensor | None = None,
+        max_tokens: int | None = None,
     ) -> Tensor:
         """Text features of the layout's prompts.
 
@@ -66,6 +63,9 @@ class TextEncoder(nn.Module):
             deep: (blocks - 1, *batch, K, L, d): replaces what stands at the context's positions
                 before every block but the first.
             prompts: encode only these prompts, ascending (default: all prompts of the groups).
+            max_tokens: memory bound: more tokens than this are encoded slice by slice, and each
+                slice is computed again in the backward pass (exact, about a third more
+                arithmetic). None: no bound.
 
         Returns:
             (*batch, N', D) features, not normalised, in the tower's type, of the chosen prompts in
@@ -85,8 +85,7 @@ class TextEncoder(nn.Module):
         rows = contexts.flatten(0, 2)
         deep_rows = None if deep is None else deep.flatten(1, 3)
         parts = [
-            self._encode_part(part, prefixes, rows, deep_rows)
-            for part in work.split(self.max_tokens)
+            self._encode_part(part, prefixes, rows, deep_rows) for part in work.split(max_tokens)
         ]
         features = torch.cat(parts)[work.inverse]
         return features.unflatten(0, (*batch, -1)) if batch else features

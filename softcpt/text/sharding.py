@@ -20,21 +20,22 @@ def encode_prompts(
     contexts: Tensor | None = None,
     groups: Sequence[int] | None = None,
     deep: Tensor | None = None,
-    prompts: Sequence[int] | None = None,
+    prompts: Sequence[int] | Tensor | None = None,
+    max_tokens: int | None = None,
 ) -> Tensor:
-    """``encoder(layout, contexts, groups, deep, prompts)``, with the prompts divided among the
-    processes.
+    """``encoder(layout, contexts, groups, deep, prompts, max_tokens)``, with the prompts divided
+    among the processes.
 
     All processes must call it, with the same arguments. Fewer chunks than processes are encoded by
     each of them.
     """
     if process_count() == 1:
-        return encoder(layout, contexts, groups=groups, deep=deep, prompts=prompts)
+        return encoder(layout, contexts, groups, deep, prompts, max_tokens)
     groups = list(range(layout.num_groups) if groups is None else groups)
     chosen = layout.prompts_of(groups) if prompts is None else torch.as_tensor(prompts)
     shares = _shares(layout, chosen, process_count())
     if min(len(share) for share in shares) == 0:
-        return encoder(layout, contexts, groups=groups, deep=deep, prompts=prompts)
+        return encoder(layout, contexts, groups, deep, prompts, max_tokens)
     mine = chosen[shares[dist.get_rank()]]
     present = set(layout.groups[mine.numpy()].tolist())
     places = [place for place, group in enumerate(groups) if group in present]
@@ -42,9 +43,7 @@ def encode_prompts(
         None if given is None else SummedGradient.apply(given)[..., places, :, :]
         for given in (contexts, deep)
     )
-    own = encoder(
-        layout, contexts, groups=[groups[place] for place in places], deep=deep, prompts=mine
-    )
+    own = encoder(layout, contexts, [groups[place] for place in places], deep, mine, max_tokens)
     return GatheredRows.apply(own.movedim(-2, 0), shares).movedim(0, -2)
 
 

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from softcpt import plugins
 from softcpt.cli import grid as grid_command
 from softcpt.cli import train
-from softcpt.engine import mvlpt
 from softcpt.grid.jobs import plan_jobs
 
+mvlpt = plugins.load("trainers")["mvlpt"]
 ROOT = Path(__file__).resolve().parent.parent.parent
 SCRIPTS = sorted(path.name for path in (ROOT / "scripts").glob("*.sh") if path.name != "common.sh")
 

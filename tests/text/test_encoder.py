@@ -76,9 +76,12 @@ def compare(case: dict, chosen: list[int] | None = None) -> None:
         BLOCKS - 1, *shape, generator=generator, dtype=torch.float64
     ).requires_grad_()
     layout = PackedPrompts(prompts, group, n_ctx, WIDTH, case["share_prefix"])
-    encoder = TextEncoder(ENCODER.tower, case["max_tokens"])
-    ours = encoder(
-        layout, contexts, None if chosen is None else kept, deep if case["deep"] else None
+    ours = TextEncoder(ENCODER.tower)(
+        layout,
+        contexts,
+        None if chosen is None else kept,
+        deep if case["deep"] else None,
+        max_tokens=case["max_tokens"],
     )
     mine = [i for i in range(len(names)) if group[i] in kept]
     place = torch.tensor([list(kept).index(group[i]) for i in mine])

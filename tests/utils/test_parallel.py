@@ -107,7 +107,7 @@ def test_shares_are_whole_chunks_of_about_equal_length(processes):
     tasks = softcpt.TaskSet(
         [softcpt.Task(f"task {number}", names(6 + number)) for number in range(6)]
     )
-    layout = softcpt.build_prompter("CoOp", clip, tasks).layout
+    layout = softcpt.build_prompter("CoOp", clip, tasks).packed_prompts
     assert isinstance(layout, PackedPrompts)
     for chosen in (torch.arange(tasks.num_classes), torch.arange(0, tasks.num_classes, 2)):
         shares = sharding._shares(layout, chosen, processes)

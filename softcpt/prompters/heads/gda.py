@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from softcpt.prompters.base import option
+from softcpt.prompters.classifier import option
 from softcpt.prompters.heads.head import SearchOptions, Settings
 from softcpt.prompters.heads.linear_head import Linear, LinearHead
 from softcpt.prompters.heads.shots import Shots, covariance, ridged, solve

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from softcpt.clip.model import Clip
 from softcpt.errors import UserError
-from softcpt.prompters.base import PromptOptions, option
+from softcpt.prompters.classifier import MethodOptions, option
 from softcpt.prompters.feature_classifier import FeatureClassifier
 from softcpt.prompters.heads.shots import Shots
-from softcpt.prompters.zeroshot import ZeroShot, ZeroShotOptions
+from softcpt.prompters.zeroshot import template_embeddings
 from softcpt.tasks import TaskSet, marks
 
 Settings = Mapping[str, float]
@@ -35,12 +35,7 @@ F = TypeVar("F", bound=Fitted)
 
 
 @dataclass
-class HeadOptions(PromptOptions):
-    """Nothing is chosen."""
-
-
-@dataclass
-class SearchOptions(PromptOptions):
+class SearchOptions(MethodOptions):
     """Options of heads whose settings may be searched for."""
 
     search: bool = option(
@@ -49,7 +44,8 @@ class SearchOptions(PromptOptions):
 
 
 class Head(FeatureClassifier, Generic[F]):
-    """A head on the frozen tower's features; gives :meth:`solver`, :meth:`keep` and ``logits``.
+    """A head on the frozen tower's features; gives :meth:`solver`, :meth:`keep`
+    and :meth:`fitted`.
 
     Attributes:
         grid: the values that a search on validation images tries, by setting.
@@ -58,21 +54,30 @@ class Head(FeatureClassifier, Generic[F]):
         text: (C, D) zero-shot embeddings of the task's template, normalised.
     """
 
-    Options = HeadOptions
     grid: Mapping[str, Sequence[float]] = MappingProxyType({})
     closed_form: bool = True
     augmented = True
 
     text: Tensor
 
-    def __init__(self, clip: Clip, tasks: TaskSet, options: PromptOptions) -> None:
+    def __init__(self, clip: Clip, tasks: TaskSet, options: MethodOptions) -> None:
         super().__init__(clip, tasks, options)
-        text = ZeroShot(clip, tasks, ZeroShotOptions()).class_embeddings()
-        self.register_buffer("text", text, persistent=False)
+        self.register_buffer("text", template_embeddings(clip, tasks), persistent=False)
 
-    def class_embeddings(self, tasks: Sequence[int] | None = None) -> Tensor:
-        """(C, D) the zero-shot embeddings that the head starts from."""
-        return self.text[self.classes(tasks)]
+    def fitted(self, task: int) -> F:
+        """What classifies a task's images."""
+        raise NotImplementedError(f"{type(self).__name__}: a head gives fitted")
+
+    def logits(
+        self, features: Tensor, tasks: Sequence[int] | None = None, classes: Tensor | None = None
+    ) -> Tensor:
+        """Image features (B, D) -> (B, C); of ``tasks`` or ``classes`` (B, C')."""
+        chosen, columns = self.tasks.chosen(tasks, classes)
+        logits = torch.cat([self.fitted(task)(features) for task in chosen], dim=1)
+        if classes is None:
+            return logits
+        places = torch.searchsorted(self.tasks.classes_of(chosen), columns.cpu())
+        return logits[:, places.to(logits.device)]
 
     @property
     def all_at_once(self) -> bool:

@@ -7,14 +7,14 @@ F_m are keys (features of training images), L_mc what a key says for class c, z 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from softcpt.clip.model import Clip
-from softcpt.prompters.base import PromptOptions
+from softcpt.prompters.classifier import MethodOptions
 from softcpt.prompters.heads.head import Head
 from softcpt.prompters.task_matching import origin_of
 from softcpt.tasks import TaskSet
@@ -74,7 +74,7 @@ class KernelHead(Head[Memory]):
     values: Tensor
     beta: Tensor
 
-    def __init__(self, clip: Clip, tasks: TaskSet, options: PromptOptions) -> None:
+    def __init__(self, clip: Clip, tasks: TaskSet, options: MethodOptions) -> None:
         super().__init__(clip, tasks, options)
         self.register_fitted("keys", torch.zeros(0, clip.embed_dim, device=clip.device))
         self.register_buffer("counts", torch.zeros(len(tasks), dtype=torch.long))
@@ -85,7 +85,7 @@ class KernelHead(Head[Memory]):
         """Counts and sharpness are the tasks', values the classes'; keys are sorted here."""
         return {"keys": "", "values": "class"}.get(name, "task")
 
-    def memory(self, task: int) -> Memory:
+    def fitted(self, task: int) -> Memory:
         """What is kept of a task."""
         columns, scale = self.tasks.columns(task), self.clip.logit_scale.exp().item()
         keys = self.keys.split(self.counts.tolist())[task]
@@ -93,15 +93,10 @@ class KernelHead(Head[Memory]):
         text = self.text[columns]
         return Memory(keys, values, self.beta[task], text, self.probabilities, scale)
 
-    def logits(self, features: Tensor, tasks: Sequence[int] | None = None) -> Tensor:
-        """(B, D) normalised image features -> (B, C)."""
-        chosen, _ = self.tasks.chosen(tasks)
-        return torch.cat([self.memory(task)(features) for task in chosen], dim=1)
-
     @torch.no_grad()
     def keep(self, fitted: Mapping[int, Memory]) -> None:
         """Write the tasks' keys and values, with room for as many as there are."""
-        memories = [fitted.get(task) or self.memory(task) for task in range(len(self.tasks))]
+        memories = [fitted.get(task) or self.fitted(task) for task in range(len(self.tasks))]
         counts = [len(memory.keys) for memory in memories]
         self._resize(sum(counts), max(counts))
         self.counts.copy_(torch.tensor(counts))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from softcpt.clip.model import Clip
-from softcpt.prompters.base import PromptOptions
+from softcpt.prompters.classifier import MethodOptions
 from softcpt.prompters.heads.head import Head
 from softcpt.tasks import TaskSet
 
@@ -42,15 +42,22 @@ class LinearHead(Head[Linear]):
     weight: Tensor
     bias: Tensor
 
-    def __init__(self, clip: Clip, tasks: TaskSet, options: PromptOptions) -> None:
+    def __init__(self, clip: Clip, tasks: TaskSet, options: MethodOptions) -> None:
         super().__init__(clip, tasks, options)
         self.register_fitted("weight", clip.logit_scale.exp() * self.text)
         self.register_fitted("bias", self.no_bias())
 
-    def logits(self, features: Tensor, tasks: Sequence[int] | None = None) -> Tensor:
-        """(B, D) normalised image features -> (B, C)."""
-        classes = self.classes(tasks)
-        return features @ self.weight[classes].t() + self.bias[classes]
+    def fitted(self, task: int) -> Linear:
+        """The task's rows."""
+        columns = self.tasks.columns(task)
+        return Linear(self.weight[columns], self.bias[columns])
+
+    def logits(
+        self, features: Tensor, tasks: Sequence[int] | None = None, classes: Tensor | None = None
+    ) -> Tensor:
+        """(B, D) normalised image features -> (B, C); of ``tasks`` or ``classes`` (B, C')."""
+        columns = self.columns(tasks, classes)
+        return features @ self.weight[columns].t() + self.bias[columns]
 
     @torch.no_grad()
     def keep(self, fitted: Mapping[int, Linear]) -> None:

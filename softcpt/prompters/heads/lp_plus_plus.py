@@ -17,14 +17,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from softcpt.prompters.base import PromptOptions, option
+from softcpt.prompters.classifier import MethodOptions, option
 from softcpt.prompters.heads.head import Settings
 from softcpt.prompters.heads.linear_head import Linear, LinearHead
 from softcpt.prompters.heads.shots import Shots
 
 
 @dataclass
-class LPPlusPlusOptions(PromptOptions):
+class LPPlusPlusOptions(MethodOptions):
     """Options of LP++."""
 
     steps: int = option(

@@ -15,7 +15,7 @@ from types import MappingProxyType
 
 import torch.nn.functional as F
 
-from softcpt.prompters.base import option
+from softcpt.prompters.classifier import option
 from softcpt.prompters.heads.head import SearchOptions, Settings
 from softcpt.prompters.heads.linear_head import Linear, LinearHead
 from softcpt.prompters.heads.shots import Shots

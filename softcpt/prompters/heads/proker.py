@@ -18,7 +18,7 @@ from types import MappingProxyType
 import torch
 
 from softcpt.errors import UserError
-from softcpt.prompters.base import option
+from softcpt.prompters.classifier import option
 from softcpt.prompters.heads.head import SearchOptions, Settings
 from softcpt.prompters.heads.kernel_head import KernelHead, Memory, kernel
 from softcpt.prompters.heads.shots import Shots

@@ -12,7 +12,7 @@ Emoji-44's validation images ask for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from softcpt.clip.model import Clip
-from softcpt.prompters.base import option
+from softcpt.prompters.classifier import option
 from softcpt.prompters.heads.head import Head, Settings
 from softcpt.prompters.heads.shots import Shots
 from softcpt.prompters.heads.training import TrainedOptions, cross_entropy, minimise
@@ -83,24 +83,19 @@ class ProLIP(Head[Projected]):
         """(B, D') as they are: they are normalised behind the projection."""
         return features
 
-    def projected(self, task: int) -> Projected:
+    def fitted(self, task: int) -> Projected:
         """What classifies a task's images."""
         text = self.clip.logit_scale.exp() * self.text[self.tasks.columns(task)]
         return Projected(self.weight[task], self.clip.projection.bias.float(), text)
-
-    def logits(self, features: Tensor, tasks: Sequence[int] | None = None) -> Tensor:
-        """(B, D') features in front of the projection -> (B, C)."""
-        chosen, _ = self.tasks.chosen(tasks)
-        return torch.cat([self.projected(task)(features) for task in chosen], dim=1)
 
     def own_classifier(self) -> Callable[[Tensor, Tensor], Tensor]:
         """Logits of an image's own task only: every other costs a projection."""
 
         def classify(features: Tensor, owners: Tensor) -> Tensor:
             logits = features.new_full((len(features), self.tasks.num_classes), -torch.inf)
-            for task in owners.unique().tolist():
+            for task in torch.unique(owners).tolist():
                 mine = (owners == task).to(features.device)
-                logits[mine, self.tasks.columns(task)] = self.projected(task)(features[mine])
+                logits[mine, self.tasks.columns(task)] = self.fitted(task)(features[mine])
             return logits
 
         return classify

@@ -34,7 +34,7 @@ from torch import Tensor
 
 from softcpt.clip.model import Clip
 from softcpt.errors import UserError
-from softcpt.prompters.base import PromptOptions, option
+from softcpt.prompters.classifier import MethodOptions, option
 from softcpt.prompters.heads.linear_head import Linear, LinearHead
 from softcpt.prompters.heads.shots import TINY, Shots, covariance, ridged, solve
 from softcpt.prompters.task_matching import origin_of
@@ -42,7 +42,7 @@ from softcpt.tasks import TaskSet
 
 
 @dataclass
-class TextGDAOptions(PromptOptions):
+class TextGDAOptions(MethodOptions):
     """Options of TextGDA."""
 
     per_task: bool = option(True, "each task for itself, or all share gamma and S")

@@ -16,7 +16,7 @@ from types import MappingProxyType
 
 import torch.nn.functional as F
 
-from softcpt.prompters.base import option
+from softcpt.prompters.classifier import option
 from softcpt.prompters.heads.head import SearchOptions, Settings
 from softcpt.prompters.heads.kernel_head import KernelHead, Memory
 from softcpt.prompters.heads.shots import Shots

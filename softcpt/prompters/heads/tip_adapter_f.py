@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from softcpt.prompters.base import option
+from softcpt.prompters.classifier import option
 from softcpt.prompters.heads.head import Settings
 from softcpt.prompters.heads.kernel_head import KernelHead, Memory
 from softcpt.prompters.heads.shots import Shots

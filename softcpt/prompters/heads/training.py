@@ -10,11 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from softcpt.prompters.base import PromptOptions, option
+from softcpt.prompters.classifier import MethodOptions, option
 
 
 @dataclass
-class TrainedOptions(PromptOptions):
+class TrainedOptions(MethodOptions):
     """Options of heads that are trained: AdamW on all images of a task at once, cosine schedule."""
 
     lr: float = option(0.002, "learning rate of the first step", key="HEAD_LR")
@@ -33,7 +33,7 @@ def minimise(
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(options.steps, 1))
         for _ in range(options.steps):
             optimiser.zero_grad()
-            loss().backward()
+            torch.autograd.backward(loss())
             optimiser.step()
             schedule.step()
     for tensor in tensors:

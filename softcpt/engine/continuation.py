@@ -1,0 +1,99 @@
+"""Whether the run in a folder is this one, so that it can be continued bit for bit."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from yacs.config import CfgNode
+
+from softcpt.artefacts import checkpoint
+from softcpt.engine import config
+from softcpt.errors import UserError
+from softcpt.tasks import TaskSet
+
+
+def images_digest(items: Sequence[Any], root: str) -> str:
+    """A hash of the images' paths below ``root`` and their labels, in their order."""
+    return _sha256([(os.path.relpath(item.impath, root), item.label) for item in items])
+
+
+def data_digest(tasks: TaskSet, train_images: str) -> str:
+    """A hash of classes and training images: a run continues on the data it began with."""
+    described = [(task.name, task.class_names, task.description) for task in tasks]
+    return _sha256((described, train_images))
+
+
+def _sha256(value: Any) -> str:
+    return hashlib.sha256(repr(value).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class RunIdentity:
+    """What a run's numbers depend on.
+
+    Attributes:
+        cfg: the settings as they were given.
+        final_model: ``TEST.FINAL_MODEL`` as it is used.
+        data: see :func:`data_digest`.
+        source: the prompt that training started from, with a digest; None: from scratch.
+    """
+
+    cfg: CfgNode
+    final_model: str
+    data: str
+    source: Mapping[str, Any] | None
+
+    def header(self) -> dict[str, Any]:
+        """For the file that a continuation reads."""
+        return {"config": self.cfg.dump(), "data": self.data, "source": self.source}
+
+    def refuse_another(self, directory: str, header: Mapping[str, Any]) -> None:
+        """Refuse to continue the run of ``header`` if it is another one.
+
+        Raises:
+            UserError: naming what differs.
+        """
+        theirs = config.run_settings(self.cfg.load_cfg(header["config"]))
+        changed = config.differences(config.run_settings(self.cfg), theirs)
+        if changed:
+            raise UserError(
+                f"{directory}: it holds a run with other settings ({'; '.join(changed[:3])}); "
+                "choose another --output-dir, or delete the folder"
+            )
+        if header["data"] != self.data:
+            raise UserError(
+                f"{directory}: it holds a run on other images or classes; choose another "
+                "--output-dir, or delete the folder"
+            )
+        if _source_digest(header.get("source")) != _source_digest(self.source):
+            raise UserError(
+                f"{directory}: it holds a run that started from another prompt; give its "
+                "--model-dir, choose another --output-dir, or delete the folder"
+            )
+        if header["best"] is not None and self.final_model != "best_val":
+            raise UserError(
+                f"{directory}: it holds a run of an older version, which chose its epoch on test "
+                "images; choose another --output-dir, or delete the folder"
+            )
+
+
+def find_run(directory: str, required: bool) -> dict[str, Any] | None:
+    """The header of the run kept in ``directory``; None: there is none.
+
+    Raises:
+        UserError: there is none that can be read, and one is ``required``.
+    """
+    try:
+        return checkpoint.load_tensors(f"{directory}/{checkpoint.RESUME_FILE}")[1]
+    except UserError:
+        if required:
+            raise
+        return None
+
+
+def _source_digest(source: Mapping[str, Any] | None) -> str | None:
+    return None if source is None else str(source["digest"])

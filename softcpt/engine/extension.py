@@ -1,0 +1,75 @@
+"""What a method, or a family of methods, adds to configuration and command line.
+
+A file in trainers/ may have a name ``EXTENSION``::
+
+    EXTENSION = Extension(
+        extend_cfg=add_keys,                          # cfg.TRAINER.MINE = CfgNode({"WIDTH": 8})
+        add_flags=add_flags,                          # parser.add_argument("--width", type=int)
+        merge_flags=merge_flags,                      # cfg.TRAINER.MINE.WIDTH = args.width
+        key_aliases={"TRAINER.MINE.W": "TRAINER.MINE.WIDTH"},
+    )
+
+or, as drop-in trainers of the CoOp family often have, a function ``extend_cfg(cfg)`` alone. What
+all files of trainers/ add is there in every run, whichever trainer it has.
+"""
+
+from __future__ import annotations
+
+import functools
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import ModuleType
+
+from yacs.config import CfgNode
+
+from softcpt import plugins
+
+
+def _nothing(*_: object) -> None:
+    pass
+
+
+def _no_marks(_: Namespace) -> Sequence[tuple[str, str]]:
+    return ()
+
+
+@dataclass(frozen=True)
+class Extension:
+    """Hooks and names; each may be left out.
+
+    Attributes:
+        extend_cfg: adds keys with their defaults to the configuration.
+        add_flags: adds flags to ``train.py``'s parser.
+        merge_flags: puts their values into the configuration, between files and KEY VALUE pairs.
+        finish_cfg: derives keys from others, when all are merged.
+        run_marks: (name, value) of what in the flags makes another run, and so another output
+            folder.
+        key_aliases: other name of a key -> the key ("DATASET.NUM_SAMPLES_PER_CLASS").
+        node_aliases: other name of a node below TRAINER -> its name ("MTCOOP": "SOFTCPT").
+        keys_without_effect: keys that published command lines give and nothing reads.
+    """
+
+    extend_cfg: Callable[[CfgNode], None] = _nothing
+    add_flags: Callable[[ArgumentParser], None] = _nothing
+    merge_flags: Callable[[CfgNode, Namespace], None] = _nothing
+    finish_cfg: Callable[[CfgNode], None] = _nothing
+    run_marks: Callable[[Namespace], Sequence[tuple[str, str]]] = _no_marks
+    key_aliases: Mapping[str, str] = field(default_factory=dict)
+    node_aliases: Mapping[str, str] = field(default_factory=dict)
+    keys_without_effect: Sequence[str] = ()
+
+
+@functools.cache
+def extensions() -> tuple[Extension, ...]:
+    """Those of all files in trainers/, which are imported now if they are not yet."""
+    found = [_of(module) for module in plugins.load("trainers").values()]
+    return tuple(extension for extension in found if extension is not None)
+
+
+def _of(module: ModuleType) -> Extension | None:
+    own = getattr(module, "EXTENSION", None)
+    if isinstance(own, Extension):
+        return own
+    extend_cfg = getattr(module, "extend_cfg", None)
+    return None if extend_cfg is None else Extension(extend_cfg=extend_cfg)

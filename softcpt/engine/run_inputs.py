@@ -1,0 +1,135 @@
+"""What a run works on, as its configuration says: tasks, model, feature bank, batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from dassl.data.samplers import build_sampler
+from dassl.data.transforms import build_transform
+from yacs.config import CfgNode
+
+from softcpt.clip.model import Clip, load_clip
+from softcpt.engine.batches import Batches, FeatureBatches, ImageBatches
+from softcpt.errors import UserError
+from softcpt.features.bank import FeatureBank
+from softcpt.prompters import TaskClassifier
+from softcpt.tasks import Task, TaskSet
+from softcpt.utils.process_cache import cached
+
+# Transforms that draw nothing: with these alone every view is the same.
+FIXED_TRANSFORMS = {"normalize", "instance_norm", "center_crop"}
+
+
+def tasks_of(dataset: Any, cfg: CfgNode) -> TaskSet:
+    """The data set's tasks; one without ``tasks`` is a single task."""
+    tasks: TaskSet | None = getattr(dataset, "tasks", None)
+    if tasks is None:
+        tasks = TaskSet([Task(cfg.DATASET.NAME, tuple(dataset.classnames))])
+    description = cfg.DATASET.TASK_DESCRIPTION
+    return tasks.described(description) if description else tasks
+
+
+def model_of(cfg: CfgNode, precision: str, device: torch.device) -> Clip:
+    """The frozen CLIP; runs of one process share it.
+
+    Raises:
+        UserError: it takes images of another size than ``INPUT.SIZE``.
+    """
+    name = cfg.MODEL.BACKBONE.NAME or "tiny"
+    clip = cached(
+        "clip", (name, precision, device), lambda: load_clip(name, precision, device), most=2
+    )
+    if tuple(cfg.INPUT.SIZE) != (clip.image_size,) * 2:
+        raise UserError(
+            f"INPUT.SIZE is {tuple(cfg.INPUT.SIZE)}: {clip.name} takes images of "
+            f"{clip.image_size} x {clip.image_size}; use its config file"
+        )
+    return clip
+
+
+def open_bank(cfg: CfgNode, clip: Clip, method: type[TaskClassifier]) -> FeatureBank:
+    """The bank of ``clip``'s image features, of the kind that ``method`` takes."""
+    kind = "spatial" if method.local_features else "global"
+    if method.unprojected:
+        kind = "unprojected"
+    return FeatureBank(
+        cfg.FEATURES.FOLDER or None,
+        clip,
+        kind=kind,
+        seed=cfg.SEED,
+        on_error=cfg.FEATURES.ON_ERROR,
+        workers=None if cfg.DATALOADER.NUM_WORKERS < 0 else cfg.DATALOADER.NUM_WORKERS,
+    )
+
+
+@dataclass(frozen=True)
+class BatchMaker:
+    """Makes batches of a list of Dassl's ``Datum``.
+
+    Attributes:
+        cfg: of the run.
+        bank: where features come from with ``FEATURES.MODE`` bank.
+        prompts_images: whether the method prompts the image tower, and so needs images.
+    """
+
+    cfg: CfgNode
+    bank: FeatureBank
+    prompts_images: bool
+
+    def make(
+        self, items: Sequence[Any], train: bool, prompts_images: bool | None = None
+    ) -> Batches:
+        """``items`` as features from the bank, or as images.
+
+        Args:
+            items: the images.
+            train: with the training's sampler and transform, or the test's.
+            prompts_images: in place of the method's.
+        """
+        cfg = self.cfg
+        if prompts_images is None:
+            prompts_images = self.prompts_images
+        settings = cfg.DATALOADER.TRAIN_X if train else cfg.DATALOADER.TEST
+        sampler = build_sampler(
+            settings.SAMPLER,
+            cfg=cfg,
+            data_source=items,
+            batch_size=settings.BATCH_SIZE,
+            n_domain=cfg.DATALOADER.TRAIN_X.N_DOMAIN,
+            n_ins=cfg.DATALOADER.TRAIN_X.N_INS,
+        )
+        transform = build_transform(cfg, is_train=train)
+        size, views = settings.BATCH_SIZE, self.views() if train else None
+        drop_last = train and len(items) >= size
+        if cfg.FEATURES.MODE == "bank" and not prompts_images:
+            return FeatureBatches(
+                items,
+                sampler,
+                size,
+                drop_last,
+                views,
+                bank=self.bank,
+                transform=transform,
+                root=cfg.DATASET.ROOT,
+            )
+        return ImageBatches(
+            items,
+            sampler,
+            size,
+            drop_last,
+            views,
+            transform=transform,
+            seed=cfg.SEED,
+            workers=cfg.DATALOADER.NUM_WORKERS,
+        )
+
+    def views(self) -> Callable[[int], int] | None:
+        """The view of an epoch: one of its own, one of K in turn, or none where nothing is
+        drawn."""
+        if set(self.cfg.INPUT.TRANSFORMS) <= FIXED_TRANSFORMS:
+            return None
+        count: int = self.cfg.FEATURES.VIEWS
+        return (lambda epoch: epoch % count) if count else (lambda epoch: epoch)
