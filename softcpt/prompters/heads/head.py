@@ -64,6 +64,10 @@ class Head(FeatureClassifier, Generic[F]):
         super().__init__(clip, tasks, options)
         self.register_buffer("text", template_embeddings(clip, tasks), persistent=False)
 
+    def class_embeddings(self) -> Tensor:
+        """(C, D) normalised: those of zero-shot, which the head starts from."""
+        return self.text
+
     def fitted(self, task: int) -> F:
         """What classifies a task's images."""
         raise NotImplementedError(f"{type(self).__name__}: a head gives fitted")

@@ -88,7 +88,7 @@ class KernelHead(Head[Memory]):
     def fitted(self, task: int) -> Memory:
         """What is kept of a task."""
         columns, scale = self.tasks.columns(task), self.clip.logit_scale.exp().item()
-        keys = self.keys.split(self.counts.tolist())[task]
+        keys = torch.split(self.keys, self.counts.tolist())[task]
         values = self.values[columns, : len(keys)].t()
         text = self.text[columns]
         return Memory(keys, values, self.beta[task], text, self.probabilities, scale)
@@ -120,7 +120,7 @@ class KernelHead(Head[Memory]):
             super().load_reference_state(state, trained)  # which says what is missing
             return
         if trained is not None:
-            of_task = state["keys"].split(state["counts"].tolist())
+            of_task = torch.split(state["keys"], state["counts"].tolist())
             own = [of_task[origin_of(trained, task)] for task in self.tasks]
             state = {**state, "keys": torch.cat(own)}
         self._resize(len(state["keys"]), state["values"].shape[1])

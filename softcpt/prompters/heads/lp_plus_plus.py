@@ -52,7 +52,7 @@ class LPPlusPlus(LinearHead):
             bias = torch.zeros_like(alpha)
             step = 4 * len(samples) / largest_eigenvalue(samples)
             step_alpha = 4 * len(samples) / cosines.square().sum(dim=0).max()
-            for _ in range(self.options.steps):
+            for _step in range(self.options.steps):
                 logits = samples @ weight.t() + alpha * cosines + bias
                 error = (logits.softmax(dim=1) - targets) / len(samples)
                 weight = weight - step * error.t() @ samples
@@ -67,4 +67,5 @@ def largest_eigenvalue(samples: Tensor) -> Tensor:
     """lambda_max(F'F) of features F (N, D), from the smaller of its two Gram matrices."""
     tall = samples.shape[0] > samples.shape[1]
     gram = samples.t() @ samples if tall else samples @ samples.t()
-    return torch.linalg.eigvalsh(gram)[-1]
+    values: Tensor = torch.linalg.eigvalsh(gram)
+    return values[-1]

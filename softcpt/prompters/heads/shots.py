@@ -83,7 +83,7 @@ class Shots:
         return variance if variance > TINY else 1.0
 
 
-def covariance(scatter: Tensor, degrees: int, spread: float) -> Tensor:
+def covariance(scatter: Tensor, degrees: float, spread: float) -> Tensor:
     """(D, D) ``scatter`` / ``degrees``; without any scatter the sphere ``spread`` I."""
     if degrees > 0 and scatter.diagonal().sum().item() > TINY * degrees:
         return scatter / degrees

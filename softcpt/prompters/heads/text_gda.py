@@ -241,7 +241,11 @@ class TextGDA(LinearHead):
 
     def _new_classes(self, state: Mapping[str, Tensor], task: int, text: Tensor) -> Linear:
         """The classifier of classes without images, from their embeddings (C, D)."""
-        kept = [state[name][task].cpu().double() for name in ("centre", "text_centre")]
-        prior = Prior(*kept, state["slope"][task].item(), state["covariance"][task].cpu().double())
+
+        def kept(name: str) -> Tensor:
+            return state[name][task].cpu().double()
+
+        slope = kept("slope").item()
+        prior = Prior(kept("centre"), kept("text_centre"), slope, kept("covariance"))
         means = prior.means(text.cpu().double())
         return prior.linear(means, means.new_full((len(means),), self.options.kappa))
