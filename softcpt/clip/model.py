@@ -21,6 +21,7 @@ from torchvision import transforms
 
 from softcpt.clip.loading import LoadedModel, load_model
 from softcpt.clip.local_features import with_local_embeddings
+from softcpt.clip.projection import Projection, encode_unprojected, project, projection
 from softcpt.clip.weights import weights_locations
 from softcpt.errors import UserError
 from softcpt.text.encoder import TextEncoder
@@ -134,7 +135,9 @@ class Clip(nn.Module):
         dtype = torch.float16 if self.device.type == "cuda" else torch.bfloat16
         return torch.autocast(self.device.type, dtype=dtype)
 
-    def encode_image(self, images: Tensor, grad: bool = False, spatial: bool = False) -> Tensor:
+    def encode_image(
+        self, images: Tensor, grad: bool = False, spatial: bool = False, unprojected: bool = False
+    ) -> Tensor:
         """Pre-processed images (B, 3, H, W) -> image features (B, D), fp32, not normalised.
 
         Args:
@@ -142,16 +145,30 @@ class Clip(nn.Module):
             grad: keep the graph back to ``images``.
             spatial: give (B, 1 + M, D): the pooled feature and those of M places of the image, all
                 in the joint space.
+            unprojected: give (B, D'): features in front of the projection into the joint space.
 
         Raises:
-            UserError: with ``spatial``, for a tower without such local features; see
-                :mod:`softcpt.clip.local_features`.
+            UserError: with ``spatial`` or ``unprojected``, for a tower without such features; see
+                :mod:`softcpt.clip.local_features` and :mod:`softcpt.clip.projection`.
         """
         images = images.to(self.device, self.dtype)
         with nullcontext() if grad else torch.no_grad(), self.autocast():
+            if unprojected:
+                return encode_unprojected(self.projection, images).float()
             if spatial:
                 return with_local_embeddings(self.model.visual, images).float()
             return self.model.encode_image(images).float()
+
+    @functools.cached_property
+    def projection(self) -> Projection:
+        """The last linear layer of the image tower; see :func:`softcpt.clip.projection.projection`
+        for what is refused."""
+        return projection(self.model.visual)
+
+    def project(self, features: Tensor) -> Tensor:
+        """(B, D') features in front of the projection -> (B, D) image features, fp32, not
+        normalised."""
+        return project(features, self.projection)
 
     @functools.cached_property
     def places(self) -> int:

@@ -88,7 +88,7 @@ def labels_of(items: Sequence[Any]) -> Tensor:
 
 class FeatureBatches(Batches):
     """Batches of features (B, D), or (B, 1 + M, D) from a spatial bank, not normalised, that the
-    bank keeps."""
+    bank keeps; "kind" is the bank's."""
 
     def __init__(
         self,
@@ -116,7 +116,8 @@ class FeatureBatches(Batches):
     def __iter__(self) -> Iterator[Batch]:
         features = self.features()
         for indices in self.order:
-            yield self._batch(indices, features=features[torch.as_tensor(indices)])
+            found = self._batch(indices, features=features[torch.as_tensor(indices)])
+            yield {**found, "kind": self.bank.kind}
 
 
 class ImageBatches(Batches):
@@ -164,4 +165,6 @@ def features_of(batch: Mapping[str, Any], method: TaskClassifier) -> Tensor:
     features: Tensor = batch["features"].to(method.device)
     if features.dim() > 2 and not method.local_features:
         features = features[:, 0]  # of a spatial bank the pooled one
+    if batch["kind"] == "unprojected" and not method.unprojected:
+        features = method.clip.project(features)
     return method.image_features(features)

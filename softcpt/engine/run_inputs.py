@@ -15,6 +15,7 @@ from softcpt.clip.model import Clip, load_clip
 from softcpt.engine.batches import Batches, FeatureBatches, ImageBatches
 from softcpt.errors import UserError
 from softcpt.features.bank import FeatureBank
+from softcpt.prompters import TaskClassifier
 from softcpt.tasks import Task, TaskSet
 from softcpt.utils.process_cache import cached
 
@@ -49,12 +50,15 @@ def model_of(cfg: CfgNode, precision: str, device: torch.device) -> Clip:
     return clip
 
 
-def open_bank(cfg: CfgNode, clip: Clip, local_features: bool) -> FeatureBank:
-    """The bank of ``clip``'s image features."""
+def open_bank(cfg: CfgNode, clip: Clip, method: type[TaskClassifier]) -> FeatureBank:
+    """The bank of ``clip``'s image features, of the kind that ``method`` takes."""
+    kind = "spatial" if method.local_features else "global"
+    if method.unprojected:
+        kind = "unprojected"
     return FeatureBank(
         cfg.FEATURES.FOLDER or None,
         clip,
-        kind="spatial" if local_features else "global",
+        kind=kind,
         seed=cfg.SEED,
         on_error=cfg.FEATURES.ON_ERROR,
         workers=None if cfg.DATALOADER.NUM_WORKERS < 0 else cfg.DATALOADER.NUM_WORKERS,
@@ -98,7 +102,7 @@ class BatchMaker:
             n_ins=cfg.DATALOADER.TRAIN_X.N_INS,
         )
         transform = build_transform(cfg, is_train=train)
-        size, views = settings.BATCH_SIZE, self._views() if train else None
+        size, views = settings.BATCH_SIZE, self.views() if train else None
         drop_last = train and len(items) >= size
         if cfg.FEATURES.MODE == "bank" and not prompts_images:
             return FeatureBatches(
@@ -122,7 +126,7 @@ class BatchMaker:
             workers=cfg.DATALOADER.NUM_WORKERS,
         )
 
-    def _views(self) -> Callable[[int], int] | None:
+    def views(self) -> Callable[[int], int] | None:
         """The view of an epoch: one of its own, one of K in turn, or none where nothing is
         drawn."""
         if set(self.cfg.INPUT.TRANSFORMS) <= FIXED_TRANSFORMS:

@@ -110,7 +110,7 @@ class PromptTrainer(ResumableTrainer):
                 f"{self.method} prompts the image tower: images are encoded at every step, for "
                 "zero-shot alone from the feature bank"
             )
-        self.bank = open_bank(cfg, self.clip, kind.local_features)
+        self.bank = open_bank(cfg, self.clip, kind)
         self.batches = BatchMaker(cfg, self.bank, kind.prompts_images)
         self.train_loader_x = self.batches.make(dataset.train_x, train=True)
         self.train_loader_u = None

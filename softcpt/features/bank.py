@@ -29,6 +29,7 @@ from softcpt.features.images import ImageError, ViewDataset, default_workers
 from softcpt.utils.files import cache_folder
 
 FORMAT = 1  # part of every key: raised when the same inputs come to mean other features
+KINDS = {"global": "features", "spatial": "local features", "unprojected": "unprojected features"}
 BLOCK_ROWS = 512  # about what a killed build loses
 
 _log = logging.getLogger(__name__)
@@ -55,12 +56,18 @@ class ImageEncoder(Protocol):
         """M; asked for in a spatial bank only, as is ``spatial``."""
 
     @property
+    def projection(self) -> Any:
+        """Of ``weight`` (D', D); asked for in an unprojected bank only."""
+
+    @property
     def device(self) -> torch.device:
         """Where images are to be."""
 
-    def encode_image(self, images: Tensor, *, spatial: bool = False) -> Tensor:
+    def encode_image(
+        self, images: Tensor, *, spatial: bool = False, unprojected: bool = False
+    ) -> Tensor:
         """Map pre-processed images (B, 3, H, W) to features (B, D), or with ``spatial`` (B, 1 + M,
-        D)."""
+        D), or with ``unprojected`` (B, D')."""
 
 
 def default_folder() -> Path:
@@ -80,8 +87,8 @@ class FeatureBank:
     Args:
         folder: of all entries; None for :func:`default_folder`.
         clip: the image tower.
-        kind: ``"global"``, one feature an image, or ``"spatial"``: with those of its M places
-            behind it.
+        kind: ``"global"``, one feature an image; ``"spatial"``: with those of its M places behind
+            it; or ``"unprojected"``: in front of the projection into the joint space.
         seed: of the augmented views.
         batch_size: images encoded at once; None for 16 on a CPU, whose caches larger ones leave,
             and 128 elsewhere.
@@ -106,10 +113,8 @@ class FeatureBank:
         dtype: torch.dtype = torch.float32,
         progress: bool = True,
     ) -> None:
-        if kind not in ("global", "spatial"):
-            raise UserError(
-                f"feature bank: kind {kind!r} is neither 'global' nor 'spatial'; choose one of them"
-            )
+        if kind not in KINDS:
+            raise UserError(f"feature bank: kind {kind!r} is unknown; choose {', '.join(KINDS)}")
         if on_error not in ("stop", "skip"):
             raise UserError(
                 f"on_error: {on_error!r} is neither 'stop' nor 'skip'; choose one of them"
@@ -195,6 +200,8 @@ class FeatureBank:
         return entry
 
     def _shape(self, count: int) -> tuple[int, ...]:
+        if self.kind == "unprojected":
+            return (count, len(self.clip.projection.weight))
         places = (1 + self.clip.places,) if self.kind == "spatial" else ()
         return (count, *places, self.clip.embed_dim)
 
@@ -243,8 +250,7 @@ class FeatureBank:
         for block in entry.pending:
             batches += _split(entry.rows(block), self.batch_size)
         label = self.clip.name + ("" if view is None else f", view {view}")
-        kind = "local features" if self.kind == "spatial" else "features"
-        label = f"{kind} of {label} ({entry.nbytes / 1e6:.1f} MB)"
+        label = f"{KINDS[self.kind]} of {label} ({entry.nbytes / 1e6:.1f} MB)"
         with self._bar(entry, label) as bar, closing(self._load(dataset, batches)) as loaded:
             for block in entry.pending:
                 self._encode_block(entry, block, loaded, bar)
@@ -295,7 +301,7 @@ class FeatureBank:
         entry.write(block, values, missing)
 
     def _encode(self, images: Tensor) -> np.ndarray:
-        options = {"spatial": True} if self.kind == "spatial" else {}
+        options = {} if self.kind == "global" else {self.kind: True}
         with torch.no_grad():
             features = self.clip.encode_image(
                 images.to(self.clip.device, non_blocking=True), **options

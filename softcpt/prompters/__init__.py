@@ -11,6 +11,18 @@ from softcpt.prompters.base import Prompter, PromptOptions
 from softcpt.prompters.classifier import TaskClassifier
 from softcpt.prompters.cocoop import CoCoOp
 from softcpt.prompters.coop import CoOp
+from softcpt.prompters.heads.clap import CLAP
+from softcpt.prompters.heads.cross_modal import CrossModal
+from softcpt.prompters.heads.gda import GDA
+from softcpt.prompters.heads.lp_plus_plus import LPPlusPlus
+from softcpt.prompters.heads.means_text import MeansText
+from softcpt.prompters.heads.proker import ProKeR
+from softcpt.prompters.heads.prolip import ProLIP
+from softcpt.prompters.heads.task_res import TaskRes
+from softcpt.prompters.heads.text_gda import TextGDA
+from softcpt.prompters.heads.tip_adapter import TipAdapter
+from softcpt.prompters.heads.tip_adapter_f import TipAdapterF
+from softcpt.prompters.heads.zs_lp import ZSLP
 from softcpt.prompters.kgcoop import KgCoOp
 from softcpt.prompters.linear_probe import LinearProbe
 from softcpt.prompters.plot import PLOT
@@ -31,6 +43,19 @@ METHODS: dict[str, tuple[type[TaskClassifier], dict[str, Any]]] = {
     "ZeroShotEnsemble": (ZeroShotEnsemble, {}),
     "LinearProbe": (LinearProbe, {}),
     "ProtoNet": (ProtoNet, {}),
+    "MeansText": (MeansText, {}),
+    "Tip-Adapter": (TipAdapter, {}),
+    "Tip-Adapter-F": (TipAdapterF, {}),
+    "GDA": (GDA, {}),
+    "ZS-LP": (ZSLP, {}),
+    "CLAP": (CLAP, {}),
+    "LP++": (LPPlusPlus, {}),
+    "CrossModal": (CrossModal, {}),
+    "TaskRes": (TaskRes, {}),
+    "ProLIP": (ProLIP, {}),
+    "ProKeR": (ProKeR, {}),
+    "TextGDA": (TextGDA, {}),
+    "TextGDA-MT": (TextGDA, {"per_task": False}),
     "CoOp": (CoOp, {}),
     "CoOp-MT": (CoOp, {"per_task": False}),
     "CoCoOp": (CoCoOp, {}),

@@ -87,6 +87,8 @@ class TaskClassifier(nn.Module):
             kept.
         local_features: whether its image features are (B, 1 + M, D), the pooled one and those of M
             places of the image.
+        unprojected: whether its image features are (B, D'), in front of the tower's projection into
+            the joint space.
         makes_contexts: whether it makes contexts from names, which a method that takes them can
             start from.
         takes_contexts: whether it can start from such contexts.
@@ -98,6 +100,7 @@ class TaskClassifier(nn.Module):
     Options: type[MethodOptions] = MethodOptions
     prompts_images: bool = False
     local_features: bool = False
+    unprojected: bool = False
     makes_contexts: bool = False
     takes_contexts: bool = False
     not_trained: tuple[str, ...] = ("token_prefix", "token_suffix")
@@ -130,7 +133,11 @@ class TaskClassifier(nn.Module):
         """(B, 3, H, W) pre-processed images -> (B, D) features as the method takes them, or
         (B, 1 + M, D): ``local_features``."""
         return self.image_features(
-            self.clip.encode_image(images.to(self.device), spatial=self.local_features)
+            self.clip.encode_image(
+                images.to(self.device),
+                spatial=self.local_features,
+                unprojected=self.unprojected,
+            )
         )
 
     def image_features(self, features: Tensor) -> Tensor:

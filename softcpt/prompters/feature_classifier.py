@@ -19,10 +19,19 @@ class FeatureClassifier(TaskClassifier):
     and what it keeps.
 
     Attributes:
-        uses_validation: whether :meth:`fit` takes validation images.
+        uses_validation: whether :meth:`fit` takes validation images even if it chooses nothing.
+        several_labels: whether it can be fitted to images of several classes.
+        augmented: whether it is fitted to augmented views (N, V, D) beside the clean image.
     """
 
     uses_validation: bool = False
+    several_labels: bool = False
+    augmented: bool = False
+
+    @property
+    def all_at_once(self) -> bool:
+        """Whether all tasks should be fitted in one call of :meth:`fit`, since it takes seconds."""
+        return False
 
     @property
     def selects(self) -> str:

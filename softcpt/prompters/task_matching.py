@@ -53,7 +53,7 @@ def tensors_for_tasks(
         if (base, None) in tensors:
             found[name] = _pick(tensors[base, None], counted, trained, wanted, chosen)
         elif len(chosen) == 1 and any(base == other for other, _ in tensors):
-            origin = _origin(trained, wanted[chosen[0]])
+            origin = origin_of(trained, wanted[chosen[0]])
             found[name] = _pick(
                 tensors[base, origin], counted, TaskSet([trained[origin]]), wanted, chosen
             )
@@ -77,7 +77,7 @@ def _pick(
     """The rows of the ``chosen`` tasks of ``wanted``, or of their classes."""
     if not counted:
         return tensor
-    origins = [(task, _origin(trained, wanted[task])) for task in chosen]
+    origins = [(task, origin_of(trained, wanted[task])) for task in chosen]
     if counted == "task":
         return tensor[torch.tensor([origin for _, origin in origins])]
     return tensor[
@@ -91,8 +91,12 @@ def _pick(
     ]
 
 
-def _origin(trained: TaskSet, task: Task) -> int:
-    """The trained task that serves ``task``."""
+def origin_of(trained: TaskSet, task: Task) -> int:
+    """The trained task that serves ``task``: a lone one, or the one of its name.
+
+    Raises:
+        UserError: there is none.
+    """
     if len(trained) == 1:
         return 0
     if task.name not in trained.names:

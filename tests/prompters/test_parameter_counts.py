@@ -33,6 +33,11 @@ SOFTCPT = [
     ("SoftCPT", {"generator": "lowrank"}, 589_824 + 2_048, 589_824 + 2_048),
     ("LinearProbe", {}, 1191 * 1025, 116 * 1025),
     ("ProtoNet", {}, 0, 0),
+    *((head, {}, 0, 0) for head in ("MeansText", "GDA", "TextGDA", "TextGDA-MT")),
+    *(
+        (head, {}, 1191 * 1025, 116 * 1025)
+        for head in ("ZS-LP", "CLAP", "LP++", "CrossModal", "TaskRes")
+    ),
     ("ZeroShot", {}, 0, 0),
 ]
 
