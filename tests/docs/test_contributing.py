@@ -178,10 +178,10 @@ def test_the_page_has_all_recipes():
 
 def test_the_method_trains(followed):
     copy, printed = followed
-    assert "TaskRes on tiny" in printed
-    result = results(copy, "Emoji44/TaskRes/*/seed1")
-    assert result["method"] == "TaskRes" and len(result["tasks"]["TaskRes"]) == 2
-    classes = sum(task["classes"] for task in result["tasks"]["TaskRes"])
+    assert "ClassResidual on tiny" in printed
+    result = results(copy, "Emoji44/ClassResidual/*/seed1")
+    assert result["method"] == "ClassResidual" and len(result["tasks"]["ClassResidual"]) == 2
+    classes = sum(task["classes"] for task in result["tasks"]["ClassResidual"])
     assert result["trainable_parameters"] == classes * 256  # the width of tiny's joint space
 
 
