@@ -247,7 +247,18 @@ def test_the_published_key_trains_them_with_a_joint_softmax(tmp_path):
     assert result["curve"][-1]["loss"] < result["curve"][0]["loss"]
 
 
-@pytest.mark.parametrize("trainer", ["LinearProbe", "ProtoNet"])
+@pytest.mark.parametrize("trainer", ["CLAP", "TipAdapter"])
+def test_a_head_is_fitted_to_images_of_several_classes_beside_others(tmp_path, trainer):
+    result = run(
+        tmp_path, trainer, "DATASET.NAME", "MultiTask", "DATASET.TASKS", "['Scenes', 'Toy']"
+    )
+    colours, flower, _ = result["tasks"][result["method"]]
+    zero_shot, *_ = result["tasks"]["ZeroShot"]
+    assert colours["metric"] > zero_shot["metric"] and colours["total"] == 18
+    assert flower["metric"] == flower["accuracy"]
+
+
+@pytest.mark.parametrize("trainer", ["LinearProbe", "ProtoNet", "GDA", "TextGDA"])
 def test_methods_that_are_fitted_to_one_class_per_image_say_so(tmp_path, capsys, trainer):
     with pytest.raises(SystemExit):
         run(tmp_path, trainer, "DATASET.NAME", "Scenes")
