@@ -14,14 +14,8 @@ from scipy.optimize import minimize
 import softcpt
 from softcpt.prompters.heads.shots import Shots
 from softcpt.prompters.heads.text_gda import Shared
-from softcpt.testing.random_clip import random_openai_state_dict
 from tests.prompters.heads import statements
 from tests.prompters.heads.features import TASKS, queries_of, seeded, shots_of
-
-
-@pytest.fixture(scope="module")
-def clip():
-    return softcpt.load_clip(random_openai_state_dict("vit", text_layers=1, seed=3))
 
 
 def fitted(clip, method, drop=(), shots=3, views=3, **options):

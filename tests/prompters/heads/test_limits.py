@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import softcpt
@@ -32,7 +32,13 @@ HEADS = [
 ]
 SOLVED = ["MeansText", "Tip-Adapter", "GDA", "ProKeR", "TextGDA", "TextGDA-MT"]
 CLIP = softcpt.load_clip(random_openai_state_dict("vit", text_layers=1, seed=3))
-few = settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+few = settings(max_examples=10)
+
+
+def gap(scores):
+    """Between the best two of a row, in the row where it is least: rounding must not close it."""
+    best = scores.topk(2, dim=1).values
+    return (best[:, 0] - best[:, 1]).min()
 
 
 def build(method, **options):
@@ -45,6 +51,8 @@ def test_before_it_is_fitted_a_head_is_zero_shot_and_without_images_it_is_refuse
     queries = queries_of(head)
     zero_shot = CLIP.logit_scale.exp() * queries @ head.text.t()
     right = torch.arange(20) % TASKS.num_classes
+    own, _ = TASKS.restrict(zero_shot, right)
+    assert gap(own) > 1e-3
     assert torch.equal(TASKS.predict(head.logits(queries), right), TASKS.predict(zero_shot, right))
     features, labels = shots_of(head)
     mine = TASKS.task_of_class[labels] != 1
@@ -83,7 +91,8 @@ def test_no_order_no_other_task_and_no_second_fit_matter_to_a_task(method):
     queries = queries_of(whole)
     a, b = whole.logits(queries).detach(), single.logits(queries).detach()
     assert (a - b).abs().max() < 1e-3 * a.abs().max()
-    assert torch.equal(whole.logits(queries, [1]), whole.logits(queries)[:, TASKS.columns(1)])
+    one = whole.logits(queries, [1])
+    assert torch.allclose(one, whole.logits(queries)[:, TASKS.columns(1)], atol=1e-4)
     assert torch.allclose(whole.classifier()(queries), whole.logits(queries), atol=1e-4)
 
 
@@ -126,8 +135,9 @@ def test_one_view_of_one_shot_has_no_scatter_and_the_covariance_is_a_sphere(meth
         assert torch.allclose(matrix, variance * torch.eye(len(matrix)), atol=1e-6 * variance)
     queries = queries_of(head)
     mu = head.centre[0] + 1.2 / 1.2 * head.covariance[0, 0, 0] * head.weight[:4] * (1 + 0.2 / 1.2)
-    nearest = torch.cdist(queries, mu).argmin(dim=1)
-    assert torch.equal(head.logits(queries, [0]).argmax(dim=1), nearest)
+    distances = torch.cdist(queries, mu)
+    assert gap(-distances) > 1e-4
+    assert torch.equal(head.logits(queries, [0]).argmax(dim=1), distances.argmin(dim=1))
 
 
 @pytest.mark.parametrize("method", SOLVED)

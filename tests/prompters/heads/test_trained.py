@@ -12,13 +12,7 @@ import torch.nn.functional as F
 import softcpt
 from softcpt.prompters.heads.clap import confidence
 from softcpt.prompters.heads.shots import Shots
-from softcpt.testing.random_clip import random_openai_state_dict
 from tests.prompters.heads.features import TASKS, queries_of, seeded, shots_of
-
-
-@pytest.fixture(scope="module")
-def clip():
-    return softcpt.load_clip(random_openai_state_dict("vit", text_layers=1, seed=3))
 
 
 def adam(loss, start, lr, steps):
