@@ -92,6 +92,44 @@ def macro_f1(images: TestedImages) -> float:
     )
 
 
+def in_top_5(best: NDArray[np.integer], labels: NDArray[np.integer]) -> float:
+    """Share of the images that have a class among their five best, or fewer, in percent.
+
+    Args:
+        best: (n, 5) classes, the best first, -1 where a task has no more.
+        labels: (n, K) all classes of an image, then -1.
+    """
+    known = np.where(labels < 0, -2, labels)  # so that no class does not equal no label
+    return 100 * float((best[:, :, None] == known[:, None, :]).any(axis=(1, 2)).mean())
+
+
+def chance(labels: NDArray[np.integer], num_classes: int) -> float:
+    """Accuracy in percent of guessing each of ``num_classes`` classes equally often, of all classes
+    (n, K) of n images, then -1."""
+    return 100 * float((labels >= 0).sum(axis=1).mean()) / num_classes
+
+
+CALIBRATION_BINS = 15
+
+
+def calibration_error(confidences: NDArray[np.floating], right: NDArray[np.bool_]) -> float:
+    """Expected calibration error in percent (Guo et al., ICML 2017, arXiv 1706.04599): the mean
+    distance between confidence and accuracy over 15 bins of confidence, weighted by their images.
+
+    Bin m holds confidences in (m / 15, (m + 1) / 15].
+
+    Args:
+        confidences: (n,) the probability of the class predicted.
+        right: (n,) whether it is the image's.
+    """
+    edges = np.arange(1, CALIBRATION_BINS) / CALIBRATION_BINS
+    bins = np.digitize(confidences, edges, right=True)
+    gaps = np.bincount(
+        bins, weights=confidences.astype(np.float64) - right, minlength=CALIBRATION_BINS
+    )
+    return 100 * float(np.abs(gaps).sum() / len(right))
+
+
 def map11(images: TestedImages) -> float:
     """11-point interpolated average precision, mean over the classes that have test images.
 

@@ -6,18 +6,49 @@ How each figure is computed is in softcpt/metrics.py.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from softcpt.metrics import METRICS, TestedImages, accuracy, macro_f1, mean_per_class
-from softcpt.tasks import TaskSet
+from softcpt.intervals import Interval, wilson, wilson_of_mean
+from softcpt.metrics import (
+    METRICS,
+    TestedImages,
+    accuracy,
+    calibration_error,
+    chance,
+    in_top_5,
+    macro_f1,
+    mean_per_class,
+)
+from softcpt.ranking import Ranked
+from softcpt.tasks import Task, TaskSet
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class PerClass:
+    """Of every class of a task, in order, how many test images there are and how many are right."""
+
+    images: tuple[int, ...]
+    correct: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Which classes were taken for which others, counted inside the task: the entries of the
+    confusion matrix off its diagonal that are not 0, by rows. ``images`` of class ``truth`` were
+    predicted as ``predicted``."""
+
+    truth: tuple[int, ...]
+    predicted: tuple[int, ...]
+    images: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -30,6 +61,13 @@ class TaskResult:
         mean_per_class: mean recall of the classes that have test images.
         macro_f1: mean F1 of the classes that have test images.
         metric: the one that the task is measured by (:data:`softcpt.metrics.METRICS`).
+        top5: images with a class among the five that are most probable; 100 for a task of five
+            classes or fewer.
+        chance: the accuracy of guessing.
+        ece: expected calibration error.
+        accuracy_ci95: 95 % interval of ``accuracy`` over the test images, Wilson's.
+        per_class, confusion: numbers of images; one of several classes counts as one of the class
+            predicted if that is among them, else of its first.
     """
 
     name: str
@@ -40,6 +78,12 @@ class TaskResult:
     mean_per_class: float
     macro_f1: float
     metric: float
+    top5: float
+    chance: float
+    ece: float
+    accuracy_ci95: Interval
+    per_class: PerClass
+    confusion: Confusion
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -47,69 +91,88 @@ class TaskResult:
 
 
 class Tally:
-    """What is kept of the images of a test: predictions and labels, and the logits of tasks whose
-    metric needs them."""
+    """What is kept of the images of a test: their best classes and labels, and the logits of tasks
+    whose metric needs them."""
 
     def __init__(self, tasks: TaskSet) -> None:
         self.tasks = tasks
-        self._predictions: list[Tensor] = []
-        self._labels: list[Tensor] = []
+        self._ranked: list[Ranked] = []
         self._logits: dict[int, list[Tensor]] = {
             index: [] for index, task in enumerate(tasks) if METRICS[task.metric].needs_logits
         }
 
     def add(self, logits: Tensor, labels: Tensor) -> None:
         """Add logits (B, C) and global labels, (B,) or (B, K) (:class:`softcpt.tasks.TaskSet`)."""
-        self._predictions.append(self.tasks.predict(logits, labels).cpu())
-        self._labels.append(labels.cpu())
+        self._ranked.append(Ranked.of(self.tasks, logits, labels))
         owners = self.tasks.owners(labels)
         for index, kept in self._logits.items():
             kept.append(logits[owners == index][:, self.tasks.columns(index)].float().cpu())
 
+    def ranked(self) -> Ranked:
+        """The best classes of all images, in the order in which they were added."""
+        self._ranked = [Ranked.joined(self._ranked)]
+        return self._ranked[0]
+
     def results(self) -> list[TaskResult]:
-        """Figures of every task that has images."""
-        logits = {index: torch.cat(kept) for index, kept in self._logits.items()}
-        return task_results(
-            self.tasks, torch.cat(self._predictions), torch.cat(self._labels), logits
-        )
+        """Figures of every task that has images.
+
+        Raises:
+            UserError: the metric of a task is not defined for its images.
+        """
+        ranked = self.ranked()
+        owners = self.tasks.owners(ranked.labels)
+        results = []
+        for index in range(len(self.tasks)):
+            mine = owners == index
+            if mine.any():
+                kept = self._logits.get(index)
+                logits = None if kept is None else torch.cat(kept)
+                results.append(_task_result(self.tasks, index, ranked[mine], logits))
+        return results
 
 
-def task_results(
-    tasks: TaskSet, predictions: Tensor, labels: Tensor, logits: Mapping[int, Tensor] | None = None
-) -> list[TaskResult]:
-    """Figures of every task that has images.
-
-    Args:
-        tasks: all tasks.
-        predictions: (N,) global class indices, each a class of the image's own task.
-        labels: (N,) or (N, K) global class indices.
-        logits: by task whose metric needs them, (n, C') of its n images in their order and its
-            classes.
+def metric_of(task: Task, predictions: Tensor, labels: Tensor) -> float:
+    """A task's own metric in percent, of predictions (N,) and labels (N,) or (N, K).
 
     Raises:
-        UserError: the metric of a task is not defined for its images.
+        UserError: the metric is not defined for these images.
+        ValueError: it needs logits.
     """
-    owner = tasks.owners(labels)
-    logits = logits or {}
-    results = []
-    for index, task in enumerate(tasks):
-        mine = owner == index
-        if not mine.any():
-            continue
-        images = _tested(tasks, index, predictions[mine], labels[mine], logits.get(index))
-        results.append(
-            TaskResult(
-                task.name,
-                len(task.class_names),
-                total=len(images.truths),
-                correct=int((images.predictions == images.truths).sum()),
-                accuracy=accuracy(images),
-                mean_per_class=mean_per_class(images),
-                macro_f1=macro_f1(images),
-                metric=METRICS[task.metric].figure(images),
-            )
-        )
-    return results
+    return METRICS[task.metric].figure(_tested(TaskSet([task]), 0, predictions, labels, None))
+
+
+def _task_result(tasks: TaskSet, index: int, ranked: Ranked, logits: Tensor | None) -> TaskResult:
+    """Of the images of one task, with (n, C') of its metric's logits if that needs them."""
+    task = tasks[index]
+    images = _tested(tasks, index, ranked.predictions, ranked.labels, logits)
+    best, size = ranked.classes.numpy(), len(task.class_names)
+    right = images.predictions == images.truths
+    return TaskResult(
+        task.name,
+        size,
+        total=len(right),
+        correct=int(right.sum()),
+        accuracy=accuracy(images),
+        mean_per_class=mean_per_class(images),
+        macro_f1=macro_f1(images),
+        metric=METRICS[task.metric].figure(images),
+        top5=in_top_5(np.where(best < 0, -1, best - tasks.offsets[index]), images.labels),
+        chance=chance(images.labels, size),
+        ece=calibration_error(ranked.probabilities[:, 0].numpy(), right),
+        accuracy_ci95=wilson(int(right.sum()), len(right)),
+        per_class=PerClass(
+            tuple(np.bincount(images.truths, minlength=size).tolist()),
+            tuple(np.bincount(images.truths[right], minlength=size).tolist()),
+        ),
+        confusion=_confusion(images.truths[~right], images.predictions[~right]),
+    )
+
+
+def _confusion(truths: NDArray[np.int64], predictions: NDArray[np.int64]) -> Confusion:
+    """Of the images that are wrong."""
+    pairs, images = np.unique(np.stack([truths, predictions]), axis=1, return_counts=True)
+    truth, predicted = pairs.tolist()
+    return Confusion(tuple(truth), tuple(predicted), tuple(images.tolist()))
 
 
 def _tested(
@@ -140,6 +203,18 @@ def overall(results: Sequence[TaskResult]) -> dict[str, float]:
         "accuracy": 100 * sum(r.correct for r in results) / sum(r.total for r in results),
         "mean_accuracy": float(np.mean([result.accuracy for result in results])),
         "macro_f1": float(np.mean([result.macro_f1 for result in results])),
+        "top5": float(np.mean([result.top5 for result in results])),
+        "chance": float(np.mean([result.chance for result in results])),
+        "ece": float(np.mean([result.ece for result in results])),
+    }
+
+
+def intervals(results: Sequence[TaskResult]) -> dict[str, Interval]:
+    """95 % intervals over the test images, in percent: of the accuracy over all of them, Wilson's,
+    and of the mean of the tasks' accuracies (:func:`softcpt.intervals.wilson_of_mean`)."""
+    return {
+        "accuracy_ci95": wilson(sum(r.correct for r in results), sum(r.total for r in results)),
+        "mean_accuracy_ci95": wilson_of_mean([(r.correct, r.total) for r in results]),
     }
 
 

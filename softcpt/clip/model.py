@@ -19,6 +19,7 @@ from open_clip.transformer import LayerNorm, LayerNormFp32
 from torch import Tensor, nn
 from torchvision import transforms
 
+from softcpt.clip.architecture import architecture_of
 from softcpt.clip.loading import LoadedModel, load_model
 from softcpt.clip.local_features import with_local_embeddings
 from softcpt.clip.projection import Projection, encode_unprojected, project, projection
@@ -43,6 +44,7 @@ class Clip(nn.Module):
 
     Attributes:
         name: what it was loaded as.
+        architecture: OpenAI's name of its architecture; None: it has another.
         model: the ``open_clip`` module (``model.visual``; text parts on ``model`` itself or on
             ``model.text``).
         tokenizer: CLIP's byte-pair encoding: ``encode(text) -> list[int]`` lower-cases, cleans, and
@@ -63,6 +65,7 @@ class Clip(nn.Module):
         self.name = name
         self.model = model.requires_grad_(False)
         self._fingerprint = None if weights is None else _fingerprint(model, weights)
+        self.architecture = architecture_of(model)
         self.precision = precision
         self.tokenizer = _tokenizer()
         self.context_length = text.context_length

@@ -65,6 +65,8 @@ def default_config() -> CfgNode:
         False  # SoftCPT's published code: 3 or 4 optimiser and schedule steps in place of 1
     )
     cfg.TEST.PER_TASK_RESULT = True
+    # predictions.npz: on, off, or auto: below 100,000 images.
+    cfg.TEST.PREDICTIONS = "auto"
     cfg.FEATURES = CfgNode()
     cfg.FEATURES.MODE = (
         "bank"  # bank: each image is encoded once per view; online: at every step, as published
@@ -149,7 +151,16 @@ def set_key(cfg: CfgNode, key: str, value: Any, source: str) -> None:
         all_keys = "`python train.py --show-config` lists all keys"
         hint = did_you_mean(resolve_alias(key), known, all_keys)
         raise UserError(f"{source}: unknown key '{key}'; {hint}")
+    if isinstance(node[leaf], str) and isinstance(value, bool):
+        value = _switch(value, resolve_alias(key))
     node[leaf] = _coerce(value, node[leaf], f"{source}: {key}")
+
+
+def _switch(value: bool, key: str) -> Any:
+    """The word, "on" or "off", where these are among a setting's choices: yaml reads both as
+    booleans."""
+    valid, word = setting_of(key).valid, "on" if value else "off"
+    return word if valid is not None and word in valid.choices else value
 
 
 def resolve_alias(key: str) -> str:

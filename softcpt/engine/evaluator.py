@@ -9,6 +9,7 @@ from typing import Any
 from dassl.evaluation import EVALUATOR_REGISTRY
 from torch import Tensor
 
+from softcpt.ranking import Ranked
 from softcpt.task_results import Tally, TaskResult, overall, print_results
 from softcpt.tasks import Task, TaskSet
 from softcpt.utils.console import show_messages
@@ -42,6 +43,10 @@ class ClassificationMT:
     def process(self, mo: Tensor, gt: Tensor) -> None:
         """Add logits (B, C) and global labels (B,) or (B, K)."""
         self._tally.add(mo, gt)
+
+    def ranked(self) -> Ranked:
+        """The best classes of all images added, in their order."""
+        return self._tally.ranked()
 
     def evaluate(self) -> OrderedDict[str, float]:
         """Print and return the figures over all images added, in percent."""

@@ -17,10 +17,11 @@ import torch
 from tabulate import tabulate
 
 from softcpt import dassl
+from softcpt.engine.predictions import PREDICTIONS_FILE
 from softcpt.engine.settings import shared_of, shared_values
 from softcpt.errors import UserError
 from softcpt.prompters import TaskClassifier
-from softcpt.task_results import TaskResult, overall
+from softcpt.task_results import TaskResult, intervals, overall
 from softcpt.utils.files import write_json
 
 _log = logging.getLogger(__name__)
@@ -35,6 +36,8 @@ class Run:
 
     Attributes:
         method, dataset, backbone: names.
+        architecture: OpenAI's name of the backbone's architecture; None: it has another.
+        class_names: by task.
         shared: the settings that runs must have in common to be compared (see
             :func:`shared_settings`).
         results: per split, the one that counts last, and per method name ("ZeroShot" and the run's
@@ -49,12 +52,15 @@ class Run:
         curve: per epoch its number and mean loss.
         selected: what was chosen on which images; None: nothing was.
         contexts: how alike the contexts of the tasks are (see :func:`context_gram`).
+        predictions: the file beside it that holds what was predicted for every image; None: none.
         config: the whole configuration as yaml.
     """
 
     method: str
     dataset: str
     backbone: str
+    architecture: str | None
+    class_names: dict[str, list[str]]
     shared: dict[str, Any]
     results: dict[str, dict[str, list[TaskResult]]]
     trained: bool
@@ -66,6 +72,7 @@ class Run:
     curve: list[dict[str, float]]
     selected: dict[str, Any] | None
     contexts: dict[str, Any] | None
+    predictions: str | None
     config: str
 
     @classmethod
@@ -75,6 +82,8 @@ class Run:
             trainer.method,
             trainer.cfg.DATASET.NAME,
             trainer.clip.name,
+            trainer.clip.architecture,
+            {task.name: list(task.class_names) for task in trainer.tasks},
             shared_settings(trainer),
             {split: trainer.results[split] for split in trainer.splits},
             trained,
@@ -86,6 +95,7 @@ class Run:
             trainer.curve,
             trainer.selected,
             context_gram(trainer.prompter),
+            PREDICTIONS_FILE if trainer.writes_predictions else None,
             trainer.given_cfg.dump(),
         )
 
@@ -97,6 +107,7 @@ class Run:
             "method": self.method,
             "dataset": self.dataset,
             "backbone": self.backbone,
+            "architecture": self.architecture,
             "shared": self.shared,
             **_figures(self.results[counted]),
             "other_splits": {split: _figures(self.results[split]) for split in others},
@@ -109,6 +120,8 @@ class Run:
             "peak_memory_bytes": self.peak_memory,
             "curve": self.curve,
             "contexts": self.contexts,
+            "class_names": self.class_names,
+            "predictions": self.predictions,
             "versions": versions(),
             "config": self.config,
         }
@@ -117,7 +130,7 @@ class Run:
 def _figures(results: dict[str, list[TaskResult]]) -> dict[str, Any]:
     """Of one split, for JSON."""
     return {
-        "overall": {method: overall(tasks) for method, tasks in results.items()},
+        "overall": {method: overall(tasks) | intervals(tasks) for method, tasks in results.items()},
         "tasks": {method: [task.to_dict() for task in tasks] for method, tasks in results.items()},
     }
 

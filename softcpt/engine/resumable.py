@@ -99,8 +99,13 @@ class ResumableTrainer(DasslTrainer):
 
     def images_digest(self, items: Sequence[Any]) -> str:
         """A hash of the items' paths below the data root and their labels, in their order."""
-        root = self.cfg.DATASET.ROOT or getattr(self.dataset, "dataset_dir", "") or "/"
-        return images_digest(items, root)
+        return images_digest(items, self.data_root)
+
+    @property
+    def data_root(self) -> str:
+        """Where paths of images start from."""
+        root: str = self.cfg.DATASET.ROOT or getattr(self.dataset, "dataset_dir", "") or "/"
+        return root
 
     def _identity(self) -> RunIdentity:
         data = data_digest(self.tasks, self.images_digest(self.dataset.train_x))

@@ -200,6 +200,7 @@ SETTINGS = (
     Setting("TEST.PER_CLASS_RESULT", Use.NONE),
     Setting("TEST.PER_TASK_RESULT", Use.NONE),
     Setting("TEST.COMPUTE_CMAT", Use.NONE),
+    Setting("TEST.PREDICTIONS", Use.NONE, valid=Valid(("auto", "on", "off"))),
     Setting("TRAIN.CHECKPOINT_FREQ", Use.NONE, valid=_AT_LEAST_0),
     Setting("TRAIN.PRINT_FREQ", Use.NONE, valid=_AT_LEAST_1),
     Setting("DATASET.ROOT", Use.NONE),

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -30,11 +31,13 @@ from dassl.utils import count_num_param, set_random_seed
 from softcpt.engine import config
 from softcpt.engine.batches import Batches, features_of
 from softcpt.engine.evaluator import ClassificationMT
-from softcpt.engine.measuring import classified, named_splits, zero_shot
+from softcpt.engine.measuring import classified, in_item_order, named_splits, zero_shot
+from softcpt.engine.predictions import remove_predictions, wanted, write_predictions
 from softcpt.engine.results import Run, write_results
 from softcpt.engine.run_inputs import BatchMaker, model_of, open_bank, tasks_of
 from softcpt.errors import UserError
 from softcpt.prompters import METHODS, build_prompter, variant_name
+from softcpt.ranking import Ranked
 from softcpt.task_results import TaskResult
 from softcpt.utils import parallel
 from softcpt.utils.console import show_messages
@@ -50,6 +53,7 @@ class PromptTrainer(ResumableTrainer):
         method: name for :func:`softcpt.build_prompter`.
         by_steps: whether an optimiser trains it, epoch by epoch.
         results: by split and method the figures of every task.
+        ranked: by split and method the best classes of every image, in the items' order.
     """
 
     by_steps = True
@@ -61,6 +65,7 @@ class PromptTrainer(ResumableTrainer):
         self.watch = Stopwatch()
         self.curve = []
         self.results: dict[str, dict[str, list[TaskResult]]] = {}
+        self.ranked: dict[str, dict[str, Ranked]] = {}
         self.loaded = self.source = self.selected = None
         self._step_losses: list[float] = []
         self._last_save = (time.monotonic(), 0.0)
@@ -249,12 +254,16 @@ class PromptTrainer(ResumableTrainer):
         if self.cfg.TEST.EVALUATOR in ("Classification", "ClassificationMT"):
             self.evaluator = ClassificationMT(self.cfg, tasks=self.tasks)
         self.evaluator.reset()
-        for logits, labels in classified(self.prompter, batches, self.watch):
+        places = []
+        for logits, labels, index in classified(self.prompter, batches, self.watch):
             self.evaluator.process(logits, labels)
+            places.append(index)
         figures = self.evaluator.evaluate()
         reached = self.results.setdefault(split, {})
         if isinstance(self.evaluator, ClassificationMT):
             reached[self.method] = self.evaluator.results
+            ranked = in_item_order(self.evaluator.ranked(), places)
+            self.ranked.setdefault(split, {})[self.method] = ranked
         for name, value in figures.items():
             self.write_scalar(f"{split}/{name}", value, self.epoch)
         return self.figure_that_counts(figures)
@@ -267,7 +276,29 @@ class PromptTrainer(ResumableTrainer):
                 batches = self._split(split)[1]
                 if self.prompter.prompts_images:
                     batches = self.batches.make(batches.items, train=False, prompts_images=False)
-                reached = zero_shot(self.clip, self.tasks, batches, self.watch)
+                reached, ranked = zero_shot(self.clip, self.tasks, batches, self.watch)
                 self.results[split] = {"ZeroShot": reached, **self.results[split]}
+                self.ranked[split] = {"ZeroShot": ranked, **self.ranked.get(split, {})}
         if parallel.is_main():
+            self._write_predictions()
             write_results(Run.of(self, trained), self.output_dir)
+
+    @property
+    def writes_predictions(self) -> bool:
+        """Whether predictions.npz is written: ``TEST.PREDICTIONS`` says so, and the sampler of
+        tests gave every image once."""
+        split = self.splits[-1]
+        count = len(self._split(split)[1].items)
+        whole = all(len(ranked.labels) == count for ranked in self.ranked[split].values())
+        return whole and wanted(self.cfg.TEST.PREDICTIONS, count)
+
+    def _write_predictions(self) -> None:
+        """Of the split that counts."""
+        split = self.splits[-1]
+        if not self.writes_predictions:
+            remove_predictions(self.output_dir)
+            setting, count = self.cfg.TEST.PREDICTIONS, len(self._split(split)[1].items)
+            _log.info(f"No predictions.npz (TEST.PREDICTIONS {setting}, {count:,} images)")
+            return
+        paths = [os.path.relpath(path, self.data_root) for path in self._split(split)[1].paths]
+        write_predictions(self.output_dir, split, self.tasks, paths, self.ranked[split])

@@ -25,7 +25,7 @@ from softcpt.clip.model import Clip
 from softcpt.errors import UserError
 from softcpt.prompters.classifier import MethodOptions, normalise, option
 from softcpt.prompters.feature_classifier import FeatureClassifier, Labelled
-from softcpt.task_results import task_results
+from softcpt.task_results import metric_of
 from softcpt.tasks import Task, TaskSet
 
 if TYPE_CHECKING:
@@ -161,10 +161,9 @@ class _Search:
                 if isinstance(fitted, int)
                 else fitted.predict(features)
             )
-            result = task_results(
-                TaskSet([self.task]), torch.from_numpy(guess), torch.from_numpy(labels)
+            self._scores[exponent] = metric_of(
+                self.task, torch.from_numpy(guess), torch.from_numpy(labels)
             )
-            self._scores[exponent] = result[0].metric
         return self._scores[exponent]
 
     def best(self, steps: int) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from softcpt.report.benchmark import NO_SHOTS, Benchmark, is_zero_shot, shots_name, slug
-from softcpt.report.published import PublishedRow, published_rows
+from softcpt.report.published import PublishedRow
 from softcpt.report.statistics import Summary, describe, half_width, summary
 from softcpt.report.table import MISSING, NOTHING, Cell, Row, Table, listed, mark_best, mean_cell
 
@@ -18,8 +18,16 @@ FewShot = Mapping[str, Mapping[int | None, Summary | None]]
 _PUBLISHED_NOTE = (
     "Rows in italics are published figures; runs of other code, on other draws of images."
 )
+_OTHER_WEIGHTS_NOTE = (
+    "Published, other weights: ours has the architecture of the published backbone, and was loaded "
+    "from a file of its own."
+)
 _INTERVALS_NOTE = (
     "Over the seeds that are there; over three seeds an interval is wide, as t(0.975, 2) is 4.3."
+)
+_TEST_INTERVALS_NOTE = (
+    "In square brackets, of a single run and of zero-shot: over its test images, Wilson's interval "
+    "of the accuracy, of several tasks combined as independent (MOVER)."
 )
 
 
@@ -50,8 +58,10 @@ def _what(benchmark: Benchmark) -> str:
 def _means(benchmark: Benchmark, columns: Sequence[int | None], found: FewShot) -> Table:
     notes = accuracy_notes(benchmark, list(found))
     rows = _few_shot_rows(benchmark, columns, found)
-    if published_rows(benchmark.name, benchmark.backbone):
+    if benchmark.published:
         notes.append(_PUBLISHED_NOTE)
+    if any(row.other_weights for row in benchmark.published):
+        notes.append(_OTHER_WEIGHTS_NOTE)
     records = []
     for method, cells in found.items():
         for column, cell in cells.items():
@@ -70,7 +80,7 @@ def _means(benchmark: Benchmark, columns: Sequence[int | None], found: FewShot) 
 def _intervals(benchmark: Benchmark, columns: Sequence[int | None], found: FewShot) -> Table:
     rows = []
     for method, cells in found.items():
-        intervals = [_interval(cells[column], method, column) for column in columns]
+        intervals = [_interval(benchmark, cells[column], method, column) for column in columns]
         rows.append(Row([Cell(method), *intervals]))
     return Table(
         "accuracy",
@@ -78,7 +88,7 @@ def _intervals(benchmark: Benchmark, columns: Sequence[int | None], found: FewSh
         f"{_what(benchmark)}, 95 % Student-t intervals over seeds",
         _head(columns),
         rows,
-        [_INTERVALS_NOTE],
+        [_INTERVALS_NOTE, _TEST_INTERVALS_NOTE],
     )
 
 
@@ -122,7 +132,7 @@ def _few_shot_rows(
     methods = list(found)
     means = [[whole_mean(benchmark, found[m][column], m) for m in methods] for column in columns]
     best = mark_best(means)
-    published = published_rows(benchmark.name, benchmark.backbone)
+    published = benchmark.published
     rows = []
     for row, method in enumerate(methods):
         absent = NOTHING if is_zero_shot(method) else MISSING
@@ -150,14 +160,18 @@ def _published_row(row: PublishedRow, columns: Sequence[int | None]) -> Row:
         Cell("{:.2f} ± {:.2f}".format(*row.cells[column]) if column in row.cells else NOTHING)
         for column in columns
     ]
-    return Row([Cell(f"{row.name} (published)"), *cells], published=True)
+    return Row([Cell(row.label), *cells], published=True)
 
 
-def _interval(found: Summary | None, method: str, column: int | None) -> Cell:
+def _interval(benchmark: Benchmark, found: Summary | None, method: str, column: int | None) -> Cell:
     if found is None:
         return Cell(NOTHING if is_zero_shot(method) and column is not AVERAGE else MISSING)
     if found.half_width is None or is_zero_shot(method):
-        return Cell(f"{found.mean:.2f}")
+        tested = None
+        if column is not AVERAGE or is_zero_shot(method):
+            tested = benchmark.interval_of_single_run(method, column or NO_SHOTS)
+        between = f" [{tested[0]:.2f} to {tested[1]:.2f}]" if tested else ""
+        return Cell(f"{found.mean:.2f}{between}")
     return Cell(
         f"{found.mean:.2f} ({found.mean - found.half_width:.2f} to "
         f"{found.mean + found.half_width:.2f})"
@@ -208,6 +222,10 @@ def _record(
     low = high = None
     if found and found.half_width is not None:
         low, high = found.mean - found.half_width, found.mean + found.half_width
+    tested = None
+    if shots is not AVERAGE or is_zero_shot(method):
+        name = task if task in benchmark.tasks else None
+        tested = benchmark.interval_of_single_run(method, shots or NO_SHOTS, name)
     return {
         "group": benchmark.group,
         "benchmark": benchmark.name,
@@ -221,6 +239,8 @@ def _record(
         "std": found and found.std,
         "ci95_low": low,
         "ci95_high": high,
+        "test_ci95_low": tested and tested[0],
+        "test_ci95_high": tested and tested[1],
     }
 
 
@@ -229,7 +249,7 @@ def _published_records(benchmark: Benchmark, columns: Sequence[int | None]) -> l
         {
             "group": benchmark.group,
             "benchmark": benchmark.name,
-            "source": "published",
+            "source": "published, other weights" if row.other_weights else "published",
             "method": row.name,
             "classes": "all",
             "shots": "average" if column is None else column,
@@ -239,8 +259,10 @@ def _published_records(benchmark: Benchmark, columns: Sequence[int | None]) -> l
             "std": row.cells[column][1],
             "ci95_low": None,
             "ci95_high": None,
+            "test_ci95_low": None,
+            "test_ci95_high": None,
         }
-        for row in published_rows(benchmark.name, benchmark.backbone)
+        for row in benchmark.published
         for column in columns
         if column in row.cells
     ]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
-from softcpt.report.published import paper_order
-from softcpt.report.run_result import ZERO_SHOT, Cost, Result
+from softcpt.intervals import Interval, wilson_of_mean
+from softcpt.report.published import PublishedRow, paper_order, published_rows
+from softcpt.report.run_result import ZERO_SHOT, Cost, Result, TestedTask
 
 NO_SHOTS = 0  # the place of zero-shot on the axis of shots
 ALL_IMAGES = -1
@@ -35,6 +36,8 @@ class Benchmark:
         figures: place -> task -> percent; a task without a figure is not there.
         means: place -> percent, for logs that tell the mean over tasks only.
         runs: place -> the results that its figures were read from.
+        details: place -> task -> figure -> percent, all that its files say.
+        tested: place -> task -> its test images, where its file says them.
         warnings: what was left out or looks wrong.
     """
 
@@ -45,6 +48,8 @@ class Benchmark:
     figures: dict[Place, dict[str, float]] = field(default_factory=dict)
     means: dict[Place, float] = field(default_factory=dict)
     runs: dict[Place, list[Result]] = field(default_factory=dict)
+    details: dict[Place, dict[str, Mapping[str, float]]] = field(default_factory=dict)
+    tested: dict[Place, dict[str, TestedTask]] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
     @cached_property
@@ -118,6 +123,41 @@ class Benchmark:
             {name: sum(cost.seconds.get(name, 0.0) for cost in costs) for name in sections},
             max(memory) if memory else None,
         )
+
+    def test_interval(self, place: Place, task: str | None = None) -> Interval | None:
+        """95 % interval over the run's test images, of ``task`` or the mean over tasks, in percent
+        (softcpt/intervals.py).
+
+        None: the images are not known, or the figure is not a share of images that are right.
+        """
+        counts = []
+        for name in self.tasks if task is None else (task,):
+            tested = self.tested.get(place, {}).get(name)
+            figure = self.figures[place].get(name)
+            if tested is None or figure is None:
+                return None
+            if abs(figure - 100 * tested.correct / tested.total) > 1e-6:
+                return None
+            counts.append((tested.correct, tested.total))
+        return wilson_of_mean(counts)
+
+    def interval_of_single_run(
+        self, method: str, shots: int, task: str | None = None, classes: str = "all"
+    ) -> Interval | None:
+        """The same of the only run there is, or of zero-shot, which is the same in all."""
+        zero_shot = is_zero_shot(method)
+        key = (classes, method, NO_SHOTS if zero_shot else shots)
+        seeds = self._seeds.get(key, [])
+        if not seeds or (len(seeds) > 1 and not zero_shot):
+            return None
+        return self.test_interval(Place(*key, seeds[0]), task)
+
+    @cached_property
+    def published(self) -> list[PublishedRow]:
+        """The papers' rows for this data, of the same backbone or of its architecture."""
+        named = (run.architecture for runs in self.runs.values() for run in runs)
+        architecture = next(filter(None, named), "")
+        return published_rows(self.name, self.backbone, architecture)
 
     @cached_property
     def _unverified(self) -> set[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 
 from softcpt.report.benchmark import ALL_IMAGES, NO_SHOTS, Benchmark, Place
@@ -79,7 +79,8 @@ def _tasks(results: Sequence[Result]) -> tuple[str, ...]:
 def _fill(benchmark: Benchmark, results: Sequence[Result], metric: str) -> Benchmark:
     for result, label in zip(results, labels(results)):
         place = Place(result.classes, label, _shots(result), result.seed)
-        figures = _figures(benchmark, result, metric)
+        by_task = _by_task(benchmark, result)
+        figures = _figures(benchmark, result, by_task, metric)
         mean = (
             result.overall.get("metric")
             if metric == "metric" and len(benchmark.tasks) > 1
@@ -87,7 +88,7 @@ def _fill(benchmark: Benchmark, results: Sequence[Result], metric: str) -> Bench
         )
         if mean is not None and not math.isnan(mean):
             benchmark.means.setdefault(place, mean)
-        _put(benchmark, place, result, figures)
+        _put(benchmark, place, result, figures, by_task)
     return benchmark
 
 
@@ -97,21 +98,24 @@ def _shots(result: Result) -> int:
     return result.shots if result.shots > 0 else ALL_IMAGES
 
 
-def _figures(benchmark: Benchmark, result: Result, metric: str) -> dict[str, float]:
-    """Task of the benchmark -> percent; what is not a number is left out, with a warning."""
-    if len(result.tasks) > 1:
-        if result.verified or set(result.tasks) <= set(benchmark.tasks):
-            names = list(result.tasks)
-        else:  # other people's names of the same tasks, in the same order
-            names = list(benchmark.tasks) if len(result.tasks) == len(benchmark.tasks) else []
-        figures = dict(zip(names, (task.get(metric, math.nan) for task in result.tasks.values())))
-    else:
+def _by_task(benchmark: Benchmark, result: Result) -> dict[str, Mapping[str, float]]:
+    """Task of the benchmark -> the result's figures of it."""
+    if len(result.tasks) < 2:
         only = next(iter(result.tasks.values()), result.overall)
-        figures = (
-            {result.dataset: only.get(metric, math.nan)}
-            if result.dataset in benchmark.tasks
-            else {}
-        )
+        return {result.dataset: only} if result.dataset in benchmark.tasks else {}
+    if result.verified or set(result.tasks) <= set(benchmark.tasks):
+        return dict(result.tasks)
+    if len(result.tasks) == len(benchmark.tasks):
+        # other people's names of the same tasks, in the same order
+        return dict(zip(benchmark.tasks, result.tasks.values()))
+    return {}
+
+
+def _figures(
+    benchmark: Benchmark, result: Result, by_task: Mapping[str, Mapping[str, float]], metric: str
+) -> dict[str, float]:
+    """Task -> percent; what is not a number is left out, with a warning."""
+    figures = {task: found.get(metric, math.nan) for task, found in by_task.items()}
     missing = [task for task, value in figures.items() if not math.isfinite(value)]
     if missing:
         benchmark.warnings.append(
@@ -121,7 +125,13 @@ def _figures(benchmark: Benchmark, result: Result, metric: str) -> dict[str, flo
     return {task: value for task, value in figures.items() if math.isfinite(value)}
 
 
-def _put(benchmark: Benchmark, place: Place, result: Result, figures: dict[str, float]) -> None:
+def _put(
+    benchmark: Benchmark,
+    place: Place,
+    result: Result,
+    figures: dict[str, float],
+    by_task: Mapping[str, Mapping[str, float]],
+) -> None:
     """Enter a result, unless its place is taken; of two that disagree a warning says so."""
     mine = benchmark.figures.setdefault(place, {})
     runs = benchmark.runs.setdefault(place, [])
@@ -129,6 +139,11 @@ def _put(benchmark: Benchmark, place: Place, result: Result, figures: dict[str, 
     if before is None:
         mine.update(figures)
         runs.append(result)
+        benchmark.details.setdefault(place, {}).update(by_task)
+        tested = benchmark.tested.setdefault(place, {})
+        for task, own_name in zip(by_task, result.tasks):
+            if own_name in result.tested:
+                tested[task] = result.tested[own_name]
     elif any(abs(mine[task] - value) > 1e-6 for task, value in figures.items() if task in mine):
         why = (
             "the same model on the same images must agree; check weights and test images"

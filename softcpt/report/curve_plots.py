@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from softcpt.report.benchmark import NO_SHOTS, Benchmark, is_zero_shot, shots_name
 from softcpt.report.method_styles import NEUTRAL, styles
 from softcpt.report.plot_frame import MARKERS, panels, short_name, text_width
-from softcpt.report.published import PublishedRow, published_rows
+from softcpt.report.published import PublishedRow
 from softcpt.report.statistics import describe, summary
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def average_figure(benchmark: Benchmark) -> Figure:
         return _dots(benchmark)
     published = [
         row
-        for row in published_rows(benchmark.name, benchmark.backbone)
+        for row in benchmark.published
         if set(row.ours) & set(benchmark.methods()) and set(row.cells) & set(benchmark.shots())
     ]
     figure, drawn = panels(
@@ -72,16 +72,13 @@ def _published_curves(axes: Axes, benchmark: Benchmark, rows: list[PublishedRow]
             capsize=2,
             elinewidth=0.9,
         )
-    zero_shot = [
-        row.cells[None][0]
-        for row in published_rows(benchmark.name, benchmark.backbone)
-        if len(row.cells) == 1
-    ]
+    zero_shot = [row.cells[None][0] for row in benchmark.published if len(row.cells) == 1]
     for mean in zero_shot:
         _level(axes, mean, NEUTRAL)
         axes.plot([0], [mean], color=NEUTRAL, marker="*", ms=11, mfc="white", ls="none", zorder=3)
     axes.set_xlim(-0.25, len(shots) + 0.25)
-    axes.set_title("as published", loc="left")
+    weights = ", other weights" if rows[0].other_weights else ""
+    axes.set_title(f"as published{weights}", loc="left")
 
 
 def _curves(axes: Axes, benchmark: Benchmark, task: str | None, bars: bool) -> None:

@@ -18,7 +18,8 @@ from softcpt.report.benchmark import NO_SHOTS, Benchmark, is_zero_shot, shots_na
 from softcpt.report.comparison_tables import cost_records
 from softcpt.report.comparisons import Comparison, Contest
 from softcpt.report.method_styles import styles
-from softcpt.report.published import published_remarks, published_rows, published_source
+from softcpt.report.more_figures import FIGURES, figures_rows
+from softcpt.report.published import published_remarks, published_source
 from softcpt.report.sections import Report, Section, setting_text
 from softcpt.report.statistics import Summary, summary
 from softcpt.version import __version__
@@ -102,6 +103,7 @@ def _benchmark(section: Section) -> dict[str, Any]:
         "published": _published(benchmark, methods),
         "contests": [_contest(contest, methods) for contest in section.contests],
         "baseNew": _base_new(benchmark, methods),
+        "figures": _figures(benchmark, methods),
         "cost": _records(_cost(benchmark, methods)),
         "relations": _relations(section, methods),
         "ownSettings": _own_settings(section),
@@ -134,8 +136,17 @@ def _kind(benchmark: Benchmark, methods: Sequence[str], kind: str) -> dict[str, 
         "shots": shots,
         "seeds": benchmark.seeds(kind),
         "cells": cells,
-        "average": [_summary(few_shot(benchmark, method, None, kind)) for method in methods],
+        "average": [_average(benchmark, method, kind) for method in methods],
     }
+
+
+def _average(benchmark: Benchmark, method: str, kind: str) -> list[Any] | None:
+    """Over all numbers of shots; zero-shot has no other column."""
+    cell = _summary(few_shot(benchmark, method, None, kind))
+    interval = None
+    if is_zero_shot(method):
+        interval = benchmark.interval_of_single_run(method, NO_SHOTS, None, kind)
+    return cell + list(interval) if cell and interval else cell
 
 
 def _column(benchmark: Benchmark, method: str, shots: int, kind: str) -> list[list[Any] | None]:
@@ -143,7 +154,9 @@ def _column(benchmark: Benchmark, method: str, shots: int, kind: str) -> list[li
     found = []
     for task in (None, *benchmark.tasks):
         values = benchmark.values(method, shots, task, kind)
-        found.append(_summary(summary(values.values())))
+        cell = _summary(summary(values.values()))
+        interval = benchmark.interval_of_single_run(method, shots, task, kind)
+        found.append(cell + list(interval) if cell and interval else cell)
     return found
 
 
@@ -174,11 +187,11 @@ def _runs(benchmark: Benchmark, methods: Sequence[str]) -> list[dict[str, Any]]:
 
 def _published(benchmark: Benchmark, methods: Sequence[str]) -> list[dict[str, Any]]:
     rows = []
-    for row in published_rows(benchmark.name, benchmark.backbone):
+    for row in benchmark.published:
         cells = {shots: list(cell) for shots, cell in row.cells.items()}
         average = cells.pop(None)
         ours = [methods.index(name) for name in row.ours if name in methods]
-        rows.append({"name": row.name, "ours": ours, "shots": cells, "average": average})
+        rows.append({"name": row.label, "ours": ours, "shots": cells, "average": average})
     return rows
 
 
@@ -224,6 +237,21 @@ def _base_new(benchmark: Benchmark, methods: Sequence[str]) -> list[dict[str, An
         ]
         found.append({"shots": shots, "h": h})
     return found
+
+
+def _figures(benchmark: Benchmark, methods: Sequence[str]) -> dict[str, Any]:
+    """The table of more figures; ``cells`` in the order of ``heads``."""
+    rows = [
+        {
+            "method": methods.index(row.method),
+            "where": row.where,
+            "classes": row.classes,
+            "cells": [_summary(found) for found in row.figures.values()],
+        }
+        for row in figures_rows(benchmark)
+        if any(row.figures.values())
+    ]
+    return {"heads": list(FIGURES.values()), "rows": rows}
 
 
 def _cost(benchmark: Benchmark, methods: Sequence[str]) -> list[dict[str, Any]]:

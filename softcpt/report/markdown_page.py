@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from softcpt.report.formats import markdown, markdown_text
-from softcpt.report.published import published_remarks, published_rows, published_source
+from softcpt.report.published import published_remarks, published_source
 from softcpt.report.sections import Report, Section, setting_text
 from softcpt.report.table import Cell, Row, Table
 
@@ -74,7 +74,7 @@ def _section(section: Section, figures: Sequence[tuple[str, Path]], grouped: boo
         title += f" (group {benchmark.group})"
     parts = [title, "\n".join(f"- {markdown_text(text)}" for text in section.notes)]
     parts += [markdown(table) for table in section.tables if not table.folded]
-    if published_rows(benchmark.name, benchmark.backbone):
+    if benchmark.published:
         parts.append(_published())
     shown: set[str] = set()
     for caption, path in figures:

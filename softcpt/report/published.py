@@ -19,6 +19,7 @@ class PublishedRow:
         name: as published.
         ours: names that the same method has here.
         cells: shots -> (mean, population std), in percent; None is the "Avg." column.
+        other_weights: of the same architecture as ours, not of the same weights.
         parameters, minutes: trainable parameters and training time, where the table has them.
     """
 
@@ -27,6 +28,12 @@ class PublishedRow:
     cells: Mapping[int | None, tuple[float, float]]
     parameters: int | None
     minutes: float | None
+    other_weights: bool = False
+
+    @property
+    def label(self) -> str:
+        """Its name in our tables."""
+        return f"{self.name} (published{', other weights' if self.other_weights else ''})"
 
 
 @cache
@@ -36,13 +43,21 @@ def _data() -> dict[str, Any]:
     return data
 
 
-def published_rows(dataset: str, backbone: str) -> list[PublishedRow]:
+def published_rows(dataset: str, backbone: str, architecture: str = "") -> list[PublishedRow]:
     """The published table of a benchmark, in the paper's order; empty where there is none for this
-    backbone."""
+    backbone.
+
+    Args:
+        dataset: name.
+        backbone: name that it was loaded by.
+        architecture: OpenAI's name of its architecture: for weights of one's own the rows of that
+            backbone are given, and say so.
+    """
     data = _data()
     benchmark = data["benchmarks"].get(dataset)
-    if benchmark is None or backbone != data["backbone"]:
+    if benchmark is None or data["backbone"] not in (backbone, architecture):
         return []
+    other_weights = backbone != data["backbone"]
     rows = []
     for name, row in benchmark["methods"].items():
         cells: dict[int | None, tuple[float, float]] = dict(
@@ -50,7 +65,14 @@ def published_rows(dataset: str, backbone: str) -> list[PublishedRow]:
         )
         cells[None] = tuple(row["average"])
         rows.append(
-            PublishedRow(name, tuple(data["names"][name]), cells, row["parameters"], row["minutes"])
+            PublishedRow(
+                name,
+                tuple(data["names"][name]),
+                cells,
+                row["parameters"],
+                row["minutes"],
+                other_weights,
+            )
         )
     return rows
 

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from softcpt.engine.config_text import text_leaves
 from softcpt.engine.settings import AXES, IMAGES, shared_of, variant_settings
-from softcpt.report.run_result import METRICS, ZERO_SHOT, Contexts, Cost, Result
+from softcpt.report.run_result import (
+    METRICS,
+    MORE_FIGURES,
+    ZERO_SHOT,
+    Contexts,
+    Cost,
+    Result,
+    TestedTask,
+)
 
 SCHEMAS = (1,)
 
@@ -37,6 +45,7 @@ def read_results(path: Path) -> list[Result]:
             "verified": True,
             "dataset": str(shared["dataset"]),
             "backbone": str(shared["backbone"]),
+            "architecture": str(run.get("architecture") or ""),
             "classes": str(shared.get("classes", "all")),
             "shots": int(shared["shots"]),
             "seed": int(shared["seed"]),
@@ -68,9 +77,17 @@ def _load(path: Path) -> dict[str, Any]:
 def _result(
     run: Mapping[str, Any], method: str, tasks: list[Mapping[str, Any]], common: dict[str, Any]
 ) -> Result:
-    figures = {str(task["name"]): {key: _number(task[key]) for key in METRICS} for task in tasks}
+    figures = {str(task["name"]): _figures(task) for task in tasks}
     if not figures:
         raise ValueError(f"no task under {method}")
+    class_names = run.get("class_names", {})
+    common = common | {
+        "tested": {
+            str(task["name"]): _tested(task, class_names.get(task["name"], ()))
+            for task in tasks
+            if task.get("total") and "correct" in task
+        }
+    }
     if method != run["method"]:
         return Result(method=method, own=False, options={}, tasks=figures, **common)
     cost = Cost(
@@ -87,6 +104,23 @@ def _result(
         cost=cost if run.get("trained", True) else None,
         contexts=_contexts(run),
         **common,
+    )
+
+
+def _figures(task: Mapping[str, Any]) -> dict[str, float]:
+    """Of one task; files of older versions lack MORE_FIGURES."""
+    figures = {key: _number(task[key]) for key in METRICS}
+    return figures | {key: _number(task[key]) for key in MORE_FIGURES if key in task}
+
+
+def _tested(task: Mapping[str, Any], class_names: Sequence[str]) -> TestedTask:
+    per_class = task.get("per_class") or {"images": (), "correct": ()}
+    return TestedTask(
+        int(task["correct"]),
+        int(task["total"]),
+        tuple(map(str, class_names)),
+        tuple(map(int, per_class["images"])),
+        tuple(map(int, per_class["correct"])),
     )
 
 

@@ -12,6 +12,23 @@ ZERO_SHOT = "ZeroShot"  # also the beginning of its variants' names
 METRICS = ("metric", "accuracy", "mean_per_class", "macro_f1")
 
 
+# Further ones, which files of older versions lack.
+MORE_FIGURES = ("top5", "chance", "ece")
+
+
+@dataclass(frozen=True)
+class TestedTask:
+    """How many of a task's test images were right; by class where the file says it."""
+
+    __test__ = False  # no test case, whatever its name says to pytest
+
+    correct: int
+    total: int
+    class_names: tuple[str, ...] = ()
+    images: tuple[int, ...] = ()
+    correct_of_class: tuple[int, ...] = ()
+
+
 @dataclass(frozen=True)
 class Cost:
     """What a run took: trainable parameters, seconds by section (with "total"), peak memory in
@@ -45,9 +62,11 @@ class Result:
         settings: what must be equal for a comparison, without the axes of the tables.
         images: hashes of the training and test images, where the file has them.
         options: the method's own settings, by configuration key.
-        tasks: task name -> figure name (METRICS) -> percent; empty if the file has figures over all
-            tasks only.
+        tasks: task name -> figure name (METRICS, MORE_FIGURES) -> percent; empty if the file has
+            figures over all tasks only.
         overall: figure name -> percent, of logs, where ``tasks`` may be empty.
+        tested: task name -> its test images, of results.json.
+        architecture: of the backbone, by OpenAI's name; "": another, or not known.
         cost: of training; None for a run that only tested.
     """
 
@@ -65,6 +84,8 @@ class Result:
     tasks: Mapping[str, Mapping[str, float]]
     overall: Mapping[str, float] = field(default_factory=dict)
     images: tuple[str, ...] = ()
+    tested: Mapping[str, TestedTask] = field(default_factory=dict)
+    architecture: str = ""
     cost: Cost | None = None
     contexts: Contexts | None = None
 

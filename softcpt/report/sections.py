@@ -20,6 +20,7 @@ from softcpt.report.collect import Collection, collect
 from softcpt.report.comparison_tables import contest_tables, cost_table, settings_table
 from softcpt.report.comparisons import Contest, contests
 from softcpt.report.groups import Group, differing, group_results
+from softcpt.report.more_figures import figures_table
 from softcpt.report.relations import Relations, relations
 from softcpt.report.table import Table
 
@@ -91,7 +92,11 @@ def _section(benchmark: Benchmark, taken: set[str]) -> Section:
     tables = [*few_shot_tables(benchmark), *base_new_tables(benchmark)]
     for each in found:
         tables += contest_tables(benchmark, each, explain=each is found[0])
-    for table in (cost_table(benchmark), settings_table(benchmark)):
+    for table in (
+        cost_table(benchmark),
+        settings_table(benchmark),
+        figures_table(benchmark),
+    ):
         if table:
             tables.append(table)
     tables += task_tables(benchmark)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,6 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from softcpt.errors import UserError
+
+# A list of numbers as json.dumps indents it.
+_NUMBERS = re.compile(r"\[\n([-+\d.,eE\s]+)\]")
 
 
 def cache_folder() -> Path:
@@ -61,15 +65,16 @@ def cannot_write(path: Path, error: OSError) -> UserError:
 
 
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
-    """Write ``value`` as indented JSON, whole or not at all.
+    """Write ``value`` as indented JSON, whole or not at all; lists of numbers stand on one line.
 
     Raises:
         UserError: as :func:`atomic_write`.
     """
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    # No text of JSON holds a line break, so this finds none inside a text.
+    text = _NUMBERS.sub(lambda found: f"[{' '.join(found[1].split())}]", text)
     with atomic_write(path) as temporary:
-        temporary.write_text(
-            json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
-        )
+        temporary.write_text(text + "\n", encoding="utf-8")
 
 
 def _concerns(error: OSError, path: Path, temporary: Path) -> bool:

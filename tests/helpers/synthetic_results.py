@@ -52,6 +52,34 @@ def task(name: str, value: float, **more: float) -> dict[str, Any]:
     }
 
 
+def with_more_figures(run: dict[str, Any]) -> dict[str, Any]:
+    """``run`` with the figures that files of older versions lack; returns it.
+
+    Top-5 lies ten above each task's accuracy, ECE is a tenth of it. Of ten classes with ten images
+    each the first ones are all right, then one in part, the others all wrong: taken for the first.
+    """
+    run["architecture"], run["predictions"] = run["backbone"], "predictions.npz"
+    run["class_names"] = {}
+    for mine in run["tasks"].values():
+        for each in mine:
+            run["class_names"][each["name"]] = [f"class {number}" for number in range(10)]
+            correct = [min(10, max(0, each["correct"] - 10 * number)) for number in range(10)]
+            wrong = [number for number in range(1, 10) if correct[number] < 10]
+            each |= {
+                "top5": min(100.0, each["accuracy"] + 10),
+                "chance": 10.0,
+                "ece": each["accuracy"] / 10,
+                "accuracy_ci95": [0.0, 100.0],
+                "per_class": {"images": [10] * 10, "correct": correct},
+                "confusion": {
+                    "truth": wrong,
+                    "predicted": [0] * len(wrong),
+                    "images": [10 - correct[number] for number in wrong],
+                },
+            }
+    return run
+
+
 def run_of(
     method: str = "CoOp",
     shots: int = 1,
@@ -200,7 +228,7 @@ def many(folder: Path, count: int) -> None:
             }
         path = folder / name / method / f"rn50_ep50_{shots}shots" / f"seed{seed}" / "results.json"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(result, indent=2))
+        path.write_text(json.dumps(with_more_figures(result), indent=2))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import pytest
 
 from softcpt.cli.main import main
+from softcpt.intervals import wilson_of_mean
 from tests.helpers.programs import CHROMIUM, DRIVER, NO_BROWSER
 from tests.helpers.synthetic_results import gram, np, run_of, write
 
@@ -130,6 +131,7 @@ def test_it_opens_from_disk_without_asking_for_anything(page):
         "Few-shot table",
         "Base and new classes",
         "Paired comparisons",
+        "More figures",
         "Accuracy against cost",
         "Every task",
         "Relations of tasks",
@@ -137,6 +139,19 @@ def test_it_opens_from_disk_without_asking_for_anything(page):
         "Settings and what is missing",
     ]
     assert "all under the same settings" in page.all("#summary")[0].text
+
+
+def test_more_figures_have_a_row_for_every_number_of_shots(page):
+    assert page.column("More figures", 1) == ["zero-shot", *["1-shot", "2-shot", "4-shot"] * 3]
+    assert page.column("More figures", 2)[1] == "49.95 ± 0.15"
+    assert set(page.column("More figures", 6)) == {"–"}  # files of older versions
+
+
+def test_zero_shot_has_an_interval_over_its_test_images(page):
+    cells = page.section("Few-shot table").find_elements("css selector", "tbody td[title]")
+    titles = [cell.get_attribute("title") for cell in cells]
+    low, high = wilson_of_mean([(41, 100)] * 4)
+    assert f"95 % interval over test images {low:.2f} to {high:.2f}" in titles
 
 
 def test_names_are_text_and_never_markup(page):

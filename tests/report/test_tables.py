@@ -11,6 +11,7 @@ from scipy import stats
 from softcpt.report.accuracy_tables import few_shot
 from softcpt.report.benchmark import Benchmark
 from softcpt.report.comparisons import contest, contests
+from softcpt.report.html_page import html_page
 from softcpt.report.published import _data, paper_order, published_rows
 from softcpt.report.relations import similarity
 from softcpt.report.run_result import Contexts
@@ -320,6 +321,24 @@ def test_published_rows_stand_below_ours_for_the_same_backbone_only(tmp_path):
     for each in runs:
         each["shared"]["backbone"] = "ViT-B/16"
     assert list(table(report(tmp_path / "vit", *runs), "few-shot")) == ["SoftCPT"]
+
+
+def test_published_rows_stand_beside_other_weights_of_the_same_architecture_and_say_so(tmp_path):
+    runs = [
+        run("SoftCPT", 1, seed, dict.fromkeys("abcdef", 60.0), dataset="Plant6")
+        for seed in (1, 2, 3)
+    ]
+    for each in runs:
+        each["shared"]["backbone"], each["architecture"] = "my_rn50.pt", "RN50"
+    found = report(tmp_path / "own", *runs)
+    rows = table(found, "few-shot")
+    assert list(rows)[:2] == ["SoftCPT", "SoftCPT-NATA (published, other weights)"]
+    assert rows["SoftCPT-NATA (published, other weights)"] == ["54.94 ± 2.33"]
+    assert any("a file of its own" in note for note in found.sections[0].tables[0].notes)
+    assert "published, other weights" in html_page(found)
+    for each in runs:
+        each["architecture"] = None
+    assert list(table(report(tmp_path / "other", *runs), "few-shot")) == ["SoftCPT"]
 
 
 def test_methods_stand_in_the_papers_order_and_unknown_ones_last():

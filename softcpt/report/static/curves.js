@@ -66,7 +66,7 @@ function publishedPoint(name, state, column, where, [mean, std]) {
 }
 
 function publishedLine(view, state, row, shots) {
-  const name = `${row.name} (published)`;
+  const { name } = row;
   const { colour, marker } = view.benchmark.methods[row.ours[0]];
   const points = [];
   shots.forEach((each, index) => {

@@ -4,11 +4,12 @@ const ALL_IMAGES = -1; // in place of a number of shots
 
 export const DATA = JSON.parse(document.getElementById("data").textContent);
 
-// A cell is written as [mean, std, half-width of the 95 % interval, number of seeds], or null.
+// A cell is written as [mean, std, half-width of the 95 % interval, number of seeds], or null; of a single run and of
+// zero-shot two more may follow: the ends of its 95 % interval over test images.
 export function cell(written) {
   if (!written) return null;
-  const [mean, std, half, n] = written;
-  return { mean, std, half, n };
+  const [mean, std, half, n, low = null, high = null] = written;
+  return { mean, std, half, n, low, high };
 }
 
 // Records are written as {keys, rows}: their keys once.
@@ -19,6 +20,7 @@ function records({ keys, rows }) {
 for (const benchmark of DATA.benchmarks) {
   benchmark.runs = records(benchmark.runs);
   benchmark.cost = records(benchmark.cost);
+  for (const row of benchmark.figures.rows) row.cells = row.cells.map(cell);
   for (const contest of benchmark.contests) contest.pairs = records(contest.pairs);
   benchmark.methods.forEach((method, index) => {
     method.index = index;
@@ -46,7 +48,8 @@ export function pText(p) {
 
 export const shotsText = (shots) => (shots === ALL_IMAGES ? "all images" : `${shots}-shot`);
 
-export function intervalText({ mean, half }) {
+export function intervalText({ mean, half, low, high }) {
+  if (low !== null) return `95 % interval over test images ${number(low)} to ${number(high)}`;
   if (half === null) return "one value, no interval";
   return `95 % interval ${number(mean - half)} to ${number(mean + half)}`;
 }

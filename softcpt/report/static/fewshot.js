@@ -41,7 +41,7 @@ function publishedRow(row, columns) {
     const found = column.published(row);
     return found ? cell([...found, null, 3]) : null;
   });
-  const name = `${row.name} (published)`;
+  const { name } = row;
   return { name, nodes: [name], cells, best: [], expected: 0, absent: "–", className: "published" };
 }
 
@@ -61,7 +61,7 @@ const tableColumn = ({ title }, index) => ({
     const found = row.cells[index];
     return {
       class: row.best[index] ? "best" : found ? null : "none",
-      title: found && row.expected ? intervalText(found) : null,
+      title: found && (row.expected || found.low !== null) ? intervalText(found) : null,
     };
   },
   render: (row) => meanNodes(row.cells[index], row.expected, row.absent),

@@ -7,6 +7,7 @@ import { curvesSection } from "./curves.js";
 import { DATA } from "./data.js";
 import { el, nameNodes, select } from "./elements.js";
 import { fewShotSection } from "./fewshot.js";
+import { figuresSection } from "./figures.js";
 import { relationsSection } from "./relations.js";
 import { runsSection } from "./runs.js";
 import { settingsSection } from "./settings.js";
@@ -35,6 +36,7 @@ function drawSections() {
     fewShotSection(view),
     baseNewSection(view),
     comparisonsSection(view),
+    figuresSection(view),
     costSection(view),
     tasks,
     relationsSection(view),

@@ -1,0 +1,79 @@
+"""``predictions.npz``: what a run predicted for every test image, beside its results.json."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+
+from softcpt.errors import UserError
+from softcpt.ranking import Ranked
+from softcpt.tasks import TaskSet
+from softcpt.utils.files import atomic_write
+
+PREDICTIONS_FILE = "predictions.npz"
+# With TEST.PREDICTIONS auto a file of this many images is not written.
+MANY_IMAGES = 100_000
+
+
+def wanted(setting: str, images: int) -> bool:
+    """Whether a run writes the file: ``TEST.PREDICTIONS`` and the number of its test images."""
+    return setting == "on" or (setting == "auto" and images < MANY_IMAGES)
+
+
+def write_predictions(
+    folder: str | Path,
+    split: str,
+    tasks: TaskSet,
+    paths: Sequence[str],
+    methods: Mapping[str, Ranked],
+) -> None:
+    """Write ``predictions.npz`` into ``folder``, whole or not at all; docs/results.md describes its
+    arrays.
+
+    Args:
+        folder: of the run.
+        split: which images they are, "test" or "val".
+        tasks: all tasks.
+        paths: (N,) of the images, below the root of the data.
+        methods: by name the N images as they were ranked, in the order of ``paths``.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    ranked = list(methods.values())
+    labels = ranked[0].labels
+    arrays: dict[str, Any] = {
+        "split": np.array(split),
+        "methods": np.array(list(methods)),
+        "tasks": np.array(tasks.names),
+        "classes": np.array(tasks.class_names),
+        "task_of_class": tasks.task_of_class.int().numpy(),
+        "path": np.array([PurePath(path).as_posix() for path in paths]),
+        "task": tasks.owners(labels).int().numpy(),
+        "label": labels.reshape(len(labels), -1).int().numpy(),
+        "top5": np.stack([each.classes.numpy() for each in ranked]),
+        "probability": np.stack([each.probabilities.numpy() for each in ranked]),
+    }
+    with atomic_write(Path(folder) / PREDICTIONS_FILE) as temporary, open(temporary, "wb") as file:
+        # An open file: to a name numpy would append .npz.
+        np.savez_compressed(file, **arrays)
+
+
+def remove_predictions(folder: str | Path) -> None:
+    """Remove the file of an earlier run in the same folder, which would stand beside figures that
+    are not its own.
+
+    Raises:
+        UserError: it cannot be removed.
+    """
+    path = Path(folder) / PREDICTIONS_FILE
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be removed ({error.strerror}), and it is not of this run; remove it, "
+            "or choose another --output-dir"
+        ) from error

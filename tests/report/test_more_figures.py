@@ -1,0 +1,136 @@
+"""Top-5, calibration, chance, classes and intervals over test images in a report, of new files and
+of those of older versions."""
+
+from __future__ import annotations
+
+import csv
+import math
+
+import pytest
+from scipy import stats
+
+from softcpt.intervals import wilson_of_mean
+from softcpt.report.html_page import page_data
+from softcpt.report.markdown_page import markdown_page
+from softcpt.report.sections import make_report
+from softcpt.report.write import write_report
+from tests.helpers.synthetic_results import run, with_more_figures, write
+
+HALVES = {"a": 40.0, "b": 60.0}
+
+
+def report(folder, *runs, **options):
+    return make_report([write(folder, *runs)], **options)
+
+
+def table(found, slug: str) -> dict[str, list[str]]:
+    """Texts of a table's rows by the first cell."""
+    rows = next(each for each in found.sections[0].tables if each.slug == slug).rows
+    return {row.cells[0].text: [cell.text for cell in row.cells[1:]] for row in rows}
+
+
+def records(found, folder, kind: str) -> list[dict[str, str]]:
+    write_report(found, folder, ["csv"])
+    with open(folder / "tables" / f"{kind}.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_more_figures_are_means_over_tasks_and_seeds(tmp_path):
+    runs = [
+        with_more_figures(run("CoOp", 1, seed, {"a": 40.0 + gain, "b": 60.0}, zero_shot=HALVES))
+        for seed, gain in ((1, 0.0), (2, 4.0))
+    ]
+    found = report(tmp_path / "in", *runs)
+    assert table(found, "figures") == {
+        "ZeroShot": [
+            "zero-shot",
+            *("50.00 ± 0.00", "60.00 ± 0.00", "50.00 ± 0.00", "10.00 ± 0.00", "5.00 ± 0.00"),
+        ],
+        "CoOp": [
+            "1-shot",
+            *("51.00 ± 1.00", "61.00 ± 1.00", "51.00 ± 1.00", "10.00 ± 0.00", "5.10 ± 0.10"),
+        ],
+    }
+    assert "more figures" in markdown_page(found, {})
+    shown = page_data(found)["benchmarks"][0]["figures"]
+    assert shown["heads"] == ["accuracy", "top-5", "macro-F1", "chance", "ECE"]
+    [coop] = [row for row in shown["rows"] if row["where"] == "1-shot"]
+    assert [cell[0] for cell in coop["cells"]] == pytest.approx([51, 61, 51, 10, 5.1])
+
+
+def test_every_run_task_and_class_has_a_row_of_its_own_in_the_csv_files(tmp_path):
+    found = report(tmp_path / "in", with_more_figures(run("CoOp", 1, 3, {"a": 42.0, "b": 60.0})))
+    rows = records(found, tmp_path / "out", "figures")
+    assert [(row["task"], row["seed"], float(row["top5"])) for row in rows] == [
+        ("a", "3", 52.0),
+        ("b", "3", 70.0),
+    ]
+    low, high = stats.binomtest(42, 100).proportion_ci(method="wilson")
+    found_interval = [float(rows[0][f"test_ci95_{end}"]) for end in ("low", "high")]
+    assert found_interval == pytest.approx([100 * low, 100 * high])
+    rows = records(found, tmp_path / "out", "classes")
+    assert [(row["class"], row["correct"]) for row in rows if row["task"] == "a"][3:6] == [
+        ("class 3", "10"),
+        ("class 4", "2"),
+        ("class 5", "0"),
+    ]
+    assert len(rows) == 20 and float(rows[4]["accuracy"]) == 20
+
+
+def test_a_single_run_has_the_interval_over_its_test_images_where_seeds_give_none(tmp_path):
+    runs = [run("CoOp", 1, 1, {"a": 40.0, "b": 64.0}, zero_shot=HALVES)]  # an old file
+    low, high = wilson_of_mean([(40, 100), (64, 100)])
+    found = report(tmp_path / "one", *runs)
+    rows = table(found, "few-shot-intervals")
+    assert rows["CoOp"] == [f"52.00 [{low:.2f} to {high:.2f}]"]
+    low_zs, high_zs = wilson_of_mean([(40, 100), (60, 100)])
+    assert rows["ZeroShot"] == [f"50.00 [{low_zs:.2f} to {high_zs:.2f}]"]
+    cells = page_data(found)["benchmarks"][0]["kinds"]["all"]["cells"]
+    assert cells[1][0][0] == pytest.approx([52, 0, None, 1, low, high])
+    [row] = [
+        each
+        for each in records(found, tmp_path / "out", "accuracy")
+        if each["method"] == "CoOp" and each["task"] == "mean over tasks"
+    ]
+    assert float(row["test_ci95_low"]) == pytest.approx(low) and row["ci95_low"] == ""
+
+    # Two seeds have Student's interval, and zero-shot that of its images still.
+    runs.append(run("CoOp", 1, 2, {"a": 42.0, "b": 64.0}, zero_shot=HALVES))
+    rows = table(report(tmp_path / "two", *runs), "few-shot-intervals")
+    assert "(" in rows["CoOp"][0] and rows["ZeroShot"] == [f"50.00 [{low_zs:.2f} to {high_zs:.2f}]"]
+
+
+def test_a_figure_that_is_no_share_of_images_has_no_such_interval(tmp_path):
+    result = run(tasks=HALVES)
+    for task in result["tasks"]["CoOp"]:
+        task["macro_f1"] = task["metric"] - 10
+    found = report(tmp_path, result, metric="macro_f1")
+    assert table(found, "few-shot-intervals")["CoOp"] == ["40.00"]
+
+
+def test_data_sets_of_one_task_each_are_tasks_of_one_benchmark(tmp_path):
+    runs = [
+        with_more_figures(run(dataset=name, tasks={"it": value}))
+        for name, value in (("Pets", 40.0), ("Cars", 60.0))
+    ]
+    found = report(tmp_path, *runs)
+    assert table(found, "figures")["CoOp"][:3] == ["1-shot", "50.00", "60.00"]
+    low, high = wilson_of_mean([(40, 100), (60, 100)])
+    assert table(found, "few-shot-intervals")["CoOp"] == [f"50.00 [{low:.2f} to {high:.2f}]"]
+
+
+def test_files_of_older_versions_show_what_they_have(tmp_path):
+    found = report(tmp_path / "in", run(tasks=HALVES))
+    assert table(found, "figures") == {"CoOp": ["1-shot", "50.00", "–", "50.00", "–", "–"]}
+    write_report(found, tmp_path / "out", ["csv", "html", "md"])
+    assert not (tmp_path / "out" / "tables" / "classes.csv").exists()
+    mixed = [run(seed=1, tasks=HALVES), with_more_figures(run(seed=2, tasks=HALVES))]
+    rows = table(report(tmp_path / "mixed", *mixed), "figures")
+    assert rows["CoOp"] == ["1-shot", "50.00 ± 0.00", "–", "50.00 ± 0.00", "–", "–"]
+
+
+def test_a_task_without_a_figure_leaves_its_mean_unknown(tmp_path):
+    result = with_more_figures(run(tasks=HALVES))
+    result["tasks"]["CoOp"][0] |= {"ece": None, "macro_f1": math.nan}
+    rows = table(report(tmp_path, result), "figures")
+    assert rows["CoOp"] == ["1-shot", "50.00", "60.00", "–", "10.00", "–"]
