@@ -20,16 +20,6 @@ words() {
     more=("$@")
 }
 
-# The published scripts call a configuration without training "rn50"; here it is "rn50_ep50".
-config_of() {
-    if ! has_config "$1" "$2" && has_config "$1" "$2_ep50"; then echo "$2_ep50"; else echo "$2"; fi
-}
-
-# Whether the trainer $1, or all trainers together, have a configuration $2.
-has_config() {
-    [[ -f "$here/configs/trainers/$1/$2.yaml" || -f "$here/configs/trainers/shared/$2.yaml" ]]
-}
-
 grid() {
     python -m softcpt grid ${DATA:+--root "$DATA"} "$@"
 }

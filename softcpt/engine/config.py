@@ -140,6 +140,8 @@ def set_key(cfg: CfgNode, key: str, value: Any, source: str) -> None:
     if any(key in extension.keys_without_effect for extension in extensions()):
         _log.info(f"{source}: {key} has no effect, in the published code either; it is left out")
         return
+    if _is_fixed(key, value, source):
+        return
     *nodes, leaf = resolve_alias(key).split(".")
     node = cfg
     for name in nodes:
@@ -150,6 +152,21 @@ def set_key(cfg: CfgNode, key: str, value: Any, source: str) -> None:
         hint = did_you_mean(resolve_alias(key), known, all_keys)
         raise UserError(f"{source}: unknown key '{key}'; {hint}")
     node[leaf] = _coerce(value, node[leaf], f"{source}: {key}")
+
+
+def _is_fixed(key: str, value: Any, source: str) -> bool:
+    """Whether ``key`` is one of other code that has a single value here.
+
+    Raises:
+        UserError: it is, and ``value`` is another.
+    """
+    for extension in extensions():
+        if key in extension.fixed_keys:
+            fixed, why = extension.fixed_keys[key]
+            if value != fixed:
+                raise UserError(f"{source}: {key} is {value!r}: {why}; leave it at {fixed!r}")
+            return True
+    return False
 
 
 def resolve_alias(key: str) -> str:

@@ -99,11 +99,15 @@ def setup_config(args: argparse.Namespace) -> Any:
     """Defaults < data set yaml < trainer yaml < flags < KEY VALUE pairs; frozen."""
     from softcpt import plugins
     from softcpt.engine import config, config_files
-    from softcpt.engine.extension import extensions
+    from softcpt.engine.extension import extensions, trainer_alias
     from softcpt.utils import parallel
 
     plugins.load("datasets")
     cfg = config.default_config()
+    alias = trainer_alias(args.trainer)
+    for key, value in alias.settings.items():
+        config.set_key(cfg, key, value, args.trainer)
+    args = argparse.Namespace(**{**vars(args), "trainer": alias.trainer})
     _require_trainer(args.trainer)
     if args.eval_only and not args.model_dir and _learns(args.trainer):
         raise UserError("--eval-only: it needs --model-dir with the folder of a training run")
