@@ -245,7 +245,7 @@ def differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]
 def run_settings(cfg: CfgNode) -> dict[str, Any]:
     """Key -> value of what a run's figures depend on: what a run that is continued must not
     change. Options of other methods are left out, so these may come and go between versions."""
-    nodes = _own_nodes(str(cfg.TRAINER.NAME))
+    nodes = own_nodes(str(cfg.TRAINER.NAME))
     settings = {}
     for key, value in leaves(cfg):
         parts = key.split(".")
@@ -255,7 +255,7 @@ def run_settings(cfg: CfgNode) -> dict[str, Any]:
     return settings
 
 
-def _own_nodes(trainer: str) -> set[str]:
+def own_nodes(trainer: str) -> set[str]:
     """The nodes of ``TRAINER`` that a trainer reads; empty: unknown, as of CoOp's own trainers."""
     from dassl.engine import TRAINER_REGISTRY
 
