@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from softcpt import plugins
-from softcpt.data.catalog import catalogue
+from softcpt.data.dataset_names import config_names, registered_name
 from softcpt.engine.config_names import SHARED, names_to_suggest, settings_of_name
 from softcpt.engine.extension import trainer_alias
 from softcpt.errors import UserError
@@ -75,26 +75,7 @@ def _settings_of_trainer_path(path: Path) -> Mapping[str, Any] | None:
 def registered_dataset(path: Path) -> str | None:
     """The registered name of the data set that ``configs/datasets/<name>.yaml`` is of; None: it is
     no such path, or of no data set."""
-    return dataset_names().get(path.stem) if _is_of_datasets(path) else None
-
-
-def dataset_names() -> dict[str, str]:
-    """Name in ``configs/datasets`` -> registered name, of all data sets.
-
-    That name is the one of the file that registers the data set ("dtd", of datasets/dtd.py). Of
-    several in one file each has its registered name in small letters ("elevater12").
-    """
-    registered = catalogue()
-    by_file: dict[str, list[str]] = {}
-    for name, kind in registered.items():
-        by_file.setdefault(kind.__module__.rpartition(".")[2], []).append(name)
-    found = {}
-    for stem, names in by_file.items():
-        if len(names) == 1:
-            found[stem] = names[0]
-        else:
-            found.update({name.lower(): name for name in names})
-    return found
+    return config_names().get(path.stem) if _is_of_datasets(path) else None
 
 
 def trainer_config(name: str, trainer: str) -> Path:
@@ -119,8 +100,8 @@ def trainer_config(name: str, trainer: str) -> Path:
 
 
 def dataset_config(name: str) -> Path:
-    """The path of a data set's configuration by its name in ``configs/datasets``, or any file by
-    its path. :func:`read_config` reads it.
+    """The path of a data set's configuration by its name in ``configs/datasets`` or any other of
+    its names, or any file by its path. :func:`read_config` reads it.
 
     Raises:
         UserError: there is none.
@@ -129,6 +110,10 @@ def dataset_config(name: str) -> Path:
     path = resolved(name if named else _configs() / "datasets" / f"{name}.yaml")
     if path.is_file() or registered_dataset(path) is not None:
         return path
+    registered = registered_name(name)
+    for stem, known in config_names().items():
+        if known == registered:
+            return path.with_name(f"{stem}.yaml")
     missing = f"data {name}: no file {path}" if named else f"data {name}: there is none of it"
     raise UserError(f"{missing}; {_what_there_is(path)}")
 
@@ -161,4 +146,4 @@ def _stems(path: Path) -> Iterator[str]:
     for folder in folders:
         yield from (file.stem for file in sorted(folder.glob("*.yaml")))
     if _is_of_datasets(path):
-        yield from dataset_names()
+        yield from config_names()
