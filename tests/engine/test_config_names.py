@@ -123,3 +123,49 @@ def test_keys_of_other_code_are_read():
 def test_what_other_code_can_and_this_cannot_is_refused(key, value):
     with pytest.raises(UserError, match=f"command line: {key} is .*; leave it at "):
         setup(key, value)
+
+
+# As the three repositories' scripts call train.py, with the words that they are documented with.
+COMMANDS = {
+    "--seed 1 --trainer CoOp --dataset-config-file configs/datasets/caltech101.yaml "
+    "--config-file configs/trainers/CoOp/rn50_ep50.yaml TRAINER.COOP.N_CTX 16 TRAINER.COOP.CSC "
+    "False TRAINER.COOP.CLASS_TOKEN_POSITION middle DATASET.NUM_SHOTS 2": ("CoOp", "Caltech101", 2),
+    "--trainer ZeroshotCLIP --dataset-config-file configs/datasets/imagenetv2.yaml --config-file "
+    "configs/trainers/CoOp/vit_b32.yaml --eval-only": ("ZeroshotCLIP", "ImageNetV2", -1),
+    "--seed 2 --trainer CoCoOp --dataset-config-file configs/datasets/oxford_flowers.yaml "
+    "--config-file configs/trainers/CoCoOp/vit_b16_c4_ep10_batch1_ctxv1.yaml --model-dir nowhere "
+    "--load-epoch 10 --eval-only DATASET.NUM_SHOTS 16 DATASET.SUBSAMPLE_CLASSES new": (
+        "CoCoOp",
+        "OxfordFlowers",
+        16,
+    ),
+    "--seed 3 --trainer MTCoOp --dataset-config-file configs/datasets/plant6.yaml --config-file "
+    "configs/trainers/MTCoOp/rn50_ep50.yaml TRAINER.MTCOOP.CLASS_N_CTX 4 TRAINER.MTCOOP.CLASS_CSC "
+    "False TRAINER.MTCOOP.TASK_N_CTX 4 TRAINER.MTCOOP.TASK_CSC True TRAINER.MTCOOP.N_CTX 16 "
+    "TRAINER.MTCOOP.CSC True TRAINER.MTCOOP.PG_TYPE lin TRAINER.MTCOOP.PG_RATIO 1 "
+    "TRAINER.MTCOOP.CLS_SAMPLE_RATE 0.1 DATASET.NUM_SHOTS 4": ("SoftCPT", "Plant6", 4),
+    "--seed 1 --trainer MTCoOpHard --dataset-config-file configs/datasets/rs8.yaml --config-file "
+    "configs/trainers/MTCoOpHard/vit_b16_ep50.yaml TRAINER.MTCOOPH.N_CTX 16 TRAINER.MTCOOPH.CSC "
+    "False TRAINER.MTCOOPH.TSC True DATASET.NUM_SHOTS 8": ("CoOp", "RS8", 8),
+    "--trainer ZeroshotCLIP --dataset-config-file configs/datasets/general10.yaml --config-file "
+    "configs/trainers/ZeroShot/rn101.yaml --eval-only DATASET.NUM_SHOTS 1 DATASET.SUBSAMPLE_TASKS "
+    "task3": ("ZeroshotCLIP", "General10", 1),
+    "--seed 1 --trainer MVLPT --config-file configs/trainers/MVLPT/vit_b16.yaml --dataset "
+    "mnist,oxford-iiit-pets --shots 20 --multi-task TRAINER.MVLPT.VPT.N_CTX 4 "
+    "TRAINER.MVLPT.COOP.N_CTX 4 TRAINER.MVLPT.COOP.CLASS_TOKEN_POSITION middle "
+    "TRAINER.MVLPT.COOP.CSC False TEST.NO_TEST False TEST.FINAL_MODEL best_val "
+    "TRAINER.CUT_CONTEXTLEN True": ("MVLPT", "MultiTask", 20),
+    "--seed 1 --trainer MVLPT --config-file configs/trainers/MVLPT/rn50.yaml --dataset OxfordPets "
+    "--shots 5 --dataset-coop TRAINER.MVLPT.VPT.N_CTX 0 TRAINER.MVLPT.COOP.N_CTX 16": (
+        "MVLPT",
+        "OxfordPets",
+        5,
+    ),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_published_command_is_understood(command, monkeypatch):
+    monkeypatch.chdir(CONFIGS.parent)
+    cfg = setup(*command.split())
+    assert COMMANDS[command] == (cfg.TRAINER.NAME, cfg.DATASET.NAME, cfg.DATASET.NUM_SHOTS)

@@ -16,7 +16,11 @@ from softcpt.grid.jobs import plan_jobs
 
 mvlpt = plugins.load("trainers")["mvlpt"]
 ROOT = Path(__file__).resolve().parent.parent.parent
-SCRIPTS = sorted(path.name for path in (ROOT / "scripts").glob("*.sh") if path.name != "common.sh")
+SCRIPTS = sorted(
+    str(path.relative_to(ROOT / "scripts"))
+    for path in (ROOT / "scripts").rglob("*.sh")
+    if path.name != "common.sh"
+)
 
 
 @pytest.fixture
