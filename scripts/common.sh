@@ -2,6 +2,9 @@
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 export PYTHONPATH="$here${PYTHONPATH:+:$PYTHONPATH}"
 
+# The published scripts are started in their own folder, and write into the checkout's output/.
+case "$PWD/" in "$here"/scripts/*) cd "$here" ;; esac
+
 # Print the comment at the top of the script, if the words ask for help.
 help_if_asked() {
     case " $* " in *" --help "* | *" -h "*) sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"; exit 0 ;; esac
@@ -20,16 +23,12 @@ words() {
     more=("$@")
 }
 
-# The published scripts call a configuration without training "rn50"; here it is "rn50_ep50".
-config_of() {
-    if ! has_config "$1" "$2" && has_config "$1" "$2_ep50"; then echo "$2_ep50"; else echo "$2"; fi
-}
-
-# Whether the trainer $1, or all trainers together, have a configuration $2.
-has_config() {
-    [[ -f "$here/configs/trainers/$1/$2.yaml" || -f "$here/configs/trainers/shared/$2.yaml" ]]
-}
-
 grid() {
     python -m softcpt grid ${DATA:+--root "$DATA"} "$@"
+}
+
+# evaluate TRAINER CFG DATASET SEED RUN OUTPUT ...: test the prompt of a run on a data set.
+evaluate() {
+    python "$here/train.py" ${DATA:+--root "$DATA"} --trainer "$1" --config-file "$2" --dataset-config-file "$3" --seed "$4" \
+        --model-dir "$5" --output-dir "$6" --eval-only "${@:7}"
 }

@@ -17,5 +17,5 @@ words "emoji44 tiny all" "$@"
 read -r dataset cfg _ <<< "${given[*]}"
 if [[ "$dataset" == emoji44 ]]; then shots="1 2 4"; else shots="1 2 4 8 16"; fi
 # shellcheck disable=SC2086 (several words)
-grid --methods LinearProbe --data "$dataset" --config "$(config_of LinearProbe "$cfg")" --shots $shots --seeds 1 2 3 \
+grid --methods LinearProbe --data "$dataset" --config "$cfg" --shots $shots --seeds 1 2 3 \
     --layout "{data}/{trainer}/{config}_{shots}shots/seed{seed}" ${more[@]+"${more[@]}"}

@@ -17,5 +17,5 @@ help_if_asked "$@"
 words "emoji44 tiny all" "$@"
 read -r dataset cfg task <<< "${given[*]}"
 if [[ "$task" == all ]]; then below="{mark}"; chosen=(); else below="-$task"; chosen=(DATASET.SUBSAMPLE_TASKS "task$task"); fi
-grid --methods ZeroshotCLIP --data "$dataset" --config "$(config_of ZeroshotCLIP "$cfg")" --shots 1 --seeds 1 \
+grid --methods ZeroshotCLIP --data "$dataset" --config "$cfg" --shots 1 --seeds 1 \
     --layout "{trainer}/{config}/{data}$below" ${more[@]+"${more[@]}"} ${chosen[@]+"${chosen[@]}"}

@@ -5,7 +5,11 @@ from __future__ import annotations
 
 from dassl.engine import TRAINER_REGISTRY
 
+from softcpt.engine.extension import Extension
 from softcpt.engine.trainer import PromptTrainer
+
+# The published code has its weight among CoOp's options.
+EXTENSION = Extension(key_aliases={"TRAINER.COOP.W": "TRAINER.KGCOOP.WEIGHT"})
 
 
 @TRAINER_REGISTRY.register()

@@ -5,7 +5,11 @@ from __future__ import annotations
 
 from dassl.engine import TRAINER_REGISTRY
 
+from softcpt.engine.extension import Extension, TrainerAlias
 from softcpt.engine.fit_trainer import FitTrainer
+
+# SoftCPT's folder of configurations.
+EXTENSION = Extension(trainer_aliases={"LP": TrainerAlias("LinearProbe")})
 
 
 @TRAINER_REGISTRY.register()

@@ -25,7 +25,8 @@ from typing import Any
 from dassl.engine import TRAINER_REGISTRY
 from yacs.config import CfgNode
 
-from softcpt.data.elevater_tasks import elevater_task, registered_name
+from softcpt.data.dataset_names import registered_name
+from softcpt.data.elevater_tasks import elevater_task
 from softcpt.engine.extension import Extension
 from softcpt.engine.trainer import PromptTrainer
 from softcpt.errors import UserError
@@ -151,7 +152,7 @@ def marks(args: argparse.Namespace) -> list[tuple[str, str]]:
 
 def name_data(cfg: CfgNode) -> None:
     """``DATASET.DATASET`` "OxfordPets,cifar-10" as ``DATASET.NAME`` and ``DATASET.TASKS``;
-    ELEVATER's names as ours."""
+    any names of theirs as the registered ones."""
     names = [name.strip() for name in cfg.DATASET.DATASET.split(",") if name.strip()]
     if len(names) == 1:
         cfg.DATASET.NAME, cfg.DATASET.TASKS = names[0], ()

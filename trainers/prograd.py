@@ -5,7 +5,20 @@ from __future__ import annotations
 
 from dassl.engine import TRAINER_REGISTRY
 
+from softcpt.engine.extension import Extension
 from softcpt.engine.trainer import PromptTrainer
+
+# The published code has its options in a node LOSS.
+EXTENSION = Extension(
+    key_aliases={
+        "LOSS.LAMBDA": "TRAINER.PROGRAD.PROJECTION",
+        "LOSS.T": "TRAINER.PROGRAD.TEMPERATURE",
+    },
+    fixed_keys={
+        "LOSS.NAME": ("prograd", "another loss is another trainer"),
+        "LOSS.GM": (False, "its loss of matched gradients is not here"),
+    },
+)
 
 
 @TRAINER_REGISTRY.register()

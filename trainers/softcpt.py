@@ -5,13 +5,21 @@ from __future__ import annotations
 
 from dassl.engine import TRAINER_REGISTRY
 
-from softcpt.engine.extension import Extension
+from softcpt.engine.extension import Extension, TrainerAlias
 from softcpt.engine.trainer import PromptTrainer
 
-# The names of the published code's nodes; its keys are the aliases of the methods' options.
+# The published code's names; its keys are the aliases of the methods' options. Its MTCoOpHard is
+# CoOp for several tasks, which share one context without TSC.
 EXTENSION = Extension(
+    trainer_aliases={
+        "MTCoOp": TrainerAlias("SoftCPT"),
+        "MTCoOpHard": TrainerAlias("CoOp", {"TRAINER.COOP.PER_TASK": False}),
+    },
     node_aliases={"MTCOOP": "SOFTCPT", "MTCOOPH": "COOP"},
     keys_without_effect=("TRAINER.MTCOOP.PG_RATIO",),
+    fixed_keys={
+        "TRAINER.MTCOOP.FREEZE_CLS_PROMPT": (0, "the context of class features is always trained"),
+    },
 )
 
 

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from dassl.engine import TRAINER_REGISTRY
 
+from softcpt.engine.extension import Extension, TrainerAlias
 from softcpt.engine.trainer import PromptTrainer
+
+# SoftCPT's folder of configurations.
+EXTENSION = Extension(trainer_aliases={"ZeroShot": TrainerAlias("ZeroshotCLIP")})
 
 
 @TRAINER_REGISTRY.register()

@@ -1,4 +1,4 @@
-"""``python -m softcpt features ls|rm|verify``: lists, removes and checks the bank's entries."""
+"""``python -m softcpt features list|rm|verify``: lists, removes and checks the bank's entries."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--folder", type=Path, default=default_folder(), help="of the bank (default: %(default)s)"
     )
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ls|rm|verify")
-    actions.add_parser("ls", help="list the entries")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="list|rm|verify")
+    actions.add_parser("list", aliases=["ls"], help="list the entries")
     remove = actions.add_parser("rm", help="remove entries")
     which = remove.add_mutually_exclusive_group(required=True)
     which.add_argument("key", nargs="?", help="of one entry, or the beginning of it")
@@ -76,7 +76,7 @@ def _find(entries: list[BlockFile], key: str, folder: Path) -> BlockFile:
     if len(found) != 1:
         raise UserError(
             f"features {key!r}: {len(found)} entries of {folder} begin so; name one as `features "
-            "ls` shows it"
+            "list` shows it"
         )
     return found[0]
 

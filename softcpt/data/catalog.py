@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from softcpt import plugins
 from softcpt.data.base import TaskDataset
-from softcpt.data.elevater_tasks import registered_name
+from softcpt.data.dataset_names import registered_name
 from softcpt.data.multitask import MultiTaskDataset
 from softcpt.data.own_images import OwnDataset
 from softcpt.errors import UserError
@@ -54,8 +54,8 @@ def is_published(kind: type[Any]) -> bool:
 
 
 def entries(names: Sequence[str], root: str) -> list[CatalogEntry]:
-    """The data sets called ``names`` (capitals make no difference; ELEVATER's own names will do),
-    merged ones as their members; none: all there are.
+    """The data sets called ``names`` (:func:`softcpt.data.dataset_names.registered_name`), merged
+    ones as their members; none: all there are.
 
     Raises:
         UserError: there is no such data set, no folder ``root``, or none was given where one is
@@ -88,12 +88,10 @@ def expand(name: str, root: str, known: dict[str, type[Any]]) -> list[CatalogEnt
         UserError: there is none among those ``known``.
     """
     word, _, place = name.partition(":")
-    word = registered_name(word)
-    by_lower = {registered.lower(): registered for registered in known}
-    if word.lower() not in by_lower:
+    registered = registered_name(word)
+    if registered not in known:
         hint = did_you_mean(word, known, "`python -m softcpt data list` names all")
         raise UserError(f"data set '{word}': there is none of this name; {hint}")
-    registered = by_lower[word.lower()]
     kind = known[registered]
     if not issubclass(kind, MultiTaskDataset):
         where = str(Path(root, place)) if place else root

@@ -9,7 +9,7 @@ from softcpt import dassl
 dassl.activate()
 from dassl.data.datasets import DATASET_REGISTRY, DatasetBase  # noqa: E402 (an engine must be there first)
 
-from softcpt.data.elevater_tasks import registered_name  # noqa: E402
+from softcpt.data.dataset_names import registered_name  # noqa: E402
 from softcpt.data.subsample import Parts  # noqa: E402
 from softcpt.errors import UserError  # noqa: E402
 from softcpt.tasks import TaskSet  # noqa: E402

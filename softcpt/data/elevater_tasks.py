@@ -202,13 +202,6 @@ def elevater_task(key: str) -> ElevaterTask | None:
     return _BY_KEY.get(key.lower())
 
 
-def registered_name(name: str) -> str:
-    """The registered name of the data set that ELEVATER calls ``name``; other names stay as they
-    are."""
-    found = elevater_task(name)
-    return found.name if found else name
-
-
 def class_names(key: str) -> dict[str, str]:
     """Class name, in label order, by what the publisher calls the class: a folder's name, a line's
     word, a number."""

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from softcpt.data.dassl_dataset import DATASET_REGISTRY, DatasetBase, TaskedDataset
+from softcpt.data.dataset_names import registered_name
 from softcpt.data.datum import Datum, ImageDatum, all_labels
-from softcpt.data.elevater_tasks import registered_name
 from softcpt.data.merged_draw import merged_draw
 from softcpt.data.split import Split
 from softcpt.data.subsample import subsample

@@ -142,6 +142,8 @@ def set_key(cfg: CfgNode, key: str, value: Any, source: str) -> None:
     if any(key in extension.keys_without_effect for extension in extensions()):
         _log.info(f"{source}: {key} has no effect, in the published code either; it is left out")
         return
+    if _is_fixed(key, value, source):
+        return
     *nodes, leaf = resolve_alias(key).split(".")
     node = cfg
     for name in nodes:
@@ -161,6 +163,21 @@ def _switch(value: bool, key: str) -> Any:
     booleans."""
     valid, word = setting_of(key).valid, "on" if value else "off"
     return word if valid is not None and word in valid.choices else value
+
+
+def _is_fixed(key: str, value: Any, source: str) -> bool:
+    """Whether ``key`` is one of other code that has a single value here.
+
+    Raises:
+        UserError: it is, and ``value`` is another.
+    """
+    for extension in extensions():
+        if key in extension.fixed_keys:
+            fixed, why = extension.fixed_keys[key]
+            if value != fixed:
+                raise UserError(f"{source}: {key} is {value!r}: {why}; leave it at {fixed!r}")
+            return True
+    return False
 
 
 def resolve_alias(key: str) -> str:
@@ -239,7 +256,7 @@ def differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]
 def run_settings(cfg: CfgNode) -> dict[str, Any]:
     """Key -> value of what a run's figures depend on: what a run that is continued must not
     change. Options of other methods are left out, so these may come and go between versions."""
-    nodes = _own_nodes(str(cfg.TRAINER.NAME))
+    nodes = own_nodes(str(cfg.TRAINER.NAME))
     settings = {}
     for key, value in leaves(cfg):
         parts = key.split(".")
@@ -249,7 +266,7 @@ def run_settings(cfg: CfgNode) -> dict[str, Any]:
     return settings
 
 
-def _own_nodes(trainer: str) -> set[str]:
+def own_nodes(trainer: str) -> set[str]:
     """The nodes of ``TRAINER`` that a trainer reads; empty: unknown, as of CoOp's own trainers."""
     from dassl.engine import TRAINER_REGISTRY
 

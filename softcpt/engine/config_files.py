@@ -2,7 +2,8 @@
 
 A file that would say nothing of its own need not be there. A trainer's settings,
 ``configs/trainers/<trainer>/<name>.yaml``, are then those that all trainers share,
-``configs/trainers/shared/<name>.yaml``. A data set, ``configs/datasets/<name>.yaml``, is then the
+``configs/trainers/shared/<name>.yaml``, or those that its name says
+(softcpt/engine/config_names.py). A data set, ``configs/datasets/<name>.yaml``, is then the
 registered one of that name.
 """
 
@@ -13,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from softcpt import plugins
-from softcpt.data.catalog import catalogue
+from softcpt.data.dataset_names import config_names, registered_name
+from softcpt.engine.config_names import SHARED, names_to_suggest, settings_of_name
+from softcpt.engine.extension import trainer_alias
 from softcpt.errors import UserError
 from softcpt.utils.suggest import near_and_all
 from softcpt.utils.yaml_file import ENDINGS, read_yaml
-
-SHARED = "shared"  # the folder of what all trainers share, beside theirs
 
 
 def read_config(path: str | Path) -> tuple[Path, Mapping[str, Any]]:
@@ -32,6 +33,9 @@ def read_config(path: str | Path) -> tuple[Path, Mapping[str, Any]]:
     if file is not None:
         file = file.resolve()  # a base is relative to the file itself, not to a link to it
         return file, read_yaml(file, "config file")
+    named = _settings_of_trainer_path(path)
+    if named is not None:
+        return path, named
     dataset = registered_dataset(path)
     if dataset is None:
         raise UserError(f"config file {path}: no such file; {_what_there_is(path)}")
@@ -45,43 +49,38 @@ def resolved(path: str | Path) -> Path:
 
 
 def written_file(path: Path) -> Path | None:
-    """The file ``path``, or for one in a trainer's folder of configurations the shared one of its
-    name; None: there is neither."""
+    """The file ``path``, or for one in a trainer's folder of configurations the one of its name
+    that the trainer has under its own name, or the shared one; None: there is none."""
     if path.is_file():
         return path
     folder = path.parent.parent
-    shared = folder / SHARED / path.name
-    return shared if folder.name == "trainers" and shared.is_file() else None
+    if folder.name != "trainers":
+        return None
+    for owner in (trainer_alias(path.parent.name).trainer, SHARED):
+        if (folder / owner / path.name).is_file():
+            return folder / owner / path.name
+    return None
+
+
+def _settings_of_trainer_path(path: Path) -> Mapping[str, Any] | None:
+    """What the name of ``configs/trainers/<trainer>/<name>.yaml`` says; None: it is no such path,
+    or says nothing."""
+    folder = path.parent.parent
+    is_one = folder.name == "trainers" and path.suffix in ENDINGS
+    if not is_one or not (folder / SHARED / "clip.yaml").is_file():
+        return None
+    return settings_of_name(path.stem, trainer_alias(path.parent.name).trainer)
 
 
 def registered_dataset(path: Path) -> str | None:
     """The registered name of the data set that ``configs/datasets/<name>.yaml`` is of; None: it is
     no such path, or of no data set."""
-    return dataset_names().get(path.stem) if _is_of_datasets(path) else None
-
-
-def dataset_names() -> dict[str, str]:
-    """Name in ``configs/datasets`` -> registered name, of all data sets.
-
-    That name is the one of the file that registers the data set ("dtd", of datasets/dtd.py). Of
-    several in one file each has its registered name in small letters ("elevater12").
-    """
-    registered = catalogue()
-    by_file: dict[str, list[str]] = {}
-    for name, kind in registered.items():
-        by_file.setdefault(kind.__module__.rpartition(".")[2], []).append(name)
-    found = {}
-    for stem, names in by_file.items():
-        if len(names) == 1:
-            found[stem] = names[0]
-        else:
-            found.update({name.lower(): name for name in names})
-    return found
+    return config_names().get(path.stem) if _is_of_datasets(path) else None
 
 
 def trainer_config(name: str, trainer: str) -> Path:
-    """The configuration ``name`` of a trainer: a file in its folder or the shared one, or any file
-    by its path.
+    """The path of a trainer's configuration by its name, or any file by its path.
+    :func:`read_config` reads it.
 
     Raises:
         UserError: there is none.
@@ -91,6 +90,8 @@ def trainer_config(name: str, trainer: str) -> Path:
     file = written_file(path)
     if file is not None:
         return file
+    if _settings_of_trainer_path(path) is not None:
+        return path
     if named:
         raise UserError(f"config file {path}: no such file; {_what_there_is(path)}")
     raise UserError(
@@ -99,8 +100,8 @@ def trainer_config(name: str, trainer: str) -> Path:
 
 
 def dataset_config(name: str) -> Path:
-    """The path of a data set's configuration by its name in ``configs/datasets``, or any file by
-    its path. :func:`read_config` reads it.
+    """The path of a data set's configuration by its name in ``configs/datasets`` or any other of
+    its names, or any file by its path. :func:`read_config` reads it.
 
     Raises:
         UserError: there is none.
@@ -109,6 +110,10 @@ def dataset_config(name: str) -> Path:
     path = resolved(name if named else _configs() / "datasets" / f"{name}.yaml")
     if path.is_file() or registered_dataset(path) is not None:
         return path
+    registered = registered_name(name)
+    for stem, known in config_names().items():
+        if known == registered:
+            return path.with_name(f"{stem}.yaml")
     missing = f"data {name}: no file {path}" if named else f"data {name}: there is none of it"
     raise UserError(f"{missing}; {_what_there_is(path)}")
 
@@ -137,7 +142,8 @@ def _stems(path: Path) -> Iterator[str]:
     folders = [path.parent]
     if path.parent.parent.name == "trainers":
         folders.append(path.parent.parent / SHARED)
+        yield from names_to_suggest()
     for folder in folders:
         yield from (file.stem for file in sorted(folder.glob("*.yaml")))
     if _is_of_datasets(path):
-        yield from dataset_names()
+        yield from config_names()

@@ -7,6 +7,7 @@ A file in trainers/ may have a name ``EXTENSION``::
         add_flags=add_flags,                          # parser.add_argument("--width", type=int)
         merge_flags=merge_flags,                      # cfg.TRAINER.MINE.WIDTH = args.width
         key_aliases={"TRAINER.MINE.W": "TRAINER.MINE.WIDTH"},
+        trainer_aliases={"MyMethod": TrainerAlias("Mine")},
     )
 
 or, as drop-in trainers of the CoOp family often have, a function ``extend_cfg(cfg)`` alone. What
@@ -20,6 +21,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
+from typing import Any
 
 from yacs.config import CfgNode
 
@@ -35,6 +37,19 @@ def _no_marks(_: Namespace) -> Sequence[tuple[str, str]]:
 
 
 @dataclass(frozen=True)
+class TrainerAlias:
+    """What a trainer of other code is here.
+
+    Attributes:
+        trainer: its registered name here.
+        settings: key -> that code's default, where it is not ours.
+    """
+
+    trainer: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Extension:
     """Hooks and names; each may be left out.
 
@@ -47,7 +62,10 @@ class Extension:
             folder.
         key_aliases: other name of a key -> the key ("DATASET.NUM_SAMPLES_PER_CLASS").
         node_aliases: other name of a node below TRAINER -> its name ("MTCOOP": "SOFTCPT").
+        trainer_aliases: other name of a trainer, and of its folder of configurations -> what it is
+            here.
         keys_without_effect: keys that published command lines give and nothing reads.
+        fixed_keys: key of published command lines -> the only value that it may have here, and why.
     """
 
     extend_cfg: Callable[[CfgNode], None] = _nothing
@@ -57,7 +75,9 @@ class Extension:
     run_marks: Callable[[Namespace], Sequence[tuple[str, str]]] = _no_marks
     key_aliases: Mapping[str, str] = field(default_factory=dict)
     node_aliases: Mapping[str, str] = field(default_factory=dict)
+    trainer_aliases: Mapping[str, TrainerAlias] = field(default_factory=dict)
     keys_without_effect: Sequence[str] = ()
+    fixed_keys: Mapping[str, tuple[Any, str]] = field(default_factory=dict)
 
 
 @functools.cache
@@ -65,6 +85,14 @@ def extensions() -> tuple[Extension, ...]:
     """Those of all files in trainers/, which are imported now if they are not yet."""
     found = [_of(module) for module in plugins.load("trainers").values()]
     return tuple(extension for extension in found if extension is not None)
+
+
+def trainer_alias(name: str) -> TrainerAlias:
+    """What the trainer ``name`` is here: itself, unless other code calls one of ours so."""
+    for extension in extensions():
+        if name in extension.trainer_aliases:
+            return extension.trainer_aliases[name]
+    return TrainerAlias(name)
 
 
 def _of(module: ModuleType) -> Extension | None:

@@ -47,11 +47,11 @@ def _train_or_test(args: argparse.Namespace, cfg: Any) -> None:
     from softcpt.utils import parallel
 
     if parallel.process_count() > 1 and not issubclass(
-        TRAINER_REGISTRY.get(args.trainer), PromptTrainer
+        TRAINER_REGISTRY.get(cfg.TRAINER.NAME), PromptTrainer
     ):
         raise UserError(
-            f"--trainer {args.trainer}: it does not know how to train in several processes; start "
-            "it without torchrun"
+            f"--trainer {cfg.TRAINER.NAME}: it does not know how to train in several processes; "
+            "start it without torchrun"
         )
     set_random_seed(cfg.SEED)
     if torch.cuda.is_available() and cfg.USE_CUDA:

@@ -7,14 +7,18 @@ import hashlib
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from softcpt.errors import UserError
 from softcpt.utils.suggest import near_and_all
 
+if TYPE_CHECKING:
+    from softcpt.engine.tested_run import TestedRun
+
 # Names in configs/datasets and configs/trainers/<trainer>.
 DEFAULT_DATA = "emoji44"
 DEFAULT_CONFIG = "tiny"
+DEFAULT_TRAINER = "SoftCPT"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -30,8 +34,9 @@ def parser() -> argparse.ArgumentParser:
     add = flags.add_argument
     add(
         "--trainer",
-        default="SoftCPT",
-        help="method: SoftCPT, CoOp, ZeroshotCLIP or a file of yours in trainers/",
+        default="",
+        help="method: SoftCPT (default), CoOp, ZeroshotCLIP or a file of yours in trainers/; with "
+        "--eval-only that of the run is the default",
     )
     add("--root", default="", help="folder of all data sets")
     add(
@@ -96,20 +101,29 @@ def parser() -> argparse.ArgumentParser:
 
 
 def setup_config(args: argparse.Namespace) -> Any:
-    """Defaults < data set yaml < trainer yaml < flags < KEY VALUE pairs; frozen."""
+    """Defaults < data set yaml < trainer yaml < flags < KEY VALUE pairs; frozen.
+
+    With ``--eval-only`` the settings of the run in ``--model-dir`` stand in the place of files that
+    are not given.
+    """
     from softcpt import plugins
-    from softcpt.engine import config, config_files
-    from softcpt.engine.extension import extensions
+    from softcpt.engine import config, tested_run
+    from softcpt.engine.extension import extensions, trainer_alias
     from softcpt.utils import parallel
 
     plugins.load("datasets")
     cfg = config.default_config()
-    _require_trainer(args.trainer)
-    if args.eval_only and not args.model_dir and _learns(args.trainer):
+    run = tested_run.find_tested_run(args.model_dir, args.load_epoch) if _tests(args) else None
+    alias = trainer_alias(args.trainer or (run.trainer if run else DEFAULT_TRAINER))
+    _require_trainer(alias.trainer)
+    if args.eval_only and not args.model_dir and _learns(alias.trainer):
         raise UserError("--eval-only: it needs --model-dir with the folder of a training run")
-    chosen = config_files.trainer_config(args.config_file or DEFAULT_CONFIG, args.trainer)
-    config.merge_file(cfg, config_files.dataset_config(args.dataset_config_file or DEFAULT_DATA))
-    config.merge_file(cfg, chosen)
+    for key, value in alias.settings.items():
+        config.set_key(cfg, key, value, args.trainer)
+    args = argparse.Namespace(**{**vars(args), "trainer": alias.trainer})
+    if run is not None and not tested_run.serves(run, alias.trainer):
+        run = None
+    config_name = _merge_files(cfg, args, run)
     flags = {
         "DATASET.ROOT": args.root,
         "RESUME": args.resume,
@@ -132,6 +146,8 @@ def setup_config(args: argparse.Namespace) -> Any:
     config.merge_pairs(cfg, args.opts)
     for extension in extensions():
         extension.finish_cfg(cfg)
+    if run is not None:
+        tested_run.refuse_contradictions(cfg, run, args.trainer)
     if cfg.SEED < 0:
         # Unseeded, but written down: the run can be continued and repeated.
         cfg.SEED = parallel.broadcast_from_main(secrets.randbelow(2**31))
@@ -143,9 +159,37 @@ def setup_config(args: argparse.Namespace) -> Any:
                 "sets"
             )
     config.check_values(cfg)
-    cfg.OUTPUT_DIR = args.output_dir or str(_output_folder(cfg, chosen, args))
+    cfg.OUTPUT_DIR = args.output_dir or str(_output_folder(cfg, config_name, args))
     cfg.freeze()
     return cfg
+
+
+def _tests(args: argparse.Namespace) -> bool:
+    return bool(args.eval_only and args.model_dir)
+
+
+def _merge_files(cfg: Any, args: argparse.Namespace, run: TestedRun | None) -> str:
+    """Merge the files of data set and trainer, or what ``run`` has in their place; returns what the
+    configuration is called."""
+    from softcpt.engine import config, config_files, tested_run
+
+    data = config_files.dataset_config(args.dataset_config_file or DEFAULT_DATA)
+    method = config_files.trainer_config(args.config_file or DEFAULT_CONFIG, args.trainer)
+    if run is None:
+        config.merge_file(cfg, data)
+        config.merge_file(cfg, method)
+        return method.stem
+    given = {data: bool(args.dataset_config_file), method: bool(args.config_file)}
+    for file, named in given.items():
+        if not named:
+            config.merge_file(cfg, file)
+    names = {"DATASET.NAME", "DATASET.TASKS", "DATASET.DATASET"}
+    data_named = given[data] or bool(args.dataset) or not names.isdisjoint(args.opts[::2])
+    tested_run.take_settings(cfg, run, args.trainer, images=not given[method], data=not data_named)
+    for file, named in given.items():
+        if named:
+            config.merge_file(cfg, file)
+    return method.stem if given[method] else run.config_name
 
 
 def _require_trainer(name: str) -> None:
@@ -164,7 +208,7 @@ def _learns(name: str) -> bool:
     return getattr(TRAINER_REGISTRY.get(name), "learns", False)
 
 
-def _output_folder(cfg: Any, config_file: Path, args: argparse.Namespace) -> Path:
+def _output_folder(cfg: Any, config_name: str, args: argparse.Namespace) -> Path:
     """output/<data set>/<trainer>/<config>_<K>shots/seed<s>, with a mark if other settings were
     given or it starts from a prompt.
 
@@ -177,7 +221,7 @@ def _output_folder(cfg: Any, config_file: Path, args: argparse.Namespace) -> Pat
         others.append(("--model-dir", f"{args.model_dir} {args.load_epoch}"))
     for extension in extensions():
         others += extension.run_marks(args)
-    name = f"{config_file.stem}_{cfg.DATASET.NUM_SHOTS}shots{settings_mark(others)}"
+    name = f"{config_name}_{cfg.DATASET.NUM_SHOTS}shots{settings_mark(others)}"
     root = Path("output", "evaluation") if args.eval_only else Path("output")
     return root / str(cfg.DATASET.NAME) / str(cfg.TRAINER.NAME) / name / f"seed{cfg.SEED}"
 

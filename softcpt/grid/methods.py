@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from softcpt.engine import config
+from softcpt.engine.extension import trainer_alias
 from softcpt.errors import UserError
 from softcpt.prompters import METHODS
 from softcpt.utils.suggest import near_and_all
@@ -35,6 +36,9 @@ def find_method(name: str) -> Method:
     trainers = {known: TRAINER_REGISTRY.get(known) for known in TRAINER_REGISTRY.registered_names()}
     if name in trainers:
         return _method(name, trainers[name], {})
+    alias = trainer_alias(name)
+    if alias.trainer in trainers:
+        return _method(alias.trainer, trainers[alias.trainer], alias.settings)
     trainer_of: dict[str, str] = {}  # method -> the first trainer of it
     for known, trainer in trainers.items():
         trainer_of.setdefault(getattr(trainer, "method", ""), known)

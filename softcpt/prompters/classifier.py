@@ -265,6 +265,11 @@ class TaskClassifier(nn.Module):
             for name, value in state.items()
             if not name.endswith(self.not_trained)
         }
+        if trained is None:
+            given = self.from_published(given)
+        # Contexts of no vectors: codes differ in whether they keep them.
+        own = {name: tensor for name, tensor in own.items() if tensor.numel()}
+        given = {name: tensor for name, tensor in given.items() if tensor.numel()}
         if trained is not None:
             rows = {name: self.rows(name) for name in own}
             given = tensors_for_tasks(given, trained, self.tasks, rows)
@@ -279,6 +284,10 @@ class TaskClassifier(nn.Module):
                         "same tasks, context lengths and backbone"
                     )
                 tensor.copy_(given[name])
+
+    def from_published(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Tensors that published code laid out otherwise, as they are laid out here."""
+        return state
 
     def _refuse_names(self, problem: str, names: Iterable[str], needed: Iterable[str]) -> None:
         names = sorted(names)

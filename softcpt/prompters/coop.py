@@ -140,6 +140,18 @@ class CoOp(ContextPrompter):
             own = by_class[tasks.columns(task)] if self.per_class else by_task[task]
             learner.ctx.copy_(own)
 
+    def from_published(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Published code keeps the contexts of the classes of all tasks in one tensor (C, L, d),
+        also where here every task has its own."""
+        name = "prompt_learner.ctx"
+        if self.shared or not self.per_class or len(state.get(name, ())) != self.tasks.num_classes:
+            return state
+        own = {
+            f"prompt_learner.learners.{task}.ctx": state[name][self.tasks.columns(task)]
+            for task in range(len(self.tasks))
+        }
+        return own | {other: tensor for other, tensor in state.items() if other != name}
+
     def rows(self, name: str) -> str:
         """With ``csc`` a context has a row for every class."""
         return "class" if self.per_class and name.endswith(".ctx") else ""

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-import pytest
+import json
 
+import pytest
+import torch
+
+from softcpt.artefacts.checkpoint import save_tensors
 from softcpt.cli import train
+from softcpt.engine import run_flags
+from softcpt.errors import UserError
 from tests.helpers.runs import agree, recorded_logits, run
 from tests.helpers.toy import arguments
+
+
+def setup(*words: str):
+    return run_flags.setup_config(run_flags.parser().parse_args(words))
 
 
 def test_a_test_writes_results_that_say_it_was_not_training(tmp_path, capsys):
@@ -83,3 +93,65 @@ def test_a_split_that_does_not_exist_is_refused(tmp_path, capsys):
     with pytest.raises(SystemExit):
         run(tmp_path, "ZeroshotCLIP", "TEST.SPLIT", "validation", out="test")
     assert "TEST.SPLIT is 'validation': choose test, val" in capsys.readouterr().err
+
+
+def evaluate(tmp_path, *more: str, out: str) -> dict:
+    """Test the prompt in the folder "run", with nothing else said."""
+    words = ["--eval-only", "--model-dir", str(tmp_path / "run"), *more]
+    train.main([*words, "--output-dir", str(tmp_path / out)])
+    return json.loads((tmp_path / out / "results.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("trainer", "options"),
+    [
+        ("CoOp", ("TRAINER.COOP.N_CTX", "3", "TRAINER.COOP.CLASS_TOKEN_POSITION", "middle")),
+        ("SoftCPT", ("TRAINER.SOFTCPT.TASK_CSC", "True", "TRAINER.SOFTCPT.N_CTX", "4")),
+        ("MVLPT", ("TRAINER.MVLPT.COOP.N_CTX", "4")),
+    ],
+)
+def test_method_options_model_and_data_are_those_of_the_run(tmp_path, trainer, options):
+    with recorded_logits() as in_training:
+        trained = run(tmp_path, trainer, *options, out="run")
+    for out, lost in (("whole", ()), ("results", ("resume.safetensors",))):
+        for name in lost:
+            (tmp_path / "run" / name).unlink()
+        with recorded_logits() as alone:
+            tested = evaluate(tmp_path, out=out)
+        assert agree(alone, in_training)
+        assert (tested["method"], tested["shared"]) == (trained["method"], trained["shared"])
+
+
+def test_the_prompt_alone_knows_method_and_options(tmp_path):
+    run(tmp_path, "CoOp", "TRAINER.COOP.N_CTX", "3", out="run")
+    for name in ("resume.safetensors", "results.json"):
+        (tmp_path / "run" / name).unlink()
+    words = arguments(tmp_path, "CoOp")[2:]
+    cfg = setup("--eval-only", "--model-dir", str(tmp_path / "run"), *words)
+    assert (cfg.TRAINER.NAME, cfg.TRAINER.COOP.N_CTX) == ("CoOp", 3)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (("--trainer", "SoftCPT"), "--trainer SoftCPT: the run in .*run is of CoOp; leave"),
+        (("TRAINER.COOP.N_CTX", "4"), "TRAINER.COOP.N_CTX is 4: the run in .* trained with 16;"),
+        (("--trainer", "MTCoOpHard", "TRAINER.MTCOOPH.TSC", "False"), "PER_TASK is False: the run"),
+    ],
+)
+def test_what_contradicts_the_run_is_refused(tmp_path, given, message):
+    file = tmp_path / "run" / "prompt" / "epoch-1.safetensors"
+    options = {"n_ctx": 16, "position": "end", "per_task": True}
+    header = {"method": "CoOp", "backbone": "tiny", "options": options}
+    save_tensors(file, {"prompt_learner.ctx": torch.zeros(1)}, header)
+    with pytest.raises(UserError, match=message):
+        setup("--eval-only", "--model-dir", str(tmp_path / "run"), *given)
+    setup("--eval-only", "--model-dir", str(tmp_path / "run"), "TRAINER.COOP.PREC", "fp32")
+
+
+def test_a_test_lies_beside_others_of_its_run(tmp_path):
+    folder = tmp_path / "CoOp" / "rn50_ep50_4shots-0a1b2c" / "seed1"
+    header = {"method": "CoOp", "backbone": "tiny", "options": {}}
+    save_tensors(folder / "prompt/epoch-1.safetensors", {"x": torch.zeros(1)}, header)
+    cfg = setup("--eval-only", "--model-dir", str(folder))
+    assert cfg.OUTPUT_DIR == "output/evaluation/Emoji44/CoOp/rn50_ep50-0a1b2c_4shots/seed1"

@@ -10,7 +10,7 @@ import pytest
 
 from softcpt import plugins
 from softcpt.data.base import TaskDataset
-from softcpt.engine.config_files import dataset_names
+from softcpt.data.dataset_names import config_names
 from softcpt.errors import UserError
 from softcpt.features.images import read_image
 from tests.helpers.layouts import ALL, build, built, config, write
@@ -417,4 +417,4 @@ def test_every_data_set_states_its_facts():
 
 def test_every_data_set_has_a_config_of_its_name():
     multi = {"Emoji44", "General10", "Plant6", "RS8", "Fashion20", "MultiTask"}
-    assert {*SINGLE, *multi} <= set(dataset_names().values())
+    assert {*SINGLE, *multi} <= set(config_names().values())

@@ -18,11 +18,11 @@ from softcpt import plugins
 from softcpt.cli import main as cli
 from softcpt.data import packed_images
 from softcpt.data.catalog import catalogue, entries
+from softcpt.data.dataset_names import config_names, registered_name
 from softcpt.data.elevater_draw import draw, validation
-from softcpt.data.elevater_tasks import ELEVATER_TASKS, class_names, elevater_task, registered_name
+from softcpt.data.elevater_tasks import ELEVATER_TASKS, class_names, elevater_task
 from softcpt.data.inventory import take_inventory
 from softcpt.engine.config import default_config
-from softcpt.engine.config_files import dataset_names
 from softcpt.errors import UserError
 from tests.helpers import elevater_layouts as small
 from tests.helpers.layouts import config
@@ -492,7 +492,7 @@ def test_packs_are_counted_checked_and_previewed(tmp_path, capsys):
 
 
 def test_every_target_has_a_config(everything):
-    named = set(dataset_names().values())
+    named = set(config_names().values())
     assert named >= {one.name for one in ELEVATER_TASKS} | {"Elevater20", "Elevater12"}
     assert set(catalogue()) >= {one.name for one in ELEVATER_TASKS}
 

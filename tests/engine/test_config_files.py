@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from softcpt import plugins
+from softcpt.data.dataset_names import config_names
 from softcpt.engine import config
 from softcpt.engine.config_files import (
     dataset_config,
-    dataset_names,
     read_config,
     trainer_config,
 )
@@ -75,7 +75,7 @@ def test_no_file_says_only_what_it_would_be_without():
     for path in CONFIGS.glob("*/**/*.yaml"):
         _, tree = read_config(path)
         assert list(tree) != ["_BASE_"], path
-        assert tree != {"DATASET": {"NAME": dataset_names().get(path.stem)}}, path
+        assert tree != {"DATASET": {"NAME": config_names().get(path.stem)}}, path
 
 
 def test_a_base_may_be_a_file_that_is_not_there(tmp_path):

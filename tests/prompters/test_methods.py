@@ -112,6 +112,33 @@ def test_states_that_do_not_fit_are_refused(clip):
         prompter.load_reference_state(state | {"prompt_gen.bias": torch.zeros(2)})
 
 
+@pytest.mark.parametrize("per_task", [True, False])
+def test_published_contexts_of_all_classes_stand_in_one_tensor(clip, per_task):
+    torch.manual_seed(2)
+    ours = softcpt.build_prompter("CoOp", clip, TASKS, csc=True, per_task=per_task, n_ctx=4)
+    published = torch.randn(TASKS.num_classes, 4, clip.text_width)
+    # As the published code saves it, with embeddings that it does not train.
+    buffers = {
+        f"prompt_learner.{name}": torch.zeros(3) for name in ("token_prefix", "token_suffix")
+    }
+    ours.load_reference_state({"prompt_learner.ctx": published, **buffers})
+    assert torch.equal(ours.contexts(), published)
+    for wrong in (published[1:], published[:, 1:]):
+        with pytest.raises(softcpt.UserError, match="prompt_learner"):
+            ours.load_reference_state({"prompt_learner.ctx": wrong})
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_without_a_task_context_there_is_none_to_load(clip, kept):
+    torch.manual_seed(3)
+    first, second = (softcpt.build_prompter("SoftCPT", clip, TASKS, task_n_ctx=0) for _ in range(2))
+    state = {"prompt_gen.proj": first.reference_state()["prompt_gen.proj"]}
+    if kept:
+        state["task_prompt_learner.ctx"] = torch.zeros(0, clip.text_width)
+    second.load_reference_state(state)
+    assert torch.equal(first.class_embeddings(), second.class_embeddings())
+
+
 def test_unknown_methods_and_options_name_the_nearest(clip):
     with pytest.raises(softcpt.UserError, match="did you mean 'SoftCPT'"):
         softcpt.build_prompter("SoftCTP", clip, TASKS)

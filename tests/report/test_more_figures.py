@@ -14,7 +14,7 @@ from softcpt.report.html_page import page_data
 from softcpt.report.markdown_page import markdown_page
 from softcpt.report.sections import make_report
 from softcpt.report.write import write_report
-from tests.helpers.synthetic_results import run, with_more_figures, write
+from tests.helpers.synthetic_results import run_of, with_more_figures, write
 
 HALVES = {"a": 40.0, "b": 60.0}
 
@@ -37,7 +37,7 @@ def records(found, folder, kind: str) -> list[dict[str, str]]:
 
 def test_more_figures_are_means_over_tasks_and_seeds(tmp_path):
     runs = [
-        with_more_figures(run("CoOp", 1, seed, {"a": 40.0 + gain, "b": 60.0}, zero_shot=HALVES))
+        with_more_figures(run_of("CoOp", 1, seed, {"a": 40.0 + gain, "b": 60.0}, zero_shot=HALVES))
         for seed, gain in ((1, 0.0), (2, 4.0))
     ]
     found = report(tmp_path / "in", *runs)
@@ -59,7 +59,7 @@ def test_more_figures_are_means_over_tasks_and_seeds(tmp_path):
 
 
 def test_every_run_task_and_class_has_a_row_of_its_own_in_the_csv_files(tmp_path):
-    found = report(tmp_path / "in", with_more_figures(run("CoOp", 1, 3, {"a": 42.0, "b": 60.0})))
+    found = report(tmp_path / "in", with_more_figures(run_of("CoOp", 1, 3, {"a": 42.0, "b": 60.0})))
     rows = records(found, tmp_path / "out", "figures")
     assert [(row["task"], row["seed"], float(row["top5"])) for row in rows] == [
         ("a", "3", 52.0),
@@ -78,7 +78,7 @@ def test_every_run_task_and_class_has_a_row_of_its_own_in_the_csv_files(tmp_path
 
 
 def test_a_single_run_has_the_interval_over_its_test_images_where_seeds_give_none(tmp_path):
-    runs = [run("CoOp", 1, 1, {"a": 40.0, "b": 64.0}, zero_shot=HALVES)]  # an old file
+    runs = [run_of("CoOp", 1, 1, {"a": 40.0, "b": 64.0}, zero_shot=HALVES)]  # an old file
     low, high = wilson_of_mean([(40, 100), (64, 100)])
     found = report(tmp_path / "one", *runs)
     rows = table(found, "few-shot-intervals")
@@ -95,13 +95,13 @@ def test_a_single_run_has_the_interval_over_its_test_images_where_seeds_give_non
     assert float(row["test_ci95_low"]) == pytest.approx(low) and row["ci95_low"] == ""
 
     # Two seeds have Student's interval, and zero-shot that of its images still.
-    runs.append(run("CoOp", 1, 2, {"a": 42.0, "b": 64.0}, zero_shot=HALVES))
+    runs.append(run_of("CoOp", 1, 2, {"a": 42.0, "b": 64.0}, zero_shot=HALVES))
     rows = table(report(tmp_path / "two", *runs), "few-shot-intervals")
     assert "(" in rows["CoOp"][0] and rows["ZeroShot"] == [f"50.00 [{low_zs:.2f} to {high_zs:.2f}]"]
 
 
 def test_a_figure_that_is_no_share_of_images_has_no_such_interval(tmp_path):
-    result = run(tasks=HALVES)
+    result = run_of(tasks=HALVES)
     for task in result["tasks"]["CoOp"]:
         task["macro_f1"] = task["metric"] - 10
     found = report(tmp_path, result, metric="macro_f1")
@@ -110,7 +110,7 @@ def test_a_figure_that_is_no_share_of_images_has_no_such_interval(tmp_path):
 
 def test_data_sets_of_one_task_each_are_tasks_of_one_benchmark(tmp_path):
     runs = [
-        with_more_figures(run(dataset=name, tasks={"it": value}))
+        with_more_figures(run_of(dataset=name, tasks={"it": value}))
         for name, value in (("Pets", 40.0), ("Cars", 60.0))
     ]
     found = report(tmp_path, *runs)
@@ -120,17 +120,17 @@ def test_data_sets_of_one_task_each_are_tasks_of_one_benchmark(tmp_path):
 
 
 def test_files_of_older_versions_show_what_they_have(tmp_path):
-    found = report(tmp_path / "in", run(tasks=HALVES))
+    found = report(tmp_path / "in", run_of(tasks=HALVES))
     assert table(found, "figures") == {"CoOp": ["1-shot", "50.00", "–", "50.00", "–", "–"]}
     write_report(found, tmp_path / "out", ["csv", "html", "md"])
     assert not (tmp_path / "out" / "tables" / "classes.csv").exists()
-    mixed = [run(seed=1, tasks=HALVES), with_more_figures(run(seed=2, tasks=HALVES))]
+    mixed = [run_of(seed=1, tasks=HALVES), with_more_figures(run_of(seed=2, tasks=HALVES))]
     rows = table(report(tmp_path / "mixed", *mixed), "figures")
     assert rows["CoOp"] == ["1-shot", "50.00 ± 0.00", "–", "50.00 ± 0.00", "–", "–"]
 
 
 def test_a_task_without_a_figure_leaves_its_mean_unknown(tmp_path):
-    result = with_more_figures(run(tasks=HALVES))
+    result = with_more_figures(run_of(tasks=HALVES))
     result["tasks"]["CoOp"][0] |= {"ece": None, "macro_f1": math.nan}
     rows = table(report(tmp_path, result), "figures")
     assert rows["CoOp"] == ["1-shot", "50.00", "60.00", "–", "10.00", "–"]

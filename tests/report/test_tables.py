@@ -325,7 +325,7 @@ def test_published_rows_stand_below_ours_for_the_same_backbone_only(tmp_path):
 
 def test_published_rows_stand_beside_other_weights_of_the_same_architecture_and_say_so(tmp_path):
     runs = [
-        run("SoftCPT", 1, seed, dict.fromkeys("abcdef", 60.0), dataset="Plant6")
+        run_of("SoftCPT", 1, seed, dict.fromkeys("abcdef", 60.0), dataset="Plant6")
         for seed in (1, 2, 3)
     ]
     for each in runs:

@@ -16,7 +16,11 @@ from softcpt.grid.jobs import plan_jobs
 
 mvlpt = plugins.load("trainers")["mvlpt"]
 ROOT = Path(__file__).resolve().parent.parent.parent
-SCRIPTS = sorted(path.name for path in (ROOT / "scripts").glob("*.sh") if path.name != "common.sh")
+SCRIPTS = sorted(
+    str(path.relative_to(ROOT / "scripts"))
+    for path in (ROOT / "scripts").rglob("*.sh")
+    if path.name != "common.sh"
+)
 
 
 @pytest.fixture
@@ -171,7 +175,7 @@ def test_without_words_scripts_use_what_comes_with_the_project(script):
 def test_zero_shot_of_one_task(script):
     (plan,) = jobs(script("zeroshot.sh", "plant6", "rn50", "2")[0])
     assert (plan.cfg.DATASET.SUBSAMPLE_TASKS, plan.cfg.MODEL.BACKBONE.NAME) == ("task2", "RN50")
-    assert below(plan) == "ZeroshotCLIP/rn50_ep50/plant6-2"
+    assert below(plan) == "ZeroshotCLIP/rn50/plant6-2"
 
 
 def test_the_data_root_comes_from_one_place(script, tmp_path):

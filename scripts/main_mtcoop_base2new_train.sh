@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# SoftCPT from base to new classes, as SoftCPT's script of this name.
+#
+#   scripts/main_mtcoop_base2new_train.sh DATASET CFG SHOTS CLASS_N_CTX CLASS_CSC TASK_N_CTX TASK_CSC N_CTX CSC PG_TYPE PG_RATIO
+#
+# Trains on the first half of each task's classes and tests on the others, with seeds 1, 2, 3. What is done already is not
+# run again: the scripts that train and that test are one. The words are explained in scripts/softcpt.sh. Behind the words
+# come flags and KEY VALUE pairs, as there.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+help_if_asked "$@"
+words "emoji44 tiny 4 0 False 4 False 16 False lin 1" "$@"
+read -r _ _ _ class_n_ctx class_csc task_n_ctx task_csc n_ctx csc generator ratio <<< "${given[*]}"
+settings="cnctx${class_n_ctx}_ccsc${class_csc}_tnctx${task_n_ctx}_tcsc${task_csc}_nctx${n_ctx}_csc${csc}_type${generator}_ratio${ratio}"
+exec "$here/scripts/softcpt.sh" "${given[@]}" --base-to-new \
+    --layout "base2new/{part}/{data}/{trainer}/{config}_{shots}shots/$settings/seed{seed}" ${more[@]+"${more[@]}"}

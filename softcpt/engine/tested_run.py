@@ -1,0 +1,202 @@
+"""What ``--eval-only`` reads from the run in ``--model-dir``: its trainer, settings and backbone.
+
+So ``train.py --eval-only --model-dir RUN`` is whole. What is given beside it wins where it says how
+to test (data, images, precision), and is refused where it contradicts what was trained.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from yacs.config import CfgNode
+
+from softcpt.artefacts import checkpoint
+from softcpt.artefacts.published_checkpoints import is_reference
+from softcpt.engine import config
+from softcpt.engine.continuation import find_run
+from softcpt.engine.results import RESULTS_FILE
+from softcpt.errors import UserError
+from softcpt.prompters import METHODS
+
+# Options of a method that say how it is trained or computed, not what was trained.
+_FREE = ("PREC", "MAX_TEXT_TOKENS", "CLS_SAMPLE_RATE", "CHECKPOINT", "CTX_INIT")
+# Nodes and keys that are the test's own.
+_OF_THE_TEST = ("TEST", "TRAINER", "OUTPUT_DIR", "RESUME", "VERBOSE", "VERSION", "USE_CUDA")
+_OF_THE_DATA = ("DATASET", "SEED")
+_RUN_NAME = re.compile(r"(?P<config>.+)_-?\d+shots(?P<mark>-\w+)?")
+
+
+@dataclass(frozen=True)
+class TestedRun:
+    """A run whose prompt is tested.
+
+    Attributes:
+        folder: of the run.
+        method: by its variant's name.
+        options: of the method, by the names of its options' fields.
+        cfg: the run's whole configuration; None: only its prompts are there.
+        backbone: the model's name.
+    """
+
+    __test__ = False  # no test case of pytest's
+
+    folder: str
+    method: str
+    options: Mapping[str, Any]
+    cfg: CfgNode | None
+    backbone: str
+
+    @property
+    def trainer(self) -> str:
+        """The run's trainer; where it is not known, one of its method."""
+        from dassl.engine import TRAINER_REGISTRY
+
+        known: list[str] = TRAINER_REGISTRY.registered_names()
+        if self.cfg is not None and self.cfg.TRAINER.NAME in known:
+            return str(self.cfg.TRAINER.NAME)
+        methods = {name: getattr(TRAINER_REGISTRY.get(name), "method", "") for name in known}
+        for name, method in methods.items():
+            if method == self.method:
+                return name
+        kind = METHODS[self.method][0]
+        for name, method in methods.items():
+            if method in METHODS and METHODS[method][0] is kind:
+                return name
+        raise UserError(
+            f"--model-dir {self.folder}: there is no trainer of {self.method}; give --trainer"
+        )
+
+    @property
+    def config_name(self) -> str:
+        """What the run's configuration is called in its folder, or else the folder itself."""
+        folder = Path(self.folder).absolute()
+        match = _RUN_NAME.fullmatch(folder.parent.name)
+        return match["config"] + (match["mark"] or "") if match else folder.name
+
+    def settings_of_prompt(self, trainer: str) -> dict[str, Any]:
+        """Key -> value of the options of what was trained, where ``trainer`` has them."""
+        if self.cfg is not None and trainer == self.cfg.TRAINER.NAME:
+            nodes = config.own_nodes(trainer)
+            return {
+                f"TRAINER.{key}": value
+                for key, value in config.leaves(self.cfg.TRAINER)
+                if key.partition(".")[0] in nodes
+            }
+        kind, node = METHODS[self.method][0], config.node_name(self.method)
+        keys = config.option_keys(kind.Options)
+        return {
+            f"TRAINER.{node}.{key}": self.options[name]
+            for key, name in keys.items()
+            if name in self.options
+        }
+
+
+def find_tested_run(folder: str, epoch: int | None) -> TestedRun | None:
+    """The run in ``folder`` by its prompt of ``epoch``; None: there is no such prompt, or it is of
+    a published code, which does not say of which method it is."""
+    if is_reference(folder):
+        return None
+    try:
+        path = checkpoint.find_prompt(folder, epoch)
+    except UserError:
+        return None
+    _, header = checkpoint.load_tensors(path)
+    text = _config_text(folder)
+    cfg = None if text is None else CfgNode.load_cfg(text)
+    return TestedRun(folder, header["method"], header["options"], cfg, header["backbone"])
+
+
+def _config_text(folder: str) -> str | None:
+    kept = find_run(folder, required=False)
+    if kept is not None:
+        return str(kept["config"])
+    results = Path(folder, RESULTS_FILE)
+    if results.is_file():
+        return str(json.loads(results.read_text(encoding="utf-8"))["config"])
+    return None
+
+
+def serves(run: TestedRun, trainer: str) -> bool:
+    """Whether the run's settings are those of ``trainer``.
+
+    If not, it decides itself what it does with the run: trainers without a method of ours, or those
+    that start from contexts that the run's method makes.
+
+    Raises:
+        UserError: it is of another method.
+    """
+    from dassl.engine import TRAINER_REGISTRY
+
+    if run.cfg is not None and trainer == run.cfg.TRAINER.NAME:
+        return True
+    own = TRAINER_REGISTRY.get(trainer)
+    method = getattr(own, "method", "")
+    if method not in METHODS or not own.learns:
+        return False
+    ours, theirs = METHODS[method][0], METHODS[run.method][0]
+    if ours is theirs:
+        return True
+    if theirs.makes_contexts and ours.takes_contexts:
+        return False
+    raise UserError(
+        f"--trainer {trainer}: the run in {run.folder} is of {run.method}; leave --trainer out, or "
+        "give another --model-dir"
+    )
+
+
+def take_settings(cfg: CfgNode, run: TestedRun, trainer: str, images: bool, data: bool) -> None:
+    """Put the run's settings in the place of the defaults.
+
+    Args:
+        cfg: the defaults.
+        run: that is tested.
+        trainer: that tests it.
+        images: take all but the data: none of it is given by a file.
+        data: take the data too.
+    """
+    source = f"run {run.folder}"
+    if run.backbone in _backbones():
+        config.set_key(cfg, "MODEL.BACKBONE.NAME", run.backbone, source)
+    for key, value in run.settings_of_prompt(trainer).items():
+        config.set_key(cfg, key, value, source)
+    if run.cfg is None:
+        return
+    config.set_key(cfg, "MODEL.BACKBONE.NAME", run.cfg.MODEL.BACKBONE.NAME, source)
+    known = dict(config.leaves(cfg))
+    for key, value in config.leaves(run.cfg):
+        node = key.partition(".")[0]
+        wanted = data if node in _OF_THE_DATA else images and node not in _OF_THE_TEST
+        if wanted and key in known:
+            config.set_key(cfg, key, value, source)
+
+
+def refuse_contradictions(cfg: CfgNode, run: TestedRun, trainer: str) -> None:
+    """Refuse options other than those that the prompt was trained with.
+
+    Raises:
+        UserError: naming the first one.
+    """
+    given = dict(config.leaves(cfg))
+    trained = run.settings_of_prompt(trainer)
+    for key, value in trained.items():
+        name = key.rpartition(".")[2]
+        # Words replace the number of context vectors.
+        replaced = name == "N_CTX" and trained.get(f"{key.rpartition('.')[0]}.CTX_INIT")
+        if name.endswith(_FREE) or replaced or key not in given:
+            continue
+        if given[key] != value:
+            raise UserError(
+                f"{key} is {given[key]!r}: the run in {run.folder} was trained with {value!r}; "
+                "leave it out"
+            )
+
+
+def _backbones() -> set[str]:
+    from softcpt.engine.config_names import BACKBONES
+
+    return {"tiny", *(name for name, _ in BACKBONES.values())}
