@@ -195,9 +195,13 @@ def _merge_files(cfg: Any, args: argparse.Namespace, run: TestedRun | None) -> s
 def _require_trainer(name: str) -> None:
     from dassl.engine import TRAINER_REGISTRY
 
+    from softcpt.engine.extension import extensions
+
     known = TRAINER_REGISTRY.registered_names()
-    if name not in known:
-        raise UserError(f"--trainer {name}: no such trainer; {near_and_all(name, known)}")
+    if name in known:
+        return
+    others = [other for extension in extensions() for other in extension.trainer_aliases]
+    raise UserError(f"--trainer {name}: no such trainer; {near_and_all(name, [*known, *others])}")
 
 
 def _learns(name: str) -> bool:

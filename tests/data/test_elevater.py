@@ -456,7 +456,7 @@ def test_the_metric_of_a_data_set_can_be_chosen(everything):
     assert [task.metric for task in both.tasks] == ["accuracy", "accuracy"]
     for wrong, message in (
         ("roc_auc", "'roc_auc' names no data set"),
-        ("cifar10=accuracy", "names no data set"),
+        ("cifar11=accuracy", "names no data set"),
         ("cifar-10=roc_auc", "roc_auc is of 2 classes"),
         ("cifar-10=f1", "unknown metric 'f1'"),
     ):

@@ -99,6 +99,11 @@ def test_a_trainer_has_its_name_of_other_code(typed, trainer):
     assert setup("--trainer", typed).TRAINER.NAME == trainer == find_method(typed).trainer
 
 
+def test_names_of_other_code_are_suggested_too():
+    with pytest.raises(UserError, match="no such trainer; did you mean 'MTCoOp'"):
+        setup("--trainer", "MTCoOpp")
+
+
 def test_other_code_has_hard_parameter_sharing_as_its_own_trainer():
     tsc = ("TRAINER.MTCOOPH.TSC", "True")
     for words, per_task in (((), False), (tsc, True)):
