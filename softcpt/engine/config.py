@@ -51,6 +51,7 @@ def default_config() -> CfgNode:
     # Data sets that MultiTask merges, or in place of those of General10, Plant6 and RS8.
     cfg.DATASET.TASKS = ()
     cfg.DATASET.TASK_NAME = ""  # in place of the task's own name
+    cfg.DATASET.TASK_NAMES = ()  # the same for each of DATASET.TASKS, "" for its own
     cfg.DATASET.TASK_DESCRIPTION = (
         ""  # of a single task, for TRAINER.SOFTCPT.TASK_TEXT; else its task_desc.txt
     )
@@ -60,7 +61,9 @@ def default_config() -> CfgNode:
     # In place of data sets' own: "['hateful-memes=roc_auc', 'OxfordPets=accuracy']".
     cfg.DATASET.METRICS = ()
     cfg.DATASET.DRAW_SPLIT = False  # --draw-split: divide a data set whose split file is missing
-    cfg.DATASET.ON_MISSING = "stop"  # an image of the split that is not on disk: stop, or skip it
+    # An image of the split that is not on disk: stop, skip it, or skip-classes of which there is no
+    # image at all.
+    cfg.DATASET.ON_MISSING = "stop"
     cfg.OPTIM.REFERENCE_SCHEDULE = (
         False  # SoftCPT's published code: 3 or 4 optimiser and schedule steps in place of 1
     )

@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from softcpt.engine.run_flags import setup_config
+from softcpt.engine.run_flags import look_at_flags, setup_config
 from softcpt.errors import UserError
 from softcpt.utils.console import logged
 
@@ -32,6 +32,7 @@ def _run(args: argparse.Namespace) -> None:
     if args.show_config:
         _log.info(str(cfg))
         return
+    look_at_flags(cfg, args)
     if args.eval_only:
         refuse_overwriting(cfg.OUTPUT_DIR)
     with logged(Path(cfg.OUTPUT_DIR, "log.txt")) if parallel.is_main() else nullcontext():

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import logging
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from softcpt.engine import images_flag
 from softcpt.errors import UserError
 from softcpt.utils.suggest import near_and_all
+
+_log = logging.getLogger(__name__)
 
 # Names in configs/datasets and configs/trainers/<trainer>.
 DEFAULT_DATA = "emoji44"
@@ -34,6 +38,7 @@ def parser() -> argparse.ArgumentParser:
         help="method: SoftCPT, CoOp, ZeroshotCLIP or a file of yours in trainers/",
     )
     add("--root", default="", help="folder of all data sets")
+    images_flag.add_flags(flags)
     add(
         "--output-dir",
         default="",
@@ -102,13 +107,17 @@ def setup_config(args: argparse.Namespace) -> Any:
     from softcpt.engine.extension import extensions
     from softcpt.utils import parallel
 
+    images_flag.give_back_pairs(args)
     plugins.load("datasets")
     cfg = config.default_config()
     _require_trainer(args.trainer)
     if args.eval_only and not args.model_dir and _learns(args.trainer):
         raise UserError("--eval-only: it needs --model-dir with the folder of a training run")
     chosen = config_files.trainer_config(args.config_file or DEFAULT_CONFIG, args.trainer)
-    config.merge_file(cfg, config_files.dataset_config(args.dataset_config_file or DEFAULT_DATA))
+    own = images_flag.settings_of(args)
+    if not own:
+        data = args.dataset_config_file or DEFAULT_DATA
+        config.merge_file(cfg, config_files.dataset_config(data))
     config.merge_file(cfg, chosen)
     flags = {
         "DATASET.ROOT": args.root,
@@ -119,6 +128,7 @@ def setup_config(args: argparse.Namespace) -> Any:
         "MODEL.BACKBONE.NAME": args.backbone,
         "MODEL.HEAD.NAME": args.head,
         "TRAINER.NAME": args.trainer,
+        **own,
     }
     for key, value in flags.items():
         if value:
@@ -148,6 +158,61 @@ def setup_config(args: argparse.Namespace) -> Any:
     return cfg
 
 
+def look_at_flags(cfg: Any, args: argparse.Namespace) -> None:
+    """Print which of the flags have no effect here.
+
+    Raises:
+        UserError: one of them is surely meant to have one.
+    """
+    import torch
+
+    if cfg.DATASET.ROOT:
+        _look_at_unused_root(cfg, bool(args.dataset_config_file) or "DATASET.NAME" in args.opts)
+    on_cpu = not (cfg.USE_CUDA and torch.cuda.is_available())
+    if on_cpu and "fp16" in _given_precisions(args):
+        _log.info("fp16 needs a GPU; on this CPU the run uses fp32")
+
+
+def _given_precisions(args: argparse.Namespace) -> list[Any]:
+    """What the command line and a configuration file given there say of ``TRAINER.*.PREC``."""
+    from softcpt.engine import config, config_files
+
+    pairs: list[tuple[str, Any]] = list(zip(args.opts[::2], args.opts[1::2]))
+    if args.config_file:
+        chosen = config_files.trainer_config(args.config_file, args.trainer)
+        pairs += config.leaves(config_files.read_config(chosen)[1])
+    return [value for key, value in pairs if key.endswith(".PREC")]
+
+
+def _look_at_unused_root(cfg: Any, named: bool) -> None:
+    """Print that the data set reads nothing below the root that was given.
+
+    Raises:
+        UserError: nor was it ``named``, so that the root is what was meant.
+    """
+    from dassl.data.datasets import DATASET_REGISTRY
+
+    from softcpt.data.catalog import CatalogEntry
+    from softcpt.data.dassl_dataset import TaskedDataset
+    from softcpt.data.multitask import MultiTaskDataset
+
+    name = str(cfg.DATASET.NAME)
+    if name not in DATASET_REGISTRY.registered_names():
+        return  # said when it is built
+    kind = DATASET_REGISTRY.get(name)
+    if issubclass(kind, MultiTaskDataset) or not issubclass(kind, TaskedDataset):
+        return
+    if not CatalogEntry(name, kind, "").embedded:
+        return
+    unused = f"DATASET.ROOT {cfg.DATASET.ROOT}: {name} comes with softcpt and reads nothing there"
+    if not named:
+        raise UserError(
+            f"{unused}; for images of your own give --images {cfg.DATASET.ROOT}, for a data set "
+            "below it its name, DATASET.NAME OxfordPets"
+        )
+    _log.info(unused)
+
+
 def _require_trainer(name: str) -> None:
     from dassl.engine import TRAINER_REGISTRY
 
@@ -175,11 +240,14 @@ def _output_folder(cfg: Any, config_file: Path, args: argparse.Namespace) -> Pat
     others = list(zip(args.opts[::2], args.opts[1::2]))
     if args.model_dir and not args.eval_only:
         others.append(("--model-dir", f"{args.model_dir} {args.load_epoch}"))
+    if args.task_names:
+        others.append(("--task-names", " ".join(args.task_names)))
     for extension in extensions():
         others += extension.run_marks(args)
     name = f"{config_file.stem}_{cfg.DATASET.NUM_SHOTS}shots{settings_mark(others)}"
     root = Path("output", "evaluation") if args.eval_only else Path("output")
-    return root / str(cfg.DATASET.NAME) / str(cfg.TRAINER.NAME) / name / f"seed{cfg.SEED}"
+    data = images_flag.name_in_output(args) if args.images else str(cfg.DATASET.NAME)
+    return root / data / str(cfg.TRAINER.NAME) / name / f"seed{cfg.SEED}"
 
 
 def settings_mark(pairs: Sequence[tuple[str, str]]) -> str:
