@@ -91,6 +91,9 @@ def expand(name: str, root: str, known: dict[str, type[Any]]) -> list[CatalogEnt
     word = registered_name(word)
     by_lower = {registered.lower(): registered for registered in known}
     if word.lower() not in by_lower:
+        reason = plugins.why_missing("datasets", word)
+        if reason:
+            raise UserError(f"data set '{word}': {reason}")
         hint = did_you_mean(word, known, "`python -m softcpt data list` names all")
         raise UserError(f"data set '{word}': there is none of this name; {hint}")
     registered = by_lower[word.lower()]

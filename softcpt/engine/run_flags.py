@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from softcpt import plugins
 from softcpt.engine import images_flag
 from softcpt.errors import UserError
 from softcpt.utils.suggest import near_and_all
@@ -39,6 +40,12 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--root", default="", help="folder of all data sets")
     images_flag.add_flags(flags)
+    add(
+        "--plugins",
+        metavar="FOLDER",
+        help="a folder with trainers/ or datasets/ of yours in it; those of the current folder are "
+        "found without",
+    )
     add(
         "--output-dir",
         default="",
@@ -102,7 +109,6 @@ def parser() -> argparse.ArgumentParser:
 
 def setup_config(args: argparse.Namespace) -> Any:
     """Defaults < data set yaml < trainer yaml < flags < KEY VALUE pairs; frozen."""
-    from softcpt import plugins
     from softcpt.engine import config, config_files
     from softcpt.engine.extension import extensions
     from softcpt.utils import parallel
@@ -118,6 +124,7 @@ def setup_config(args: argparse.Namespace) -> Any:
     if not own:
         data = args.dataset_config_file or DEFAULT_DATA
         config.merge_file(cfg, config_files.dataset_config(data))
+    config.open_node(cfg, args.trainer, chosen)
     config.merge_file(cfg, chosen)
     flags = {
         "DATASET.ROOT": args.root,
@@ -153,6 +160,7 @@ def setup_config(args: argparse.Namespace) -> Any:
                 "sets"
             )
     config.check_values(cfg)
+    _require_dataset(str(cfg.DATASET.NAME))
     cfg.OUTPUT_DIR = args.output_dir or str(_output_folder(cfg, chosen, args))
     cfg.freeze()
     return cfg
@@ -218,7 +226,20 @@ def _require_trainer(name: str) -> None:
 
     known = TRAINER_REGISTRY.registered_names()
     if name not in known:
-        raise UserError(f"--trainer {name}: no such trainer; {near_and_all(name, known)}")
+        reason = plugins.why_missing("trainers", name)
+        reason = reason or f"no such trainer; {near_and_all(name, known)}"
+        raise UserError(f"--trainer {name}: {reason}")
+
+
+def _require_dataset(name: str) -> None:
+    """Raises UserError if the file that registers data set ``name`` cannot be imported; other
+    names are looked at when it is built."""
+    from dassl.data.datasets import DATASET_REGISTRY
+
+    if name and name not in DATASET_REGISTRY.registered_names():
+        reason = plugins.why_missing("datasets", name)
+        if reason:
+            raise UserError(f"DATASET.NAME {name}: {reason}")
 
 
 def _learns(name: str) -> bool:
