@@ -177,17 +177,17 @@ def look_at_flags(cfg: Any, args: argparse.Namespace) -> None:
     if cfg.DATASET.ROOT:
         _look_at_unused_root(cfg, bool(args.dataset_config_file) or "DATASET.NAME" in args.opts)
     on_cpu = not (cfg.USE_CUDA and torch.cuda.is_available())
-    if on_cpu and "fp16" in _given_precisions(args):
+    if on_cpu and "fp16" in _given_precisions(args, str(cfg.TRAINER.NAME)):
         _log.info("fp16 needs a GPU; on this CPU the run uses fp32")
 
 
-def _given_precisions(args: argparse.Namespace) -> list[Any]:
+def _given_precisions(args: argparse.Namespace, trainer: str) -> list[Any]:
     """What the command line and a configuration file given there say of ``TRAINER.*.PREC``."""
     from softcpt.engine import config, config_files
 
     pairs: list[tuple[str, Any]] = list(zip(args.opts[::2], args.opts[1::2]))
     if args.config_file:
-        chosen = config_files.trainer_config(args.config_file, args.trainer)
+        chosen = config_files.trainer_config(args.config_file, trainer)
         pairs += config.leaves(config_files.read_config(chosen)[1])
     return [value for key, value in pairs if key.endswith(".PREC")]
 
