@@ -2,7 +2,7 @@
 
 from dassl.data.datasets import DATASET_REGISTRY
 
-from softcpt.data.own_images import TableDataset
+from softcpt.data.own_table import TableDataset
 
 
 @DATASET_REGISTRY.register()

@@ -1,16 +1,27 @@
-"""Finds trainers, data sets and configs, and imports the files in the folders of the first two.
+"""Finds trainers, data sets and configs, and imports the files of the first two.
 
 In a checkout they are the top-level folders ``trainers/``, ``datasets/`` and ``configs/``, and
 their modules are imported under these names, as all CoOp-family code does. In an installed package
 the same folders travel as ``softcpt.trainers`` and so on, so that no top-level ``datasets`` stands
-before Hugging Face's.
+before Hugging Face's; so they are called in a checkout, too, where that one is imported already.
+
+Files of others are found in the folders ``trainers/`` and ``datasets/`` of the current folder and
+of each in ``$SOFTCPT_PLUGINS`` (``--plugins FOLDER`` adds one), and by entry points of the groups
+``softcpt.trainers`` and ``softcpt.datasets``. They are imported as parts of the same packages, so
+that ``from .oxford_pets import OxfordPets`` works from anywhere.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib
 import logging
+import os
+import re
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 
@@ -20,6 +31,11 @@ from softcpt.errors import UserError
 _log = logging.getLogger(__name__)
 
 _PACKAGE = Path(__file__).resolve().parent
+FOLDERS = "SOFTCPT_PLUGINS"  # variable of the environment, so that started processes have it too
+
+# What was left out, each said once: path, or name of an entry point -> why.
+_failed: dict[str, str] = {}
+_shadowed: set[Path] = set()
 
 
 def checkout() -> Path | None:
@@ -29,8 +45,47 @@ def checkout() -> Path | None:
 
 
 def folder(kind: str) -> Path:
-    """Where ``trainers``, ``datasets`` or ``configs`` are."""
+    """Where the project's ``trainers``, ``datasets`` or ``configs`` are."""
     return (checkout() or _PACKAGE) / kind
+
+
+def without_flag(argv: Sequence[str]) -> list[str]:
+    """The words of a command line without ``--plugins FOLDER``, which is put into
+    ``$SOFTCPT_PLUGINS``: files there may add flags, so it counts before flags are read."""
+    left: list[str] = []
+    words = iter(argv)
+    for word in words:
+        name, equals, value = word.partition("=")
+        if name != "--plugins":
+            left.append(word)
+            continue
+        given = value if equals else next(words, "")
+        if not given:
+            return [*left, word]  # the parser says what is missing
+        paths = [os.path.abspath(os.path.expanduser(part)) for part in given.split(os.pathsep)]
+        before = os.environ.get(FOLDERS, "").split(os.pathsep)
+        os.environ[FOLDERS] = os.pathsep.join(filter(None, dict.fromkeys([*before, *paths])))
+    return left
+
+
+def folders_of_others(kind: str) -> list[Path]:
+    """The folders beside the project's own with files of ``kind``, in the order of their search.
+
+    Raises:
+        UserError: one of ``$SOFTCPT_PLUGINS`` is no folder.
+    """
+    bases = [Path.cwd()]
+    for given in filter(None, os.environ.get(FOLDERS, "").split(os.pathsep)):
+        base = Path(given).expanduser().absolute()
+        if not base.is_dir():
+            raise UserError(
+                f"--plugins {base} ({FOLDERS}): no such folder; give one with trainers/, "
+                "datasets/, or both in it"
+            )
+        bases.append(base)
+    own = folder(kind).resolve()
+    found = [base / kind for base in bases if (base / kind).is_dir()]
+    return [place for place in dict.fromkeys(found) if place.resolve() != own]
 
 
 def load(kind: str) -> dict[str, ModuleType]:
@@ -38,32 +93,83 @@ def load(kind: str) -> dict[str, ModuleType]:
     modules by file name.
 
     A file that cannot be imported must not take the others with it: it is named on stderr and left
-    out.
+    out; :func:`why_missing` knows of it.
+
+    Raises:
+        UserError: a folder that was given is not there.
     """
     dassl.activate()
     package = _package(kind)
-    modules = {}
-    for path in sorted(folder(kind).glob("*.py")):
-        if path.stem == "__init__":
-            continue
-        try:
-            modules[path.stem] = importlib.import_module(f"{package}.{path.stem}")
-        except Exception as error:  # noqa: BLE001  A user's file may raise anything.
-            _log.warning(f"{path}: left out, importing it failed ({type(error).__name__}: {error})")
+    modules: dict[str, ModuleType] = {}
+    for place in (folder(kind), *folders_of_others(kind)):
+        if str(place) not in package.__path__ and place != folder(kind):
+            package.__path__.append(str(place))
+        _load_folder(place, package.__name__, modules)
+    for entry in metadata.entry_points(group=f"softcpt.{kind}"):
+        if entry.name not in modules and entry.value not in _failed:
+            with _left_out_if_it_fails(entry.value):
+                entry.load()
+                modules[entry.name] = sys.modules[entry.module]
     return modules
 
 
-def _package(kind: str) -> str:
+def why_missing(kind: str, name: str) -> str:
+    """Why the trainer or data set ``name`` is not registered, where a file that would register it
+    cannot be imported; "": no such file is known."""
+    load(kind)
+    for place, reason in _failed.items():
+        path = Path(place)
+        if path.parent.name == kind and path.is_file():
+            text = path.read_text(encoding="utf-8", errors="replace")
+            if path.stem.lower() == name.lower() or re.search(rf"\b{re.escape(name)}\b", text):
+                return (
+                    f"{path} cannot be imported ({reason}); fix the file, or install what it needs"
+                )
+    return ""
+
+
+def _load_folder(place: Path, package: str, modules: dict[str, ModuleType]) -> None:
+    """Import the files in ``place`` as modules of ``package`` and add them to ``modules``."""
+    again = []
+    for path in sorted(place.glob("*.py")):
+        if path.stem == "__init__" or str(path) in _failed:
+            continue
+        if path.stem in modules:
+            again.append(path.name)
+            continue
+        with _left_out_if_it_fails(str(path)):
+            modules[path.stem] = importlib.import_module(f"{package}.{path.stem}")
+    if again and place not in _shadowed:
+        _shadowed.add(place)
+        _log.info(
+            f"{place}: left out, since there are others of these names: {', '.join(again)} (give "
+            "yours a name of its own)"
+        )
+
+
+@contextmanager
+def _left_out_if_it_fails(place: str) -> Iterator[None]:
+    """What is raised inside is printed once and remembered of ``place``."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001  A user's file may raise anything.
+        _failed[place] = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        _log.warning(f"{place}: left out, importing it failed ({_failed[place]})")
+
+
+@functools.cache
+def _package(kind: str) -> ModuleType:
+    """The package whose parts all files of ``kind`` are."""
     root = checkout()
     if root is None:
-        return f"softcpt.{kind}"
+        return importlib.import_module(f"softcpt.{kind}")
     if str(root) not in sys.path:
         sys.path.insert(0, str(root))
     loaded = importlib.import_module(kind)
-    if Path(loaded.__file__ or "").parent != root / kind:
-        raise UserError(
-            f"package '{kind}': {loaded.__file__} is imported already, and {root / kind} is "
-            "needed; "
-            f"start from the checkout with `python train.py`, or install softcpt"
-        )
-    return kind
+    if Path(loaded.__file__ or "").parent == root / kind:
+        return loaded
+    # Another's, as Hugging Face's datasets: ours go by their longer name.
+    parent = importlib.import_module("softcpt")
+    if str(root) not in parent.__path__:
+        parent.__path__.append(str(root))
+    return importlib.import_module(f"softcpt.{kind}")

@@ -58,6 +58,10 @@ class Task:
                 "add it"
             )
 
+    def prompt(self, class_name: str) -> str:
+        """A class's name in the template, as zero-shot CLIP reads it: underscores are blanks."""
+        return self.template.format(class_name.replace("_", " "))
+
 
 class TaskSet:
     """An ordered set of tasks. A *global class index* counts the classes of all tasks in order:

@@ -18,7 +18,7 @@ from softcpt.data.decode_check import unreadable
 from softcpt.data.fetch import ManualStepsError, folder_of, get
 from softcpt.data.inventory import Inventory, take_inventory
 from softcpt.data.own_images import OwnDataset
-from softcpt.data.preview import sheets
+from softcpt.data.preview import listing, sheets
 from softcpt.data.summary import summary_of
 from softcpt.engine.config import default_config
 from softcpt.errors import UserError
@@ -125,6 +125,8 @@ def _status(args: argparse.Namespace) -> int:
     for inventory in found:
         if inventory.problem and not args.quiet and (args.names or inventory.state == "incomplete"):
             print(inventory.problem)
+        if inventory.surplus and not args.quiet:
+            print(inventory.surplus)
     return int(counts["incomplete"] > 0 or (bool(args.names) and counts["missing"] > 0))
 
 
@@ -212,6 +214,7 @@ def _preview(args: argparse.Namespace) -> int:
     for entry in wanted:
         inventory = _at_hand(_look(entry))
         name = entry.name.replace(":", "-").replace("/", "-")
+        print("\n".join(listing(inventory)))
         for path in sheets(
             inventory, args.output or Path(f"preview-{name}.png"), args.images, args.size
         ):

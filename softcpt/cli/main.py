@@ -7,7 +7,8 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from softcpt.utils.console import run_command
+from softcpt.plugins import without_flag
+from softcpt.utils.console import hide_bars, run_command
 from softcpt.version import __version__
 
 # Sub-command -> (module with add_arguments(parser) and main(args) -> exit status, what it does).
@@ -41,7 +42,8 @@ OWN_FLAGS = {
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point of the command."""
-    argv = list(sys.argv[1:] if argv is None else argv)
+    hide_bars()
+    argv = without_flag(sys.argv[1:] if argv is None else argv)
     if (
         argv[:1] and argv[0] in OWN_FLAGS
     ):  # KEY VALUE pairs behind flags, which a sub-parser cannot read
@@ -51,6 +53,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         "softcpt", description="Multi-task prompt tuning for CLIP-like models."
     )
     parser.add_argument("--version", action="version", version=f"softcpt {__version__}")
+    parser.add_argument(
+        "--plugins", metavar="FOLDER", help="a folder with trainers/ or datasets/ of yours in it"
+    )
     parser.add_argument("--debug", action="store_true", help="show the traceback of errors")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (_, text) in OWN_FLAGS.items():

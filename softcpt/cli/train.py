@@ -7,13 +7,14 @@ import sys
 from collections.abc import Sequence
 
 from softcpt.utils.allocator import keep_freed_memory
-from softcpt.utils.console import run_command
+from softcpt.utils.console import hide_bars, run_command
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point; exits with status 2 and one line for mistakes of the user."""
     given = sys.argv[1:] if argv is None else list(argv)
     keep_freed_memory()
+    hide_bars()
     if "TORCHELASTIC_RUN_ID" in os.environ and os.environ["RANK"] != "0":
         os.environ["TQDM_DISABLE"] = "1"  # before tqdm is imported: one process's bars are enough
     run_command(lambda: _run(given), debug="--debug" in given)
@@ -21,7 +22,9 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _run(given: Sequence[str]) -> None:
     # Here, not at the top: these load torch, and mistakes before that are printed at once.
+    from softcpt import plugins
     from softcpt.engine.run import run
     from softcpt.engine.run_flags import parser
 
+    given = plugins.without_flag(given)  # before the parser, to which files there add flags
     run(parser().parse_args(given))

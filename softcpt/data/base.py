@@ -5,16 +5,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from softcpt.data.class_words import words
 from softcpt.data.dassl_dataset import TaskedDataset, chosen_metric
+from softcpt.data.draw_files import Drawn
 from softcpt.data.draw_rules import CoopDraw, DrawRule, undrawn_test_images
 from softcpt.data.image_files import find_images
 from softcpt.data.image_search import described_missing, located, records
 from softcpt.data.pool_reader import PoolReader
 from softcpt.data.pools import Pool, Row, numbered
+from softcpt.data.present_classes import classes_of, keep_classes
 from softcpt.data.split import DRAW_SEED, Split, read_split, write_drawn
 from softcpt.data.split_rules import CoopRule, SplitRule
 from softcpt.data.subsample import Parts, subsample
@@ -85,6 +88,8 @@ class TaskDataset(PoolReader, TaskedDataset):
             split = given.renamed(self.class_name)
             drawn, draw = {"train": split.train, "val": split.val, "test": split.test}, ""
         tasks = self.make_tasks(split)
+        if self._skips_classes:
+            tasks, drawn = self._present(tasks, split, drawn)
         paths = self.find_images(
             {item.path for items in drawn.values() for item in items}, split.source
         )
@@ -95,6 +100,34 @@ class TaskDataset(PoolReader, TaskedDataset):
             self.chosen_tasks(),
         )
         return chosen, parts, f"{split.source}, few-shot draw {draw}" if draw else split.source
+
+    @property
+    def _skips_classes(self) -> bool:
+        """Whether classes without an image on disk are left out."""
+        return bool(self.option("ON_MISSING", "stop") == "skip-classes")
+
+    def _present(self, tasks: TaskSet, split: Split, drawn: Drawn) -> tuple[TaskSet, Drawn]:
+        """The classes that have images on disk, and their images of the whole data set's draw.
+
+        Raises:
+            UserError: there are none.
+        """
+        items = (*split.train, *split.val, *split.test)
+        found, missing = located({item.path for item in items}, self.places)
+        present = classes_of(items, found.keys())
+        if not present:
+            message = described_missing(
+                missing, len(missing), split.source, self.image_folder(self.folder)
+            )
+            raise UserError(f"data set {self.name()}: {message}; {self.advice}")
+        kept, parts = keep_classes(tasks, drawn, present)
+        if kept.num_classes < tasks.num_classes:
+            _log.info(
+                f"{self.name()}: {kept.num_classes} of {tasks.num_classes} classes have images, "
+                f"the others are left out (DATASET.ON_MISSING skip-classes): "
+                f"{', '.join(kept.class_names[:6])}, ..."
+            )
+        return kept, parts
 
     def _print_oddities(self, tasks: TaskSet, parts: Parts) -> None:
         """Print what may surprise: test images in place of others, classes without images."""
@@ -131,6 +164,11 @@ class TaskDataset(PoolReader, TaskedDataset):
         if path is None:
             if not self.option("DRAW_SPLIT", False):
                 raise UserError(self.no_split(folder))
+            if self._skips_classes:
+                split = self.make_split(folder)
+                if len(split.class_names[0]) < self.num_classes:
+                    # Not written: it would be taken for the split of all classes.
+                    return replace(split, source="split drawn of a part")
             path = self.draw_split(folder)
         return read_split(path).renamed(self.class_name)
 
@@ -235,7 +273,7 @@ class TaskDataset(PoolReader, TaskedDataset):
             if self.option("ON_MISSING", "stop") != "skip":
                 raise UserError(
                     f"data set {self.name()}: {message}; {self.advice}, DATASET.ON_MISSING skip "
-                    "leaves them out"
+                    "leaves them out, skip-classes the classes of which none is there"
                 )
             _log.info(f"{self.name()}: {message}; left out")
         return found

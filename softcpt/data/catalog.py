@@ -90,6 +90,9 @@ def expand(name: str, root: str, known: dict[str, type[Any]]) -> list[CatalogEnt
     word, _, place = name.partition(":")
     registered = registered_name(word)
     if registered not in known:
+        reason = plugins.why_missing("datasets", word)
+        if reason:
+            raise UserError(f"data set '{word}': {reason}")
         hint = did_you_mean(word, known, "`python -m softcpt data list` names all")
         raise UserError(f"data set '{word}': there is none of this name; {hint}")
     kind = known[registered]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from softcpt.data.image_files import scan
 from softcpt.data.own_images import OwnDataset
 from softcpt.data.split import Item, Split
 from softcpt.errors import UserError
+from softcpt.features.images import LFS_POINTER
 from softcpt.tasks import Task, TaskSet
 
 # Share of the images that may be missing where no published split names them: such data sets change
@@ -43,6 +45,7 @@ class Inventory:
         expected: how many there should be; None: not known.
         split: where the split is from, or what there is in its place.
         problem: what is wrong and what helps, in one line; "": nothing.
+        surplus: what there is too much of, in one line; "": nothing. It is no harm.
         tasks: its tasks; None: not known without a split.
         wanted: images of the split by task.
         in_part: whether images are missing, or lists that come with them.
@@ -56,6 +59,7 @@ class Inventory:
     expected: int | None = None
     split: str = "-"
     problem: str = ""
+    surplus: str = ""
     tasks: TaskSet | None = None
     wanted: Counter[int] = field(default_factory=Counter)
     in_part: bool = False
@@ -82,8 +86,16 @@ def take_inventory(entry: CatalogEntry, defaults: Any) -> Inventory:
     try:
         cfg = _settings(entry, defaults)
         if issubclass(entry.kind, TaskDataset):
-            return _of_folder(entry, entry.kind, cfg)
-        return _of_records(entry, cfg)
+            found = _of_folder(entry, entry.kind, cfg)
+        else:
+            found = _of_records(entry, cfg)
+        pointers = pointers_among([image.path for image in found.images])
+        if pointers:
+            problem = (
+                f"data set {entry.name}: {pointers}; `git lfs pull` in {found.folder} fetches them"
+            )
+            return replace(found, problem=problem, in_part=True)
+        return found
     except OSError as error:
         where = f"{error.filename} cannot be listed ({error.strerror})"
         raise UserError(f"data set {entry.name}: {where}; give yourself access") from error
@@ -109,6 +121,52 @@ def all_image_files(folder: Path) -> list[str]:
     for name in folders:
         found += all_image_files(folder / name)
     return found
+
+
+def pointers_among(paths: Sequence[str], most: int = 200) -> str:
+    """That files are Git LFS pointers in place of images, of ``most`` that are looked at; "": none
+    is."""
+    looked_at = paths[:: max(1, len(paths) // most)]
+    first, count = "", 0
+    for path in looked_at:
+        # Packed images are yet to come; what cannot be read is said when images are decoded.
+        with suppress(OSError), open(path, "rb") as file:
+            if file.read(len(LFS_POINTER)) == LFS_POINTER:
+                first, count = first or path, count + 1
+    if not count:
+        return ""
+    return (
+        f"{count} of {len(looked_at)} files looked at are Git LFS pointers in place of images, the "
+        f"first is {first}"
+    )
+
+
+def _surplus(dataset: TaskDataset, items: Sequence[Item], found: int) -> str:
+    """That class folders hold images that are not in the split of these images."""
+    if isinstance(dataset, OwnDataset) or dataset.rule != "ratio":
+        return ""
+    try:
+        pools = list(dataset.pools(dataset.folder, dataset.image_folder(dataset.folder)))
+    except Exception:  # noqa: BLE001 (what is wrong with it is said already)
+        return ""
+    known = {item.path for item in items}
+    here: set[str] = set()
+    for pool in pools:
+        here.update(path for path, _, _ in pool.rows)
+    # A split file whose paths begin elsewhere says nothing of these.
+    more = sorted(here - known) if len(here) > len(known) and here & known else []
+    expected = dataset.expected_images()
+    if more:
+        return (
+            f"data set {dataset.name()}: {len(more):,} images more than its split has, which no "
+            f"run uses; the first is {more[0]}"
+        )
+    if expected is not None and found > expected:
+        return (
+            f"data set {dataset.name()}: {found:,} images where {expected:,} were published; "
+            "look for copies"
+        )
+    return ""
 
 
 def _of_folder(entry: CatalogEntry, kind: type[TaskDataset], cfg: Any) -> Inventory:
@@ -153,6 +211,7 @@ def _of_folder(entry: CatalogEntry, kind: type[TaskDataset], cfg: Any) -> Invent
         expected,
         source,
         problem,
+        _surplus(dataset, items, len(images)),
         tasks,
         wanted,
         in_part,
@@ -249,5 +308,11 @@ def _of_records(entry: CatalogEntry, cfg: Any) -> Inventory:
     images = [FoundImage(path, *tasks.to_local(item.label)) for path, item in records.items()]
     wanted = Counter(image.task for image in images)
     return Inventory(
-        entry.name, Path(dataset.dataset_dir), images, len(images), "its own", "", tasks, wanted
+        entry.name,
+        Path(dataset.dataset_dir),
+        images,
+        len(images),
+        "its own",
+        tasks=tasks,
+        wanted=wanted,
     )

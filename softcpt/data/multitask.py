@@ -21,10 +21,11 @@ from softcpt.utils.suggest import did_you_mean
 class MultiTaskDataset(TaskedDataset):
     """Registered data sets merged: tasks in the order of ``members``, classes counted through.
 
-    ``DATASET.TASKS`` takes the place of ``members``. An entry is a registered name or one of
-    ELEVATER ("cifar-10"), or ``Name:folder`` for one that lies in ``folder`` (absolute, or below
-    ``DATASET.ROOT``): "ImageFolder:my_flowers". A member may have several tasks of its own. Each is
-    drawn from the same seed by itself, so its images are those of a single-task run.
+    ``DATASET.TASKS`` takes the place of ``members``, ``DATASET.TASK_NAMES`` of their tasks' names.
+    An entry is a registered name or one of ELEVATER ("cifar-10"), or ``Name:folder`` for one that
+    lies in ``folder`` (absolute, or below ``DATASET.ROOT``): "ImageFolder:my_flowers". A member may
+    have several tasks of its own. Each is drawn from the same seed by itself, so its images are
+    those of a single-task run.
 
     Where SoftCPT left a file with the images of all ``members``,
     ``dataset_dir/split_fewshot_mt/shot_K-seed_S.pkl`` below the root, these are the images.
@@ -49,12 +50,18 @@ class MultiTaskDataset(TaskedDataset):
         if cfg.DATASET.get("TASK_NAME", ""):
             raise UserError(
                 "DATASET.TASK_NAME: there are several tasks; put a task_name.txt into each one's "
-                "folder"
+                "folder, or give DATASET.TASK_NAMES"
+            )
+        called = tuple(cfg.DATASET.get("TASK_NAMES", ())) or ("",) * len(names)
+        if len(called) != len(names):
+            raise UserError(
+                f"DATASET.TASK_NAMES: {len(called)} names of tasks for {len(names)} data sets; "
+                "give one for each, '' for those that keep theirs"
             )
         drawn = self._merged_draw(names, cfg)
         self.dataset_dir = cfg.DATASET.ROOT
         members = [
-            build_member(name, cfg, drawn[index] if drawn else None)
+            build_member(name, cfg, drawn[index] if drawn else None, called[index])
             for index, name in enumerate(names)
         ]
         tasks, parts = merge(members)
@@ -71,9 +78,11 @@ class MultiTaskDataset(TaskedDataset):
         )
 
 
-def build_member(name: str, cfg: Any, given: Split | None = None) -> DatasetBase:
+def build_member(
+    name: str, cfg: Any, given: Split | None = None, task_name: str = ""
+) -> DatasetBase:
     """The data set of an entry of ``DATASET.TASKS``, with all its tasks; ``given`` its images by
-    part, already drawn.
+    part, already drawn; ``task_name`` in place of its task's own.
 
     Raises:
         UserError: no data set of that name is registered.
@@ -87,7 +96,9 @@ def build_member(name: str, cfg: Any, given: Split | None = None) -> DatasetBase
     member = cfg.clone()
     member.defrost()
     member.DATASET.NAME = registered
-    member.DATASET.update({"TASKS": (), "TASK_NAME": "", "SUBSAMPLE_TASKS": "all"})
+    member.DATASET.update(
+        {"TASKS": (), "TASK_NAMES": (), "TASK_NAME": task_name, "SUBSAMPLE_TASKS": "all"}
+    )
     if place:
         member.DATASET.ROOT = str(Path(cfg.DATASET.ROOT, place).expanduser().absolute())
     member.freeze()

@@ -1,19 +1,20 @@
-"""Reads your own images as tasks: from a folder, or from a CSV file."""
+"""Reads your own images as a task, from a folder; what folders and tables have in common."""
 
 from __future__ import annotations
 
-import csv
 import logging
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from itertools import islice
+from functools import cached_property
+from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
 
 from softcpt.data.base import TaskDataset
 from softcpt.data.class_words import words
-from softcpt.data.draw_rules import CoopDraw, DrawRule
 from softcpt.data.image_files import class_folders, scan, unnested
+from softcpt.data.own_files import CLASS_TABLE, archive_stem, class_table, unpacked_folder
 from softcpt.data.part_folders import (
     PARTS,
     division,
@@ -79,10 +80,22 @@ class OwnDataset(TaskDataset):
         raise NotImplementedError
 
     def as_split(self, rows: list[LabelledImage]) -> Split:
-        """Tasks are numbered in order of appearance, classes in alphabetical order."""
+        """Tasks are numbered in order of appearance, classes in alphabetical order.
+
+        Raises:
+            UserError: a task has one class only.
+        """
         classes: dict[str, set[str]] = {}
         for row in rows:
             classes.setdefault(row.task, set()).add(row.class_name)
+        for task, found in classes.items():
+            if len(found) == 1:
+                whose = f"task '{task}' of " if task else ""
+                raise UserError(
+                    f"data set {self.name()}: one class only ('{found.pop()}') in {whose}"
+                    f"{self.cfg.DATASET.ROOT}; give images of another, so that there is something "
+                    "to tell apart"
+                )
         names = [sorted(found) for found in classes.values()]
         numbers: dict[tuple[str, str], tuple[int, int]] = {}  # by names of task and class
         for index, task in enumerate(classes):
@@ -141,14 +154,20 @@ class OwnDataset(TaskDataset):
 
 
 class FolderDataset(OwnDataset):
-    """``class/image``, or ``train|val|test/class/image``; see :class:`OwnDataset`."""
+    """``class/image``, or ``train|val|test/class/image``, as a folder or as an archive of one; see
+    :class:`OwnDataset`.
+
+    A table ``classes.csv`` (``folder,name``) beside the class folders gives classes other names.
+    """
 
     advice = "put them into class/image or train|val|test/class/image"
 
     @classmethod
     def find_folder(cls, root: str) -> Path:
-        """``root`` itself."""
+        """``root`` itself; of an archive, the folder that it is unpacked into."""
         folder = Path(root or ".").expanduser().absolute()
+        if root and folder.is_file() and archive_stem(folder):
+            return unpacked_folder(folder)
         if not root or not folder.is_dir():
             raise UserError(
                 f"data set {cls.name()}: DATASET.ROOT '{root}' is no folder; give that of your "
@@ -156,19 +175,75 @@ class FolderDataset(OwnDataset):
             )
         return folder
 
+    @property
+    def default_task_name(self) -> str:
+        """The folder's name in words."""
+        return words(self.folder.name)
+
+    def class_name(self, name: str) -> str:
+        """What ``classes.csv`` calls the class of a folder; without an entry its own name."""
+        return self._class_table.get(name, name)
+
+    @cached_property
+    def _class_table(self) -> dict[str, str]:
+        return class_table(self.folder) or class_table(self.image_folder(self.folder))
+
+    def make_tasks(self, split: Split) -> TaskSet:
+        """The task, its classes called as the table has it.
+
+        The split file keeps the folders' names, so the table may be written later.
+
+        Raises:
+            UserError: the table names a folder that is no class, or two classes have one name.
+        """
+        folders = split.class_names[0]
+        unknown = sorted(self._class_table.keys() - set(folders))
+        names = [self.class_name(folder) for folder in folders]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if unknown or twice:
+            wrong = (
+                f"'{unknown[0]}' is no class folder" if unknown else f"'{twice[0]}' is there twice"
+            )
+            raise UserError(
+                f"{self.folder}: its {CLASS_TABLE} does not fit ({wrong}); there are "
+                f"{slashed(folders)}"
+            )
+        return super().make_tasks(split.renamed(self.class_name))
+
     def labelled(self, folder: Path) -> Iterator[LabelledImage]:
         """A row per image. Prints what is left out: folders that are no part, empty classes.
 
         Raises:
-            UserError: the folders could be classes or parts of a split.
+            UserError: the folders could be classes or parts of a split, or there are none.
         """
         images = self.image_folder(folder)
         parts = division(images)
         self._print_left_out(folder, images, parts)
         if not parts:
+            self._look_at_loose_images(images)
             yield from self._rows(images, "", "all")
         for name, part in parts.items():
             yield from self._rows(images, self._within(images, name), part)
+
+    def _look_at_loose_images(self, images: Path) -> None:
+        """Print that images beside the class folders are left out.
+
+        Raises:
+            UserError: there are no class folders, only images.
+        """
+        loose = scan(images)[1]
+        if not loose:
+            return
+        if not holds_classes(images):
+            raise UserError(
+                f"{images}: {len(loose):,} images ({loose[0]}, ...) and no class folders; put "
+                "those of each class into a folder of its own, called as the class is, or list "
+                "them in a table (path,label; docs/add-a-task.md)"
+            )
+        _log.info(
+            f"{self.name()}: left out, {len(loose):,} images beside the class folders of {images} "
+            f"({loose[0]}, ...)"
+        )
 
     def _rows(self, images: Path, inner: str, part: str) -> Iterator[LabelledImage]:
         """The images of the class folders in ``images / inner``."""
@@ -177,11 +252,22 @@ class FolderDataset(OwnDataset):
         empty = [name for name in scan(folder)[0] if name not in classes]
         if empty:
             _log.info(f"{self.name()}: left out, no images in {slashed(empty)} of {folder}")
+        if part == "all":
+            self._print_grouped(folder, classes)
         prefix = f"{inner}/" if inner else ""
         for label, paths in classes.items():
             if part == "all":
                 self._refuse_inner_division(folder / label, paths)
             yield from (LabelledImage(part, prefix + path, "", label) for path in paths)
+
+    def _print_grouped(self, folder: Path, classes: Mapping[str, list[str]]) -> None:
+        """Print that folders may be tasks, if all of them hold folders of images and no images."""
+        if len(classes) > 1 and all(path.count("/") > 1 for path in chain(*classes.values())):
+            given = " ".join(shlex.quote(str(folder / name)) for name in islice(classes, 6))
+            _log.info(
+                f"{self.name()}: {slashed(classes)} are the classes, whatever the folders in them; "
+                f"if each is a task of its own: --images {given}"
+            )
 
     @staticmethod
     def _refuse_inner_division(folder: Path, paths: list[str]) -> None:
@@ -190,7 +276,8 @@ class FolderDataset(OwnDataset):
         if is_division(PARTS[name.lower()] for name in inner if name.lower() in PARTS):
             raise UserError(
                 f"{folder}: it holds {slashed(sorted(inner))}, so it is no class; give it as "
-                "DATASET.ROOT"
+                "DATASET.ROOT, or it and others like it as tasks, --images "
+                f"{shlex.quote(str(folder))} ..."
             )
 
     @staticmethod
@@ -232,64 +319,3 @@ class FolderDataset(OwnDataset):
         if part_is_empty or scan(only)[1] or not holds_classes(only):
             return inner
         return cls.image_folder(only)
-
-
-class TableDataset(OwnDataset):
-    """A CSV file with the columns ``path,label`` and, if you like, ``split`` (train, val, test) and
-    ``task``.
-
-    Paths are relative to the file's folder. See :class:`OwnDataset`.
-    """
-
-    skips_wrappers = False
-    advice = "a CSV with the columns path,label[,split[,task]] is needed"
-
-    @classmethod
-    def find_folder(cls, root: str) -> Path:
-        """The CSV file's folder, which paths are relative to."""
-        path = Path(root or ".").expanduser().absolute()
-        if not root or not path.is_file():
-            raise UserError(
-                f"data set {cls.name()}: DATASET.ROOT '{root}' is no file; {cls.advice}"
-            )
-        return path.parent
-
-    @property
-    def table(self) -> Path:
-        """The CSV file."""
-        return Path(self.cfg.DATASET.ROOT).expanduser().absolute()
-
-    def drawn_name(self) -> str:
-        """A name of its own for each table in a folder."""
-        return f"split_drawn_{self.table.stem}.json"
-
-    def draw_rule(self, split: Split) -> DrawRule:  # noqa: ARG002 (the same for every split)
-        """CoOp's draw, kept in a folder of its own for each table in a folder."""
-        return CoopDraw((f"{self.draws_folder}/{self.table.stem}",))
-
-    def labelled(self, folder: Path) -> Iterator[LabelledImage]:  # noqa: ARG002 (the table says all)
-        """A row per line of the file."""
-        with open(self.table, newline="", encoding="utf-8-sig") as file:
-            lines = csv.DictReader(file)
-            missing = {"path", "label"} - set(lines.fieldnames or ())
-            if missing:
-                raise UserError(
-                    f"{self.table}: no column {' and '.join(sorted(missing))}; {self.advice}"
-                )
-            for line in lines:
-                yield self._row(line, lines.line_num)
-
-    def _row(self, line: Mapping[str, str | None], number: int) -> LabelledImage:
-        path, label, split, task = (
-            (line.get(key) or "").strip() for key in ("path", "label", "split", "task")
-        )
-        part = PARTS.get(split.lower(), "") if "split" in line else "all"
-        if not (path and label and part):
-            wrong = "split"
-            if not (path and label):
-                wrong = "label" if path else "path"
-            raise UserError(
-                f"{self.table} line {number}: {wrong} '{line.get(wrong) or ''}' cannot be used; "
-                f"{self.advice}"
-            )
-        return LabelledImage(part, path.replace("\\", "/").removeprefix("./"), task, label)

@@ -57,10 +57,14 @@ class PoolReader(DatasetFacts):
                 f"{self.advice}"
             ) from error
         found = len({label for pool in pools for _, label, _ in pool.rows})
+        in_part = 0 < found < self.num_classes
+        if in_part and self.option("ON_MISSING", "stop") == "skip-classes":
+            return pools
         if not found or self.num_classes not in (0, found):
+            part = ", DATASET.ON_MISSING skip-classes uses these alone" if in_part else ""
             raise UserError(
                 f"data set {self.name()}: {found} of {self.num_classes or 'its'} classes have "
-                f"images in {self.image_folder(folder)}; {self.advice}"
+                f"images in {self.image_folder(folder)}; {self.advice}{part}"
             )
         return pools
 

@@ -60,6 +60,24 @@ def sheets(inventory: Inventory, output: Path, per_class: int, side: int) -> lis
     return written
 
 
+def listing(inventory: Inventory) -> list[str]:
+    """The classes of each task, numbered as on its sheet, with the prompt that each stands in.
+
+    Raises:
+        UserError: the tasks are not known without a split.
+    """
+    if inventory.tasks is None:
+        raise UserError(inventory.problem)
+    lines = []
+    for task in inventory.tasks:
+        lines.append(f"{inventory.name}: {task.name}")
+        lines += [
+            f"{number:>5} {name}: {task.prompt(name)!r}"
+            for number, name in enumerate(task.class_names, 1)
+        ]
+    return lines
+
+
 def _groups(inventory: Inventory, index: int, task: Task) -> list[list[str]]:
     """Images of each class of the task of that index."""
     groups: list[list[str]] = [[] for _ in task.class_names]
@@ -83,7 +101,9 @@ def _sheet(
     for index, (name, count, paths) in enumerate(rows):
         left = index // lines * width + _GAP
         top = index % lines * height + height // 2
-        draw.text((left, top + side // 2 - 14), _fitted(name, font), "black", font)
+        # Numbered as in the listing: the font lacks many of the letters that names are written in.
+        numbered = f"{index + 1} {name}"
+        draw.text((left, top + side // 2 - 14), _fitted(numbered, font), "black", font)
         draw.text((left, top + side // 2 + 2), f"{count:,} images", "gray", font)
         for place, path in enumerate(paths):
             _paste(sheet, path, left + _NAME + place * (side + _GAP), top, side)

@@ -7,6 +7,7 @@ Merge order as in CoOp: defaults < data set yaml < trainer yaml < command-line f
 from __future__ import annotations
 
 import ast
+import functools
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, fields
@@ -16,13 +17,13 @@ from typing import Any
 from yacs.config import CfgNode
 
 from softcpt import dassl
-from softcpt.engine.config_files import read_config
+from softcpt.engine.config_files import read_config, resolved
 from softcpt.engine.extension import extensions
 from softcpt.engine.settings import Use, out_of_range, setting_of
 from softcpt.errors import UserError
 from softcpt.prompters import METHODS
 from softcpt.prompters.classifier import MethodOptions
-from softcpt.utils.suggest import did_you_mean
+from softcpt.utils.suggest import did_you_mean, nearest
 
 _log = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ def default_config() -> CfgNode:
     # Data sets that MultiTask merges, or in place of those of General10, Plant6 and RS8.
     cfg.DATASET.TASKS = ()
     cfg.DATASET.TASK_NAME = ""  # in place of the task's own name
+    cfg.DATASET.TASK_NAMES = ()  # the same for each of DATASET.TASKS, "" for its own
     cfg.DATASET.TASK_DESCRIPTION = (
         ""  # of a single task, for TRAINER.SOFTCPT.TASK_TEXT; else its task_desc.txt
     )
@@ -60,7 +62,9 @@ def default_config() -> CfgNode:
     # In place of data sets' own: "['hateful-memes=roc_auc', 'OxfordPets=accuracy']".
     cfg.DATASET.METRICS = ()
     cfg.DATASET.DRAW_SPLIT = False  # --draw-split: divide a data set whose split file is missing
-    cfg.DATASET.ON_MISSING = "stop"  # an image of the split that is not on disk: stop, or skip it
+    # An image of the split that is not on disk: stop, skip it, or skip-classes of which there is no
+    # image at all.
+    cfg.DATASET.ON_MISSING = "stop"
     cfg.OPTIM.REFERENCE_SCHEDULE = (
         False  # SoftCPT's published code: 3 or 4 optimiser and schedule steps in place of 1
     )
@@ -116,6 +120,40 @@ def merge_file(cfg: CfgNode, path: str | Path, above: tuple[Path, ...] = ()) -> 
             set_key(cfg, key, value, str(file))
 
 
+def open_node(cfg: CfgNode, trainer: str, path: Path) -> None:
+    """Give a trainer whose file has no ``extend_cfg`` the keys that its configuration file has
+    below ``TRAINER.<TRAINER>``, with any values.
+
+    Args:
+        cfg: the configuration; changed.
+        trainer: the registered name.
+        path: of the configuration file, not merged yet.
+    """
+    node = trainer.upper()
+    if node in cfg.TRAINER:
+        return
+    found: dict[str, Any] = {}
+    place: Path | None = path
+    seen: set[Path] = set()
+    while place is not None and place not in seen:
+        seen.add(place)
+        file, tree = read_config(place)
+        keys = tree.get("TRAINER", {}).get(node, {})
+        found = {**keys, **found}
+        place = resolved(file.parent / str(tree["_BASE_"])) if "_BASE_" in tree else None
+    if found:
+        cfg.TRAINER[node] = CfgNode(found)
+        _say_once(
+            f"trainer {trainer}: its file has no extend_cfg(cfg), so TRAINER.{node} has the keys "
+            f"of {path} alone ({', '.join(found)}), and any value is taken"
+        )
+
+
+@functools.cache
+def _say_once(text: str) -> None:
+    _log.info(text)
+
+
 def merge_pairs(cfg: CfgNode, pairs: Sequence[str]) -> None:
     """Merge ``KEY VALUE`` pairs of the command line; a value is read as a Python literal where it
     is one."""
@@ -152,6 +190,14 @@ def set_key(cfg: CfgNode, key: str, value: Any, source: str) -> None:
         known = [name for name, _ in leaves(cfg)]
         all_keys = "`python train.py --show-config` lists all keys"
         hint = did_you_mean(resolve_alias(key), known, all_keys)
+        others = [name for name, value in cfg.TRAINER.items() if isinstance(value, CfgNode)]
+        if nodes[:-1] == ["TRAINER"] and nodes[1] not in others:
+            known_node = nearest(nodes[1], others, cutoff=0.75)
+            hint = (
+                f"{hint + '; ' if known_node else ''}a trainer's own keys come from "
+                f"extend_cfg(cfg) in its file: cfg.TRAINER.{nodes[1]} = "
+                f"CfgNode({{'{leaf}': ...}})"
+            )
         raise UserError(f"{source}: unknown key '{key}'; {hint}")
     if isinstance(node[leaf], str) and isinstance(value, bool):
         value = _switch(value, resolve_alias(key))

@@ -57,8 +57,13 @@ class RunIdentity:
         Raises:
             UserError: naming what differs.
         """
+        ours = config.run_settings(self.cfg)
         theirs = config.run_settings(self.cfg.load_cfg(header["config"]))
-        changed = config.differences(config.run_settings(self.cfg), theirs)
+        # A key that the version of that run did not have was at its default.
+        for key, value in config.leaves(config.default_config()):
+            if key in ours:
+                theirs.setdefault(key, value)
+        changed = config.differences(ours, theirs)
         if changed:
             raise UserError(
                 f"{directory}: it holds a run with other settings ({'; '.join(changed[:3])}); "

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import argparse
 import logging
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
-from softcpt.engine.run_flags import setup_config
+from softcpt.engine.run_flags import look_at_flags, setup_config
 from softcpt.errors import UserError
 from softcpt.utils.console import logged
 
 _log = logging.getLogger(__name__)
+
+LOG = "log.txt"
 
 
 def run(args: argparse.Namespace) -> None:
@@ -32,13 +35,33 @@ def _run(args: argparse.Namespace) -> None:
     if args.show_config:
         _log.info(str(cfg))
         return
+    look_at_flags(cfg, args)
     if args.eval_only:
         refuse_overwriting(cfg.OUTPUT_DIR)
-    with logged(Path(cfg.OUTPUT_DIR, "log.txt")) if parallel.is_main() else nullcontext():
-        _train_or_test(args, cfg)
+    log = Path(cfg.OUTPUT_DIR, LOG)
+    made = [folder for folder in (log.parent, *log.parent.parents) if not folder.exists()]
+    with logged(log) if parallel.is_main() else nullcontext():
+        with _left_only_if_built(made):
+            trainer = _build(args, cfg)
+        _train_or_test(args, trainer)
 
 
-def _train_or_test(args: argparse.Namespace, cfg: Any) -> None:
+@contextmanager
+def _left_only_if_built(made: Sequence[Path]) -> Iterator[None]:
+    """Remove the folders that were ``made`` for a run, innermost first, and the log in them, if it
+    cannot even be built."""
+    try:
+        yield
+    except BaseException:
+        for folder in made:
+            with suppress(OSError):  # something else is in it
+                (folder / LOG).unlink(missing_ok=True)
+                folder.rmdir()
+        raise
+
+
+def _build(args: argparse.Namespace, cfg: Any) -> Any:
+    """The trainer, with data and model."""
     import torch
     from dassl.engine import TRAINER_REGISTRY, build_trainer
     from dassl.utils import set_random_seed
@@ -60,7 +83,12 @@ def _train_or_test(args: argparse.Namespace, cfg: Any) -> None:
         _log.info(
             f"*** settings of this run (defaults left out: --show-config) ***\n{_changed(cfg)}\n"
         )
-    trainer = build_trainer(cfg)
+    return build_trainer(cfg)
+
+
+def _train_or_test(args: argparse.Namespace, trainer: Any) -> None:
+    from softcpt.engine.trainer import PromptTrainer
+
     if args.eval_only:
         trainer.load_model(args.model_dir, epoch=args.load_epoch)
         trainer.test()

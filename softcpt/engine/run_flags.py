@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import logging
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from softcpt import plugins
+from softcpt.engine import images_flag
 from softcpt.errors import UserError
 from softcpt.utils.suggest import near_and_all
 
 if TYPE_CHECKING:
     from softcpt.engine.tested_run import TestedRun
+
+_log = logging.getLogger(__name__)
 
 # Names in configs/datasets and configs/trainers/<trainer>.
 DEFAULT_DATA = "emoji44"
@@ -39,6 +44,13 @@ def parser() -> argparse.ArgumentParser:
         "--eval-only that of the run is the default",
     )
     add("--root", default="", help="folder of all data sets")
+    images_flag.add_flags(flags)
+    add(
+        "--plugins",
+        metavar="FOLDER",
+        help="a folder with trainers/ or datasets/ of yours in it; those of the current folder are "
+        "found without",
+    )
     add(
         "--output-dir",
         default="",
@@ -106,11 +118,11 @@ def setup_config(args: argparse.Namespace) -> Any:
     With ``--eval-only`` the settings of the run in ``--model-dir`` stand in the place of files that
     are not given.
     """
-    from softcpt import plugins
     from softcpt.engine import config, tested_run
     from softcpt.engine.extension import extensions, trainer_alias
     from softcpt.utils import parallel
 
+    images_flag.give_back_pairs(args)
     plugins.load("datasets")
     cfg = config.default_config()
     run = tested_run.find_tested_run(args.model_dir, args.load_epoch) if _tests(args) else None
@@ -123,7 +135,8 @@ def setup_config(args: argparse.Namespace) -> Any:
     args = argparse.Namespace(**{**vars(args), "trainer": alias.trainer})
     if run is not None and not tested_run.serves(run, alias.trainer):
         run = None
-    config_name = _merge_files(cfg, args, run)
+    own = images_flag.settings_of(args)
+    config_name = _merge_files(cfg, args, run, bool(own))
     flags = {
         "DATASET.ROOT": args.root,
         "RESUME": args.resume,
@@ -133,6 +146,7 @@ def setup_config(args: argparse.Namespace) -> Any:
         "MODEL.BACKBONE.NAME": args.backbone,
         "MODEL.HEAD.NAME": args.head,
         "TRAINER.NAME": args.trainer,
+        **own,
     }
     for key, value in flags.items():
         if value:
@@ -159,6 +173,7 @@ def setup_config(args: argparse.Namespace) -> Any:
                 "sets"
             )
     config.check_values(cfg)
+    _require_dataset(str(cfg.DATASET.NAME))
     cfg.OUTPUT_DIR = args.output_dir or str(_output_folder(cfg, config_name, args))
     cfg.freeze()
     return cfg
@@ -168,7 +183,9 @@ def _tests(args: argparse.Namespace) -> bool:
     return bool(args.eval_only and args.model_dir)
 
 
-def _merge_files(cfg: Any, args: argparse.Namespace, run: TestedRun | None) -> str:
+def _merge_files(
+    cfg: Any, args: argparse.Namespace, run: TestedRun | None, own_images: bool
+) -> str:
     """Merge the files of data set and trainer, or what ``run`` has in their place; returns what the
     configuration is called."""
     from softcpt.engine import config, config_files, tested_run
@@ -176,20 +193,81 @@ def _merge_files(cfg: Any, args: argparse.Namespace, run: TestedRun | None) -> s
     data = config_files.dataset_config(args.dataset_config_file or DEFAULT_DATA)
     method = config_files.trainer_config(args.config_file or DEFAULT_CONFIG, args.trainer)
     if run is None:
-        config.merge_file(cfg, data)
+        if not own_images:
+            config.merge_file(cfg, data)
+        config.open_node(cfg, args.trainer, method)
         config.merge_file(cfg, method)
         return method.stem
+    config.open_node(cfg, args.trainer, method)
     given = {data: bool(args.dataset_config_file), method: bool(args.config_file)}
     for file, named in given.items():
         if not named:
             config.merge_file(cfg, file)
     names = {"DATASET.NAME", "DATASET.TASKS", "DATASET.DATASET"}
-    data_named = given[data] or bool(args.dataset) or not names.isdisjoint(args.opts[::2])
+    data_named = (
+        own_images or given[data] or bool(args.dataset) or not names.isdisjoint(args.opts[::2])
+    )
     tested_run.take_settings(cfg, run, args.trainer, images=not given[method], data=not data_named)
     for file, named in given.items():
         if named:
             config.merge_file(cfg, file)
     return method.stem if given[method] else run.config_name
+
+
+def look_at_flags(cfg: Any, args: argparse.Namespace) -> None:
+    """Print which of the flags have no effect here.
+
+    Raises:
+        UserError: one of them is surely meant to have one.
+    """
+    import torch
+
+    if cfg.DATASET.ROOT:
+        named = args.dataset_config_file or args.dataset or _tests(args)
+        _look_at_unused_root(cfg, bool(named) or "DATASET.NAME" in args.opts)
+    on_cpu = not (cfg.USE_CUDA and torch.cuda.is_available())
+    if on_cpu and "fp16" in _given_precisions(args, str(cfg.TRAINER.NAME)):
+        _log.info("fp16 needs a GPU; on this CPU the run uses fp32")
+
+
+def _given_precisions(args: argparse.Namespace, trainer: str) -> list[Any]:
+    """What the command line and a configuration file given there say of ``TRAINER.*.PREC``."""
+    from softcpt.engine import config, config_files
+
+    pairs: list[tuple[str, Any]] = list(zip(args.opts[::2], args.opts[1::2]))
+    if args.config_file:
+        chosen = config_files.trainer_config(args.config_file, trainer)
+        pairs += config.leaves(config_files.read_config(chosen)[1])
+    return [value for key, value in pairs if key.endswith(".PREC")]
+
+
+def _look_at_unused_root(cfg: Any, named: bool) -> None:
+    """Print that the data set reads nothing below the root that was given.
+
+    Raises:
+        UserError: nor was it ``named``, so that the root is what was meant.
+    """
+    from dassl.data.datasets import DATASET_REGISTRY
+
+    from softcpt.data.catalog import CatalogEntry
+    from softcpt.data.dassl_dataset import TaskedDataset
+    from softcpt.data.multitask import MultiTaskDataset
+
+    name = str(cfg.DATASET.NAME)
+    if name not in DATASET_REGISTRY.registered_names():
+        return  # said when it is built
+    kind = DATASET_REGISTRY.get(name)
+    if issubclass(kind, MultiTaskDataset) or not issubclass(kind, TaskedDataset):
+        return
+    if not CatalogEntry(name, kind, "").embedded:
+        return
+    unused = f"DATASET.ROOT {cfg.DATASET.ROOT}: {name} comes with softcpt and reads nothing there"
+    if not named:
+        raise UserError(
+            f"{unused}; for images of your own give --images {cfg.DATASET.ROOT}, for a data set "
+            "below it its name, DATASET.NAME OxfordPets"
+        )
+    _log.info(unused)
 
 
 def _require_trainer(name: str) -> None:
@@ -201,7 +279,20 @@ def _require_trainer(name: str) -> None:
     if name in known:
         return
     others = [other for extension in extensions() for other in extension.trainer_aliases]
-    raise UserError(f"--trainer {name}: no such trainer; {near_and_all(name, [*known, *others])}")
+    reason = plugins.why_missing("trainers", name)
+    reason = reason or f"no such trainer; {near_and_all(name, [*known, *others])}"
+    raise UserError(f"--trainer {name}: {reason}")
+
+
+def _require_dataset(name: str) -> None:
+    """Raises UserError if the file that registers data set ``name`` cannot be imported; other
+    names are looked at when it is built."""
+    from dassl.data.datasets import DATASET_REGISTRY
+
+    if name and name not in DATASET_REGISTRY.registered_names():
+        reason = plugins.why_missing("datasets", name)
+        if reason:
+            raise UserError(f"DATASET.NAME {name}: {reason}")
 
 
 def _learns(name: str) -> bool:
@@ -223,11 +314,14 @@ def _output_folder(cfg: Any, config_name: str, args: argparse.Namespace) -> Path
     others = list(zip(args.opts[::2], args.opts[1::2]))
     if args.model_dir and not args.eval_only:
         others.append(("--model-dir", f"{args.model_dir} {args.load_epoch}"))
+    if args.task_names:
+        others.append(("--task-names", " ".join(args.task_names)))
     for extension in extensions():
         others += extension.run_marks(args)
     name = f"{config_name}_{cfg.DATASET.NUM_SHOTS}shots{settings_mark(others)}"
     root = Path("output", "evaluation") if args.eval_only else Path("output")
-    return root / str(cfg.DATASET.NAME) / str(cfg.TRAINER.NAME) / name / f"seed{cfg.SEED}"
+    data = images_flag.name_in_output(args) if args.images else str(cfg.DATASET.NAME)
+    return root / data / str(cfg.TRAINER.NAME) / name / f"seed{cfg.SEED}"
 
 
 def settings_mark(pairs: Sequence[tuple[str, str]]) -> str:

@@ -30,6 +30,7 @@ from dassl.utils import count_num_param, set_random_seed
 
 from softcpt.engine import config
 from softcpt.engine.batches import Batches, features_of
+from softcpt.engine.described import described
 from softcpt.engine.evaluator import ClassificationMT
 from softcpt.engine.measuring import classified, in_item_order, named_splits, zero_shot
 from softcpt.engine.predictions import remove_predictions, wanted, write_predictions
@@ -142,6 +143,8 @@ class PromptTrainer(ResumableTrainer):
             f"{len(self.tasks)} task(s), {self.num_classes} classes, "
             f"{count_num_param(self.prompter):,} trainable parameters"
         )
+        for line in described(self.clip, self.tasks):
+            _log.info(line)
 
     # -- training ----------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from softcpt.errors import UserError
 from softcpt.grid.launch import Launch, QueuedJob, read_launch
 from softcpt.utils.allocator import give_back_freed_memory, keep_freed_memory
+from softcpt.utils.console import hide_bars
 
 if TYPE_CHECKING:
     from softcpt.grid.state import JobRecord
@@ -38,6 +39,7 @@ def drain(path: str) -> None:
             runs no other.
     """
     launch = read_launch(path)
+    hide_bars()  # before tqdm is imported
     # Before torch is imported, and for loader processes.
     os.environ["OMP_NUM_THREADS"] = str(launch.threads)
     os.chdir(launch.cwd)

@@ -4,6 +4,7 @@ with status 130 on an interruption."""
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -32,6 +33,13 @@ def show_messages() -> None:
     if not any(isinstance(handler, _ConsoleHandler) for handler in log.handlers):
         log.addHandler(_ConsoleHandler())
         log.setLevel(logging.INFO)
+
+
+def hide_bars() -> None:
+    """Draw no progress bars where stderr is no terminal: in files and logs of jobs each step of one
+    would stay. To be called before tqdm is imported."""
+    if not sys.stderr.isatty():
+        os.environ.setdefault("TQDM_DISABLE", "1")
 
 
 def run_command(command: Callable[[], int | None], debug: bool = False) -> None:

@@ -264,6 +264,26 @@ def test_check_decodes_every_image_and_names_the_bad_ones(tmp_path, capsys, monk
     )
 
 
+def test_status_notices_more_images_than_there_should_be(tmp_path, capsys):
+    folder = textures(tmp_path)
+    assert run("status", "DescribableTextures", "--root", tmp_path) == 0
+    assert "more than" not in capsys.readouterr().out
+    (folder / "images/banded/banded_0 (copy).jpg").write_bytes(picture("red", (60, 40)))
+    assert run("status", "DescribableTextures", "--root", tmp_path) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert "1 images more than its split has" in last and "banded_0 (copy).jpg" in last
+
+
+def test_status_notices_pointers_in_place_of_images(tmp_path, capsys):
+    folder = textures(tmp_path)
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
+    (folder / "images/banded/banded_1.jpg").write_bytes(pointer)
+    assert run("status", "DescribableTextures", "--root", tmp_path) == 1
+    out = capsys.readouterr().out
+    assert row(out, "DescribableTextures")[1] == "incomplete"
+    assert "1 of 10 files looked at are Git LFS pointers" in out and "git lfs pull" in out
+
+
 def test_check_fails_when_images_are_missing(tmp_path, capsys):
     (textures(tmp_path) / "images/dotted/dotted_3.jpg").unlink()
     assert run("check", "DescribableTextures", "--root", tmp_path) == 1
@@ -295,7 +315,11 @@ def test_preview_draws_a_row_per_class(tmp_path, capsys):
         30,
     ]
     assert run(*words) == 0
-    assert capsys.readouterr().out.strip() == str(output)
+    *listed, path = capsys.readouterr().out.splitlines()
+    assert path == str(output) and listed[1:] == [
+        "    1 banded: 'banded texture.'",
+        "    2 dotted: 'dotted texture.'",
+    ]
     with Image.open(output) as sheet:
         pixels = sheet.convert("RGB")
     colours = [pixels.getpixel((x, y)) for y in range(pixels.height) for x in range(pixels.width)]
@@ -329,7 +353,7 @@ def test_preview_writes_a_sheet_for_each_task_and_places_classes_beside_each_oth
         )
         == 0
     )
-    paths = capsys.readouterr().out.split("\n")[:-1]
+    paths = [line for line in capsys.readouterr().out.splitlines() if line.endswith(".png")]
     assert len(paths) == 20 and paths[0] == str(tmp_path / "f-00-task_0_kind.png")
     with Image.open(paths[0]) as four, Image.open(paths[19]) as three:
         assert four.width > 1.5 * three.width and four.height < three.height, (

@@ -11,10 +11,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors import safe_open
 
 from softcpt.artefacts import checkpoint
 from softcpt.cli import train
+from softcpt.utils.console import hide_bars
 from tests.helpers.runs import (
     agree,
     close,
@@ -272,3 +274,43 @@ def test_a_truncated_weights_file_is_named(tmp_path, capsys):
 def test_seed_zero_is_a_seed(tmp_path):
     run(tmp_path, "CoOp", "--seed", "0")
     assert "SEED: 0" in json.loads((tmp_path / "out" / "results.json").read_text())["config"]
+
+
+def test_every_log_names_device_weights_prompts_and_classes(tmp_path, capsys):
+    run(tmp_path, "ZeroshotCLIP")
+    log = (tmp_path / "out/log.txt").read_text()
+    assert re.search(r"^device: .+$", log, re.MULTILINE)
+    assert re.search(r"^backbone: .*clip_weights.*, weights [0-9a-f]{12}$", log, re.MULTILINE)
+    assert "templates: 'a photo of a {}.'" in log
+    assert "task 'flower', 3 classes: 'a photo of a rose.'" in log
+    assert "2 task(s), 5 classes" in log
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="with a GPU there is nothing to say")
+def test_fp16_is_spoken_of_only_where_it_was_asked_for(tmp_path, capsys):
+    run(tmp_path, "ZeroshotCLIP")
+    assert "fp16 needs" not in capsys.readouterr().out
+    run(tmp_path, "ZeroshotCLIP", "TRAINER.ZEROSHOT.PREC", "fp16", out="asked")
+    assert "fp16 needs a GPU" in capsys.readouterr().out
+
+
+def test_a_run_that_never_began_leaves_no_folder(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "kept").mkdir()
+    for out in ("a/b/c", "kept/c"):
+        with pytest.raises(SystemExit):
+            train.main(
+                ["--trainer", "CoOp", "--output-dir", out, "--images", str(tmp_path / "kept")]
+            )
+        assert "no images in" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+    assert not list((tmp_path / "kept").iterdir())
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_bars_are_drawn_on_terminals_alone(monkeypatch, terminal):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal, raising=False)
+    monkeypatch.setenv("TQDM_DISABLE", "")
+    monkeypatch.delenv("TQDM_DISABLE")
+    hide_bars()
+    assert ("TQDM_DISABLE" in os.environ) is not terminal

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 
 import pytest
 
@@ -267,6 +268,39 @@ def test_classes_that_lack_images_are_counted(tmp_path, capsys):
         and "2 of 3 classes have no test image" in printed
     )
     assert data.num_classes == 3
+
+
+def test_a_part_of_a_published_set_is_used_when_one_says_so(tmp_path, capsys):
+    build("DescribableTextures", tmp_path)
+    whole = dataset("DescribableTextures", tmp_path, 1, DRAW_SPLIT=True)
+    classes = sorted(path for path in (tmp_path / "dtd/images").iterdir() if path.is_dir())
+    for folder in classes[10:]:
+        shutil.rmtree(folder)
+    with pytest.raises(UserError, match="skip-classes the classes of which none is there"):
+        dataset("DescribableTextures", tmp_path, 1)
+    part = dataset("DescribableTextures", tmp_path, 1, ON_MISSING="skip-classes")
+    assert part.tasks[0].class_names == whole.tasks[0].class_names[:10] and part.num_classes == 10
+    assert "10 of 47 classes have images" in capsys.readouterr().out
+    drawn = [item.impath for item in whole.train_x if item.label < 10]
+    assert [item.impath for item in part.train_x] == drawn, (
+        "of its classes the images of the whole set's draw"
+    )
+    assert {item.label for item in part.test} == set(range(10))
+    next(classes[0].iterdir()).unlink()
+    with pytest.raises(UserError, match="1 of .* images"):
+        dataset("DescribableTextures", tmp_path, ON_MISSING="skip-classes")
+
+
+def test_a_part_of_a_set_without_a_split_is_divided_but_not_for_good(tmp_path):
+    build("DescribableTextures", tmp_path)
+    folders = sorted(path for path in (tmp_path / "dtd/images").iterdir() if path.is_dir())
+    for folder in folders[10:]:
+        shutil.rmtree(folder)
+    with pytest.raises(UserError, match="10 of 47 classes .*skip-classes uses these alone"):
+        dataset("DescribableTextures", tmp_path, DRAW_SPLIT=True)
+    part = dataset("DescribableTextures", tmp_path, 1, DRAW_SPLIT=True, ON_MISSING="skip-classes")
+    assert part.num_classes == 10 and len(part.train_x) == 10
+    assert not list((tmp_path / "dtd").glob("split_drawn*"))
 
 
 def test_cars_nested_by_the_archive_are_found_with_the_published_paths(tmp_path):

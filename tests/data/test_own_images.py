@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from softcpt import plugins
+from softcpt.engine import run_flags
 from softcpt.errors import UserError
 from tests.helpers.layouts import config, litter, write
 
@@ -231,6 +232,127 @@ def test_classes_without_images_are_printed(tmp_path, capsys):
         assert "no images in emu/" in capsys.readouterr().out
 
 
+NO_TASK = {
+    "flat": ({".": DIRECT}, "4 images (1.jpg, ...) and no class folders"),
+    "one class": ({"cat": DIRECT}, "one class only ('cat')"),
+    "tasks with parts": ({"a/train": TWO, "a/test": TWO, "b/train": TWO}, "--images "),
+}
+
+
+@pytest.mark.parametrize("case", NO_TASK)
+def test_a_folder_that_is_no_task_is_one_clear_line(tmp_path, case):
+    folders, message = NO_TASK[case]
+    with pytest.raises(UserError) as error:
+        dataset("ImageFolder", layout(tmp_path, folders))
+    assert message in str(error.value) and "\n" not in str(error.value)
+    assert not (tmp_path / "split_drawn.json").exists()
+
+
+def test_what_may_be_meant_otherwise_is_printed(tmp_path, capsys):
+    dataset(
+        "ImageFolder", layout(tmp_path / "loose", {"cat": DIRECT, "dog": DIRECT, ".": ["x.jpg"]})
+    )
+    assert "left out, 1 images beside the class folders" in capsys.readouterr().out
+    data = dataset("ImageFolder", layout(tmp_path / "grouped", {"pets": TWO, "farm": TWO}))
+    assert data.tasks[0].class_names == ("farm", "pets")
+    assert "if each is a task of its own: --images" in capsys.readouterr().out
+
+
+def test_an_archive_is_unpacked_into_the_cache_once(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("SOFTCPT_CACHE", str(tmp_path / "cache"))
+    layout(tmp_path / "content", {"red rose": DIRECT, "daisy": DIRECT})
+    shutil.make_archive(str(tmp_path / "my_flowers"), "zip", tmp_path / "content")
+    for time in range(2):
+        data = dataset("ImageFolder", tmp_path / "my_flowers.zip")
+        assert data.tasks.names == ("my flowers",) and sizes(data) == [4, 2, 2]
+        assert ("unpacked into" in capsys.readouterr().out) == (time == 0)
+    (tmp_path / "bad.zip").write_bytes(b"no archive")
+    with pytest.raises(UserError, match="damaged, or no zip"):
+        dataset("ImageFolder", tmp_path / "bad.zip")
+
+
+def test_a_table_gives_classes_other_names_also_later(tmp_path):
+    layout(tmp_path, {"n01": DIRECT, "n02": DIRECT})
+    assert dataset("ImageFolder", tmp_path).tasks[0].class_names == ("n01", "n02")
+    names = tmp_path / "classes.csv"
+    names.write_text("folder,name\nn02,Edelweiß\n", encoding="utf-8")
+    assert dataset("ImageFolder", tmp_path).tasks[0].class_names == ("n01", "Edelweiß")
+    for content, message in {
+        "a,b\nn01,x\n": "columns folder,name",
+        "folder,name\nn01,\n": "line 2",
+        "folder,name\nn01,x\nn02,x\n": "line 3",
+        "folder,name\nn03,x\n": "'n03' is no class folder",
+        "folder,name\nn01,n02\n": "'n02' is there twice",
+    }.items():
+        names.write_text(content)
+        with pytest.raises(UserError, match=message):
+            dataset("ImageFolder", tmp_path)
+
+
+def flags(*words):
+    return run_flags.setup_config(run_flags.parser().parse_args([str(word) for word in words]))
+
+
+def test_images_are_one_task_or_several(tmp_path):
+    for name in ("my_flowers", "my_pets"):
+        layout(tmp_path / name, {"cat": DIRECT, "dog": DIRECT})
+    one = flags("--images", tmp_path / "my_flowers", "--task-names", "flower pictures", "SEED", "3")
+    assert (one.DATASET.NAME, one.DATASET.TASK_NAME, one.SEED) == (
+        "ImageFolder",
+        "flower pictures",
+        3,
+    )
+    assert one.OUTPUT_DIR.startswith("output/my_flowers/SoftCPT/")
+    table(tmp_path / "more.csv", ["my_pets/cat/1.jpg,c,train,t", "my_pets/dog/1.jpg,d,train,t"])
+    given = [tmp_path / name for name in ("my_flowers", "my_pets")]
+    several = flags("--images", *given, "DATASET.NUM_SHOTS", "1")
+    assert str(tmp_path) == several.DATASET.ROOT and several.DATASET.NUM_SHOTS == 1
+    assert several.DATASET.TASKS == ("ImageFolder:my_flowers", "ImageFolder:my_pets")
+    data = DATASET_REGISTRY.get("MultiTask")(several)
+    assert data.tasks.names == ("my flowers", "my pets") and len(data.train_x) == 4
+    named = flags("--images", *given, "--task-names", "garden", "animals")
+    assert DATASET_REGISTRY.get("MultiTask")(named).tasks.names == ("garden", "animals")
+    assert named.OUTPUT_DIR != several.OUTPUT_DIR
+    assert flags("--images", given[0], tmp_path / "more.csv").DATASET.TASKS[1] == "CSV:more.csv"
+
+
+WRONG_FLAGS = {
+    "no such folder or file": ["--images", "nowhere"],
+    "no folder, CSV file or archive": ["--images", "x.doc"],
+    "so does --root": ["--images", "a/x", "--root", "a"],
+    "so does DATASET.NAME": ["--images", "a/x", "DATASET.NAME", "CSV"],
+    "2 for 1 folders": ["--images", "a/x", "--task-names", "a", "b"],
+    "2 folders are called 'x'": ["--images", "a/x", "b/x"],
+    "it names the tasks of --images": ["--task-names", "a"],
+}
+
+
+@pytest.mark.parametrize("message", WRONG_FLAGS)
+def test_wrong_flags_for_images_are_one_clear_line(tmp_path, monkeypatch, message):
+    monkeypatch.chdir(tmp_path)
+    layout(tmp_path, {"a/x": (), "b/x": (), ".": ()})
+    (tmp_path / "x.doc").touch()
+    with pytest.raises(UserError, match=re.escape(message)):
+        flags(*WRONG_FLAGS[message])
+
+
+def test_a_root_that_no_data_set_reads_is_refused(tmp_path, capsys):
+    words = ["DATASET.ROOT", str(tmp_path)]
+    args = run_flags.parser().parse_args(words)
+    with pytest.raises(
+        UserError, match="reads nothing there; for images of your own give --images"
+    ):
+        run_flags.look_at_flags(run_flags.setup_config(args), args)
+    args = run_flags.parser().parse_args([*words, "DATASET.NAME", "Emoji44"])
+    run_flags.look_at_flags(run_flags.setup_config(args), args)
+    assert "Emoji44 comes with softcpt and reads nothing there" in capsys.readouterr().out
+
+
+def test_names_of_tasks_must_be_as_many_as_data_sets(tmp_path):
+    with pytest.raises(UserError, match="2 names of tasks for 1 data sets"):
+        dataset("MultiTask", tmp_path, TASKS=("ImageFolder:x",), TASK_NAMES=("a", "b"))
+
+
 def table(path, rows, header="path,label,split,task"):
     path.write_text("\ufeff" + "\n".join([header, *rows]) + "\n", encoding="utf-8")
     return path
@@ -273,13 +395,18 @@ MISTAKES = {
     "no column label": ("path,class", ["a.png,x"]),
     "line 3: label '' cannot be used": ("path,label", ["a.png,x", "b.png,"]),
     "line 2: split 'trian' cannot be used": ("path,label,split", ["a.png,x,trian"]),
-    "no training images": ("path,label,split", ["a.png,x,test"]),
+    "no training images": ("path,label,split", ["a.png,x,test", "b.png,y,test"]),
     "no images in": ("path,label", []),
     "1 of 2 images of mine.csv are not in": (
         "path,label,split",
-        ["a.png,x,train", "no.png,x,test"],
+        ["a.png,x,train", "no.png,y,test"],
     ),
-    "1 image(s) like a.png cannot be divided": ("path,label", ["a.png,x"]),
+    "1 image(s) like a.png cannot be divided": ("path,label", ["a.png,x", "b.png,y"]),
+    "one class only ('x') in": ("path,label", ["a.png,x", "b.png,x"]),
+    "one class only ('oak') in task 'trees'": (
+        "path,label,split,task",
+        ["a.png,x,train,t", "b.png,y,train,t", "a.png,oak,train,trees"],
+    ),
 }
 
 
@@ -311,7 +438,7 @@ def test_the_guide_works_as_it_is_written(tmp_path):
     for name in ("train.py", "trainers", "datasets", "configs"):
         (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, copy / name)
     guide = (ROOT / "docs/add-a-task.md").read_text(encoding="utf-8")
-    for path in ("my_flowers", "data/kitchen/photos"):
+    for path in ("my_flowers", "my_pets", "data/kitchen/photos"):
         images(copy / path)
     for name, text in re.findall(
         r"`([\w/]+\.(?:py|csv))`:\n\n```\w+\n(.*?)```", guide, flags=re.DOTALL

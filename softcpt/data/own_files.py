@@ -1,0 +1,84 @@
+"""Files of your own images beside the images themselves: an archive of them, a table of names."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import logging
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from softcpt.data.unpack import unpack
+from softcpt.errors import UserError
+from softcpt.utils.files import cache_folder
+
+_log = logging.getLogger(__name__)
+
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+CLASS_TABLE = "classes.csv"
+
+
+def archive_stem(path: Path) -> str | None:
+    """The name of an archive without its ending ("my_flowers" of my_flowers.tar.gz); None: it is
+    called as no archive."""
+    for ending in sorted(ARCHIVES, key=len, reverse=True):
+        if path.name.lower().endswith(ending):
+            return path.name[: -len(ending)] or None
+    return None
+
+
+def unpacked_folder(archive: Path) -> Path:
+    """The folder in the user's cache with what is in ``archive``, called as it is. It is unpacked
+    once, and again when the file is another.
+
+    Raises:
+        UserError: as :func:`softcpt.data.unpack.unpack`.
+    """
+    info = archive.stat()
+    described = f"{archive.resolve()} {info.st_size} {info.st_mtime_ns}"
+    around = cache_folder() / "own" / hashlib.sha256(described.encode()).hexdigest()[:12]
+    folder = around / (archive_stem(archive) or archive.name)
+    if folder.is_dir():
+        return folder
+    around.mkdir(parents=True, exist_ok=True)
+    # Moved into place when whole: a process that is killed leaves no half of it under that name.
+    stage = Path(tempfile.mkdtemp(dir=around, prefix=".unpacking-"))
+    try:
+        unpack(archive, stage)
+        try:
+            os.rename(stage, folder)
+        except OSError:  # another process was first
+            if not folder.is_dir():
+                raise
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+    _log.info(f"{archive}: unpacked into {folder}")
+    return folder
+
+
+def class_table(folder: Path) -> dict[str, str]:
+    """Class name by name of the class folder, as ``classes.csv`` in ``folder`` has it; empty: there
+    is no such file.
+
+    Raises:
+        UserError: it has other columns than ``folder,name``, an empty cell, or names twice.
+    """
+    path = folder / CLASS_TABLE
+    if not path.is_file():
+        return {}
+    names: dict[str, str] = {}
+    with open(path, newline="", encoding="utf-8-sig") as file:
+        lines = csv.DictReader(file)
+        if not {"folder", "name"} <= set(lines.fieldnames or ()):
+            raise UserError(f"{path}: the columns folder,name are needed in its first line; fix it")
+        for line in lines:
+            label, name = ((line[key] or "").strip() for key in ("folder", "name"))
+            if not (label and name) or label in names or name in names.values():
+                raise UserError(
+                    f"{path} line {lines.line_num}: '{label},{name}' is empty or there twice; give "
+                    "each class folder one name of its own"
+                )
+            names[label] = name
+    return names

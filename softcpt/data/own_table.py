@@ -1,0 +1,74 @@
+"""Reads your own images as tasks, from a CSV file."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from softcpt.data.draw_rules import CoopDraw, DrawRule
+from softcpt.data.own_images import LabelledImage, OwnDataset
+from softcpt.data.part_folders import PARTS
+from softcpt.data.split import Split
+from softcpt.errors import UserError
+
+
+class TableDataset(OwnDataset):
+    """A CSV file with the columns ``path,label`` and, if you like, ``split`` (train, val, test) and
+    ``task``.
+
+    Paths are relative to the file's folder. See :class:`OwnDataset`.
+    """
+
+    skips_wrappers = False
+    advice = "a CSV with the columns path,label[,split[,task]] is needed"
+
+    @classmethod
+    def find_folder(cls, root: str) -> Path:
+        """The CSV file's folder, which paths are relative to."""
+        path = Path(root or ".").expanduser().absolute()
+        if not root or not path.is_file():
+            raise UserError(
+                f"data set {cls.name()}: DATASET.ROOT '{root}' is no file; {cls.advice}"
+            )
+        return path.parent
+
+    @property
+    def table(self) -> Path:
+        """The CSV file."""
+        return Path(self.cfg.DATASET.ROOT).expanduser().absolute()
+
+    def drawn_name(self) -> str:
+        """A name of its own for each table in a folder."""
+        return f"split_drawn_{self.table.stem}.json"
+
+    def draw_rule(self, split: Split) -> DrawRule:  # noqa: ARG002 (the same for every split)
+        """CoOp's draw, kept in a folder of its own for each table in a folder."""
+        return CoopDraw((f"{self.draws_folder}/{self.table.stem}",))
+
+    def labelled(self, folder: Path) -> Iterator[LabelledImage]:  # noqa: ARG002 (the table says all)
+        """A row per line of the file."""
+        with open(self.table, newline="", encoding="utf-8-sig") as file:
+            lines = csv.DictReader(file)
+            missing = {"path", "label"} - set(lines.fieldnames or ())
+            if missing:
+                raise UserError(
+                    f"{self.table}: no column {' and '.join(sorted(missing))}; {self.advice}"
+                )
+            for line in lines:
+                yield self._row(line, lines.line_num)
+
+    def _row(self, line: Mapping[str, str | None], number: int) -> LabelledImage:
+        path, label, split, task = (
+            (line.get(key) or "").strip() for key in ("path", "label", "split", "task")
+        )
+        part = PARTS.get(split.lower(), "") if "split" in line else "all"
+        if not (path and label and part):
+            wrong = "split"
+            if not (path and label):
+                wrong = "label" if path else "path"
+            raise UserError(
+                f"{self.table} line {number}: {wrong} '{line.get(wrong) or ''}' cannot be used; "
+                f"{self.advice}"
+            )
+        return LabelledImage(part, path.replace("\\", "/").removeprefix("./"), task, label)

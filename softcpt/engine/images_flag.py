@@ -1,0 +1,130 @@
+"""``--images FOLDER [FOLDER ...]``: your own images as one task, or as several."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from softcpt.data.class_words import words
+from softcpt.data.own_files import ARCHIVES, archive_stem, unpacked_folder
+from softcpt.errors import UserError
+
+_KEY = re.compile(r"[A-Z][A-Z0-9_]*(\.[A-Z0-9_]+)+|SEED|USE_CUDA|OUTPUT_DIR|RESUME|VERBOSE")
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Add ``--images`` and ``--task-names``."""
+    parser.add_argument(
+        "--images",
+        nargs="+",
+        metavar="FOLDER",
+        help="your own images: folders class/image, archives of such, or CSV files; each is a task",
+    )
+    parser.add_argument(
+        "--task-names",
+        nargs="+",
+        metavar="NAME",
+        help="what their pictures are of (default: the folders' names, or their task_name.txt)",
+    )
+
+
+def give_back_pairs(args: argparse.Namespace) -> None:
+    """Move KEY VALUE pairs that argparse took for more folders to where they belong."""
+    for flag in ("images", "task_names"):
+        given = getattr(args, flag, None) or []
+        for index, word in enumerate(given):
+            if _KEY.fullmatch(word) and not Path(word).exists():
+                args.opts = [*given[index:], *args.opts]
+                setattr(args, flag, given[:index] or None)
+                break
+
+
+def settings_of(args: argparse.Namespace) -> dict[str, Any]:
+    """Key -> value of the configuration that ``--images`` stands for; empty: it was not given.
+
+    Raises:
+        UserError: one is no folder, archive or table, the names do not fit, or another data set is
+            named too.
+    """
+    if not args.images:
+        if args.task_names:
+            raise UserError(
+                "--task-names: it names the tasks of --images, and there are none; a data set's "
+                "task is called with DATASET.TASK_NAME"
+            )
+        return {}
+    other = next((key for key in args.opts[::2] if key in _INSTEAD), None)
+    for flag in ("root", "dataset_config_file", "dataset"):
+        if getattr(args, flag, ""):
+            other = f"--{flag.replace('_', '-')}"
+    if other:
+        raise UserError(f"--images: it says which data set, and so does {other}; give one of them")
+    places = [_place(given) for given in args.images]
+    names = _names(places, args.task_names or [])
+    if len(places) == 1:
+        [place], [name] = places, names
+        return {
+            "DATASET.NAME": _reader(place),
+            "DATASET.ROOT": str(place),
+            **({"DATASET.TASK_NAME": name} if name else {}),
+        }
+    # Below a root, so that a run does not depend on where the folders lie.
+    root = os.path.commonpath([place.parent for place in places])
+    tasks = [f"{_reader(place)}:{place.relative_to(root)}" for place in places]
+    return {
+        "DATASET.NAME": "MultiTask",
+        "DATASET.ROOT": root,
+        "DATASET.TASKS": tuple(tasks),
+        "DATASET.TASK_NAMES": tuple(names) if any(names) else (),
+    }
+
+
+_INSTEAD = ("DATASET.NAME", "DATASET.ROOT", "DATASET.TASKS", "DATASET.TASK_NAMES")
+
+
+def name_in_output(args: argparse.Namespace) -> str:
+    """What a run's output folder calls these images: "my_flowers+my_pets"."""
+    return "+".join(archive_stem(Path(given)) or Path(given).stem for given in args.images)[:80]
+
+
+def _place(given: str) -> Path:
+    path = Path(given).expanduser().absolute()
+    if path.is_dir():
+        return Path(os.path.normpath(path))
+    if path.is_file() and archive_stem(path):
+        return unpacked_folder(path)
+    if path.is_file() and path.suffix.lower() == ".csv":
+        return path
+    what = "no folder, CSV file or archive" if path.exists() else "no such folder or file"
+    raise UserError(
+        f"--images {given}: {what}; give a folder of class folders, a CSV file (path,label), or "
+        f"one of {', '.join(ARCHIVES)}"
+    )
+
+
+def _reader(place: Path) -> str:
+    return "CSV" if place.is_file() else "ImageFolder"
+
+
+def _names(places: Sequence[Path], given: Sequence[str]) -> list[str]:
+    """A task's name for each place, "" for its own."""
+    if given and len(given) != len(places):
+        raise UserError(
+            f"--task-names: {len(given)} for {len(places)} folders; give one for each, in quotes "
+            "if it has blanks"
+        )
+    if given:
+        return list(given)
+    own = [words(place.stem if place.is_file() else place.name) for place in places]
+    named = [name for name, place in zip(own, places) if not (place / "task_name.txt").is_file()]
+    twice = sorted({name for name in named if named.count(name) > 1})
+    if twice:
+        raise UserError(
+            f"--images: {named.count(twice[0])} folders are called '{twice[0]}', and so would "
+            "their tasks be; give --task-names, one for each"
+        )
+    return [""] * len(places)
