@@ -42,7 +42,7 @@ def _run(args: argparse.Namespace) -> None:
     made = [folder for folder in (log.parent, *log.parent.parents) if not folder.exists()]
     with logged(log) if parallel.is_main() else nullcontext():
         with _left_only_if_built(made):
-            trainer = _build(args, cfg)
+            trainer = _build(cfg)
         _train_or_test(args, trainer)
 
 
@@ -60,7 +60,7 @@ def _left_only_if_built(made: Sequence[Path]) -> Iterator[None]:
         raise
 
 
-def _build(args: argparse.Namespace, cfg: Any) -> Any:
+def _build(cfg: Any) -> Any:
     """The trainer, with data and model."""
     import torch
     from dassl.engine import TRAINER_REGISTRY, build_trainer
