@@ -14,12 +14,13 @@ HOST   ?= python3
 run: $(VENV)/.installed
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" scripts/compare.sh
 
+# loadfile: a file of tests runs in one process, so that what its tests share is made once.
 test: $(VENV)/.test-installed
-	$(PYTHON) -m pytest -q -rs -n 2 --dist loadgroup -m "not slow" tests
+	$(PYTHON) -m pytest -q -rs -n 2 --dist loadfile -m "not slow" tests
 
 test-all: $(VENV)/.test-all-installed
 	$(PYTHON) -m tests.helpers.programs
-	$(PYTHON) -m pytest -q -n 2 --dist loadgroup --durations=25 --nothing-skipped tests
+	$(PYTHON) -m pytest -q -n 2 --dist loadfile --durations=25 --nothing-skipped tests
 
 check: $(VENV)/.test-installed
 	$(VENV)/bin/ruff check .

@@ -27,7 +27,6 @@ from softcpt.tasks import Task, TaskSet
 from tests.helpers.runs import softcpt_command
 from tests.helpers.toy import CONFIG, WEIGHTS
 
-pytestmark = pytest.mark.xdist_group("study")  # it is run once
 ROOT = Path(__file__).resolve().parent.parent.parent
 CLASSES = {
     "red things": ["rose", "brick"],

@@ -21,7 +21,6 @@ from tests.helpers.parallel_runs import RUNS, flags
 from tests.helpers.runs import agree, close, prompt, recorded_logits, results
 from tests.helpers.toy import WEIGHTS, arguments
 
-pytestmark = pytest.mark.xdist_group("torchrun")  # its runs are made once
 ROOT = Path(__file__).resolve().parents[2]
 
 
