@@ -243,7 +243,7 @@ def _from_kaggle(source: Source, archive: Path) -> None:
     link = next((path for path in fetched.rglob("*") if path.is_symlink()), None)
     if link is not None:
         raise UserError(
-            f"{link}: a link in a data set of strangers; delete {cache} and download "
+            f"{link}: a link in a downloaded data set; delete {cache} and download "
             f"{source.file} by hand"
         )
     if source.unpack_to is not None:

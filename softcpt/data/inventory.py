@@ -296,7 +296,7 @@ def _of_records(entry: CatalogEntry, cfg: Any) -> Inventory:
         )
     try:
         dataset = kind(cfg)
-    except Exception as error:  # noqa: BLE001 (whatever a class of strangers raises)
+    except Exception as error:  # noqa: BLE001 (whatever a third-party class raises)
         problem = " ".join(str(error).split()) or type(error).__name__
         if not isinstance(error, UserError):
             problem = f"{name}: {problem}; {kind.__module__} may say what it needs"

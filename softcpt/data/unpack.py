@@ -1,4 +1,4 @@
-"""Unpacks archives of strangers: whole or not at all, never outside the folder, never more than
+"""Unpacks downloaded archives: whole or not at all, never outside the folder, never more than
 fits.
 
 The archives are read by ``zipfile``, and by ``tarfile`` with its filter "data". Added is what these

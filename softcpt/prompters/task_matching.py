@@ -38,7 +38,7 @@ def tensors_for_tasks(
 
     Returns:
         What could be found, and the tensors of ``state`` that ``rows`` has none like: gaps and
-        strangers are for the caller to refuse.
+        unknown ones are for the caller to refuse.
 
     Raises:
         UserError: a task or class has no tensor of its own.
