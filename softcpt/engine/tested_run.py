@@ -114,7 +114,7 @@ def find_tested_run(folder: str, epoch: int | None) -> TestedRun | None:
 def _config_text(folder: str) -> str | None:
     kept = find_run(folder, required=False)
     if kept is not None:
-        return str(kept["config"])
+        return str(kept[1]["config"])
     results = Path(folder, RESULTS_FILE)
     if results.is_file():
         return str(json.loads(results.read_text(encoding="utf-8"))["config"])
