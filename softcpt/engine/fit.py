@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -205,8 +206,9 @@ class _Fit:
         first = self._resumed(Path(resume_from)) if resume_from is not None else 0
         kept = resume_from if folder is None else folder
         started, saving = time.perf_counter(), Paced()
-        with tqdm(range(first, epochs), "epochs", disable=not progress, initial=first,
-                  total=epochs) as bar:
+        with tqdm(
+            range(first, epochs), "epochs", disable=not progress, initial=first, total=epochs
+        ) as bar:
             for epoch in bar:
                 learner.begin_epoch(epoch, batches)
                 for batch in batches:
@@ -222,7 +224,7 @@ class _Fit:
                     callback(end)
                 last = end.stopped or epoch + 1 == epochs
                 if kept is not None:
-                    saving(lambda: self._keep(Path(kept), epoch + 1), always=last)
+                    saving(partial(self._keep, Path(kept), epoch + 1), always=last)
                 if last:
                     break
 

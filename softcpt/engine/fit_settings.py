@@ -51,8 +51,8 @@ class FitSettings:
     bank: str = ""
 
     def to_cfg(self, clip: Clip, root: str) -> CfgNode:
-        """The configuration of a run with these settings, on images as ``clip`` takes them, in files
-        below ``root``.
+        """The configuration of a run with these settings, on images as ``clip`` takes them, whose
+        files are below ``root``.
 
         Raises:
             UserError: a value is out of its range, or of another type.

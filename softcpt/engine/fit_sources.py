@@ -108,10 +108,8 @@ class Given(Source):
         features = data.features
         if features.dim() == 3 and not method.augmented:
             features = features[:, 0]
-        labelled = [method.image_features(features), data.labels]
-        if data.val_features is not None and data.val_labels is not None:
-            labelled += [method.image_features(data.val_features), data.val_labels]
-        reports = method.fit(*labelled)
+        val = None if data.val_features is None else method.image_features(data.val_features)
+        reports = method.fit(method.image_features(features), data.labels, val, data.val_labels)
         if not method.selects:
             return None
         return {"what": method.selects, "on": "val", "value": reports}

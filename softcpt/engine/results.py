@@ -6,7 +6,7 @@ import json
 import platform
 import resource
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
@@ -95,8 +95,8 @@ class Run:
             "backbone": self.backbone,
             "architecture": self.architecture,
             "shared": self.shared,
-            **_figures(self.results[counted]),
-            "other_splits": {split: _figures(self.results[split]) for split in others},
+            **figures(self.results[counted]),
+            "other_splits": {split: figures(self.results[split]) for split in others},
             **asdict(self.origin),
             "trainable_parameters": self.parameters,
             "seconds": {**self.seconds, "total": sum(self.seconds.values())},
@@ -110,8 +110,8 @@ class Run:
         }
 
 
-def _figures(results: dict[str, list[TaskResult]]) -> dict[str, Any]:
-    """Of one split, for JSON."""
+def figures(results: Mapping[str, Sequence[TaskResult]]) -> dict[str, Any]:
+    """Those of one split, by method, for JSON."""
     return {
         "overall": {method: overall(tasks) | intervals(tasks) for method, tasks in results.items()},
         "tasks": {method: [task.to_dict() for task in tasks] for method, tasks in results.items()},
@@ -149,6 +149,7 @@ def recorded(
         {
             split: {name: found.results for name, found in tested[split].items()}
             for split in data.splits
+            if split in tested
         },
         origin,
         sum(p.numel() for p in learner.method.parameters()),

@@ -24,9 +24,10 @@ from softcpt.engine import config
 from softcpt.engine.described import described
 from softcpt.engine.evaluator import OWN_EVALUATORS
 from softcpt.engine.learner import Learner
+from softcpt.engine.leave_artefact import leave_artefact
 from softcpt.engine.measuring import Tested, zero_shot
 from softcpt.engine.predictions import leave_predictions
-from softcpt.engine.results import Origin, recorded
+from softcpt.engine.results import Origin, Run, recorded
 from softcpt.engine.run_inputs import (
     BatchMaker,
     RunData,
@@ -104,11 +105,10 @@ class PromptTrainer(ResumableTrainer):
 
     def build_data_loader(self) -> None:
         """The data set's batches, as features from the bank or as images."""
-        cfg, kind = self.cfg, METHODS[self.method][0]
-        dataset = build_dataset(cfg)
+        kind, dataset = METHODS[self.method][0], build_dataset(self.cfg)
         # Dassl's hooks ask self.cfg for FINAL_MODEL.
-        self.cfg = selection.settled(
-            cfg, dataset.val, dataset.test, tell=self.learns and self.by_steps
+        self.cfg = cfg = selection.settled(
+            self.cfg, dataset.val, dataset.test, tell=self.learns and self.by_steps
         )
         self.clip = model_of(cfg, self.precision(), self.device)
         if kind.prompts_images and cfg.FEATURES.MODE == "bank":
@@ -179,6 +179,8 @@ class PromptTrainer(ResumableTrainer):
         super().after_train()
         if not self.cfg.TEST.NO_TEST:
             self.report(trained=True)
+        elif parallel.is_main():
+            self._leave_artefact(self._recorded(trained=True, predictions=None))
 
     def init_writer(self, log_dir: str) -> None:
         """Open a tensorboard writer, in the first process."""
@@ -219,9 +221,16 @@ class PromptTrainer(ResumableTrainer):
                 self.tested[split] = {"ZeroShot": frozen, **self.tested[split]}
         if parallel.is_main():
             split = self.data.splits[-1]
-            written = leave_predictions(self.output_dir, self.data, self.tested[split])
-            origin = Origin(trained, self.loaded, self.source, self.selected)
-            run = recorded(
-                self.method, self.given_cfg, self.data, self.learner, self.tested, origin, written
-            )
+            predictions = leave_predictions(self.output_dir, self.data, self.tested[split])
+            run = self._recorded(trained, predictions)
             write_results(run, self.output_dir)
+            self._leave_artefact(run)
+
+    def _recorded(self, trained: bool, predictions: str | None) -> Run:
+        origin = Origin(trained, self.loaded, self.source, self.selected)
+        return recorded(
+            self.method, self.given_cfg, self.data, self.learner, self.tested, origin, predictions
+        )
+
+    def _leave_artefact(self, run: Run) -> None:
+        leave_artefact(run, self.prompter, self.data, self.output_dir)

@@ -1,0 +1,55 @@
+"""fit on images gives what train.py gives."""
+
+from __future__ import annotations
+
+import pytest
+
+import softcpt
+from tests.helpers.runs import identical, prompt, results, run
+from tests.helpers.toy import WEIGHTS
+
+# The toy configuration (tests/helpers/toy.py), as keywords.
+SETTINGS = {
+    "epochs": 5,
+    "lr": 0.02,
+    "batch_size": 8,
+    "workers": 0,
+    "progress": False,
+}
+
+
+@pytest.fixture(scope="module")
+def clip():
+    return softcpt.load_clip(str(WEIGHTS))
+
+
+@pytest.mark.parametrize(
+    "trainer, pairs, options",
+    [
+        ("CoOp", [], {}),
+        ("SoftCPT", ["TRAINER.SOFTCPT.TASK_N_CTX", "2"], {"task_n_ctx": 2}),
+        ("CoOp", ["FEATURES.VIEWS", "2"], {"views": 2}),
+        ("VPT", ["TRAINER.VPT.N_CTX", "2", "OPTIM.MAX_EPOCH", "2"], {"n_ctx": 2, "epochs": 2}),
+        ("TextGDAMT", [], {"method": "TextGDA-MT"}),
+    ],
+)
+def test_the_weights_are_those_of_a_run_bit_for_bit(tmp_path, clip, trainer, pairs, options):
+    run(tmp_path, trainer, "--seed", "3", *pairs, "TRAINER.COOP.PREC", "fp32")
+    from dassl.data.datasets import DATASET_REGISTRY
+
+    data = softcpt.load_data(toy_data(tmp_path, DATASET_REGISTRY.get("Toy")))
+    method = options.pop("method", trainer)
+    fitted = softcpt.fit(method, clip, data, seed=3, **(SETTINGS | options))
+    assert identical(fitted.method.reference_state(), prompt(tmp_path / "out"))
+    found = results(tmp_path / "out")
+    assert fitted.record.curve == found["curve"]
+    assert fitted.evaluate(data.test, progress=False).overall == found["overall"][method]
+
+
+def toy_data(folder, kind):
+    """The toy data set that the run made."""
+    from softcpt.engine.config import default_config
+
+    cfg = default_config()
+    cfg.DATASET.ROOT = str(folder / "data")
+    return kind(cfg)
