@@ -34,7 +34,7 @@ REMEDIES = {
 
 
 def described(error: OSError) -> str:
-    """ "path: reason; remedy" of an error that the system gave."""
+    """What is said of an error that the system gave: path, reason, remedy."""
     remedy = REMEDIES.get(error.errno or 0, "check the path and the disk")
     reason = error.strerror or str(error) or type(error).__name__
     names = [os.fsdecode(name) for name in (error.filename, error.filename2) if name]
