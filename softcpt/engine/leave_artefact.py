@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from softcpt.artefacts.adapted import AdaptedClip
-from softcpt.artefacts.artefact_files import RUN_SUBFOLDER
+from softcpt.artefacts.checkpoint import RUN_ARTEFACT
 from softcpt.artefacts.record import Record, figures_of
 from softcpt.clip.preprocessing import Preprocessing
 from softcpt.engine.results import Run, figures, versions
@@ -15,6 +15,12 @@ from softcpt.engine.run_inputs import RunData
 from softcpt.prompters import TaskClassifier
 
 _log = logging.getLogger(__name__)
+
+# What says which images a run had, in words that hold on every machine.
+_DATA_KEYS = (
+    *("NAME", "NUM_SHOTS", "SUBSAMPLE_CLASSES", "SUBSAMPLE_TASKS"),
+    *("TEMPLATE", "METRICS", "TASK_DESCRIPTION"),
+)
 
 
 def leave_artefact(run: Run, method: TaskClassifier, data: RunData, folder: str | Path) -> None:
@@ -34,7 +40,7 @@ def leave_artefact(run: Run, method: TaskClassifier, data: RunData, folder: str 
         )
         return
     adapted = AdaptedClip(method, run.method, record_of(run, data), preprocessing)
-    kept = adapted.save(Path(folder, RUN_SUBFOLDER))
+    kept = adapted.save(Path(folder, RUN_ARTEFACT))
     _log.info(f"Artefact written to {kept}: `python -m softcpt predict {kept} IMAGES`")
 
 
@@ -52,12 +58,20 @@ def record_of(run: Run, data: RunData) -> Record:
             "shots": cfg.DATASET.NUM_SHOTS,
             "seed": cfg.SEED,
             "images": {split: len(items or ()) for split, items in images.items()},
+            "keys": data_keys(cfg),
         },
         parameters=run.parameters,
         seconds=run.seconds,
         versions=versions(),
         source=run.origin.source,
     )
+
+
+def data_keys(cfg: Any) -> dict[str, Any]:
+    """The keys that find the same data again; none for folders of the user's own."""
+    if cfg.DATASET.TASKS or cfg.DATASET.NAME == "ImageFolder":
+        return {}
+    return {f"DATASET.{key}": cfg.DATASET[key] for key in _DATA_KEYS if cfg.DATASET[key]}
 
 
 def preprocessing_of(cfg: Any) -> Preprocessing | None:
