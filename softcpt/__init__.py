@@ -24,13 +24,20 @@ _PUBLIC = {
     "build_prompter": "prompters",
     "list_prompters": "prompters",
     "few_shot_indices": "data.few_shot",
+    "load_data": "data.task_data",
+    "TaskData": "data.task_data",
+    "Images": "data.labelled_image",
+    "LabelledImage": "data.labelled_image",
     "engine": "dassl",
     "UserError": "errors",
 }
 __all__ = [
     "Clip",
+    "Images",
+    "LabelledImage",
     "Prompter",
     "Task",
+    "TaskData",
     "TaskSet",
     "UserError",
     "__version__",
@@ -39,12 +46,15 @@ __all__ = [
     "few_shot_indices",
     "list_prompters",
     "load_clip",
+    "load_data",
 ]
 
 if TYPE_CHECKING:
     from softcpt.clip.model import Clip, load_clip
     from softcpt.dassl import engine
     from softcpt.data.few_shot import few_shot_indices
+    from softcpt.data.labelled_image import Images, LabelledImage
+    from softcpt.data.task_data import TaskData, load_data
     from softcpt.errors import UserError
     from softcpt.prompters import Prompter, build_prompter, list_prompters
     from softcpt.tasks import Task, TaskSet

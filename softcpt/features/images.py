@@ -49,7 +49,7 @@ def read_image(path: str | os.PathLike[str]) -> Image.Image:
     path = os.fspath(path)
     try:
         with Image.open(path) as image:
-            return _to_rgb(image)
+            return to_rgb(image)
     except FileNotFoundError:
         raise _unreadable(path, "no such file") from None
     except UnidentifiedImageError as error:
@@ -66,7 +66,12 @@ def read_image(path: str | os.PathLike[str]) -> Image.Image:
         raise _unreadable(path, f"cannot be read ({reason})") from error
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def to_rgb(image: Image.Image) -> Image.Image:
+    """An image in memory as 8-bit RGB, converted as :func:`read_image` says.
+
+    Raises:
+        ValueError: it has 32 bits per pixel.
+    """
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):
         image = Image.fromarray((np.asarray(image).astype(np.int64) >> 8).astype(np.uint8))
     elif image.mode in ("I", "F"):
