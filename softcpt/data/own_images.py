@@ -31,7 +31,7 @@ from softcpt.tasks import Task, TaskSet
 _log = logging.getLogger(__name__)
 
 
-class LabelledImage(NamedTuple):
+class ImageRow(NamedTuple):
     """An image's part ("all" where it is not divided yet), path, task ("" where it has no name) and
     class."""
 
@@ -58,28 +58,29 @@ class OwnDataset(TaskDataset):
         Raises:
             UserError: images came or went since.
         """
+        if self.options.split:
+            return self.given_split()
         rows = list(self.labelled(folder))
         if not rows:
             raise UserError(
-                f"data set {self.name()}: no images in {self.cfg.DATASET.ROOT}; {self.advice}"
+                f"data set {self.name()}: no images in {self.options.root}; {self.advice}"
             )
         if any(row.part == "all" for row in rows):
             return self._kept(rows, folder)
         split = self.as_split(rows)
         if not split.train:
             raise UserError(
-                f"data set {self.name()}: no training images in {self.cfg.DATASET.ROOT}; "
-                f"{self.advice}"
+                f"data set {self.name()}: no training images in {self.options.root}; {self.advice}"
             )
         if split.test:
             return split
         return replace(split, val=[], test=split.val)
 
-    def labelled(self, folder: Path) -> Iterator[LabelledImage]:
+    def labelled(self, folder: Path) -> Iterator[ImageRow]:
         """A row for every image."""
         raise NotImplementedError
 
-    def as_split(self, rows: list[LabelledImage]) -> Split:
+    def as_split(self, rows: list[ImageRow]) -> Split:
         """Tasks are numbered in order of appearance, classes in alphabetical order.
 
         Raises:
@@ -93,7 +94,7 @@ class OwnDataset(TaskDataset):
                 whose = f"task '{task}' of " if task else ""
                 raise UserError(
                     f"data set {self.name()}: one class only ('{found.pop()}') in {whose}"
-                    f"{self.cfg.DATASET.ROOT}; give images of another, so that there is something "
+                    f"{self.options.root}; give images of another, so that there is something "
                     "to tell apart"
                 )
         names = [sorted(found) for found in classes.values()]
@@ -106,9 +107,9 @@ class OwnDataset(TaskDataset):
             item = Item(row.path, *numbers[row.task, row.class_name])
             pools.setdefault(row.part, []).append(item)
         divided = self.split_rule.divide(pools.items())
-        return Split(*divided, names, list(classes), source=Path(self.cfg.DATASET.ROOT).name)
+        return Split(*divided, names, list(classes), source=Path(self.options.root).name)
 
-    def _kept(self, rows: list[LabelledImage], folder: Path) -> Split:
+    def _kept(self, rows: list[ImageRow], folder: Path) -> Split:
         path = writable_path(folder, self.drawn_name())
         if not path.is_file():
             write_drawn(path, self.as_split(rows), "ratio")
@@ -120,7 +121,7 @@ class OwnDataset(TaskDataset):
         known = {item.path for item in (*split.train, *split.val, *split.test)}
         here = {row.path for row in rows}
         new, gone = len(here - known), len(known - here)
-        if new or (gone and self.option("ON_MISSING", "stop") != "skip"):
+        if new or (gone and self.options.on_missing != "skip"):
             without = "" if new else ", DATASET.ON_MISSING skip goes on without them"
             raise UserError(
                 f"{path}: images came or went since this split was drawn ({new} new, {gone} gone); "
@@ -136,12 +137,12 @@ class OwnDataset(TaskDataset):
         """A task for each that is named; a single one may be named by ``DATASET.TASK_NAME``."""
         if len(split.class_names) == 1:
             return super().make_tasks(split)
-        if self.option("TASK_NAME", ""):
+        if self.options.task_name:
             raise UserError(
-                f"DATASET.TASK_NAME: {self.cfg.DATASET.ROOT} has {len(split.class_names)} tasks, "
+                f"DATASET.TASK_NAME: {self.options.root} has {len(split.class_names)} tasks, "
                 "named there"
             )
-        template = self.option("TEMPLATE", "") or self.template
+        template = self.options.template or self.template
         named = zip(split.task_names, split.class_names)
         return TaskSet(
             [Task(name, tuple(classes), self.task_metric, template) for name, classes in named]
@@ -210,7 +211,7 @@ class FolderDataset(OwnDataset):
             )
         return super().make_tasks(split.renamed(self.class_name))
 
-    def labelled(self, folder: Path) -> Iterator[LabelledImage]:
+    def labelled(self, folder: Path) -> Iterator[ImageRow]:
         """A row per image. Prints what is left out: folders that are no part, empty classes.
 
         Raises:
@@ -245,7 +246,7 @@ class FolderDataset(OwnDataset):
             f"({loose[0]}, ...)"
         )
 
-    def _rows(self, images: Path, inner: str, part: str) -> Iterator[LabelledImage]:
+    def _rows(self, images: Path, inner: str, part: str) -> Iterator[ImageRow]:
         """The images of the class folders in ``images / inner``."""
         folder = images / inner
         classes = class_folders(folder)
@@ -258,7 +259,7 @@ class FolderDataset(OwnDataset):
         for label, paths in classes.items():
             if part == "all":
                 self._refuse_inner_division(folder / label, paths)
-            yield from (LabelledImage(part, prefix + path, "", label) for path in paths)
+            yield from (ImageRow(part, prefix + path, "", label) for path in paths)
 
     def _print_grouped(self, folder: Path, classes: Mapping[str, list[str]]) -> None:
         """Print that folders may be tasks, if all of them hold folders of images and no images."""

@@ -99,4 +99,3 @@ def test_names_and_classes_of_the_package_stay_its_own():
 def built():
     clip = softcpt.load_clip("tiny")
     return clip, softcpt.TaskSet([softcpt.Task("pets", ["cat", "dog"])]), CoOp.Options()
-
