@@ -28,6 +28,7 @@ from softcpt.engine.results import machine_facts, versions
 from softcpt.engine.settings import shared_values
 from softcpt.errors import UserError
 from softcpt.features.feature_data import FeatureData
+from softcpt.features.images import default_workers
 from softcpt.prompters import METHODS, FeatureClassifier, build_method, variant_name
 from softcpt.utils.paced import Paced
 from softcpt.utils.seeding import generators_kept, seed_everything
@@ -84,7 +85,7 @@ def fit(
     transforms: Sequence[str] = ("random_resized_crop", "random_flip", "normalize"),
     crop_scale: tuple[float, float] = (0.08, 1.0),
     views: int = 0,
-    workers: int = -1,
+    workers: int | None = None,
     bank: str | os.PathLike[str] = "",
     callbacks: Sequence[Callback] = (),
     progress: bool = True,
@@ -118,7 +119,7 @@ def fit(
         crop_scale: smallest and largest share of an image that a random crop keeps.
         views: 0: a new augmented view of every image in every epoch; K: the same K in turn, so
             that each image is encoded K times only.
-        workers: processes that decode images; -1: by the number of cores.
+        workers: processes that decode images; 0: this one; None: one fewer than cores, 1 to 8.
         bank: folder of the feature bank; "": the user's cache.
         callbacks: each is called with an :class:`EpochEnd` after every epoch.
         progress: show a progress bar.
@@ -160,7 +161,7 @@ def fit(
         transforms=tuple(transforms),
         crop_scale=crop_scale,
         views=views,
-        workers=workers,
+        workers=default_workers() if workers is None else workers,
         bank=os.fspath(bank),
     )
     cfg = settings.to_cfg(clip, getattr(data, "root", ""))

@@ -47,7 +47,7 @@ class FitSettings:
     transforms: tuple[str, ...] = ("random_resized_crop", "random_flip", "normalize")
     crop_scale: tuple[float, float] = (0.08, 1.0)
     views: int = 0
-    workers: int = -1
+    workers: int = 1
     bank: str = ""
 
     def to_cfg(self, clip: Clip, root: str) -> CfgNode:
