@@ -3,7 +3,6 @@ open_clip."""
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Iterator, Mapping
@@ -28,6 +27,7 @@ from softcpt.clip.weights import OPENAI_WEIGHTS, as_state_dict, openai_weights, 
 from softcpt.errors import UserError
 from softcpt.text.open_clip_parts import ClipModel
 from softcpt.utils.suggest import did_you_mean
+from softcpt.utils.text_files import read_json
 
 TINY = Path(__file__).parents[1] / "assets" / "tiny"
 
@@ -154,7 +154,7 @@ def _from_folder(folder: Path) -> LoadedModel:
             f"{folder}: no model there ({config_path.name} is missing); for the embedded one "
             "install softcpt again"
         )
-    config = json.loads(config_path.read_text(encoding="utf-8"))
+    config = read_json(config_path, "model", "copy the model's folder again")
     settings = dict(config["model_cfg"])
     _refuse_other_tokenizer(folder.name, settings["text_cfg"])
     stored = read_state_dict(weights_path)

@@ -25,6 +25,7 @@ from softcpt.data.subsample import Parts, subsample
 from softcpt.data.writable_path import writable_path
 from softcpt.errors import UserError
 from softcpt.tasks import Task, TaskSet
+from softcpt.utils.text_files import read_text
 
 __all__ = ["Pool", "Row", "TaskDataset"]  # what a file of ``datasets/`` needs
 
@@ -246,7 +247,7 @@ class TaskDataset(PoolReader, TaskedDataset):
 
     def _text_file(self, name: str) -> str:
         path = self.folder / name
-        return path.read_text(encoding="utf-8").strip() if path.is_file() else ""
+        return read_text(path).strip() if path.is_file() else ""
 
     # -- images ------------------------------------------------------------------------------------
 
