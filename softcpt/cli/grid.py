@@ -273,7 +273,7 @@ def print_failures(statuses: Mapping[Job, JobStatus]) -> None:
 def _conclude(planned: Sequence[PlannedJob], statuses: Mapping[Job, JobStatus]) -> int:
     """Failures, what was reached, and whether the settings were the same; returns the exit
     status."""
-    from softcpt.engine.results import format_table
+    from softcpt.engine.run_table import format_table
     from softcpt.grid import fairness, overview
     from softcpt.grid.estimate import mean_overhead
     from softcpt.grid.state import read_result

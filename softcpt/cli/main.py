@@ -24,6 +24,7 @@ COMMANDS = {
         "write a run's prompts as checkpoints that CoOp's and SoftCPT's published code load",
     ),
     "features": ("softcpt.cli.features", "list, delete or verify kept image features"),
+    "predict": ("softcpt.cli.predict", "classify images with a trained prompt"),
     "report": (
         "softcpt.cli.report",
         "compare finished runs: tables, statistics, plots and a page to explore",

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from softcpt.errors import UserError
-from softcpt.features.images import to_rgb
+from softcpt.features.images import as_rgb
 from softcpt.utils.files import atomic_write, cache_folder
 
 
@@ -50,7 +50,7 @@ def kept_image(image: Any) -> str:
             "an array or a tensor"
         )
     try:
-        return _kept_pixels(to_rgb(image))
+        return _kept_pixels(as_rgb(image))
     except ValueError as error:  # 32 bits per pixel
         raise UserError(f"image in memory: {error}") from error
 

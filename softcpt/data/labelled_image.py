@@ -30,6 +30,16 @@ class LabelledImage:
     labels: tuple[int, ...]
 
     @property
+    def impath(self) -> str:
+        """The file, by Dassl's name: batches take both kinds of records."""
+        return self.path
+
+    @property
+    def domain(self) -> int:
+        """The task, by Dassl's name."""
+        return self.task
+
+    @property
     def image(self) -> Image.Image:
         """The image as 8-bit RGB in the file's own size, decoded now and not kept.
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from softcpt.errors import UserError
+from softcpt.utils.os_errors import described
 
 
 class _ConsoleHandler(logging.Handler):
@@ -51,6 +52,15 @@ def run_command(command: Callable[[], int | None], debug: bool = False) -> None:
         if debug:
             raise
         print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except BrokenPipeError:
+        # Who reads the output has gone, as `| head` does: no error, but the rest is not written.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except OSError as error:
+        if debug:
+            raise
+        print(f"error: {described(error)}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         if debug:
