@@ -24,6 +24,7 @@ from softcpt.errors import UserError
 from softcpt.prompters import METHODS
 from softcpt.prompters.classifier import MethodOptions
 from softcpt.utils.suggest import did_you_mean, nearest
+from softcpt.utils.yaml_file import plain
 
 _log = logging.getLogger(__name__)
 
@@ -155,8 +156,8 @@ def _say_once(text: str) -> None:
 
 
 def merge_pairs(cfg: CfgNode, pairs: Sequence[str]) -> None:
-    """Merge ``KEY VALUE`` pairs of the command line; a value is read as a Python literal where it
-    is one."""
+    """Merge ``KEY VALUE`` pairs of the command line; the type of the key decides how its value is
+    read: as text, or else as a Python literal where it is one."""
     flag = next((text for text in pairs[::2] if text.startswith("--")), None)
     if flag:
         raise UserError(
@@ -172,11 +173,22 @@ def merge_pairs(cfg: CfgNode, pairs: Sequence[str]) -> None:
             value = ast.literal_eval(text)
         except (ValueError, SyntaxError):
             value = text
-        set_key(cfg, key, value, "command line")
+        set_key(cfg, key, value, "command line", text)
 
 
-def set_key(cfg: CfgNode, key: str, value: Any, source: str) -> None:
-    """Set one key of an existing leaf, with its type checked and aliases resolved."""
+def set_key(cfg: CfgNode, key: str, value: Any, source: str, text: str | None = None) -> None:
+    """Set one key of an existing leaf, with its type checked and aliases resolved.
+
+    Args:
+        cfg: the configuration; changed.
+        key: of the leaf.
+        value: new.
+        source: where it was given, in words, for messages.
+        text: the value as it was typed: what a leaf of text takes.
+
+    Raises:
+        UserError: there is no such key, or the value is of another type.
+    """
     if any(key in extension.keys_without_effect for extension in extensions()):
         _log.info(f"{source}: {key} has no effect, in the published code either; it is left out")
         return
@@ -199,9 +211,23 @@ def set_key(cfg: CfgNode, key: str, value: Any, source: str) -> None:
                 f"CfgNode({{'{leaf}': ...}})"
             )
         raise UserError(f"{source}: unknown key '{key}'; {hint}")
-    if isinstance(node[leaf], str) and isinstance(value, bool):
+    if isinstance(node[leaf], str) and text is not None:
+        value = _unquoted(text)  # 2023_10 stays that, None is a word, {} a template
+    elif isinstance(node[leaf], str) and isinstance(value, bool):
         value = _switch(value, resolve_alias(key))
     node[leaf] = _coerce(value, node[leaf], f"{source}: {key}")
+
+
+def _unquoted(text: str) -> str:
+    """Text without the quotation marks of a Python literal, where it has them."""
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
+        try:
+            value = ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            return text
+        if isinstance(value, str):
+            return value
+    return text
 
 
 def _switch(value: bool, key: str) -> Any:
@@ -249,14 +275,16 @@ def _coerce(value: Any, old: Any, place: str) -> Any:
     tuples."""
     kind = type(old)
     if old is None or type(value) is kind:
-        return value
-    if kind is float and isinstance(value, (int, str)) and not isinstance(value, bool):
+        return plain(value)
+    if kind is int and isinstance(value, int) and not isinstance(value, bool):
+        return int(value)
+    if kind is float and isinstance(value, (int, float, str)) and not isinstance(value, bool):
         try:
             return float(value)
         except ValueError:
             pass
     if kind in (tuple, list) and isinstance(value, (tuple, list)):
-        return kind(value)
+        return kind(plain(value))
     if kind is str and isinstance(value, (int, float)) and not isinstance(value, bool):
         return str(value)  # DATASET.NAME 101 is a name
     raise UserError(

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from string import Formatter
 from typing import Any
 
 from softcpt import plugins
@@ -209,13 +210,21 @@ def _flags(grid: Grid, point: GridPoint, method: Method, file: Path) -> list[str
 
 def _folder(grid: Grid, names: Mapping[str, Any]) -> str:
     safe = {key: str(value).replace("/", "-") for key, value in names.items()}
+    layout = grid.folder_layout()
     try:
-        below = grid.folder_layout().format(**safe)
-    except (KeyError, IndexError, ValueError) as error:
+        parts = [part for _, *part in Formatter().parse(layout) if part[0] is not None]
+        wrong = [name for name, spec, conversion in parts if name not in safe or spec or conversion]
+    except ValueError:
+        wrong = [layout]
+    if wrong:
         there = ", ".join(f"{{{name}}}" for name in names)
+        raise UserError(f"layout {layout}: '{wrong[0]}' is no part of it; there are {there}")
+    below = Path(layout.format(**safe))
+    if below.is_absolute() or ".." in below.parts or not below.parts:
         raise UserError(
-            f"layout {grid.folder_layout()}: {error} is no part of it; there are {there}"
-        ) from error
+            f"layout {layout}: {below} is not below the grid's output folder; give a path such as "
+            "{data}/{trainer}/{config}/seed{seed}"
+        )
     return str(Path(grid.output).expanduser().absolute() / below)
 
 
