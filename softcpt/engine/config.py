@@ -18,7 +18,7 @@ from yacs.config import CfgNode
 
 from softcpt import dassl
 from softcpt.engine.config_files import read_config, resolved
-from softcpt.engine.extension import extensions
+from softcpt.engine.extension import as_read, extensions
 from softcpt.engine.settings import Use, out_of_range, setting_of
 from softcpt.errors import UserError
 from softcpt.prompters import METHODS
@@ -176,20 +176,32 @@ def merge_pairs(cfg: CfgNode, pairs: Sequence[str]) -> None:
 
 
 def set_key(cfg: CfgNode, key: str, value: Any, source: str) -> None:
-    """Set one key of an existing leaf, with its type checked and aliases resolved."""
+    """Set one key of an existing leaf, with its type checked and aliases resolved.
+
+    Args:
+        cfg: the configuration; changed. Whose options ``key`` means may depend on its trainer.
+        key: its name, here or in other code.
+        value: of a type like the default's.
+        source: where it is given, for messages.
+
+    Raises:
+        UserError: there is no such key, or the value is of another type.
+    """
     if any(key in extension.keys_without_effect for extension in extensions()):
         _log.info(f"{source}: {key} has no effect, in the published code either; it is left out")
         return
     if _is_fixed(key, value, source):
         return
-    *nodes, leaf = resolve_alias(key).split(".")
+    read, value = as_read(str(cfg.TRAINER.NAME), key, value)
+    name = resolve_alias(read)
+    *nodes, leaf = name.split(".")
     node = cfg
     for name in nodes:
         node = node.get(name) if isinstance(node, CfgNode) else None
     if not isinstance(node, CfgNode) or leaf not in node or isinstance(node[leaf], CfgNode):
         known = [name for name, _ in leaves(cfg)]
         all_keys = "`python train.py --show-config` lists all keys"
-        hint = did_you_mean(resolve_alias(key), known, all_keys)
+        hint = did_you_mean(name, known, all_keys)
         others = [name for name, value in cfg.TRAINER.items() if isinstance(value, CfgNode)]
         if nodes[:-1] == ["TRAINER"] and nodes[1] not in others:
             known_node = nearest(nodes[1], others, cutoff=0.75)
@@ -200,7 +212,7 @@ def set_key(cfg: CfgNode, key: str, value: Any, source: str) -> None:
             )
         raise UserError(f"{source}: unknown key '{key}'; {hint}")
     if isinstance(node[leaf], str) and isinstance(value, bool):
-        value = _switch(value, resolve_alias(key))
+        value = _switch(value, name)
     node[leaf] = _coerce(value, node[leaf], f"{source}: {key}")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from softcpt.cli import grid as grid_command
+from softcpt.cli import grid_flags
 from softcpt.errors import UserError
 from softcpt.grid import overview
 from softcpt.grid.fairness import check_settings, describe
@@ -181,10 +181,10 @@ def test_the_grids_of_this_project_are_fair_comparisons(path):
 
 def test_flags_stand_in_the_place_of_the_files_keys(tmp_path):
     file = grid_file(tmp_path, methods={"CoOp": {"set": {"OPTIM.LR": 0.5}}, "SoftCPT": None})
-    args = grid_command.parser().parse_intermixed_args(
+    args = grid_flags.parser().parse_intermixed_args(
         [str(file), "--methods", "CoOp", "--shots", "1", "4", "OPTIM.MAX_EPOCH", "2", "--seed", "3"]
     )
-    grid, pairs = grid_command.grid_and_pairs(args)
+    grid, pairs = grid_flags.grid_and_pairs(args)
     assert (grid.shots, grid.seeds, pairs) == ((1, 4), (3,), ["OPTIM.MAX_EPOCH", "2"])
     assert [(entry.name, entry.set) for entry in grid.methods] == [("CoOp", {"OPTIM.LR": 0.5})]
 
