@@ -110,10 +110,15 @@ class FolderDataset(OwnDataset):
         if not loose:
             return
         if not holds_classes(images):
+            several = f"images ({loose[0]}, ...)" if len(loose) > 1 else f"image ({loose[0]})"
+            beside = [name for name in scan(images.parent)[0] if holds_images(images.parent / name)]
+            above = f"if it is one class of several, give {images.parent}; else " * (
+                len(beside) > 1
+            )
             raise UserError(
-                f"{images}: {len(loose):,} images ({loose[0]}, ...) and no class folders; put "
-                "those of each class into a folder of its own, called as the class is, or list "
-                "them in a table (path,label; docs/add-a-task.md)"
+                f"{images}: {len(loose):,} {several} and no class folders; {above}put those of "
+                "each class into a folder of its own, called as the class is, or list them in a "
+                "table (path,label; docs/add-a-task.md)"
             )
         _log.info(
             f"{self.called}: left out, {len(loose):,} images beside the class folders of {images} "

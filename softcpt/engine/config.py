@@ -193,15 +193,15 @@ def set_key(cfg: CfgNode, key: str, value: Any, source: str) -> None:
     if _is_fixed(key, value, source):
         return
     read, value = as_read(str(cfg.TRAINER.NAME), key, value)
-    name = resolve_alias(read)
-    *nodes, leaf = name.split(".")
+    own = resolve_alias(read)
+    *nodes, leaf = own.split(".")
     node = cfg
     for name in nodes:
         node = node.get(name) if isinstance(node, CfgNode) else None
     if not isinstance(node, CfgNode) or leaf not in node or isinstance(node[leaf], CfgNode):
         known = [name for name, _ in leaves(cfg)]
         all_keys = "`python train.py --show-config` lists all keys"
-        hint = did_you_mean(name, known, all_keys)
+        hint = did_you_mean(own, known, all_keys)
         others = [name for name, value in cfg.TRAINER.items() if isinstance(value, CfgNode)]
         if nodes[:-1] == ["TRAINER"] and nodes[1] not in others:
             known_node = nearest(nodes[1], others, cutoff=0.75)
@@ -212,7 +212,7 @@ def set_key(cfg: CfgNode, key: str, value: Any, source: str) -> None:
             )
         raise UserError(f"{source}: unknown key '{key}'; {hint}")
     if isinstance(node[leaf], str) and isinstance(value, bool):
-        value = _switch(value, name)
+        value = _switch(value, own)
     node[leaf] = _coerce(value, node[leaf], f"{source}: {key}")
 
 

@@ -6,7 +6,7 @@ import argparse
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from softcpt import plugins
 from softcpt.engine import flag_checks, images_flag, run_folder
@@ -21,12 +21,23 @@ DEFAULT_CONFIG = "tiny"
 DEFAULT_TRAINER = "SoftCPT"
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line: all its flags in front would hide it."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raises UserError with ``message``."""
+        raise UserError(
+            f"{self.prog}: {message}; --help lists the flags, and behind these all settings can be "
+            "given as KEY VALUE pairs (OPTIM.MAX_EPOCH 20)"
+        )
+
+
 def parser() -> argparse.ArgumentParser:
     """CoOp's flags, those that trainers bring (softcpt/engine/extension.py), then KEY VALUE
     pairs."""
     from softcpt.engine.extension import extensions
 
-    flags = argparse.ArgumentParser(
+    flags = _Parser(
         "train.py",
         description="Train a prompt, or test one.",
         epilog="KEY VALUE pairs override any key of the configuration (--show-config).",

@@ -87,9 +87,9 @@ def page_classes(benchmark: Benchmark, methods: Sequence[str]) -> dict[str, Any]
             "seeds": counts.seeds,
             "names": _place_of(common["names"], [one and one.class_names for one in counts.tasks]),
             "images": _place_of(
-                common["images"], [_short(one and one.images) for one in counts.tasks]
+                common["images"], [_short(one.images if one else None) for one in counts.tasks]
             ),
-            "correct": [_short(one and one.correct_of_class) for one in counts.tasks],
+            "correct": [_short(one.correct_of_class if one else None) for one in counts.tasks],
             "pairs": [one and list(chain(*one.confusion[:most])) for one in counts.tasks],
         }
         for counts in class_counts(benchmark)
