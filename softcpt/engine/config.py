@@ -18,7 +18,7 @@ from yacs.config import CfgNode
 
 from softcpt import dassl
 from softcpt.engine.config_files import read_config, resolved
-from softcpt.engine.extension import extensions
+from softcpt.engine.extension import as_read, extensions
 from softcpt.engine.settings import Use, out_of_range, setting_of
 from softcpt.errors import UserError
 from softcpt.prompters import METHODS
@@ -180,10 +180,10 @@ def set_key(cfg: CfgNode, key: str, value: Any, source: str, text: str | None = 
     """Set one key of an existing leaf, with its type checked and aliases resolved.
 
     Args:
-        cfg: the configuration; changed.
-        key: of the leaf.
-        value: new.
-        source: where it was given, in words, for messages.
+        cfg: the configuration; changed. Whose options ``key`` means may depend on its trainer.
+        key: its name, here or in other code.
+        value: of a type like the default's.
+        source: where it is given, for messages.
         text: the value as it was typed: what a leaf of text takes.
 
     Raises:
@@ -194,14 +194,16 @@ def set_key(cfg: CfgNode, key: str, value: Any, source: str, text: str | None = 
         return
     if _is_fixed(key, value, source):
         return
-    *nodes, leaf = resolve_alias(key).split(".")
+    read, value = as_read(str(cfg.TRAINER.NAME), key, value)
+    own = resolve_alias(read)
+    *nodes, leaf = own.split(".")
     node = cfg
     for name in nodes:
         node = node.get(name) if isinstance(node, CfgNode) else None
     if not isinstance(node, CfgNode) or leaf not in node or isinstance(node[leaf], CfgNode):
         known = [name for name, _ in leaves(cfg)]
         all_keys = "`python train.py --show-config` lists all keys"
-        hint = did_you_mean(resolve_alias(key), known, all_keys)
+        hint = did_you_mean(own, known, all_keys)
         others = [name for name, value in cfg.TRAINER.items() if isinstance(value, CfgNode)]
         if nodes[:-1] == ["TRAINER"] and nodes[1] not in others:
             known_node = nearest(nodes[1], others, cutoff=0.75)
@@ -214,7 +216,7 @@ def set_key(cfg: CfgNode, key: str, value: Any, source: str, text: str | None = 
     if isinstance(node[leaf], str) and text is not None:
         value = _unquoted(text)  # 2023_10 stays that, None is a word, {} a template
     elif isinstance(node[leaf], str) and isinstance(value, bool):
-        value = _switch(value, resolve_alias(key))
+        value = _switch(value, own)
     node[leaf] = _coerce(value, node[leaf], f"{source}: {key}")
 
 

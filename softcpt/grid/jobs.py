@@ -11,7 +11,7 @@ from string import Formatter
 from typing import Any
 
 from softcpt import plugins
-from softcpt.engine import run_flags
+from softcpt.engine import run_flags, run_folder
 from softcpt.engine.config_files import dataset_config, trainer_config
 from softcpt.errors import UserError
 from softcpt.grid.grid_file import Grid, GridEntry
@@ -177,8 +177,8 @@ def plan_job(
         "seed": point.seed,
         "part": part,
         "backbone": _slug(point.backbone),
-        "mark": run_flags.settings_mark(list(zip(pairs[::2], pairs[1::2]))),
-        "dataset": cfg.DATASET.NAME,
+        "mark": run_folder.settings_mark(list(zip(pairs[::2], pairs[1::2]))),
+        "dataset": point.data.name if point.data.images else cfg.DATASET.NAME,
         "shots": cfg.DATASET.NUM_SHOTS,
     }
     folder = _folder(grid, names)
@@ -199,10 +199,14 @@ def plan_job(
 def _flags(grid: Grid, point: GridPoint, method: Method, file: Path) -> list[str]:
     """train.py's flags, as far as the point decides them."""
     flags = ["--trainer", method.trainer, "--config-file", str(file)]
-    flags += ["--dataset-config-file", str(dataset_config(point.data.of or point.data.name))]
+    if point.data.images:
+        flags += ["--images", *point.data.images]
+        if point.data.task_names:
+            flags += ["--task-names", *point.data.task_names]
+    else:
+        flags += ["--dataset-config-file", str(dataset_config(point.data.of or point.data.name))]
+        flags += ["--root", grid.root] if grid.root else []
     flags += ["--seed", str(point.seed), *point.method.flags]
-    if grid.root:
-        flags += ["--root", grid.root]
     if point.backbone:
         flags += ["--backbone", point.backbone]
     return flags
