@@ -56,15 +56,15 @@ class Squares(DatasetBase):
 WITHOUT_MATPLOTLIB = "import sys; sys.modules['matplotlib'] = None"
 
 
-def run(folder: Path, *words: str | Path) -> str:
-    """What a command prints; it sees nothing of the checkout."""
+def run(folder: Path, *words: str | Path, status: int = 0) -> str:
+    """What a command that ends with ``status`` prints; it sees nothing of the checkout."""
     hidden = ("PYTHONPATH", "PYTHONHOME")
     environment = {name: value for name, value in os.environ.items() if name not in hidden}
     ended = subprocess.run(
         list(map(str, words)), cwd=folder, env=environment, capture_output=True, text=True
     )
-    assert ended.returncode == 0, ended.stderr
-    return ended.stdout
+    assert ended.returncode == status, ended.stderr
+    return ended.stderr if status else ended.stdout
 
 
 def not_copied(folder: str, names: list[str]) -> set[str]:
@@ -153,15 +153,18 @@ def test_a_report_is_written_without_matplotlib(trained, programs):
 
 
 def test_what_comes_with_the_project_is_found_by_name(programs, tmp_path):
-    assert "SoftCPT-NATS" in run(tmp_path, programs / "softcpt", "grid", "emoji44", "--list")
-    assert "CoOp-MT" in run(tmp_path, programs / "softcpt", "transfer", "transfer12", "--list")
+    softcpt = programs / "softcpt"
+    few = ("--methods", "SoftCPT-NATS", "--shots", "1", "--seeds", "1")
+    assert "SoftCPT-NATS" in run(tmp_path, softcpt, "grid", "emoji44", "--list", *few)
+    studies = run(tmp_path, softcpt, "transfer", "transfer21", status=2)
+    assert "did you mean 'transfer12'? There are transfer12, transfer_elevater20" in studies
     flags = ("--config-file", "rn50_ep50", "--dataset-config-file", "emoji44", "--show-config")
-    assert "MAX_EPOCH: 50" in run(tmp_path, programs / "softcpt", "train", *flags)
+    assert "MAX_EPOCH: 50" in run(tmp_path, softcpt, "train", *flags)
     paths = (
         *("--config-file", "configs/trainers/SoftCPT/rn50_ep50.yaml"),
         *("--dataset-config-file", "configs/datasets/general10.yaml"),
     )
-    told = run(tmp_path, programs / "softcpt", "train", *paths, "--show-config")
+    told = run(tmp_path, softcpt, "train", *paths, "--show-config")
     assert "MAX_EPOCH: 50" in told and "NAME: General10" in told
     assert not list(tmp_path.iterdir())
 
