@@ -52,8 +52,8 @@ def explained(debug: bool = False) -> Iterator[None]:
 
 def _too_old() -> str:
     found, needed = (".".join(map(str, v)) for v in (sys.version_info[:2], OLDEST_PYTHON))
-    remedy = _activate() or f"use Python {needed} or newer"
-    return f"{sys.executable} is Python {found}, and Python {needed} or newer is needed; {remedy}"
+    text = f"{sys.executable} is Python {found}; use Python {needed} or newer"
+    return "; ".join(filter(None, [text, _activate()]))
 
 
 def _not_installed() -> str:

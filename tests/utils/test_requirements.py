@@ -59,7 +59,7 @@ def test_the_environment_of_the_checkout_is_named(checkout, monkeypatch):
     )
     monkeypatch.setattr(requirements, "OLDEST_PYTHON", (99, 0))
     old = message_of(ValueError())
-    assert "Python 99.0 or newer is needed" in old and f"source {checkout}/.venv" in old
+    assert "use Python 99.0 or newer; activate" in old and f"source {checkout}/.venv" in old
 
 
 def test_otherwise_what_to_install_is(checkout, monkeypatch):
