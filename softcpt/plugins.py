@@ -51,6 +51,22 @@ def folder(kind: str) -> Path:
     return (checkout() or _PACKAGE) / kind
 
 
+def config_path(path: Path) -> Path:
+    """``path``, but of the project's own configs where it begins with ``configs/datasets/`` or
+    another of their folders that the current folder does not have: commands of the documentation
+    then work in any folder."""
+    parts = path.parts
+    if len(parts) < 3 or parts[0] != "configs" or Path(*parts[:2]).is_dir():
+        return path
+    own = folder("configs").joinpath(*parts[1:])
+    return own if (folder("configs") / parts[1]).is_dir() else path
+
+
+def config_names(kind: str) -> dict[str, Path]:
+    """Name -> file of the project's own ``configs/<kind>``."""
+    return {file.stem: file for file in sorted((folder("configs") / kind).glob("*.yaml"))}
+
+
 def without_flag(argv: Sequence[str]) -> list[str]:
     """The words of a command line without ``--plugins FOLDER``, which is put into
     ``$SOFTCPT_PLUGINS``: files there may add flags, so it counts before flags are read."""

@@ -79,12 +79,13 @@ def parser() -> argparse.ArgumentParser:
     add(
         "--config-file",
         default="",
-        help="settings of the method (default: configs/trainers/<trainer>/tiny.yaml)",
+        help="settings of the method: a file, or a name in configs/trainers/<trainer>, as "
+        "rn50_ep50 (default: tiny)",
     )
     add(
         "--dataset-config-file",
         default="",
-        help="the data set (default: configs/datasets/emoji44.yaml)",
+        help="the data set: a file, or a name in configs/datasets (default: emoji44)",
     )
     add(
         "--draw-split",
