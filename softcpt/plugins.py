@@ -88,6 +88,16 @@ def folders_of_others(kind: str) -> list[Path]:
     return [place for place in dict.fromkeys(found) if place.resolve() != own]
 
 
+def origin(registered: type) -> str:
+    """Who wrote a registered class: "softcpt", "dassl" (an installed one), or "other"."""
+    module = registered.__module__
+    if dassl.wrote(registered):
+        return "dassl"
+    file = getattr(sys.modules.get(module), "__file__", None) or ""
+    ours = [folder(kind).resolve() for kind in ("trainers", "datasets")]
+    return "softcpt" if Path(file).resolve().parent in ours else "other"
+
+
 def load(kind: str) -> dict[str, ModuleType]:
     """Import every file of ``trainers`` or ``datasets`` so that it registers itself; returns the
     modules by file name.

@@ -43,12 +43,18 @@ OWN_FLAGS = {
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point of the command."""
     hide_bars()
-    argv = without_flag(sys.argv[1:] if argv is None else argv)
+    given = sys.argv[1:] if argv is None else argv
+    # Modules of commands are imported inside: an installed Dassl may be found broken then.
+    run_command(lambda: _main(given), debug="--debug" in given)
+
+
+def _main(argv: Sequence[str]) -> int:
+    argv = without_flag(argv)
     if (
         argv[:1] and argv[0] in OWN_FLAGS
     ):  # KEY VALUE pairs behind flags, which a sub-parser cannot read
         importlib.import_module(OWN_FLAGS[argv[0]][0]).main(argv[1:])
-        return
+        return 0
     parser = argparse.ArgumentParser(
         "softcpt", description="Multi-task prompt tuning for CLIP-like models."
     )
@@ -66,6 +72,5 @@ def main(argv: Sequence[str] | None = None) -> None:
         if name == chosen:
             importlib.import_module(module).add_arguments(command)
     args = parser.parse_args(argv)
-    run_command(
-        lambda: importlib.import_module(COMMANDS[args.command][0]).main(args), debug=args.debug
-    )
+    status: int | None = importlib.import_module(COMMANDS[args.command][0]).main(args)
+    return status or 0
