@@ -10,6 +10,7 @@ import ast
 import functools
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
@@ -176,17 +177,21 @@ def merge_pairs(cfg: CfgNode, pairs: Sequence[str]) -> None:
 
 
 def set_key(cfg: CfgNode, key: str, value: Any, source: str) -> None:
-    """Set one key of an existing leaf, with its type checked and aliases resolved."""
+    """Set one key of an existing leaf, with its type checked and aliases resolved.
+
+    A key that a trainer's own file added is set itself, and so is ours that it is another name of.
+    """
+    if _is_leaf(cfg, key):
+        _set_leaf(cfg, key, value, source)
+        if not _is_leaf(cfg, resolve_alias(key)) or resolve_alias(key) == key:
+            return
     if any(key in extension.keys_without_effect for extension in extensions()):
         _log.info(f"{source}: {key} has no effect, in the published code either; it is left out")
         return
     if _is_fixed(key, value, source):
         return
-    *nodes, leaf = resolve_alias(key).split(".")
-    node = cfg
-    for name in nodes:
-        node = node.get(name) if isinstance(node, CfgNode) else None
-    if not isinstance(node, CfgNode) or leaf not in node or isinstance(node[leaf], CfgNode):
+    if not _is_leaf(cfg, resolve_alias(key)):
+        *nodes, leaf = resolve_alias(key).split(".")
         known = [name for name, _ in leaves(cfg)]
         all_keys = "`python train.py --show-config` lists all keys"
         hint = did_you_mean(resolve_alias(key), known, all_keys)
@@ -199,9 +204,29 @@ def set_key(cfg: CfgNode, key: str, value: Any, source: str) -> None:
                 f"CfgNode({{'{leaf}': ...}})"
             )
         raise UserError(f"{source}: unknown key '{key}'; {hint}")
+    _set_leaf(cfg, resolve_alias(key), value, source, key)
+
+
+def _node(cfg: CfgNode, key: str) -> CfgNode | None:
+    """The node that holds ``key``; None: there is no such node."""
+    node: Any = cfg
+    for name in key.split(".")[:-1]:
+        node = node.get(name) if isinstance(node, CfgNode) else None
+    return node if isinstance(node, CfgNode) else None
+
+
+def _is_leaf(cfg: CfgNode, key: str) -> bool:
+    node, leaf = _node(cfg, key), key.rpartition(".")[2]
+    return node is not None and leaf in node and not isinstance(node[leaf], CfgNode)
+
+
+def _set_leaf(cfg: CfgNode, key: str, value: Any, source: str, called: str = "") -> None:
+    """Set an existing leaf; ``called`` is its name in messages, if it is another."""
+    node, leaf = _node(cfg, key), key.rpartition(".")[2]
+    assert node is not None
     if isinstance(node[leaf], str) and isinstance(value, bool):
-        value = _switch(value, resolve_alias(key))
-    node[leaf] = _coerce(value, node[leaf], f"{source}: {key}")
+        value = _switch(value, key)
+    node[leaf] = _coerce(value, node[leaf], f"{source}: {called or key}")
 
 
 def _switch(value: bool, key: str) -> Any:
@@ -245,8 +270,8 @@ def resolve_alias(key: str) -> str:
 
 
 def _coerce(value: Any, old: Any, place: str) -> Any:
-    """``value`` in the type of the default ``old``: yaml reads 5e-4 as text, and lists stand for
-    tuples."""
+    """``value`` in the type of the default ``old``: yaml reads 5e-4 and (224, 224) as text, and
+    lists stand for tuples."""
     kind = type(old)
     if old is None or type(value) is kind:
         return value
@@ -255,6 +280,9 @@ def _coerce(value: Any, old: Any, place: str) -> Any:
             return float(value)
         except ValueError:
             pass
+    if kind in (tuple, list) and isinstance(value, str):
+        with suppress(ValueError, SyntaxError):
+            value = ast.literal_eval(value)
     if kind in (tuple, list) and isinstance(value, (tuple, list)):
         return kind(value)
     if kind is str and isinstance(value, (int, float)) and not isinstance(value, bool):
