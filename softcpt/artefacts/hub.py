@@ -1,0 +1,115 @@
+"""Artefacts on the Hugging Face hub, or on a server that speaks like it (``HF_ENDPOINT``)."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from pathlib import Path
+from typing import Any
+
+from softcpt.artefacts.artefact_files import CONFIG_FILE, TENSORS_FILE, read_artefact
+from softcpt.errors import UserError
+
+PREFIX = "hf:"
+CARD_FILE = "README.md"
+_FILES = [CONFIG_FILE, TENSORS_FILE, CARD_FILE]
+
+
+def is_on_hub(name: str | os.PathLike[str]) -> bool:
+    """Whether ``name`` is ``hf:<user>/<name>``, and not a folder's."""
+    return isinstance(name, str) and name.startswith(PREFIX)
+
+
+def download(name: str, folder: str | os.PathLike[str] | None = None) -> Path:
+    """Download an artefact's three files, or find them in the hub's own cache.
+
+    Args:
+        name: ``hf:<user>/<name>``, with ``@<branch, tag or commit>`` behind it if it is not to be
+            the newest.
+        folder: where they shall be; None: in the cache.
+
+    Returns:
+        Their folder.
+
+    Raises:
+        UserError: there is no such artefact, it cannot be reached, or huggingface_hub is not
+            installed.
+    """
+    repository, _, revision = name.removeprefix(PREFIX).partition("@")
+    hub = _library()
+    try:
+        found = hub.snapshot_download(
+            repository,
+            revision=revision or None,
+            allow_patterns=_FILES,
+            local_dir=None if folder is None else os.fspath(folder),
+        )
+    # The library and what it reaches the network with raise errors of many kinds.
+    except Exception as error:
+        raise _one_line(name, "downloaded", error) from error
+    if not Path(found, CONFIG_FILE).is_file():
+        raise UserError(
+            f"{name}: there is no {CONFIG_FILE} in that repository, so it is no artefact of this "
+            "library; check the name"
+        )
+    return Path(found)
+
+
+def upload(
+    folder: str | os.PathLike[str],
+    repository: str,
+    private: bool = False,
+    message: str = "",
+    token: str | None = None,
+) -> str:
+    """Upload an artefact's three files in one commit; the repository is made if there is none.
+
+    Args:
+        folder: of the artefact, or the output folder of a run.
+        repository: ``<user>/<name>``, ``hf:`` before it or not.
+        private: of a repository that is made: nobody else sees it.
+        message: of the commit.
+        token: of the user; None: the one that ``hf auth login`` kept, or ``HF_TOKEN``.
+
+    Returns:
+        The address of the page.
+
+    Raises:
+        UserError: the folder holds no whole artefact, the server refuses or cannot be reached, or
+            huggingface_hub is not installed.
+    """
+    files = read_artefact(os.fspath(folder))  # says what is wrong before anything is sent
+    repository = repository.removeprefix(PREFIX)
+    hub = _library()
+    api = hub.HfApi(token=token)
+    try:
+        made = api.create_repo(repository, private=private, exist_ok=True)
+        api.upload_folder(
+            repo_id=made.repo_id,
+            folder_path=files.folder,
+            allow_patterns=_FILES,
+            commit_message=message or f"{files.config['method']} by softcpt",
+        )
+    except Exception as error:
+        raise _one_line(PREFIX + repository, "uploaded", error) from error
+    return str(made)
+
+
+def _library() -> Any:
+    try:
+        return importlib.import_module("huggingface_hub")
+    except ImportError as error:
+        raise UserError(
+            "hub: huggingface_hub is not installed; pip install 'softcpt[hub]'"
+        ) from error
+
+
+def _one_line(name: str, what: str, error: Exception) -> UserError:
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    remedy = {
+        401: "log in with `hf auth login`, and check the name",
+        403: "log in with `hf auth login` as a user who may do that",
+        404: "check the name; a private one needs `hf auth login`",
+    }.get(status or 0, "check name and network (HF_ENDPOINT names another server)")
+    reason = " ".join(str(error).split())[:200] or type(error).__name__
+    return UserError(f"{name}: cannot be {what} ({reason}); {remedy}")
