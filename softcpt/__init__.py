@@ -16,6 +16,12 @@ from softcpt.version import __version__
 # Loaded when first used: `softcpt --help` and the command line's own errors must not wait for
 # torch.
 _PUBLIC = {
+    "AdaptedClip": "artefacts.adapted",
+    "Evaluation": "artefacts.evaluation",
+    "Failed": "artefacts.prediction",
+    "Prediction": "artefacts.prediction",
+    "Record": "artefacts.record",
+    "load_prompt": "artefacts.load_prompt",
     "Clip": "clip.model",
     "load_clip": "clip.model",
     "Task": "tasks",
@@ -28,8 +34,13 @@ _PUBLIC = {
     "UserError": "errors",
 }
 __all__ = [
+    "AdaptedClip",
     "Clip",
+    "Evaluation",
+    "Failed",
+    "Prediction",
     "Prompter",
+    "Record",
     "Task",
     "TaskSet",
     "UserError",
@@ -39,9 +50,15 @@ __all__ = [
     "few_shot_indices",
     "list_prompters",
     "load_clip",
+    "load_prompt",
 ]
 
 if TYPE_CHECKING:
+    from softcpt.artefacts.adapted import AdaptedClip
+    from softcpt.artefacts.evaluation import Evaluation
+    from softcpt.artefacts.load_prompt import load_prompt
+    from softcpt.artefacts.prediction import Failed, Prediction
+    from softcpt.artefacts.record import Record
     from softcpt.clip.model import Clip, load_clip
     from softcpt.dassl import engine
     from softcpt.data.few_shot import few_shot_indices

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -26,9 +26,15 @@ def save_tensors(
     path: str | Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]
 ) -> None:
     """Write tensors and a JSON-able header into one safetensors file."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with atomic_write(path) as temporary:
-        save_file(tensors, temporary, metadata={"softcpt": json.dumps(header)})
+        write_tensors(temporary, tensors, header)
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
+    """The same, in place: for files that are whole only together."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    # Not save_file, whose files nobody but their owner can read.
+    path.write_bytes(save(tensors, {"softcpt": json.dumps(header)}))
 
 
 def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

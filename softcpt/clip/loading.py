@@ -7,8 +7,8 @@ import json
 import logging
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from contextlib import contextmanager, nullcontext
+from dataclasses import fields
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,12 +17,13 @@ from unittest import mock
 import open_clip
 import torch
 from open_clip.model import CLIP, CustomTextCLIP, build_model_from_openai_state_dict
-from open_clip.transform import PreprocessCfg
 from timm.layers.norm_act import BatchNormAct2d
 from timm.models.efficientnet import EfficientNet
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from softcpt.clip.no_downloads import no_downloads, not_on_this_machine
+from softcpt.clip.preprocessing import Preprocessing
 from softcpt.clip.weights import OPENAI_WEIGHTS, as_state_dict, openai_weights, read_state_dict
 from softcpt.errors import UserError
 from softcpt.text.open_clip_parts import ClipModel
@@ -44,34 +45,31 @@ _CORNERSTONES = (
 )
 
 
-@dataclass(frozen=True)
-class Preprocessing:
-    """How images become the model's input: square side in pixels, channel statistics,
-    interpolation."""
-
-    size: int
-    mean: tuple[float, ...] = PreprocessCfg.mean
-    std: tuple[float, ...] = PreprocessCfg.std
-    interpolation: str = PreprocessCfg.interpolation
-    resize_mode: str = PreprocessCfg.resize_mode
-
-
 class LoadedModel(NamedTuple):
     """A model as its author left it: fp32, on the CPU, in eval mode.
 
-    ``weights`` are the tensors as stored where the model's own are computed from them, else None.
+    ``weights`` are the tensors as stored where the model's own are computed from them, else None;
+    ``file`` is the file or folder that was given by its path, else None.
     """
 
     name: str
     model: ClipModel
     preprocessing: Preprocessing
     weights: dict[str, Tensor] | None = None
+    file: Path | None = None
 
 
 def load_model(
-    name: str | os.PathLike[str] | Mapping[str, Any], cache_dir: str | os.PathLike[str] | None
+    name: str | os.PathLike[str] | Mapping[str, Any],
+    cache_dir: str | os.PathLike[str] | None,
+    may_download: bool = True,
 ) -> LoadedModel:
     """Find out what ``name`` means (see :func:`softcpt.clip.model.load_clip`) and read it.
+
+    Args:
+        name: what to load.
+        cache_dir: where downloaded weights are looked for first, and kept.
+        may_download: whether weights that are not on this machine are downloaded.
 
     Raises:
         UserError: for an unknown name, missing or damaged weights, and models with another
@@ -83,17 +81,22 @@ def load_model(
     if name == "tiny":
         return _from_folder(TINY)
     if name in OPENAI_WEIGHTS:
-        return _from_openai_format(name, read_state_dict(openai_weights(name, cache_dir)))
+        return _from_openai_format(
+            name, read_state_dict(openai_weights(name, cache_dir, may_download))
+        )
     if name.startswith(_SCHEMAS):
-        return _from_open_clip(name, None, cache_dir)
+        return _from_open_clip(name, None, cache_dir, may_download)
     path = Path(name).expanduser()
     if path.is_dir():
-        return _from_folder(path)
+        return _from_folder(path)._replace(file=path.absolute())
     model_name, _, pretrained = name.partition("/")
     if pretrained and not path.is_file() and model_name in open_clip.list_models():
-        return _from_open_clip(model_name, pretrained, cache_dir)
+        weights = Path(pretrained)
+        loaded = _from_open_clip(model_name, pretrained, cache_dir, may_download)
+        return loaded._replace(file=weights.absolute() if weights.is_file() else None)
     if path.is_file() or path.suffix in _FILE_SUFFIXES:
-        return _from_openai_format(str(path), read_state_dict(path))._replace(name=path.name)
+        loaded = _from_openai_format(str(path), read_state_dict(path))
+        return loaded._replace(name=path.name, file=path.absolute())
     raise _unknown(name)
 
 
@@ -207,7 +210,10 @@ def _fold_batch_norms(trunk: EfficientNet) -> None:
 
 
 def _from_open_clip(
-    model_name: str, pretrained: str | None, cache_dir: str | os.PathLike[str] | None
+    model_name: str,
+    pretrained: str | None,
+    cache_dir: str | os.PathLike[str] | None,
+    may_download: bool,
 ) -> LoadedModel:
     name = f"{model_name}/{pretrained}" if pretrained else model_name
     tag = open_clip.get_pretrained_cfg(model_name, pretrained) if pretrained else {}
@@ -217,8 +223,10 @@ def _from_open_clip(
             f"{name}: {pretrained!r} is neither a file nor a tag of {model_name}; its tags are "
             f"{tags}"
         )
+    refused: list[str] = []
+    downloads = nullcontext() if may_download else no_downloads(refused)
     try:
-        with _root_logger_as_it_is(), _weights_read_as_data():
+        with _root_logger_as_it_is(), _weights_read_as_data(), downloads:
             _refuse_other_tokenizer(name, open_clip.get_model_config(model_name)["text_cfg"])
             model = open_clip.create_model(
                 model_name,
@@ -231,6 +239,8 @@ def _from_open_clip(
         raise
     # The network, a damaged file or a wrong configuration make it raise nearly anything.
     except Exception as error:
+        if refused:
+            raise not_on_this_machine(name) from error
         raise UserError(
             f"{name}: open_clip could not load it ({_one_line(error)}); check name, files and "
             "network"

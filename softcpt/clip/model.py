@@ -14,7 +14,6 @@ import torch
 from open_clip.model import convert_weights_to_lp
 from open_clip.timm_model import TimmModel
 from open_clip.tokenizer import SimpleTokenizer
-from open_clip.transform import MaybeConvertMode
 from open_clip.transformer import LayerNorm, LayerNormFp32
 from torch import Tensor, nn
 from torchvision import transforms
@@ -44,6 +43,7 @@ class Clip(nn.Module):
 
     Attributes:
         name: what it was loaded as.
+        file: the weights file or folder, where it was loaded by its path; else None.
         architecture: OpenAI's name of its architecture; None: it has another.
         model: the ``open_clip`` module (``model.visual``; text parts on ``model`` itself or on
             ``model.text``).
@@ -53,16 +53,18 @@ class Clip(nn.Module):
         context_length: positions of the text tower (77).
         text_width: d, width of a token embedding.
         embed_dim: D, width of the joint space.
-        image_size, image_mean, image_std, interpolation: pre-processing, see :meth:`preprocess`.
+        preprocessing: how images become its input, see :meth:`preprocess`.
+        image_size, image_mean, image_std, interpolation: parts of it.
     """
 
     model: ClipModel
 
     def __init__(self, source: LoadedModel, precision: str) -> None:
         super().__init__()
-        name, model, preprocessing, weights = source
+        name, model, preprocessing, weights, file = source
         text = text_parts(model)
         self.name = name
+        self.file = file
         self.model = model.requires_grad_(False)
         self._fingerprint = None if weights is None else _fingerprint(model, weights)
         self.architecture = architecture_of(model)
@@ -71,7 +73,7 @@ class Clip(nn.Module):
         self.context_length = text.context_length
         self.text_width = text.token_embedding.embedding_dim
         self.embed_dim = _embed_dim(text)
-        self._preprocessing = preprocessing
+        self.preprocessing = preprocessing
         self.image_size = preprocessing.size
         self.image_mean = tuple(preprocessing.mean)
         self.image_std = tuple(preprocessing.std)
@@ -183,18 +185,7 @@ class Clip(nn.Module):
     def preprocess(self, train: bool = False) -> transforms.Compose:
         """PIL image -> tensor (3, H, W): CLIP's transform, or with ``train`` CoOp's random crop and
         flip."""
-        size, mode = self.image_size, transforms.InterpolationMode(self.interpolation)
-        if train:
-            crop = [
-                transforms.RandomResizedCrop(size, interpolation=mode),
-                transforms.RandomHorizontalFlip(),
-            ]
-        elif self._preprocessing.resize_mode == "squash":
-            crop = [transforms.Resize((size, size), mode)]
-        else:
-            crop = [transforms.Resize(size, mode), transforms.CenterCrop(size)]
-        normalise = transforms.Normalize(self.image_mean, self.image_std)
-        return transforms.Compose([MaybeConvertMode(), *crop, transforms.ToTensor(), normalise])
+        return self.preprocessing.transform(train)
 
 
 def load_clip(
@@ -202,6 +193,7 @@ def load_clip(
     precision: str = "fp32",
     device: str | torch.device | None = None,
     cache_dir: str | os.PathLike[str] | None = None,
+    may_download: bool = True,
 ) -> Clip:
     """Load a CLIP-like model, frozen.
 
@@ -222,6 +214,7 @@ def load_clip(
             CUDA, bf16 elsewhere). ``fp16`` on a CPU becomes ``fp32``, with a notice.
         device: where it shall be; the default is CUDA if there is one, else the CPU.
         cache_dir: where downloaded weights are looked for first, and kept.
+        may_download: False: weights that are not on this machine are an error.
 
     Raises:
         UserError: for an unknown name or precision, weights that are missing, damaged or of another
@@ -232,7 +225,7 @@ def load_clip(
     # Building layers draws random numbers that are overwritten at once: the caller's generator must
     # not notice.
     with torch.random.fork_rng(devices=[]):
-        clip = Clip(load_model(name, cache_dir), precision)
+        clip = Clip(load_model(name, cache_dir, may_download), precision)
     if precision in _WEIGHT_TYPES:
         _ = clip.fingerprint  # while the weights still have all their bits
         _lower_precision(clip.model, _WEIGHT_TYPES[precision])

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from softcpt.clip.jit_archive import is_jit_archive, is_zip, read_jit_archive
+from softcpt.clip.no_downloads import not_on_this_machine
 from softcpt.errors import UserError
 from softcpt.utils.download import download, file_digest
 
@@ -48,13 +49,15 @@ def weights_locations(cache_dir: str | os.PathLike[str] | None = None) -> list[P
     return [Path(folder).expanduser() for folder in folders if folder]
 
 
-def openai_weights(name: str, cache_dir: str | os.PathLike[str] | None = None) -> Path:
+def openai_weights(
+    name: str, cache_dir: str | os.PathLike[str] | None = None, may_download: bool = True
+) -> Path:
     """Path of OpenAI's file for ``name`` (a key of :data:`OPENAI_WEIGHTS`), downloaded if no folder
     holds it.
 
     Raises:
-        UserError: if a found file has another checksum, or the file is nowhere and cannot be
-            downloaded.
+        UserError: if a found file has another checksum, or the file is nowhere and cannot or may
+            not be downloaded.
     """
     file_name, sha256 = OPENAI_WEIGHTS[name]
     locations = weights_locations(cache_dir)
@@ -68,6 +71,8 @@ def openai_weights(name: str, cache_dir: str | os.PathLike[str] | None = None) -
                     "downloaded again, or load weights of your own by their path"
                 )
             return path
+    if not may_download:
+        raise not_on_this_machine(name, [folder / file_name for folder in locations])
     return download(f"{OPENAI_URL}/{sha256}/{file_name}", locations[0] / file_name, sha256)
 
 

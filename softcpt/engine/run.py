@@ -87,6 +87,7 @@ def _build(cfg: Any) -> Any:
 
 
 def _train_or_test(args: argparse.Namespace, trainer: Any) -> None:
+    from softcpt.engine.leave_artefact import leave_artefact
     from softcpt.engine.trainer import PromptTrainer
 
     if args.eval_only:
@@ -94,6 +95,7 @@ def _train_or_test(args: argparse.Namespace, trainer: Any) -> None:
         trainer.test()
         if isinstance(trainer, PromptTrainer):
             trainer.report(trained=False)
+            leave_artefact(trainer)
     elif not args.no_train:
         if args.model_dir:
             start = trainer.start_from if isinstance(trainer, PromptTrainer) else trainer.load_model

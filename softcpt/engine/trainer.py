@@ -32,6 +32,7 @@ from softcpt.engine import config
 from softcpt.engine.batches import Batches, features_of
 from softcpt.engine.described import described
 from softcpt.engine.evaluator import ClassificationMT
+from softcpt.engine.leave_artefact import leave_artefact
 from softcpt.engine.measuring import classified, in_item_order, named_splits, zero_shot
 from softcpt.engine.predictions import remove_predictions, wanted, write_predictions
 from softcpt.engine.results import Run, write_results
@@ -225,6 +226,7 @@ class PromptTrainer(ResumableTrainer):
         super().after_train()
         if not self.cfg.TEST.NO_TEST:
             self.report(trained=True)
+        leave_artefact(self)
 
     def init_writer(self, log_dir: str) -> None:
         """Open a tensorboard writer, in the first process."""

@@ -21,18 +21,19 @@ LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 
 
 class ImageError(UserError):
-    """An image file that is missing, truncated, or not an image; ``path`` is the file."""
+    """An image file that is missing, truncated, or not an image; ``path`` is the file, ``reason``
+    what is wrong with it."""
 
-    def __init__(self, message: str, path: str = "") -> None:
+    def __init__(self, message: str, path: str = "", reason: str = "") -> None:
         # A DataLoader rebuilds its worker's exception from the printed traceback, whose last line
         # is the message.
         super().__init__(message.rstrip().splitlines()[-1].removeprefix(f"{__name__}.ImageError: "))
-        self.path = path
+        self.path, self.reason = path, reason
 
 
 def _unreadable(path: str, reason: str) -> ImageError:
     return ImageError(
-        f"image {path}: {reason}; restore the file or take it out of the data set", path
+        f"image {path}: {reason}; restore the file or take it out of the data set", path, reason
     )
 
 
@@ -49,7 +50,7 @@ def read_image(path: str | os.PathLike[str]) -> Image.Image:
     path = os.fspath(path)
     try:
         with Image.open(path) as image:
-            return _to_rgb(image)
+            return as_rgb(image)
     except FileNotFoundError:
         raise _unreadable(path, "no such file") from None
     except UnidentifiedImageError as error:
@@ -66,7 +67,13 @@ def read_image(path: str | os.PathLike[str]) -> Image.Image:
         raise _unreadable(path, f"cannot be read ({reason})") from error
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def as_rgb(image: Image.Image) -> Image.Image:
+    """An image as 8-bit RGB, see :func:`read_image`.
+
+    Raises:
+        ValueError: its mode has no known range of values. Pillow raises nearly anything on one that
+            is not decoded yet.
+    """
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):
         image = Image.fromarray((np.asarray(image).astype(np.int64) >> 8).astype(np.uint8))
     elif image.mode in ("I", "F"):

@@ -70,11 +70,15 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
     Raises:
         UserError: as :func:`atomic_write`.
     """
+    with atomic_write(path) as temporary:
+        temporary.write_text(json_text(value), encoding="utf-8")
+
+
+def json_text(value: Any) -> str:
+    """``value`` as indented JSON; lists of numbers stand on one line."""
     text = json.dumps(value, indent=2, ensure_ascii=False)
     # No text of JSON holds a line break, so this finds none inside a text.
-    text = _NUMBERS.sub(lambda found: f"[{' '.join(found[1].split())}]", text)
-    with atomic_write(path) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
+    return _NUMBERS.sub(lambda found: f"[{' '.join(found[1].split())}]", text) + "\n"
 
 
 def _concerns(error: OSError, path: Path, temporary: Path) -> bool:

@@ -1,0 +1,154 @@
+"""Tests a trained prompt on images with labels: the figures that results.json has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from tabulate import tabulate
+from torch import Tensor
+from tqdm import tqdm
+
+from softcpt.clip.preprocessing import Preprocessing
+from softcpt.errors import UserError
+from softcpt.features.bank import FeatureBank
+from softcpt.features.image_stream import ImageStream
+from softcpt.prompters import TaskClassifier
+from softcpt.task_results import Tally, TaskResult, intervals, overall
+from softcpt.tasks import TaskSet
+
+_ROWS = 512  # features that are classified at once
+
+
+class Labelled(Protocol):
+    """An image with its classes, as :func:`softcpt.load_data` gives them."""
+
+    @property
+    def path(self) -> str:
+        """The file."""
+
+    @property
+    def class_name(self) -> str:
+        """Name of its first class."""
+
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """All its classes, counted over all tasks."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a test found, in percent.
+
+    Attributes:
+        tasks: the figures of every task that has images, as results.json has them.
+        overall: means over tasks, and their intervals.
+    """
+
+    tasks: list[TaskResult]
+    overall: dict[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {"overall": self.overall, "tasks": [task.to_dict() for task in self.tasks]}
+
+    def __str__(self) -> str:
+        rows = [[task.name, task.classes, task.total, f"{task.metric:.2f}"] for task in self.tasks]
+        total = sum(task.total for task in self.tasks)
+        rows.append(["MEAN OVER TASKS", "", total, f"{self.overall['overall_metric']:.2f}"])
+        head = ["task", "classes", "images", "metric, %"]
+        text: str = tabulate(rows, head, disable_numparse=True, colalign=["left"] + ["right"] * 3)
+        return text
+
+
+def evaluate(
+    method: TaskClassifier,
+    images: Sequence[Labelled],
+    preprocessing: Preprocessing,
+    batch_size: int | None,
+    workers: int | None,
+    progress: bool,
+) -> Evaluation:
+    """See :meth:`softcpt.AdaptedClip.evaluate`."""
+    if not images:
+        raise UserError("evaluate: there are no images; give some, such as data.test")
+    _refuse_other_classes(method.tasks, images)
+    labels = _labels_of(images)
+    paths = [image.path for image in images]
+    method.eval()
+    features = _encoded if method.prompts_images else _from_bank
+    tally, start = Tally(method.tasks), 0
+    with torch.no_grad():
+        classify = method.own_classifier()
+        for found in features(method, paths, preprocessing, batch_size, workers, progress):
+            own = labels[start : start + len(found)].to(method.device)
+            tally.add(classify(found, method.tasks.owners(own)), own)
+            start += len(found)
+    results = tally.results()
+    return Evaluation(results, overall(results) | intervals(results))
+
+
+def _from_bank(
+    method: TaskClassifier,
+    paths: Sequence[str],
+    preprocessing: Preprocessing,
+    batch_size: int | None,
+    workers: int | None,
+    progress: bool,
+) -> Iterator[Tensor]:
+    """Features as ``method`` takes them, of the frozen tower's that the bank keeps."""
+    kind = "spatial" if method.local_features else "global"
+    bank = FeatureBank(
+        None,
+        method.clip,
+        kind="unprojected" if method.unprojected else kind,
+        batch_size=batch_size,
+        workers=workers,
+        progress=progress,
+    )
+    for features in bank.features(paths, preprocessing.transform()).split(_ROWS):
+        yield method.image_features(features.to(method.device))
+
+
+def _encoded(
+    method: TaskClassifier,
+    paths: Sequence[str],
+    preprocessing: Preprocessing,
+    batch_size: int | None,
+    workers: int | None,
+    progress: bool,
+) -> Iterator[Tensor]:
+    """Features from an image tower with prompts of ``method``, which no bank keeps."""
+    size = batch_size or (16 if method.device.type == "cpu" else 128)
+    stream = ImageStream(preprocessing.transform(), preprocessing.size, size, workers)
+    bar = tqdm(total=len(paths), desc="images", unit="image", delay=1, disable=not progress)
+    with bar, closing(stream.batches(paths)) as batches:
+        for batch in batches:
+            for error in batch.failed.values():
+                raise error
+            if batch.images is not None:
+                yield method.encode_image(batch.images.to(method.device))
+            bar.update(batch.count)
+
+
+def _labels_of(images: Sequence[Labelled]) -> Tensor:
+    """(N,) labels; (N, K) with -1 behind an image's own where one has several."""
+    most = max(len(image.labels) for image in images)
+    if most == 1:
+        return torch.tensor([image.labels[0] for image in images])
+    return torch.tensor([(*image.labels, *[-1] * (most - len(image.labels))) for image in images])
+
+
+def _refuse_other_classes(tasks: TaskSet, images: Sequence[Labelled]) -> None:
+    names = tasks.class_names
+    for image in images:
+        label = image.labels[0]
+        if label >= len(names) or names[label] != image.class_name:
+            known = f"'{names[label]}'" if label < len(names) else "not one of them"
+            raise UserError(
+                f"evaluate: {image.path} is of class {label}, '{image.class_name}', which is "
+                f"{known} here; give images of the tasks {', '.join(tasks.names)}"
+            )
