@@ -22,6 +22,7 @@ _PUBLIC = {
     "Prediction": "artefacts.prediction",
     "Record": "artefacts.record",
     "load_prompt": "artefacts.load_prompt",
+    "push_to_hub": "artefacts.hub",
     "Clip": "clip.model",
     "load_clip": "clip.model",
     "Task": "tasks",
@@ -51,11 +52,13 @@ __all__ = [
     "list_prompters",
     "load_clip",
     "load_prompt",
+    "push_to_hub",
 ]
 
 if TYPE_CHECKING:
     from softcpt.artefacts.adapted import AdaptedClip
     from softcpt.artefacts.evaluation import Evaluation
+    from softcpt.artefacts.hub import push_to_hub
     from softcpt.artefacts.load_prompt import load_prompt
     from softcpt.artefacts.prediction import Failed, Prediction
     from softcpt.artefacts.record import Record

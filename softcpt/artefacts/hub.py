@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import importlib
 import os
+import shutil
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
-from softcpt.artefacts.artefact_files import CONFIG_FILE, TENSORS_FILE, read_artefact
+from softcpt.artefacts.artefact_files import (
+    CARD_FILE,
+    CONFIG_FILE,
+    PROMPT_FILE,
+    read_artefact,
+    read_config,
+)
 from softcpt.errors import UserError
+from softcpt.utils.files import write_json
+
+if TYPE_CHECKING:
+    from softcpt.artefacts.adapted import AdaptedClip
 
 PREFIX = "hf:"
-CARD_FILE = "README.md"
-_FILES = [CONFIG_FILE, TENSORS_FILE, CARD_FILE]
+_FILES = [CONFIG_FILE, PROMPT_FILE, CARD_FILE]
 
 
 def is_on_hub(name: str | os.PathLike[str]) -> bool:
@@ -55,8 +66,8 @@ def download(name: str, folder: str | os.PathLike[str] | None = None) -> Path:
     return Path(found)
 
 
-def upload(
-    folder: str | os.PathLike[str],
+def push_to_hub(
+    artefact: AdaptedClip | str | os.PathLike[str],
     repository: str,
     private: bool = False,
     message: str = "",
@@ -64,8 +75,10 @@ def upload(
 ) -> str:
     """Upload an artefact's three files in one commit; the repository is made if there is none.
 
+    The backbone is not uploaded. Of a weights file only its name is said, not where it lies.
+
     Args:
-        folder: of the artefact, or the output folder of a run.
+        artefact: what training gave, the folder of an artefact, or the output folder of a run.
         repository: ``<user>/<name>``, ``hf:`` before it or not.
         private: of a repository that is made: nobody else sees it.
         message: of the commit.
@@ -78,21 +91,37 @@ def upload(
         UserError: the folder holds no whole artefact, the server refuses or cannot be reached, or
             huggingface_hub is not installed.
     """
-    files = read_artefact(os.fspath(folder))  # says what is wrong before anything is sent
-    repository = repository.removeprefix(PREFIX)
-    hub = _library()
-    api = hub.HfApi(token=token)
-    try:
-        made = api.create_repo(repository, private=private, exist_ok=True)
-        api.upload_folder(
-            repo_id=made.repo_id,
-            folder_path=files.folder,
-            allow_patterns=_FILES,
-            commit_message=message or f"{files.config['method']} by softcpt",
-        )
-    except Exception as error:
-        raise _one_line(PREFIX + repository, "uploaded", error) from error
-    return str(made)
+    repository, library = repository.removeprefix(PREFIX), _library()
+    with TemporaryDirectory() as temporary:
+        folder, method = _to_upload(artefact, Path(temporary))
+        api = library.HfApi(token=token)
+        try:
+            page = api.create_repo(repository, private=private, exist_ok=True)
+            api.upload_folder(
+                repo_id=page.repo_id,
+                folder_path=folder,
+                allow_patterns=_FILES,
+                commit_message=message or f"{method}, trained with softcpt",
+            )
+        except Exception as error:
+            raise _one_line(PREFIX + repository, "uploaded", error) from error
+    return str(page)
+
+
+def _to_upload(artefact: AdaptedClip | str | os.PathLike[str], temporary: Path) -> tuple[Path, str]:
+    """A folder of the three files as a stranger may see them, and the method's name."""
+    if isinstance(artefact, (str, os.PathLike)):
+        files = read_artefact(os.fspath(artefact))  # says what is wrong before anything is sent
+        for name in _FILES:
+            if (files.folder / name).is_file():
+                shutil.copy(files.folder / name, temporary / name)
+    else:
+        artefact.save(temporary)
+    config = read_config(temporary)
+    if "file" in config["backbone"]:
+        config["backbone"]["file"] = Path(config["backbone"]["file"]).name
+        write_json(temporary / CONFIG_FILE, config)
+    return temporary, str(config["method"])
 
 
 def _library() -> Any:

@@ -21,8 +21,10 @@ COMMANDS = {
     "env": ("softcpt.cli.env", "which engine, torch, device and weights are in use"),
     "export": (
         "softcpt.cli.export",
-        "write a run's prompts as checkpoints that CoOp's and SoftCPT's published code load",
+        "write a trained prompt for other programs: open_clip, transformers, ONNX, torch, CoOp",
     ),
+    "pull": ("softcpt.cli.pull", "download a trained prompt from the Hugging Face hub"),
+    "push": ("softcpt.cli.push", "upload a trained prompt to the Hugging Face hub"),
     "features": ("softcpt.cli.features", "list, delete or verify kept image features"),
     "report": (
         "softcpt.cli.report",

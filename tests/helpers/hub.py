@@ -61,7 +61,10 @@ class _Handler(BaseHTTPRequestHandler):
         if not found:
             return self.answer({"error": "not here"}, 404)
         if found[2] == "preupload":
-            files = [{"path": f["path"], "uploadMode": "regular", "shouldIgnore": False} for f in json.loads(body)["files"]]
+            files = [
+                {"path": f["path"], "uploadMode": "regular", "shouldIgnore": False}
+                for f in json.loads(body)["files"]
+            ]
             return self.answer({"files": files})
         return self.commit(found[1], [json.loads(line) for line in body.splitlines()])
 
@@ -89,14 +92,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         hub: Hub = self.server
-        api = re.fullmatch(r"/api/models/([^/]+/[^/]+?)(?:/(?:revision|tree)/([^/?]+))?(\?.*)?", self.path)
-        file = re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", self.path)
+        path = self.path.partition("?")[0]
+        api = re.fullmatch(r"/api/models/([^/]+/[^/]+)(?:/(?:revision|tree)/([^/]+))?", path)
+        file = re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path)
         name, revision = (api or file or {1: "", 2: ""})[1], (api or file or {1: "", 2: ""})[2]
         number = self.number(name, revision)
         if number is None:
             code = "RevisionNotFound" if name in hub.repositories else "RepoNotFound"
             return self.answer({"error": "not found"}, 404, {"X-Error-Code": code})
-        if api and "/tree/" in self.path:
+        if api and "/tree/" in path:
             return self.answer(
                 [
                     {"type": "file", "path": path, "size": len(content), "oid": blob_of(content)}
@@ -117,7 +121,7 @@ class _Handler(BaseHTTPRequestHandler):
         }
         return self.send(content, 200, headers)
 
-    do_HEAD = do_GET
+    do_HEAD = do_GET  # noqa: N815 - http.server calls it so
 
     def number(self, name: str, revision: str | None) -> int | None:
         """Of the commit that a revision names; None: there is none."""

@@ -6,12 +6,14 @@ import importlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from softcpt.clip.model import Clip
-from softcpt.clip.preprocessing import Preprocessing
 from softcpt.errors import UserError
-from softcpt.prompters.classifier import TaskClassifier
+
+if TYPE_CHECKING:
+    from softcpt.clip.model import Clip
+    from softcpt.clip.preprocessing import Preprocessing
+    from softcpt.prompters.classifier import TaskClassifier
 
 # Kind -> (module with write(source, path, model) -> Exported, what it writes).
 KINDS = {

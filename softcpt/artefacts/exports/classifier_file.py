@@ -58,6 +58,6 @@ def refuse_prompts(matrix: ClassMatrix, source: Source, library: str) -> None:
     """
     if matrix.image_features == PROMPTED:
         raise UserError(
-            f"{type(source.method).__name__}: it prompts the image tower, and {library}'s has no place "
-            "for the prompts; export it to onnx or torch"
+            f"{type(source.method).__name__}: it prompts the image tower, and {library}'s has no "
+            "place for the prompts; export it to onnx or torch"
         )

@@ -1,4 +1,5 @@
-"""What every exported file says of itself, as text by name: safetensors and ONNX keep such tables."""
+"""What every exported file says of itself, as text by name: safetensors and ONNX keep such
+tables."""
 
 from __future__ import annotations
 
@@ -19,6 +20,7 @@ def description(source: Source) -> dict[str, str]:
     tasks, clip = source.method.tasks, source.clip
     return {
         "format": FORMAT,
+        "tasks": _json({task.name: task.class_names for task in tasks}),
         "class_names": _json(tasks.class_names),
         "task_names": _json(tasks.names),
         "task_offsets": _json(tasks.offsets),

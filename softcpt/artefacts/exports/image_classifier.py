@@ -106,14 +106,18 @@ class _ByTask(nn.Module):
         return torch.cat([fitted(features) for fitted in self.fitted], dim=1)
 
 
-def _with_own_tensors(fitted: Fitted) -> Fitted:
-    """The same with copies of its tensors, which are parts of the method's parameters."""
-    values = {
-        field.name: getattr(fitted, field.name).detach().clone(memory_format=torch.contiguous_format)
-        for field in fields(fitted)
-        if isinstance(getattr(fitted, field.name), Tensor)
-    }
-    return replace(fitted, **values)
+def _with_own_tensors(fitted: Any) -> Fitted:
+    """The same dataclass with copies of its tensors, which are parts of the method's parameters."""
+    values = {field.name: getattr(fitted, field.name) for field in fields(fitted)}
+    own: Fitted = replace(
+        fitted,
+        **{
+            name: value.detach().clone(memory_format=torch.contiguous_format)
+            for name, value in values.items()
+            if isinstance(value, Tensor)
+        },
+    )
+    return own
 
 
 def _features(method: TaskClassifier) -> nn.Module:

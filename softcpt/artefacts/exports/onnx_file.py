@@ -4,10 +4,7 @@
 from __future__ import annotations
 
 import importlib.util
-import logging
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +19,7 @@ from softcpt.artefacts.exports.image_classifier import (
     example,
     image_classifier,
 )
-from softcpt.artefacts.exports.torch_file import BATCH, one_line, refuse_model
+from softcpt.artefacts.exports.torch_file import BATCH, one_line, quiet, refuse_model
 from softcpt.errors import UserError
 from softcpt.utils.files import atomic_write
 
@@ -63,8 +60,8 @@ def write(source: Source, path: Path, model: str = "") -> Exported:
 
 @torch.no_grad()
 def _program(module: ImageClassifier, source: Source) -> Any:
-    """torch's ONNX program."""
-    with _quiet(), one_line(source, "onnx"):
+    """The ONNX program that torch makes."""
+    with quiet(), one_line(source, "onnx"):
         return torch.onnx.export(
             module,
             (example(source.method),),
@@ -77,24 +74,8 @@ def _program(module: ImageClassifier, source: Source) -> Any:
 
 
 def _runtime(path: Path) -> Callable[[Tensor], Any]:
-    """onnxruntime on the CPU, as a function of images."""
+    """The runtime on the CPU, as a function of images."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     return lambda images: session.run(["logits"], {"images": images.numpy()})[0]
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """The exporters' notices are of no use to who exports."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels):
-            logger.setLevel(level)

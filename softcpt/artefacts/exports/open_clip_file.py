@@ -1,8 +1,8 @@
 """The class matrix for a program that uses open_clip.
 
-The file is a classifier file that also says ``model``, ``pretrained`` and ``quick_gelu``, with which
-``open_clip.create_model_and_transforms`` makes the backbone. The embedded model, which open_clip
-does not know, is written beside it as a folder that open_clip reads.
+The file is a classifier file that also says ``model`` and ``pretrained``, with which
+``open_clip.create_model`` makes the backbone. The embedded model, which open_clip does not know, is
+written beside it as a folder that open_clip reads.
 """
 
 from __future__ import annotations
@@ -43,9 +43,7 @@ def write(source: Source, path: Path, model: str = "") -> Exported:
         name, weights = f"local-dir:{folder.name}", ""
     else:
         name, weights = _names(clip, model, path.parent)
-    quick = any(isinstance(module, QuickGELU) for module in clip.model.modules())
-    more = {"model": name, "pretrained": weights, "quick_gelu": str(quick).lower()}
-    written = write_matrix(source, matrix, path, more)
+    written = write_matrix(source, matrix, path, {"model": name, "pretrained": weights})
     return written if folder is None else Exported((*written.files, folder))
 
 
@@ -56,13 +54,15 @@ def _names(clip: Clip, given: str, folder: Path) -> tuple[str, str]:
     if name.startswith(_SCHEMAS):
         return name, ""
     if name in OPENAI_WEIGHTS:
-        return _model(name), "openai"
+        return _model(clip, name), "openai"
     model, _, weights = name.partition("/")
     file = None if given else clip.file
-    if file is not None and clip.architecture and not (weights and model in open_clip.list_models()):
-        model, weights = _model(clip.architecture), str(file)
-    if weights and model in open_clip.list_models():
-        return model, weights if file is None else os.path.relpath(file, folder.absolute())
+    known = bool(weights) and model in open_clip.list_models()
+    if not known and file is not None and clip.architecture:  # OpenAI's format
+        known, model, weights = True, clip.architecture, str(file)
+    if known:
+        weights = weights if file is None else os.path.relpath(file, folder.absolute())
+        return _model(clip, model), weights
     raise UserError(
         f"backbone '{name}': open_clip has no such model and weights; give what it calls them with "
         '--model (model="..." in Python), such as ViT-B-32/laion2b_s34b_b79k or ViT-B-16/my.pt, or '
@@ -73,6 +73,14 @@ def _names(clip: Clip, given: str, folder: Path) -> tuple[str, str]:
 def _model(openai: str) -> str:
     """open_clip's name of one of OpenAI's architectures."""
     return openai.replace("/", "-").replace("@336px", "-336")
+
+
+def _model(clip: Clip, name: str) -> str:
+    """The name of open_clip's model with the architecture ``name`` and the clip's activation."""
+    name = name.replace("/", "-").replace("@336px", "-336")
+    quick = any(isinstance(module, QuickGELU) for module in clip.model.modules())
+    also = f"{name}-quickgelu"
+    return also if quick and also in open_clip.list_models() else name
 
 
 def _write_tiny(source: Source, folder: Path) -> None:

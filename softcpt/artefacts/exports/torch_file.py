@@ -4,6 +4,8 @@ library."""
 from __future__ import annotations
 
 import json
+import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,7 +39,7 @@ def write(source: Source, path: Path, model: str = "") -> Exported:
     module = image_classifier(source.method)
     program = _trace(module, source)
     with atomic_write(path) as temporary:
-        with open(temporary, "wb") as file:
+        with open(temporary, "wb") as file, quiet():
             described = json.dumps(description(source), ensure_ascii=False)
             torch.export.save(program, file, extra_files={DESCRIPTION: described})
         with open(temporary, "rb") as file:
@@ -50,7 +52,9 @@ def write(source: Source, path: Path, model: str = "") -> Exported:
 def _trace(module: ImageClassifier, source: Source) -> ExportedProgram:
     """The graph for any number of images."""
     with one_line(source, "torch"):
-        return torch.export.export(module, (example(source.method),), dynamic_shapes=BATCH, strict=False)
+        return torch.export.export(
+            module, (example(source.method),), dynamic_shapes=BATCH, strict=False
+        )
 
 
 @contextmanager
@@ -67,10 +71,26 @@ def one_line(source: Source, kind: str) -> Iterator[None]:
         visual = source.clip.model.visual
         first = " ".join(str(error).split())[:200]
         raise UserError(
-            f"{type(source.method).__name__} on '{source.clip.name}': torch cannot export it to {kind} "
-            f"({type(getattr(visual, 'trunk', visual)).__name__}: {type(error).__name__}: "
+            f"{type(source.method).__name__} on '{source.clip.name}': torch cannot export it to "
+            f"{kind} ({type(getattr(visual, 'trunk', visual)).__name__}: {type(error).__name__}: "
             f"{first}); export to classifier"
         ) from error
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without the exporters' notices: what was written is compared in any case."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels):
+            logger.setLevel(level)
 
 
 def refuse_model(model: str, kind: str) -> None:

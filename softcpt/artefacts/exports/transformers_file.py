@@ -8,22 +8,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import open_clip
 from open_clip.transformer import VisionTransformer
 
+from softcpt.artefacts.card_front import OPENAI_REPOSITORIES, hub_repository
 from softcpt.artefacts.class_matrix import class_matrix
 from softcpt.artefacts.exports import Exported, Source
 from softcpt.artefacts.exports.classifier_file import refuse_prompts, write_matrix
 from softcpt.clip.model import Clip
 from softcpt.errors import UserError
-
-# The same weights as OpenAI's files, as OpenAI converted them.
-REPOSITORIES = {
-    "ViT-B/32": "openai/clip-vit-base-patch32",
-    "ViT-B/16": "openai/clip-vit-base-patch16",
-    "ViT-L/14": "openai/clip-vit-large-patch14",
-    "ViT-L/14@336px": "openai/clip-vit-large-patch14-336",
-}
 
 
 def write(source: Source, path: Path, model: str = "") -> Exported:
@@ -46,13 +38,12 @@ def _repository(clip: Clip, given: str) -> str:
             f"backbone '{clip.name}': transformers' CLIPModel has no image tower like it ({kind}); "
             "export to onnx, torch or open_clip"
         )
-    if given or clip.name in REPOSITORIES:
-        return given or REPOSITORIES[clip.name]
-    name, _, tag = clip.name.partition("/")
-    repository = str((open_clip.get_pretrained_cfg(name, tag) or {}).get("hf_hub", ""))
+    if given or clip.name in OPENAI_REPOSITORIES:
+        return given or OPENAI_REPOSITORIES[clip.name]
+    repository = hub_repository(clip.name)
     # LAION's repositories hold the weights for both libraries.
     if repository.startswith("laion/CLIP-ViT"):
-        return repository.strip("/")
+        return repository
     raise UserError(
         f"backbone '{clip.name}': its name in transformers is not known; give a repository or "
         'folder with --model (model="..." in Python), or export to classifier'
