@@ -7,6 +7,7 @@ import os
 import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from softcpt.artefacts.artefact_files import (
@@ -140,5 +141,5 @@ def _one_line(name: str, what: str, error: Exception) -> UserError:
         403: "log in with `hf auth login` as a user who may do that",
         404: "check the name; a private one needs `hf auth login`",
     }.get(status or 0, "check name and network (HF_ENDPOINT names another server)")
-    reason = " ".join(str(error).split())[:200] or type(error).__name__
+    reason = shorten(str(error), 160, placeholder=" ...") or type(error).__name__
     return UserError(f"{name}: cannot be {what} ({reason}); {remedy}")
