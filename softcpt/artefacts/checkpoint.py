@@ -20,6 +20,9 @@ from softcpt.utils.files import atomic_write
 
 PROMPT_FOLDER = "prompt"
 RESUME_FILE = "resume.safetensors"
+# Of an artefact (softcpt/artefacts/artefact_files.py): its tensors, and its folder inside a run's.
+ARTEFACT_PROMPT = "prompt.safetensors"
+RUN_ARTEFACT = "artefact"
 
 
 def save_tensors(
@@ -80,7 +83,8 @@ def prompt_file(folder: str | Path, epoch: int | None) -> Path:
 
 
 def find_prompt(folder: str | Path, epoch: int | None = None) -> Path:
-    """The prompt of ``epoch``; None: the best on validation if there is one, else the last.
+    """The prompt of ``epoch``; None: the best on validation if there is one, else the last, else
+    that of the artefact that ``folder`` is or has.
 
     Raises:
         UserError: there is none; the message lists those that are there.
@@ -91,6 +95,9 @@ def find_prompt(folder: str | Path, epoch: int | None = None) -> Path:
     saved = _epochs(folder)
     if epoch is None and saved:
         return saved[-1]
+    for artefact in (Path(folder), Path(folder) / RUN_ARTEFACT):
+        if epoch is None and (artefact / ARTEFACT_PROMPT).is_file():
+            return artefact / ARTEFACT_PROMPT
     there = (
         f"; saved epochs there: {', '.join(str(_epoch_of(path)) for path in saved)}"
         if saved

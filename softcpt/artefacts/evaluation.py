@@ -124,7 +124,8 @@ def _encoded(
     """Features from an image tower with prompts of ``method``, which no bank keeps."""
     size = batch_size or (16 if method.device.type == "cpu" else 128)
     stream = ImageStream(preprocessing.transform(), preprocessing.size, size, workers)
-    bar = tqdm(total=len(paths), desc="images", unit="image", delay=1, disable=not progress)
+    hidden = {} if progress else {"disable": True}
+    bar = tqdm(total=len(paths), desc="images", unit=" images", delay=1, **hidden)
     with bar, closing(stream.batches(paths)) as batches:
         for batch in batches:
             for error in batch.failed.values():

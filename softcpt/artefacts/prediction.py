@@ -62,7 +62,7 @@ def chosen_task(tasks: TaskSet, task: str | None) -> str:
         return tasks.names[0]
     names = ", ".join(tasks.names)
     if task is None:
-        raise UserError(f"task: there are {len(tasks)}; give one of {names}, or all, or auto")
+        raise UserError(f"task: there are {len(tasks)} tasks; give one ({names}), all, or auto")
     if task in tasks.names or task in (ALL, AUTO):
         return task
     near = did_you_mean(task, tasks.names)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from softcpt.artefacts.adapted import AdaptedClip
-from softcpt.artefacts.artefact_files import RUN_SUBFOLDER
+from softcpt.artefacts.checkpoint import RUN_ARTEFACT
 from softcpt.artefacts.record import Record, figures_of
 from softcpt.clip.preprocessing import Preprocessing
 from softcpt.engine.results import shared_settings, versions
@@ -15,6 +15,12 @@ from softcpt.task_results import intervals, overall
 from softcpt.utils import parallel
 
 _log = logging.getLogger(__name__)
+
+# What says which images a run had, in words that hold on every machine.
+_DATA_KEYS = (
+    *("NAME", "NUM_SHOTS", "SUBSAMPLE_CLASSES", "SUBSAMPLE_TASKS"),
+    *("TEMPLATE", "METRICS", "TASK_DESCRIPTION"),
+)
 
 
 def leave_artefact(trainer: Any) -> None:
@@ -29,7 +35,7 @@ def leave_artefact(trainer: Any) -> None:
         return
     if parallel.is_main():
         adapted = AdaptedClip(trainer.prompter, trainer.method, record_of(trainer), preprocessing)
-        folder = adapted.save(Path(trainer.output_dir, RUN_SUBFOLDER))
+        folder = adapted.save(Path(trainer.output_dir, RUN_ARTEFACT))
         _log.info(f"Artefact written to {folder}: `python -m softcpt predict {folder} IMAGES`")
 
 
@@ -54,12 +60,20 @@ def record_of(trainer: Any) -> Record:
             "shots": cfg.DATASET.NUM_SHOTS,
             "seed": cfg.SEED,
             "images": {split: len(items or ()) for split, items in images.items()},
+            "keys": data_keys(cfg),
         },
         parameters=sum(parameter.numel() for parameter in trainer.prompter.parameters()),
         seconds=trainer.watch.seconds(),
         versions=versions(),
         source=trainer.source,
     )
+
+
+def data_keys(cfg: Any) -> dict[str, Any]:
+    """The keys that find the same data again; none for folders of the user's own."""
+    if cfg.DATASET.TASKS or cfg.DATASET.NAME == "ImageFolder":
+        return {}
+    return {f"DATASET.{key}": cfg.DATASET[key] for key in _DATA_KEYS if cfg.DATASET[key]}
 
 
 def preprocessing_of(cfg: Any) -> Preprocessing | None:

@@ -309,14 +309,16 @@ class FeatureBank:
         return features.float().cpu().numpy()
 
     def _bar(self, entry: BlockFile, label: str) -> tqdm:
+        # Not disable=False, which would show bars in files in spite of TQDM_DISABLE.
+        hidden = {} if self.progress else {"disable": True}
         return tqdm(
             total=entry.count,
             initial=entry.rows_written,
             desc=label,
             unit=" images",
             delay=1,
-            disable=not self.progress,
             file=sys.stderr,
+            **hidden,
         )
 
     @contextmanager
