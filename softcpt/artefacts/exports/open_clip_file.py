@@ -70,11 +70,6 @@ def _names(clip: Clip, given: str, folder: Path) -> tuple[str, str]:
     )
 
 
-def _model(openai: str) -> str:
-    """open_clip's name of one of OpenAI's architectures."""
-    return openai.replace("/", "-").replace("@336px", "-336")
-
-
 def _model(clip: Clip, name: str) -> str:
     """The name of open_clip's model with the architecture ``name`` and the clip's activation."""
     name = name.replace("/", "-").replace("@336px", "-336")
