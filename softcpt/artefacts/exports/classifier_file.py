@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from softcpt.artefacts.class_matrix import PROMPTED, ClassMatrix, class_matrix
 from softcpt.artefacts.exports import Exported, Source
@@ -46,7 +46,8 @@ def write_matrix(
         **(more or {}),
     }
     with atomic_write(path) as temporary:
-        save_file(tensors, temporary, metadata=metadata)
+        # save_file would make a file that others may not read.
+        temporary.write_bytes(save(tensors, metadata))
     return Exported((path,))
 
 

@@ -155,10 +155,10 @@ def image_classifier(method: TaskClassifier) -> ImageClassifier:
                 "can classify with it"
             )
     clip = method.clip
-    if clip.precision not in ("fp32", "amp") or clip.device.type != "cpu":
+    if clip.precision != "fp32" or clip.device.type != "cpu":
         raise UserError(
             f"backbone '{clip.name}' in {clip.precision} on {clip.device}: exported are fp32 "
-            'weights from the CPU; load it with precision="fp32", device="cpu"'
+            'weights from the CPU; load it with precision="fp32", device="cpu" (load_prompt, too)'
         )
     method.eval()
     return ImageClassifier(method).eval().requires_grad_(False)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import open_clip
 from open_clip.transformer import QuickGELU
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from softcpt.artefacts.class_matrix import class_matrix
 from softcpt.artefacts.exports import Exported, Source
@@ -82,7 +82,7 @@ def _write_tiny(source: Source, folder: Path) -> None:
     """Write the embedded model as a folder for open_clip."""
     config, weights = folder_config_and_weights(TINY)
     with atomic_write(folder / "open_clip_model.safetensors") as temporary:
-        save_file(weights, temporary)
+        temporary.write_bytes(save(weights))
     settings = {
         "model_cfg": config["model_cfg"],
         "preprocess_cfg": described(source.preprocessing),

@@ -163,9 +163,10 @@ def test_a_file_of_weights_is_named_from_the_exported_file(tmp_path, monkeypatch
     assert (tmp_path / about["pretrained"]).resolve() == WEIGHTS.resolve()
 
 
-def test_lower_precisions_are_refused(tmp_path):
-    clip = softcpt.load_clip(random_openai_state_dict(text_layers=1), precision="bf16")
-    with pytest.raises(softcpt.UserError, match='bf16 on cpu: .* load it with precision="fp32"'):
+@pytest.mark.parametrize("precision", ["bf16", "amp"])
+def test_lower_precisions_are_refused(tmp_path, precision):
+    clip = softcpt.load_clip(random_openai_state_dict(text_layers=1), precision=precision)
+    with pytest.raises(softcpt.UserError, match=f'{precision} on cpu: .* with precision="fp32"'):
         adapted("ZeroShot", clip).export("torch", tmp_path / "file")
 
 
