@@ -20,10 +20,12 @@ COMMANDS = {
     "env": ("softcpt.cli.env", "which engine, torch, device and weights are in use"),
     "export": (
         "softcpt.cli.export",
-        "write a run's prompts as checkpoints that CoOp's and SoftCPT's published code load",
+        "write a trained prompt for other programs: open_clip, transformers, ONNX, torch, CoOp",
     ),
     "features": ("softcpt.cli.features", "list, delete or verify kept image features"),
     "predict": ("softcpt.cli.predict", "classify images with a trained prompt"),
+    "pull": ("softcpt.cli.pull", "download a trained prompt from the Hugging Face hub"),
+    "push": ("softcpt.cli.push", "upload a trained prompt to the Hugging Face hub"),
     "report": (
         "softcpt.cli.report",
         "compare finished runs: tables, statistics, plots and a page to explore",
