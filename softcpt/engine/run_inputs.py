@@ -68,7 +68,9 @@ def model_of(cfg: CfgNode, precision: str, device: torch.device) -> Clip:
     return clip
 
 
-def open_bank(cfg: CfgNode, clip: Clip, method: type[TaskClassifier]) -> FeatureBank:
+def open_bank(
+    cfg: CfgNode, clip: Clip, method: type[TaskClassifier], progress: bool = True
+) -> FeatureBank:
     """The bank of ``clip``'s image features, of the kind that ``method`` takes."""
     kind = "spatial" if method.local_features else "global"
     if method.unprojected:
@@ -80,6 +82,7 @@ def open_bank(cfg: CfgNode, clip: Clip, method: type[TaskClassifier]) -> Feature
         seed=cfg.SEED,
         on_error=cfg.FEATURES.ON_ERROR,
         workers=None if cfg.DATALOADER.NUM_WORKERS < 0 else cfg.DATALOADER.NUM_WORKERS,
+        progress=progress,
     )
 
 
