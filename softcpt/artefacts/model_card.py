@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import yaml
-from tabulate import tabulate
 
 # What model hubs read of a card.
 FRONT_MATTER: dict[str, Any] = {
@@ -133,9 +132,11 @@ def _backbone(config: Mapping[str, Any]) -> str:
 
 
 def _table(head: list[str], rows: list[list[Any]]) -> str:
-    cells = [[str(cell).replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows]
-    text: str = tabulate(cells, head, tablefmt="github", disable_numparse=True)
-    return text
+    def line(cells: list[Any]) -> str:
+        texts = [str(cell).replace("|", "\\|").replace("\n", " ") for cell in cells]
+        return f"| {' | '.join(texts)} |"
+
+    return "\n".join([line(head), line(["---"] * len(head)), *map(line, rows)])
 
 
 def _count(number: int, one: str, several: str = "") -> str:

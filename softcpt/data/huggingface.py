@@ -154,6 +154,5 @@ def huggingface_datasets(why: str) -> ModuleType:
     finally:
         sys.path[:] = before
     if ours is not None:
-        ours.__path__[:0] = library.__path__
-        library.__path__ = ours.__path__
+        library.__path__.extend(ours.__path__)
     return library
