@@ -1,7 +1,7 @@
 """Runs: configuration, batches, the Dassl trainer, evaluation and results.
 
-The package is callable: once one of its modules is imported, ``softcpt.engine`` is this package, and
-``softcpt.engine()`` must still say who answers to ``import dassl``.
+The package is callable: once one of its modules is imported, ``softcpt.engine`` is this package,
+and ``softcpt.engine()`` must still say who answers to ``import dassl``.
 """
 
 from __future__ import annotations

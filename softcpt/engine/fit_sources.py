@@ -58,7 +58,8 @@ class Images(Source):
         if not data.train:
             raise UserError("fit: there are no training images; give data with some")
         self.data, self.tasks = data, data.tasks
-        self.maker = BatchMaker(cfg, open_bank(cfg, clip, kind, progress), kind.prompts_images)
+        bank = open_bank(cfg, clip, kind, progress)
+        self.maker = BatchMaker(cfg, bank, kind.prompts_images, quiet=True)
         self.progress = progress
 
     def batches(self) -> Batches:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext, redirect_stdout
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,11 +96,13 @@ class BatchMaker:
         cfg: of the run.
         bank: where features come from with ``FEATURES.MODE`` bank.
         prompts_images: whether the method prompts the image tower, and so needs images.
+        quiet: leave out what Dassl prints about transforms.
     """
 
     cfg: CfgNode
     bank: FeatureBank
     prompts_images: bool
+    quiet: bool = False
 
     def make(
         self, items: Sequence[Any], train: bool, prompts_images: bool | None = None
@@ -122,7 +126,8 @@ class BatchMaker:
             n_domain=cfg.DATALOADER.TRAIN_X.N_DOMAIN,
             n_ins=cfg.DATALOADER.TRAIN_X.N_INS,
         )
-        transform = build_transform(cfg, is_train=train)
+        with redirect_stdout(io.StringIO()) if self.quiet else nullcontext():
+            transform = build_transform(cfg, is_train=train)
         size, views = settings.BATCH_SIZE, self.views() if train else None
         drop_last = train and len(items) >= size
         if cfg.FEATURES.MODE == "bank" and not prompts_images:
