@@ -137,15 +137,16 @@ def _encoded(
 ) -> Iterator[Tensor]:
     """Features from an image tower with prompts of ``method``, which no bank keeps."""
     size = batch_size or (16 if method.device.type == "cpu" else 128)
-    stream = ImageStream(preprocessing.transform(), preprocessing.size, size, workers)
+    stream = ImageStream(preprocessing, size, workers)
     hidden = {} if progress else {"disable": True}
     bar = tqdm(total=len(paths), desc="images", unit=" images", delay=1, **hidden)
     with bar, closing(stream.batches(paths)) as batches:
         for batch in batches:
             for error in batch.failed.values():
                 raise error
-            if batch.images is not None:
-                yield method.encode_image(batch.images.to(method.device))
+            images = stream.ready(batch, method.device)
+            if images is not None:
+                yield method.encode_image(images)
             bar.update(batch.count)
 
 

@@ -119,8 +119,7 @@ class Predictor:
         """An entry for each image, in order; see :meth:`softcpt.AdaptedClip.predict`."""
         device = self.method.device
         stream = ImageStream(
-            preprocessing.transform(),
-            preprocessing.size,
+            preprocessing,
             batch_size or (16 if device.type == "cpu" else 128),
             workers,
             pinned=device.type == "cuda",
@@ -128,7 +127,7 @@ class Predictor:
         waiting: tuple[ImageBatch, Tensor | None] | None = None
         with closing(stream.batches(images)) as batches:
             for batch in batches:
-                logits = self._logits(batch)
+                logits = self._logits(stream.ready(batch, device))
                 # Read a batch later: a GPU works on the next one meanwhile.
                 if waiting:
                     yield from self._entries(*waiting)
@@ -137,11 +136,8 @@ class Predictor:
             yield from self._entries(*waiting)
 
     @torch.no_grad()
-    def _logits(self, batch: ImageBatch) -> Tensor | None:
-        if batch.images is None:
-            return None
-        images = batch.images.to(self.method.device, non_blocking=True)
-        return self._classify(self.method.encode_image(images))
+    def _logits(self, images: Tensor | None) -> Tensor | None:
+        return None if images is None else self._classify(self.method.encode_image(images))
 
     def _entries(self, batch: ImageBatch, logits: Tensor | None) -> Iterator[Entry]:
         found = iter([] if logits is None else self.ranked(logits.float().cpu()))

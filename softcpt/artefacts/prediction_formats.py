@@ -59,8 +59,8 @@ class TableWriter(Writer):
         ]
         self.shows_task = several or self.task_key == "guessed_task"
         self._line("image", task, "label", "probability")
-        of_image, of_task, of_label = ("-" * width for width in self.widths)
-        self._line(of_image, of_task, of_label, "-" * len("probability"))
+        image, owner, label = ("-" * width for width in self.widths)
+        self._line(image, owner, label, "-" * len("probability"))
 
     def row(self, path: str, entry: Entry) -> None:
         """A line for each prediction."""

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from softcpt import plugins
-from softcpt.cli.grid import add_launch_flags, file_and_pairs, print_failures, run_jobs
+from softcpt.cli.grid import print_failures, run_jobs
+from softcpt.cli.grid_flags import add_launch_flags, file_and_pairs
 from softcpt.errors import UserError
 from softcpt.study.study_file import Study, read_study
 from softcpt.utils.console import run_command

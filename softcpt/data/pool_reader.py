@@ -10,7 +10,6 @@ from softcpt.data.dataset_facts import DatasetFacts
 from softcpt.data.options import DataOptions
 from softcpt.data.pools import Pool, class_folder_pools, images_by_class
 from softcpt.errors import UserError
-from softcpt.utils.text_files import read_text
 
 
 class PoolReader(DatasetFacts):
@@ -76,7 +75,7 @@ class PoolReader(DatasetFacts):
         Raises:
             UserError: the file is missing.
         """
-        stripped = map(str.strip, read_text(self.needed(path)).splitlines())
+        stripped = map(str.strip, self.needed(path).read_text(encoding="utf-8-sig").splitlines())
         return [line for line in stripped if line]
 
     def needed(self, path: Path) -> Path:

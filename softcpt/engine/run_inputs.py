@@ -6,7 +6,7 @@ import io
 import os
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -103,6 +103,7 @@ class BatchMaker:
     bank: FeatureBank
     prompts_images: bool
     quiet: bool = False
+    _transforms: dict[bool, Any] = field(default_factory=dict, init=False, repr=False)
 
     def make(
         self, items: Sequence[Any], train: bool, prompts_images: bool | None = None
@@ -126,8 +127,7 @@ class BatchMaker:
             n_domain=cfg.DATALOADER.TRAIN_X.N_DOMAIN,
             n_ins=cfg.DATALOADER.TRAIN_X.N_INS,
         )
-        with redirect_stdout(io.StringIO()) if self.quiet else nullcontext():
-            transform = build_transform(cfg, is_train=train)
+        transform = self._transform(train)
         size, views = settings.BATCH_SIZE, self.views() if train else None
         drop_last = train and len(items) >= size
         if cfg.FEATURES.MODE == "bank" and not prompts_images:
@@ -151,6 +151,13 @@ class BatchMaker:
             seed=cfg.SEED,
             workers=cfg.DATALOADER.NUM_WORKERS,
         )
+
+    def _transform(self, train: bool) -> Any:
+        """Built once for training and once for tests, since Dassl prints each."""
+        if train not in self._transforms:
+            with redirect_stdout(io.StringIO()) if self.quiet else nullcontext():
+                self._transforms[train] = build_transform(self.cfg, is_train=train)
+        return self._transforms[train]
 
     def views(self) -> Callable[[int], int] | None:
         """The view of an epoch: one of its own, one of K in turn, or none where nothing is

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from softcpt.engine.images_flag import name_in_output
 from softcpt.errors import UserError
 from softcpt.utils.typed import as_type, read_by, read_mapping
 from softcpt.utils.yaml_file import ENDINGS, read_yaml
@@ -43,6 +44,8 @@ class GridEntry:
         config: of a method: its configuration (a name in configs/trainers/<trainer> or /shared, or
             a file) in place of the grid's.
         set: settings of its own.
+        images: of data: your own images in its place, as of ``train.py --images``.
+        task_names: of data with ``images``: as of ``train.py --task-names``.
         flags: of a method: more flags of train.py.
         shots, seeds: of a method: its own, in place of the grid's.
     """
@@ -51,6 +54,8 @@ class GridEntry:
     of: str = ""
     config: str = ""
     set: Mapping[str, Any] = read_by(flat_settings, default_factory=dict)
+    images: tuple[str, ...] = ()
+    task_names: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
     shots: tuple[int, ...] = ()
     seeds: tuple[int, ...] = ()
@@ -84,6 +89,12 @@ def named_entries(names: Sequence[str]) -> tuple[GridEntry, ...]:
     return tuple(
         GridEntry(Path(name).stem, name) if _is_file(name) else GridEntry(name) for name in names
     )
+
+
+def images_entry(images: Sequence[str], task_names: Sequence[str] = ()) -> GridEntry:
+    """The data of ``--images``, by the name that train.py gives them."""
+    places = tuple(str(Path(given).expanduser().absolute()) for given in images)
+    return GridEntry(name_in_output(images), images=places, task_names=tuple(task_names))
 
 
 @dataclass(frozen=True)
@@ -161,9 +172,16 @@ def read_tree(path: Path, what: str) -> Mapping[str, Any]:
 
 
 def beside(entries: Sequence[GridEntry], folder: Path) -> tuple[GridEntry, ...]:
-    """``entries`` with their files, if relative, in ``folder``."""
+    """``entries`` with their files and images, if relative, in ``folder``."""
     return tuple(
-        replace(entry, of=file_beside(entry.of, folder), config=file_beside(entry.config, folder))
+        replace(
+            entry,
+            of=file_beside(entry.of, folder),
+            config=file_beside(entry.config, folder),
+            images=tuple(
+                str((folder / Path(given).expanduser()).absolute()) for given in entry.images
+            ),
+        )
         for entry in entries
     )
 

@@ -11,10 +11,10 @@ from typing import Any
 
 from tqdm import tqdm
 
+from softcpt.report.class_figures import class_records, confusion_records
 from softcpt.report.formats import csv_text, latex
 from softcpt.report.html_page import html_page
 from softcpt.report.markdown_page import markdown_page
-from softcpt.report.more_figures import class_records
 from softcpt.report.sections import Report, Section
 from softcpt.utils.files import atomic_write
 
@@ -101,8 +101,9 @@ def _records(report: Report) -> dict[str, list[dict[str, Any]]]:
             if table.records:
                 kinds.setdefault(table.kind, []).extend(table.records)
         kinds["runs"] += _run_records(section)
-        if classes := list(class_records(section.benchmark)):
-            kinds.setdefault("classes", []).extend(classes)
+        for kind, of_classes in (("classes", class_records), ("confusions", confusion_records)):
+            if records := list(of_classes(section.benchmark)):
+                kinds.setdefault(kind, []).extend(records)
     return kinds
 
 

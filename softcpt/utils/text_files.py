@@ -12,27 +12,29 @@ from typing import Any
 from softcpt.errors import UserError
 
 
-def read_text(path: Path, what: str = "") -> str:
+def read_text(path: Path, what: str = "", remedy: str = "") -> str:
     """The text of a file in UTF-8, with or without a byte-order mark.
 
     Args:
         path: the file.
         what: it is called in messages ("split file"); "": nothing but its path.
+        remedy: what else to do about a damaged one.
 
     Raises:
         UserError: it is of another encoding; line and remedy are named.
         OSError: it cannot be read.
     """
     content = path.read_bytes()
+    save = f"save it as UTF-8, or {remedy}" if remedy else "save it as UTF-8"
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise UserError(f"{_named(path, what)}: UTF-16, not UTF-8; save it as UTF-8")
+        raise UserError(f"{_named(path, what)}: UTF-16, not UTF-8; {save}")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         shown = content[error.start : error.start + 1].hex()
         raise UserError(
-            f"{_named(path, what)} line {line}: not UTF-8 (byte 0x{shown}); save it as UTF-8"
+            f"{_named(path, what)} line {line}: not UTF-8 (byte 0x{shown}); {save}"
         ) from error
 
 
@@ -49,7 +51,7 @@ def read_json(path: Path, what: str, remedy: str) -> Any:
         OSError: it cannot be read.
     """
     try:
-        return json.loads(read_text(path, what))
+        return json.loads(read_text(path, what, remedy))
     except json.JSONDecodeError as error:
         reason = f"line {error.lineno}: not valid JSON ({error.msg})"
     except RecursionError:

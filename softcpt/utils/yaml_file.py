@@ -17,15 +17,71 @@ ENDINGS = (".yaml", ".yml")
 MOST_VALUES = 100_000
 
 
+class WrittenInt(int):
+    """A whole number of a yaml file that knows how it is written: 2023_10 may be meant as a name.
+
+    Attributes:
+        text: as in the file.
+    """
+
+    text = ""
+
+    def __repr__(self) -> str:
+        return self.text or int.__repr__(self)
+
+    __str__ = __repr__
+
+
+class WrittenFloat(float):
+    """The same of another number: 1e5 may be meant as a name."""
+
+    text = ""
+
+    def __repr__(self) -> str:
+        return self.text or float.__repr__(self)
+
+    __str__ = __repr__
+
+
+def plain(value: Any) -> Any:
+    """A value of a yaml file, with Python's own numbers in it."""
+    if isinstance(value, WrittenInt):
+        return int(value)
+    if isinstance(value, WrittenFloat):
+        return float(value)
+    if isinstance(value, (list, tuple)):
+        return type(value)(plain(item) for item in value)
+    return value
+
+
+class _Loader(yaml.SafeLoader):
+    """Builds plain values, and numbers that know how they are written."""
+
+    def written_int(self, node: yaml.ScalarNode) -> WrittenInt:
+        number = WrittenInt(self.construct_yaml_int(node))
+        number.text = node.value
+        return number
+
+    def written_float(self, node: yaml.ScalarNode) -> WrittenFloat:
+        number = WrittenFloat(self.construct_yaml_float(node))
+        number.text = node.value
+        return number
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.written_int)
+_Loader.add_constructor("tag:yaml.org,2002:float", _Loader.written_float)
+
+
 def read_yaml(path: Path, what: str) -> Mapping[str, Any]:
-    """The mapping in a yaml file; ``what`` it is called in messages.
+    """The mapping in a yaml file; ``what`` it is called in messages. Numbers in it know how they
+    are written.
 
     Raises:
         UserError: it is not valid yaml in UTF-8, no mapping, or stands for too many values.
         OSError: it cannot be read.
     """
     try:
-        tree = yaml.safe_load(read_text(path, what)) or {}
+        tree = yaml.load(read_text(path, what), _Loader) or {}
     except yaml.YAMLError as error:
         raise _invalid(path, what, " ".join(str(error).split())[:300]) from error
     except RecursionError as error:

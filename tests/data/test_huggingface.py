@@ -85,7 +85,8 @@ def test_files_stay_where_they_are_and_labels_may_be_several(library, tmp_path):
     for number in range(3):
         paths.append(str(tmp_path / f"{number}.png"))
         Image.new("RGB", (3, 3), (number, 0, 0)).save(paths[-1])
-    kinds = library.List(library.ClassLabel(names=["a", "b"]))
+    many = getattr(library, "List", library.Sequence)
+    kinds = many(library.ClassLabel(names=["a", "b"]))
     features = library.Features({"image": library.Image(), "label": kinds})
     rows = {"image": paths, "label": [[0], [1, 0], [1]]}
     data = softcpt.load_data(library.Dataset.from_dict(rows, features=features))

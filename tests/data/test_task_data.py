@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import csv
 import shutil
+from pathlib import Path
 
 import numpy as np
-import pandas
 import pytest
 import torch
 import torchvision
@@ -102,6 +102,7 @@ def test_merged_sets_are_one_source(tmp_path):
 
 
 def test_a_table_is_what_the_same_csv_file_is(tmp_path, monkeypatch):
+    pandas = pytest.importorskip("pandas")
     monkeypatch.chdir(tmp_path)
     pictures(tmp_path / "p", ("oak", "elm", "ash"))
     rows = [
@@ -236,6 +237,32 @@ def test_files_of_torchvisions_folders_stay_where_they_are(tmp_path):
     normalised = torchvision.datasets.ImageFolder(folder, transform=lambda _: torch.randn(3, 4, 4))
     with pytest.raises(UserError, match="floating point is 0 to 1; give images .*not normalised"):
         softcpt.load_data(normalised)
+
+
+class CoopStyle(DatasetBase):
+    """As the files of CoOp's code read the configuration."""
+
+    dataset_dir = "coop_style"
+
+    def __init__(self, cfg):
+        folder = Path(cfg.DATASET.ROOT).expanduser().absolute() / self.dataset_dir
+        assert (cfg.SEED, cfg.DATASET.SUBSAMPLE_CLASSES, cfg.DATASET.NAME) == (3, "base", "Coop")
+        names = ("rose", "tulip")
+        train = [
+            Datum(str(folder / name / f"{number}.png"), label, 0, name)
+            for label, name in enumerate(names)
+            for number in range(cfg.DATASET.NUM_SHOTS)
+        ]
+        super().__init__(train_x=train, test=train)
+
+
+def test_a_class_of_other_code_is_given_a_configuration(tmp_path, monkeypatch):
+    pictures(tmp_path / "coop_style")
+    table = getattr(DATASET_REGISTRY, "_things", None) or DATASET_REGISTRY._obj_map
+    monkeypatch.setitem(table, "Coop", CoopStyle)
+    data = softcpt.load_data("coop", root=tmp_path, shots=2, seed=3, classes="base")
+    assert [one.label for one in data.train] == [0, 0, 1, 1]
+    assert data.tasks.names == ("CoopStyle",)
 
 
 class Plain(DatasetBase):

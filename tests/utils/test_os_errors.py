@@ -35,9 +35,10 @@ def test_a_name_without_end_is_cut(capsys):
 
 
 def test_a_reader_that_has_gone_is_no_error():
-    code = "from softcpt.utils.console import run_command\n" + (
-        "run_command(lambda: [print('x' * 1000) for _ in range(1000)] and None)"
-    )
+    code = """
+from softcpt.utils.console import run_command
+run_command(lambda: [print("x" * 1000) for _ in range(1000)] and None)
+"""
     process = subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
