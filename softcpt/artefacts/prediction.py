@@ -28,6 +28,14 @@ class Prediction:
         label: the class's name.
         probability: from 0 to 1, among the classes of the task.
         task: the task's name.
+
+    Example:
+        >>> tasks = softcpt.TaskSet([softcpt.Task("pets", ["cat", "dog"])])
+        >>> method = softcpt.build_method("ZeroShot", softcpt.load_clip("tiny"), tasks)
+        >>> picture = torch.zeros(3, 64, 64, dtype=torch.uint8)
+        >>> [[best, other]] = softcpt.AdaptedClip(method, "ZeroShot").predict([picture], top=2)
+        >>> {best.label, other.label} == {"cat", "dog"}, best.probability >= 0.5
+        (True, True)
     """
 
     label: str
@@ -42,6 +50,13 @@ class Failed:
     Attributes:
         path: of the file; "" for one that was given in memory.
         reason: what is wrong with it.
+
+    Example:
+        >>> tasks = softcpt.TaskSet([softcpt.Task("pets", ["cat", "dog"])])
+        >>> method = softcpt.build_method("ZeroShot", softcpt.load_clip("tiny"), tasks)
+        >>> [entry] = softcpt.AdaptedClip(method, "ZeroShot").predict(["missing.jpg"])
+        >>> isinstance(entry, softcpt.Failed), entry.path
+        (True, 'missing.jpg')
     """
 
     path: str
