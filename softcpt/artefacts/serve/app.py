@@ -60,6 +60,7 @@ def make_app(
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(UserError, _mistake)
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _fault)
     app.add_middleware(Guard, names=names)
     return app
 
@@ -135,3 +136,9 @@ async def _mistake(_: Request, error: Exception) -> Response:
 async def _http_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # what it is registered for
     return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+
+
+async def _fault(_: Request, error: Exception) -> Response:
+    """Of ours, or a device without memory; uvicorn prints the traceback, and closes."""
+    message = f"the server failed ({type(error).__name__}); its terminal says where"
+    return JSONResponse({"error": message}, 500, {"connection": "close"})

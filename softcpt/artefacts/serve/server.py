@@ -19,6 +19,8 @@ def open_socket(host: str, port: int) -> socket.socket:
         UserError: the port is in use, or the host is not of this machine.
     """
     try:
+        if not 0 <= port < 65_536:  # getaddrinfo would take the lower 16 bits
+            raise OSError("no such port")
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
@@ -31,7 +33,7 @@ def open_socket(host: str, port: int) -> socket.socket:
         except OSError:
             opened.close()
             raise
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise UserError(
             f"serve: cannot listen on {host}, port {port} ({error}); give another --port (0: any "
             "that is free) or --host"
