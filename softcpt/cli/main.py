@@ -30,6 +30,7 @@ COMMANDS = {
         "softcpt.cli.report",
         "compare finished runs: tables, statistics, plots and a page to explore",
     ),
+    "serve": ("softcpt.cli.serve", "a local page that classifies images with a trained prompt"),
 }
 # The same with main(argv), for commands that read their flags themselves.
 OWN_FLAGS = {
