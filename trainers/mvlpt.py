@@ -101,7 +101,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         default="",
         help="names of data sets with commas between them; several are trained together",
     )
-    add("--shots", type=int, help="training images per class (DATASET.NUM_SHOTS)")
+    add("--shots", "--num-shots", type=int, help="training images per class (DATASET.NUM_SHOTS)")
     add(
         "--multi-task-label_pertask",
         "--multi-task-label-pertask",

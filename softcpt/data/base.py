@@ -25,6 +25,7 @@ from softcpt.data.subsample import Parts, subsample
 from softcpt.data.writable_path import writable_path
 from softcpt.errors import UserError
 from softcpt.tasks import Task, TaskSet
+from softcpt.utils.text_files import read_text
 
 __all__ = ["Pool", "Row", "TaskDataset"]  # what a file of ``datasets/`` needs
 
@@ -58,19 +59,24 @@ class TaskDataset(PoolReader, TaskedDataset):
         except OSError as error:
             where = f"{error.filename or self.folder} cannot be read ({error.strerror or error})"
             raise UserError(
-                f"data set {self.name()}: {where}; give yourself access, or copy it"
+                f"data set {self.called}: {where}; give yourself access, or copy it"
             ) from error
         counts = ", ".join(f"{part} {len(items):,}" for part, items in parts.items())
         if not parts["train"] or not parts["test"]:
             raise UserError(
-                f"data set {self.name()}: {counts} images of {source} are there; {self.advice}"
+                f"data set {self.called}: {counts} images of {source} are there; {self.advice}"
             )
         if self.options.verbose:
             _log.info(
-                f"{self.name()}: {tasks.num_classes} classes; {counts} images; split: {source}"
+                f"{self.called}: {tasks.num_classes} classes; {counts} images; split: {source}"
             )
             self._print_oddities(tasks, parts)
         super().__init__(tasks, parts)
+
+    @property
+    def called(self) -> str:
+        """What messages call it."""
+        return str(self.name())
 
     @classmethod
     def unread(cls, cfg: Any, folder: Path) -> TaskDataset:
@@ -124,11 +130,11 @@ class TaskDataset(PoolReader, TaskedDataset):
             message = described_missing(
                 missing, len(missing), split.source, self.image_folder(self.folder)
             )
-            raise UserError(f"data set {self.name()}: {message}; {self.advice}")
+            raise UserError(f"data set {self.called}: {message}; {self.advice}")
         kept, parts = keep_classes(tasks, drawn, present)
         if kept.num_classes < tasks.num_classes:
             _log.info(
-                f"{self.name()}: {kept.num_classes} of {tasks.num_classes} classes have images, "
+                f"{self.called}: {kept.num_classes} of {tasks.num_classes} classes have images, "
                 f"the others are left out (DATASET.ON_MISSING skip-classes): "
                 f"{', '.join(kept.class_names[:6])}, ..."
             )
@@ -138,7 +144,7 @@ class TaskDataset(PoolReader, TaskedDataset):
         """Print what may surprise: test images in place of others, classes without images."""
         if self.test_only:
             _log.info(
-                f"{self.name()}: its test images stand in for training images, it is meant for "
+                f"{self.called}: its test images stand in for training images, it is meant for "
                 "--eval-only"
             )
         for part in ("train", "test"):
@@ -146,7 +152,7 @@ class TaskDataset(PoolReader, TaskedDataset):
             bare = tasks.num_classes - len(there)
             if bare:
                 _log.info(
-                    f"{self.name()}: {bare} of {tasks.num_classes} classes have no {part} image"
+                    f"{self.called}: {bare} of {tasks.num_classes} classes have no {part} image"
                 )
 
     # -- the split ---------------------------------------------------------------------------------
@@ -154,7 +160,7 @@ class TaskDataset(PoolReader, TaskedDataset):
     @property
     def split_rule(self) -> SplitRule:
         """How images are divided that the publisher did not divide."""
-        return CoopRule(f"data set {self.name()}", rule=self.rule)
+        return CoopRule(f"data set {self.called}", rule=self.rule)
 
     def read_or_draw(self, folder: Path) -> Split:
         """The split: the file that ``split`` names, the official lists, the split file, or with
@@ -187,7 +193,7 @@ class TaskDataset(PoolReader, TaskedDataset):
         """What is wrong without a split file, and what helps."""
         files = " or ".join(self.split_files) or self.drawn_file()
         return (
-            f"data set {self.name()}: no split file {files} in {folder}; {self.split_origin} "
+            f"data set {self.called}: no split file {files} in {folder}; {self.split_origin} "
             f"--draw-split makes one ({self.split_rule.described}, seed {DRAW_SEED})"
         )
 
@@ -205,7 +211,7 @@ class TaskDataset(PoolReader, TaskedDataset):
         path = writable_path(folder, self.drawn_file())
         write_drawn(path, split, self.rule)
         _log.info(
-            f"{self.name()}: no published split at hand, {path} drawn ({self.rule}, seed "
+            f"{self.called}: no published split at hand, {path} drawn ({self.rule}, seed "
             f"{DRAW_SEED})"
         )
         return path
@@ -246,7 +252,7 @@ class TaskDataset(PoolReader, TaskedDataset):
 
     def _text_file(self, name: str) -> str:
         path = self.folder / name
-        return path.read_text(encoding="utf-8").strip() if path.is_file() else ""
+        return read_text(path).strip() if path.is_file() else ""
 
     # -- images ------------------------------------------------------------------------------------
 
@@ -292,8 +298,8 @@ class TaskDataset(PoolReader, TaskedDataset):
             message = described_missing(missing, total, source, self.image_folder(self.folder))
             if self.options.on_missing != "skip":
                 raise UserError(
-                    f"data set {self.name()}: {message}; {self.advice}, DATASET.ON_MISSING skip "
+                    f"data set {self.called}: {message}; {self.advice}, DATASET.ON_MISSING skip "
                     "leaves them out, skip-classes the classes of which none is there"
                 )
-            _log.info(f"{self.name()}: {message}; left out")
+            _log.info(f"{self.called}: {message}; left out")
         return found

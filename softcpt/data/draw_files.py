@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from softcpt.data.split import Item, Split
 from softcpt.data.writable_path import writable_path
 from softcpt.errors import UserError
 from softcpt.utils.files import write_json
+from softcpt.utils.text_files import read_json
 
 Drawn = dict[str, list[Item]]
 # Of a split, shots and a seed: places in the split's lists, by part.
@@ -108,16 +108,10 @@ def _own(split: Split, shots: int, seed: int, path: Path, new: Drawn) -> Paths:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(content, dict):
-            return content
-        reason = "a mapping is needed"
-    except ValueError as error:
-        reason = str(error)
-    raise UserError(
-        f"few-shot file {path}: not a list of images ({reason}); delete it, and it is drawn again"
-    )
+    content = read_json(path, "few-shot file", "delete it, and it is drawn again")
+    if isinstance(content, dict):
+        return content
+    raise UserError(f"few-shot file {path}: a mapping is needed; delete it, and it is drawn again")
 
 
 def _match(paths: Sequence[str], items: Sequence[Item], source: Path) -> list[Item]:

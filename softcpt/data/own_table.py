@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from softcpt.data.own_images import ImageRow, OwnDataset
 from softcpt.data.part_folders import PARTS
 from softcpt.data.split import Split
 from softcpt.errors import UserError
+from softcpt.utils.text_files import read_table, table_columns
 
 
 class TableDataset(OwnDataset):
@@ -48,20 +48,16 @@ class TableDataset(OwnDataset):
 
     def labelled(self, folder: Path) -> Iterator[ImageRow]:  # noqa: ARG002 (the table says all)
         """A row per line of the file."""
-        with open(self.table, newline="", encoding="utf-8-sig") as file:
-            lines = csv.DictReader(file)
-            missing = {"path", "label"} - set(lines.fieldnames or ())
-            if missing:
-                raise UserError(
-                    f"{self.table}: no column {' and '.join(sorted(missing))}; {self.advice}"
-                )
-            for line in lines:
-                yield self._row(line, f"{self.table} line {lines.line_num}")
+        missing = {"path", "label"} - set(table_columns(self.table))
+        if missing:
+            raise UserError(
+                f"{self.table}: no column {' and '.join(sorted(missing))}; {self.advice}"
+            )
+        for number, line in read_table(self.table):
+            yield self._row(line, f"{self.table} line {number}")
 
-    def _row(self, line: Mapping[str, str | None], where: str) -> ImageRow:
-        path, label, split, task = (
-            (line.get(key) or "").strip() for key in ("path", "label", "split", "task")
-        )
+    def _row(self, line: Mapping[str, str], where: str) -> ImageRow:
+        path, label, split, task = (line.get(key, "") for key in ("path", "label", "split", "task"))
         part = PARTS.get(split.lower(), "") if "split" in line else "all"
         if not (path and label and part):
             wrong = "split"

@@ -75,7 +75,7 @@ class PoolReader(DatasetFacts):
         Raises:
             UserError: the file is missing.
         """
-        stripped = map(str.strip, self.needed(path).read_text(encoding="utf-8").splitlines())
+        stripped = map(str.strip, self.needed(path).read_text(encoding="utf-8-sig").splitlines())
         return [line for line in stripped if line]
 
     def needed(self, path: Path) -> Path:

@@ -32,6 +32,16 @@ class TaskData:
         test: test images; empty where images came without a division.
         shots: training images per class that were asked for; -1: all.
         seed: of the draw.
+
+    Example:
+        >>> from PIL import Image
+        >>> red, blue = (Image.new("RGB", (64, 64), colour) for colour in ("red", "blue"))
+        >>> pairs = {"train": [(red, "red"), (blue, "blue")], "test": [(blue, "blue")]}
+        >>> data = softcpt.load_data({"colours": pairs})
+        >>> data
+        <1 tasks, 2 classes; images: train 2, val 0, test 1>
+        >>> data.tasks[0].class_names[data.test[0].label]
+        'blue'
     """
 
     tasks: TaskSet
@@ -49,6 +59,9 @@ class TaskData:
             dataset: it has ``train_x``, ``val``, ``test``, and ``tasks`` if it has several.
             shots: what it was asked for.
             seed: the same.
+
+        Returns:
+            Its tasks and images.
         """
         tasks, parts = merge([_without_stand_ins(dataset)])
         return _data(tasks, parts, shots, seed)
@@ -133,10 +146,19 @@ def load_data(
         UserError: a source cannot be read, or two tasks have the same name; the message says what
             helps.
 
-    Example::
+    Example:
+        Two data sets, four images of each class::
 
-        data = softcpt.load_data(["OxfordPets", "my_flowers"], root="data", shots=4, seed=1)
-        data.tasks.names, len(data.train), data.test[0].image
+            data = softcpt.load_data(["OxfordPets", "my_flowers"], root="data", shots=4, seed=1)
+
+        Images in memory:
+
+        >>> from PIL import Image
+        >>> colours = ("red", "blue", "green")
+        >>> pairs = [(Image.new("RGB", (64, 64), colour), colour) for colour in colours]
+        >>> data = softcpt.load_data({"colours": pairs}, classes=["red", "green", "blue"])
+        >>> data.tasks.names, [image.label for image in data.train]
+        (('colours',), [0, 2, 1])
     """
     given = named_sources(sources)
     names = _names(given, task_names)

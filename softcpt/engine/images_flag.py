@@ -16,20 +16,25 @@ from softcpt.errors import UserError
 _KEY = re.compile(r"[A-Z][A-Z0-9_]*(\.[A-Z0-9_]+)+|SEED|USE_CUDA|OUTPUT_DIR|RESUME|VERBOSE")
 
 
+# Name of a flag, what stands for a word behind it, and its help; of train.py and of the grid.
+IMAGES_FLAGS = (
+    (
+        "--images",
+        "FOLDER",
+        "your own images: folders class/image, archives of such, or CSV files; each is a task",
+    ),
+    (
+        "--task-names",
+        "NAME",
+        "what their pictures are of (default: the folders' names, or their task_name.txt)",
+    ),
+)
+
+
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Add ``--images`` and ``--task-names``."""
-    parser.add_argument(
-        "--images",
-        nargs="+",
-        metavar="FOLDER",
-        help="your own images: folders class/image, archives of such, or CSV files; each is a task",
-    )
-    parser.add_argument(
-        "--task-names",
-        nargs="+",
-        metavar="NAME",
-        help="what their pictures are of (default: the folders' names, or their task_name.txt)",
-    )
+    for name, metavar, text in IMAGES_FLAGS:
+        parser.add_argument(name, nargs="+", metavar=metavar, help=text)
 
 
 def give_back_pairs(args: argparse.Namespace) -> None:
@@ -86,9 +91,9 @@ def settings_of(args: argparse.Namespace) -> dict[str, Any]:
 _INSTEAD = ("DATASET.NAME", "DATASET.ROOT", "DATASET.TASKS", "DATASET.TASK_NAMES")
 
 
-def name_in_output(args: argparse.Namespace) -> str:
+def name_in_output(images: Sequence[str]) -> str:
     """What a run's output folder calls these images: "my_flowers+my_pets"."""
-    return "+".join(archive_stem(Path(given)) or Path(given).stem for given in args.images)[:80]
+    return "+".join(archive_stem(Path(given)) or Path(given).stem for given in images)[:80]
 
 
 def _names(places: Sequence[Path], given: Sequence[str]) -> list[str]:

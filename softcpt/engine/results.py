@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import resource
 import sys
@@ -24,6 +23,7 @@ from softcpt.engine.settings import shared_values
 from softcpt.errors import UserError
 from softcpt.prompters import TaskClassifier
 from softcpt.task_results import TaskResult, intervals, overall
+from softcpt.utils.text_files import read_json
 
 SCHEMA = 1
 RESULTS_FILE = "results.json"
@@ -233,8 +233,21 @@ def refuse_overwriting(folder: str | Path) -> None:
         UserError: ``folder`` holds the results of a training run.
     """
     path = Path(folder) / RESULTS_FILE
-    if path.is_file() and json.loads(path.read_text(encoding="utf-8")).get("trained"):
+    if path.is_file() and read_results(path).get("trained"):
         raise UserError(
             f"{path}: the results of a training run, and --eval-only would write over them; choose "
             "another --output-dir"
         )
+
+
+def read_results(path: Path) -> dict[str, Any]:
+    """The content of a results.json.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    remedy = "restore it, or delete it and make the run again"
+    result = read_json(path, "results", remedy)
+    if not isinstance(result, dict):
+        raise UserError(f"results {path}: no mapping of keys; {remedy}")
+    return result

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,8 +9,9 @@ from typing import Any
 
 from tabulate import tabulate
 
-from softcpt.engine.results import RESULTS_FILE, SCHEMA, Run
+from softcpt.engine.results import RESULTS_FILE, SCHEMA, Run, read_results
 from softcpt.engine.settings import shared_of
+from softcpt.errors import UserError
 from softcpt.utils.files import write_json
 
 _log = logging.getLogger(__name__)
@@ -41,16 +41,21 @@ def _comparable(run: Run, path: Path) -> list[dict[str, Any]]:
         root, config_name, seed = path.parents[3], path.parents[1].name, path.parent.name
     except IndexError:
         return []
-    found = []
+    own, found = run.to_dict(), []
     for other in sorted(root.glob(f"*/{config_name}/{seed}/{RESULTS_FILE}")):
-        result = json.loads(other.read_text(encoding="utf-8"))
-        if (
-            result.get("schema") == SCHEMA
-            and shared_of(result) == run.shared
-            and result["method"] != run.method
-        ):
-            found.append(result)
-    return [result for result in found if result["method"] != "ZeroShot"]
+        if other.absolute() == path.absolute():
+            continue
+        try:
+            result = read_results(other)
+            if result.get("schema") != SCHEMA or shared_of(result) != run.shared:
+                continue
+            if result["method"] not in (run.method, "ZeroShot"):
+                format_table([result, own])  # it has all that the table takes from it
+                found.append(result)
+        except (UserError, OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
+            # A neighbour's damage does not end a run that is done.
+            _log.info(f"{other}: damaged, so it is left out of the table; make its run again")
+    return found
 
 
 def _only_tested(run: dict[str, Any]) -> bool:

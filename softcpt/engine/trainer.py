@@ -149,6 +149,15 @@ class PromptTrainer(ResumableTrainer):
 
     # -- training ----------------------------------------------------------------------------------
 
+    def before_train(self) -> None:
+        """Have the features of the images that will be tested: one that cannot be read ends the run
+        now, not after training."""
+        super().before_train()
+        if not self.cfg.TEST.NO_TEST:
+            with self.watch.section("image"):
+                for split in self.data.splits:
+                    self.data.split(split)[1].open()
+
     def before_epoch(self) -> None:
         """Seed from (seed, epoch) and open the epoch's view."""
         self.learner.begin_epoch(self.epoch, self.data.train)

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
 import yaml
 
 import softcpt
-from softcpt.artefacts.artefact_files import CONFIG_FILE, PROMPT_FILE
+from softcpt.artefacts.artefact_files import CONFIG_FILE, FORMAT, PROMPT_FILE
 from softcpt.cli import train
 from softcpt.engine import run_flags
 from softcpt.testing.random_clip import random_openai_state_dict
@@ -116,6 +117,21 @@ def test_a_test_of_a_prompt_leaves_an_artefact_too(tmp_path):
     assert "a run of an older version" in line and "--eval-only --model-dir" in line
     run(tmp_path, "SoftCPT", "--eval-only", "--model-dir", str(tmp_path / "run"), out="test")
     assert softcpt.load_prompt(tmp_path / "test").record.measured["test"]["overall"]["SoftCPT"]
+
+
+def test_every_format_that_was_released_stays_readable():
+    folders = sorted(Path(__file__).parent.glob("format*"))
+    assert [folder.name for folder in folders] == [f"format{n + 1}" for n in range(FORMAT)]
+    for folder in folders:
+        q = softcpt.load_prompt(folder)
+        size = q.clip.image_size
+        image = torch.linspace(-2, 2, 3 * size * size).view(3, size, size)
+        [found] = q.predict(image, task="all", top=9)
+        expected = json.loads((folder / "expected.json").read_text())
+        assert {f"{one.task}/{one.label}": one.probability for one in found} == pytest.approx(
+            expected, abs=1e-5
+        )
+        assert q.record.data["shots"] == 1
 
 
 # -- what is wrong ---------------------------------------------------------------------------------
