@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 
 from softcpt import UserError, plugins
-from softcpt.engine import config, run_flags
+from softcpt.engine import config, config_keys, run_flags
 from softcpt.engine.their_templates import add_template
 from tests.helpers.plugin_place import place, write  # noqa: F401
 
@@ -221,5 +221,5 @@ def test_a_table_of_prompts_gets_the_data_set_that_it_lacks(code_base, capsys, p
 
 def test_pairs_of_numbers_may_be_text_as_in_published_files():
     cfg = config.default_config()
-    config.set_key(cfg, "INPUT.SIZE", "(64, 64)", "x.yaml")
+    config_keys.set_key(cfg, "INPUT.SIZE", "(64, 64)", "x.yaml")
     assert cfg.INPUT.SIZE == (64, 64)
