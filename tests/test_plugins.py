@@ -108,8 +108,8 @@ def test_hugging_faces_datasets_may_be_imported_already(place, monkeypatch):  # 
 
 def test_a_trainer_without_extend_cfg_has_the_keys_of_its_file(place, capsys):  # noqa: F811
     write(place / "trainers", "bare.py", TRAINER.format(name="Bare"))
-    write(place, "base.yaml", "TRAINER: {BARE: {DEPTH: 9, PREC: fp32}}")
-    write(place, "bare.yaml", "_BASE_: base.yaml\nTRAINER: {BARE: {PREC: amp}}")
+    write(place, "base.yaml", "TRAINER: {Bare: {DEPTH: 9, PREC: fp32}}")
+    write(place, "bare.yaml", "_BASE_: base.yaml\nTRAINER: {Bare: {PREC: amp}}")
     words = (
         "--plugins",
         str(place),
@@ -118,9 +118,9 @@ def test_a_trainer_without_extend_cfg_has_the_keys_of_its_file(place, capsys):  
         "--config-file",
         str(place / "bare.yaml"),
     )
-    cfg = flags(*words, "TRAINER.BARE.DEPTH", "3")
-    assert cfg.TRAINER.BARE.DEPTH == 3 and cfg.TRAINER.BARE.PREC == "amp"
-    assert "has no extend_cfg(cfg), so TRAINER.BARE has the keys" in capsys.readouterr().out
+    cfg = flags(*words, "TRAINER.Bare.DEPTH", "3")
+    assert cfg.TRAINER.Bare.DEPTH == 3 and cfg.TRAINER.Bare.PREC == "amp"
+    assert "has no extend_cfg(cfg), so TRAINER.Bare has the keys" in capsys.readouterr().out
 
 
 def test_an_unknown_key_of_a_trainer_names_extend_cfg():

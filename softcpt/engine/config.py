@@ -129,8 +129,8 @@ def open_node(cfg: CfgNode, trainer: str, path: Path) -> None:
         trainer: the registered name.
         path: of the configuration file, not merged yet.
     """
-    node = trainer.upper()
-    if node in cfg.TRAINER:
+    node = name = trainer.partition("@")[0].upper()
+    if any(known.upper() == name for known in cfg.TRAINER):
         return
     found: dict[str, Any] = {}
     place: Path | None = path
@@ -138,8 +138,9 @@ def open_node(cfg: CfgNode, trainer: str, path: Path) -> None:
     while place is not None and place not in seen:
         seen.add(place)
         file, tree = read_config(place)
-        keys = tree.get("TRAINER", {}).get(node, {})
-        found = {**keys, **found}
+        for given, keys in tree.get("TRAINER", {}).items():
+            if given.upper() == name:  # as the file writes it: MMRLpp
+                node, found = given, {**keys, **found}
         place = resolved(file.parent / str(tree["_BASE_"])) if "_BASE_" in tree else None
     if found:
         cfg.TRAINER[node] = CfgNode(found)
