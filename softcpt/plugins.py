@@ -3,7 +3,8 @@
 In a checkout they are the top-level folders ``trainers/``, ``datasets/`` and ``configs/``, and
 their modules are imported under these names, as all CoOp-family code does. In an installed package
 the same folders travel as ``softcpt.trainers`` and so on, so that no top-level ``datasets`` stands
-before Hugging Face's; so they are called in a checkout, too, where that one is imported already.
+before Hugging Face's; so they are called in a checkout, too, where ``import datasets`` finds that
+one.
 
 Files of others are found in the folders ``trainers/`` and ``datasets/`` of the current folder and
 of each in ``$SOFTCPT_PLUGINS`` (``--plugins FOLDER`` adds one), and by entry points of the groups
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import importlib.util
 import logging
 import os
 import re
@@ -47,6 +49,22 @@ def checkout() -> Path | None:
 def folder(kind: str) -> Path:
     """Where the project's ``trainers``, ``datasets`` or ``configs`` are."""
     return (checkout() or _PACKAGE) / kind
+
+
+def config_path(path: Path) -> Path:
+    """``path``, but of the project's own configs where it begins with ``configs/datasets/`` or
+    another of their folders that the current folder does not have: commands of the documentation
+    then work in any folder."""
+    parts = path.parts
+    if len(parts) < 3 or parts[0] != "configs" or Path(*parts[:2]).is_dir():
+        return path
+    own = folder("configs").joinpath(*parts[1:])
+    return own if (folder("configs") / parts[1]).is_dir() else path
+
+
+def config_names(kind: str) -> dict[str, Path]:
+    """Name -> file of the project's own ``configs/<kind>``."""
+    return {file.stem: file for file in sorted((folder("configs") / kind).glob("*.yaml"))}
 
 
 def without_flag(argv: Sequence[str]) -> list[str]:
@@ -102,8 +120,10 @@ def load(kind: str) -> dict[str, ModuleType]:
     package = _package(kind)
     modules: dict[str, ModuleType] = {}
     for place in (folder(kind), *folders_of_others(kind)):
-        if str(place) not in package.__path__ and place != folder(kind):
-            package.__path__.append(str(place))
+        # Hugging Face's package may have taken the name since (softcpt.data.huggingface).
+        for one in (package, sys.modules[package.__name__]):
+            if str(place) not in one.__path__:
+                one.__path__.append(str(place))
         _load_folder(place, package.__name__, modules)
     for entry in metadata.entry_points(group=f"softcpt.{kind}"):
         if entry.name not in modules and entry.value not in _failed:
@@ -157,18 +177,29 @@ def _left_out_if_it_fails(place: str) -> Iterator[None]:
         _log.warning(f"{place}: left out, importing it failed ({_failed[place]})")
 
 
+def _huggingface_is_found() -> bool:
+    """Whether ``import datasets`` would import Hugging Face's package, or has done so."""
+    loaded = sys.modules.get("datasets")
+    spec = None if loaded else importlib.util.find_spec("datasets")
+    file = getattr(loaded, "__file__", None) if loaded else spec and spec.origin
+    return bool(file) and Path(str(file)).with_name("arrow_dataset.py").is_file()
+
+
 @functools.cache
 def _package(kind: str) -> ModuleType:
     """The package whose parts all files of ``kind`` are."""
     root = checkout()
     if root is None:
         return importlib.import_module(f"softcpt.{kind}")
+    others = _huggingface_is_found()
     if str(root) not in sys.path:
-        sys.path.insert(0, str(root))
-    loaded = importlib.import_module(kind)
-    if Path(loaded.__file__ or "").parent == root / kind:
-        return loaded
-    # Another's, as Hugging Face's datasets: ours go by their longer name.
+        # Behind Hugging Face's, which a user of the library may import later.
+        sys.path.insert(len(sys.path) if others else 0, str(root))
+    if not (others and kind == "datasets"):
+        loaded = importlib.import_module(kind)
+        if Path(loaded.__file__ or "").parent == root / kind:
+            return loaded
+    # The name is another's: ours go by their longer one.
     parent = importlib.import_module("softcpt")
     if str(root) not in parent.__path__:
         parent.__path__.append(str(root))

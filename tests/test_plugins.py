@@ -11,7 +11,7 @@ import pytest
 
 from softcpt import UserError, plugins
 from softcpt.engine import config, run_flags
-from softcpt.engine.extension import extensions
+from tests.helpers.plugin_place import place, write  # noqa: F401
 
 TRAINER = """
 from dassl.engine import TRAINER_REGISTRY, TrainerX
@@ -30,45 +30,13 @@ class {name}(DatasetBase):
 """
 
 
-@pytest.fixture
-def place(tmp_path, monkeypatch):
-    """A folder for files; the current one is another, and all is as before afterwards."""
-    from dassl.data.datasets import DATASET_REGISTRY
-    from dassl.engine import TRAINER_REGISTRY
-
-    (tmp_path / "elsewhere").mkdir()
-    monkeypatch.chdir(tmp_path / "elsewhere")
-    monkeypatch.setenv(plugins.FOLDERS, "")
-    for name in ("_failed", "_shadowed"):
-        monkeypatch.setattr(plugins, name, type(getattr(plugins, name))())
-    for registry in (TRAINER_REGISTRY, DATASET_REGISTRY):
-        # The built-in engine's, or an installed Dassl's.
-        table = "_things" if hasattr(registry, "_things") else "_obj_map"
-        monkeypatch.setattr(registry, table, dict(getattr(registry, table)))
-    packages = [plugins._package(kind) for kind in ("trainers", "datasets")]
-    for package in packages:
-        monkeypatch.setattr(package, "__path__", list(package.__path__))
-    loaded = set(sys.modules)
-    extensions.cache_clear()
-    yield tmp_path
-    for name in set(sys.modules) - loaded:
-        if name.partition(".")[0] in ("trainers", "datasets"):
-            del sys.modules[name]
-    extensions.cache_clear()
-
-
-def write(folder, name, text):
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / name).write_text(text, encoding="utf-8")
-
-
 def flags(*words):
     left = plugins.without_flag(words)  # as the command does, before there is a parser
     return run_flags.setup_config(run_flags.parser().parse_args(left))
 
 
 @pytest.mark.parametrize("how", ["current folder", "flag", "flag=", "environment"])
-def test_files_of_others_are_found(place, monkeypatch, how):
+def test_files_of_others_are_found(place, monkeypatch, how):  # noqa: F811
     write(place / "mine/trainers", "found_trainer.py", TRAINER.format(name="FoundTrainer"))
     write(place / "mine/datasets", "found_set.py", DATASET.format(name="FoundSet"))
     words = []
@@ -83,7 +51,7 @@ def test_files_of_others_are_found(place, monkeypatch, how):
     assert "found_trainer" in plugins.load("trainers")
 
 
-def test_entry_points_are_found(place, monkeypatch):
+def test_entry_points_are_found(place, monkeypatch):  # noqa: F811
     write(place / "site", "an_installed_trainer.py", TRAINER.format(name="Installed"))
     monkeypatch.syspath_prepend(place / "site")
     entry = metadata.EntryPoint("installed", "an_installed_trainer", "softcpt.trainers")
@@ -95,13 +63,13 @@ def test_entry_points_are_found(place, monkeypatch):
     del sys.modules["an_installed_trainer"]
 
 
-def test_a_folder_that_is_not_there_is_one_clear_line(place):
+def test_a_folder_that_is_not_there_is_one_clear_line(place):  # noqa: F811
     with pytest.raises(UserError, match="no such folder; give one with trainers/"):
         flags("--plugins", "nowhere")
 
 
 @pytest.mark.parametrize("name, file", [("Mine", "other.py"), ("Named", "named.py")])
-def test_a_file_that_fails_is_named_when_it_is_asked_for(place, capsys, name, file):
+def test_a_file_that_fails_is_named_when_it_is_asked_for(place, capsys, name, file):  # noqa: F811
     text = f"import no_such_package\nclass {name if file == 'other.py' else 'X'}: pass\n"
     for kind in ("trainers", "datasets"):
         write(place / kind, file, text)
@@ -114,7 +82,7 @@ def test_a_file_that_fails_is_named_when_it_is_asked_for(place, capsys, name, fi
         flags("--trainer", "Zzzz")
 
 
-def test_a_file_called_as_one_of_ours_is_left_out_and_said(place, capsys):
+def test_a_file_called_as_one_of_ours_is_left_out_and_said(place, capsys):  # noqa: F811
     write(place / "trainers", "coop.py", "raise ValueError")
     write(place / "trainers", "__init__.py", "raise ValueError")
     plugins.without_flag(["--plugins", str(place)])
@@ -126,7 +94,7 @@ def test_a_file_called_as_one_of_ours_is_left_out_and_said(place, capsys):
     )
 
 
-def test_hugging_faces_datasets_may_be_imported_already(place, monkeypatch):
+def test_hugging_faces_datasets_may_be_imported_already(place, monkeypatch):  # noqa: F811
     other = ModuleType("datasets")
     other.__file__ = str(place / "datasets/__init__.py")
     monkeypatch.setitem(sys.modules, "datasets", other)
@@ -137,7 +105,7 @@ def test_hugging_faces_datasets_may_be_imported_already(place, monkeypatch):
     del sys.modules["softcpt.datasets"]
 
 
-def test_a_trainer_without_extend_cfg_has_the_keys_of_its_file(place, capsys):
+def test_a_trainer_without_extend_cfg_has_the_keys_of_its_file(place, capsys):  # noqa: F811
     write(place / "trainers", "bare.py", TRAINER.format(name="Bare"))
     write(place, "base.yaml", "TRAINER: {BARE: {DEPTH: 9, PREC: fp32}}")
     write(place, "bare.yaml", "_BASE_: base.yaml\nTRAINER: {BARE: {PREC: amp}}")

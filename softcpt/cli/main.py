@@ -7,8 +7,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from softcpt.plugins import without_flag
-from softcpt.utils.console import hide_bars, run_command
+from softcpt.utils.requirements import explained
 from softcpt.version import __version__
 
 # Sub-command -> (module with add_arguments(parser) and main(args) -> exit status, what it does).
@@ -44,9 +43,20 @@ OWN_FLAGS = {
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Entry point of the command."""
+    """Entry point of the command; exits with one line and status 1 where a requirement is not
+    installed."""
+    argv = sys.argv[1:] if argv is None else argv
+    with explained("--debug" in argv):
+        _run(argv)
+
+
+def _run(argv: Sequence[str]) -> None:
+    # Here, not at the top: an older Python cannot read these.
+    from softcpt.plugins import without_flag
+    from softcpt.utils.console import hide_bars, run_command
+
     hide_bars()
-    argv = without_flag(sys.argv[1:] if argv is None else argv)
+    argv = without_flag(argv)
     if (
         argv[:1] and argv[0] in OWN_FLAGS
     ):  # KEY VALUE pairs behind flags, which a sub-parser cannot read

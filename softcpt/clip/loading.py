@@ -3,7 +3,6 @@ open_clip."""
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Iterator, Mapping
@@ -28,6 +27,7 @@ from softcpt.clip.weights import OPENAI_WEIGHTS, as_state_dict, openai_weights, 
 from softcpt.errors import UserError
 from softcpt.text.open_clip_parts import ClipModel
 from softcpt.utils.suggest import did_you_mean
+from softcpt.utils.text_files import read_json
 
 TINY = Path(__file__).parents[1] / "assets" / "tiny"
 
@@ -181,7 +181,7 @@ def _folder_files(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
             f"{folder}: no model there ({config_path.name} is missing); for the embedded one "
             "install softcpt again"
         )
-    config: dict[str, Any] = json.loads(config_path.read_text(encoding="utf-8"))
+    config: dict[str, Any] = read_json(config_path, "model", "copy the model's folder again")
     return config, read_state_dict(weights_path)
 
 

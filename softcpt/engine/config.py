@@ -18,12 +18,13 @@ from yacs.config import CfgNode
 
 from softcpt import dassl
 from softcpt.engine.config_files import read_config, resolved
-from softcpt.engine.extension import extensions
+from softcpt.engine.extension import as_read, extensions
 from softcpt.engine.settings import Use, out_of_range, setting_of
 from softcpt.errors import UserError
 from softcpt.prompters import METHODS
 from softcpt.prompters.classifier import MethodOptions
 from softcpt.utils.suggest import did_you_mean, nearest
+from softcpt.utils.yaml_file import plain
 
 _log = logging.getLogger(__name__)
 
@@ -155,8 +156,8 @@ def _say_once(text: str) -> None:
 
 
 def merge_pairs(cfg: CfgNode, pairs: Sequence[str]) -> None:
-    """Merge ``KEY VALUE`` pairs of the command line; a value is read as a Python literal where it
-    is one."""
+    """Merge ``KEY VALUE`` pairs of the command line; the type of the key decides how its value is
+    read: as text, or else as a Python literal where it is one."""
     flag = next((text for text in pairs[::2] if text.startswith("--")), None)
     if flag:
         raise UserError(
@@ -172,24 +173,37 @@ def merge_pairs(cfg: CfgNode, pairs: Sequence[str]) -> None:
             value = ast.literal_eval(text)
         except (ValueError, SyntaxError):
             value = text
-        set_key(cfg, key, value, "command line")
+        set_key(cfg, key, value, "command line", text)
 
 
-def set_key(cfg: CfgNode, key: str, value: Any, source: str) -> None:
-    """Set one key of an existing leaf, with its type checked and aliases resolved."""
+def set_key(cfg: CfgNode, key: str, value: Any, source: str, text: str | None = None) -> None:
+    """Set one key of an existing leaf, with its type checked and aliases resolved.
+
+    Args:
+        cfg: the configuration; changed. Whose options ``key`` means may depend on its trainer.
+        key: its name, here or in other code.
+        value: of a type like the default's.
+        source: where it is given, for messages.
+        text: the value as it was typed: what a leaf of text takes.
+
+    Raises:
+        UserError: there is no such key, or the value is of another type.
+    """
     if any(key in extension.keys_without_effect for extension in extensions()):
         _log.info(f"{source}: {key} has no effect, in the published code either; it is left out")
         return
     if _is_fixed(key, value, source):
         return
-    *nodes, leaf = resolve_alias(key).split(".")
+    read, value = as_read(str(cfg.TRAINER.NAME), key, value)
+    own = resolve_alias(read)
+    *nodes, leaf = own.split(".")
     node = cfg
     for name in nodes:
         node = node.get(name) if isinstance(node, CfgNode) else None
     if not isinstance(node, CfgNode) or leaf not in node or isinstance(node[leaf], CfgNode):
         known = [name for name, _ in leaves(cfg)]
         all_keys = "`python train.py --show-config` lists all keys"
-        hint = did_you_mean(resolve_alias(key), known, all_keys)
+        hint = did_you_mean(own, known, all_keys)
         others = [name for name, value in cfg.TRAINER.items() if isinstance(value, CfgNode)]
         if nodes[:-1] == ["TRAINER"] and nodes[1] not in others:
             known_node = nearest(nodes[1], others, cutoff=0.75)
@@ -199,9 +213,23 @@ def set_key(cfg: CfgNode, key: str, value: Any, source: str) -> None:
                 f"CfgNode({{'{leaf}': ...}})"
             )
         raise UserError(f"{source}: unknown key '{key}'; {hint}")
-    if isinstance(node[leaf], str) and isinstance(value, bool):
-        value = _switch(value, resolve_alias(key))
+    if isinstance(node[leaf], str) and text is not None:
+        value = _unquoted(text)  # 2023_10 stays that, None is a word, {} a template
+    elif isinstance(node[leaf], str) and isinstance(value, bool):
+        value = _switch(value, own)
     node[leaf] = _coerce(value, node[leaf], f"{source}: {key}")
+
+
+def _unquoted(text: str) -> str:
+    """Text without the quotation marks of a Python literal, where it has them."""
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
+        try:
+            value = ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            return text
+        if isinstance(value, str):
+            return value
+    return text
 
 
 def _switch(value: bool, key: str) -> Any:
@@ -249,14 +277,16 @@ def _coerce(value: Any, old: Any, place: str) -> Any:
     tuples."""
     kind = type(old)
     if old is None or type(value) is kind:
-        return value
-    if kind is float and isinstance(value, (int, str)) and not isinstance(value, bool):
+        return plain(value)
+    if kind is int and isinstance(value, int) and not isinstance(value, bool):
+        return int(value)
+    if kind is float and isinstance(value, (int, float, str)) and not isinstance(value, bool):
         try:
             return float(value)
         except ValueError:
             pass
     if kind in (tuple, list) and isinstance(value, (tuple, list)):
-        return kind(value)
+        return kind(plain(value))
     if kind is str and isinstance(value, (int, float)) and not isinstance(value, bool):
         return str(value)  # DATASET.NAME 101 is a name
     raise UserError(

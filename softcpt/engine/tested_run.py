@@ -6,7 +6,6 @@ to test (data, images, precision), and is refused where it contradicts what was 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from contextlib import suppress
@@ -22,7 +21,7 @@ from softcpt.artefacts.kept_backbone import backbone_source
 from softcpt.artefacts.published_checkpoints import is_reference
 from softcpt.engine import config
 from softcpt.engine.continuation import find_run
-from softcpt.engine.results import RESULTS_FILE
+from softcpt.engine.results import RESULTS_FILE, read_results
 from softcpt.errors import UserError
 from softcpt.prompters import METHODS
 
@@ -141,10 +140,11 @@ def _settings_of_artefact(folder: Path) -> dict[str, Any]:
 def _config_text(folder: str) -> str | None:
     kept = find_run(folder, required=False)
     if kept is not None:
-        return str(kept["config"])
+        return str(kept[1]["config"])
     results = Path(folder, RESULTS_FILE)
     if results.is_file():
-        return str(json.loads(results.read_text(encoding="utf-8"))["config"])
+        text = read_results(results).get("config")
+        return text if isinstance(text, str) else None
     return None
 
 
