@@ -36,6 +36,23 @@ class AdaptedClip:
         method_name: what :func:`softcpt.build_prompter` calls it.
         record: how it was trained and what it reached.
         preprocessing: of its images in training; None: the CLIP's own.
+
+    Example:
+        >>> clip = softcpt.load_clip("tiny")
+        >>> tasks = softcpt.TaskSet([softcpt.Task("pets", ["cat", "dog"])])
+        >>> data = softcpt.FeatureData(tasks, torch.randn(8, 256), torch.arange(8) % 2)
+        >>> fitted = softcpt.fit("SoftCPT", clip, data, epochs=1, progress=False)
+        >>> fitted
+        AdaptedClip(SoftCPT on tiny, 1 task(s): pets; 2 classes)
+        >>> picture = torch.zeros(3, 64, 64, dtype=torch.uint8)
+        >>> [best] = fitted.predict([picture])
+        >>> best.task, best.label in ("cat", "dog")
+        ('pets', True)
+        >>> more = fitted.add_task("flowers", ["rose", "tulip", "daisy"])  # nothing is trained
+        >>> more.tasks.names
+        ('pets', 'flowers')
+        >>> softcpt.load_prompt(more.save("my_prompt"))
+        AdaptedClip(SoftCPT on tiny, 2 task(s): pets, flowers; 5 classes)
     """
 
     method: TaskClassifier
@@ -78,9 +95,10 @@ class AdaptedClip:
         """The best classes of images; one entry for each image, in order.
 
         Args:
-            images: an image or many, in a list, a generator or a tensor. An image is a path, a PIL
-                image, an array of bytes (H, W, 3), a tensor of bytes (3, H, W), or one that is
-                pre-processed: (3, S, S) of floating point, S the model's image size.
+            images: an image or many, in a list, a generator or a tensor. An image is a path, one of
+                ``data.test`` of :func:`softcpt.load_data`, a PIL image, an array of bytes (H, W,
+                3), a tensor of bytes (3, H, W), or one that is pre-processed: (3, S, S) of floating
+                point, S the model's image size.
             task: whose classes are compared. None: the only one. "all": every task's. "auto": the
                 task of the class that is best over all tasks. That is a **guess**: methods are
                 trained to tell the classes of one task apart, not tasks from each other.
@@ -106,8 +124,8 @@ class AdaptedClip:
         batch_size: int | None = None,
         workers: int | None = None,
     ) -> Iterator[Entry]:
-        """The same, entry by entry while images are read: memory does not grow with their
-        number."""
+        """As :meth:`predict`, entry by entry while ``images`` are read, so that memory does not
+        grow with their number; ``task``, ``top``, ``batch_size`` and ``workers`` as there."""
         predictor = Predictor(self.method, chosen_task(self.tasks, task), top)
         one = isinstance(images, (str, os.PathLike, Image.Image, Tensor, np.ndarray))
         items: Iterable[Any] = [images] if one else images
@@ -131,6 +149,9 @@ class AdaptedClip:
             workers: processes that decode files; None: one fewer than cores, 1 to 8; 0: this one.
             progress: show a progress bar.
 
+        Returns:
+            The figures of each task that has images, in %, and their means.
+
         Raises:
             UserError: there are no images, they are of other classes, or one cannot be read.
         """
@@ -147,6 +168,9 @@ class AdaptedClip:
             task: its name.
             names: of its classes, in place of those it has. Its metric stays where it is defined
                 for so many classes, else it is accuracy.
+
+        Returns:
+            A new one; this one stays as it is.
 
         Raises:
             UserError: the task is unknown, or the method has learned parts for each class and none
@@ -176,6 +200,9 @@ class AdaptedClip:
             template: prompt of zero-shot CLIP, {} for the class.
             metric: that it is measured by.
             description: of a SoftCPT that reads descriptions.
+
+        Returns:
+            A new one; this one stays as it is.
 
         Raises:
             UserError: there is a task of that name, or the method has learned parts for each task.

@@ -46,6 +46,20 @@ class Evaluation:
     Attributes:
         tasks: the figures of every task that has images, as results.json has them.
         overall: means over tasks, and their intervals.
+
+    Example:
+        >>> from PIL import Image
+        >>> pairs = [(Image.new("RGB", (64, 64), name), name) for name in ("red", "blue")]
+        >>> data = softcpt.load_data({"colours": pairs})
+        >>> head = softcpt.fit("ProtoNet", softcpt.load_clip("tiny"), data, progress=False)
+        >>> found = head.evaluate(data.train, progress=False)
+        >>> found.overall["overall_metric"]
+        100.0
+        >>> print(found)
+        task               classes    images    metric, %
+        ---------------  ---------  --------  -----------
+        colours                  2         2       100.00
+        MEAN OVER TASKS                    2       100.00
     """
 
     tasks: list[TaskResult]

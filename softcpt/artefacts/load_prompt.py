@@ -39,6 +39,15 @@ def load_prompt(
     Raises:
         UserError: the artefact is missing, cut, or of a later format; the backbone is not on this
             machine, or has other weights than in training.
+
+    Example:
+        >>> clip = softcpt.load_clip("tiny")
+        >>> tasks = softcpt.TaskSet([softcpt.Task("pets", ["cat", "dog"])])
+        >>> data = softcpt.FeatureData(tasks, torch.randn(8, 256), torch.arange(8) % 2)
+        >>> fitted = softcpt.fit("CoOp", clip, data, epochs=1, progress=False)
+        >>> folder = fitted.save("pets_prompt")
+        >>> softcpt.load_prompt("pets_prompt", clip)
+        AdaptedClip(CoOp on tiny, 1 task(s): pets; 2 classes)
     """
     if hub.is_on_hub(folder):
         folder = hub.download(os.fspath(folder))

@@ -30,6 +30,7 @@ COMMANDS = {
         "softcpt.cli.report",
         "compare finished runs: tables, statistics, plots and a page to explore",
     ),
+    "serve": ("softcpt.cli.serve", "a local page that classifies images with a trained prompt"),
 }
 # The same with main(argv), for commands that read their flags themselves.
 OWN_FLAGS = {
@@ -52,16 +53,22 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _run(argv: Sequence[str]) -> None:
     # Here, not at the top: an older Python cannot read these.
-    from softcpt.plugins import without_flag
     from softcpt.utils.console import hide_bars, run_command
 
     hide_bars()
+    # Modules of commands are imported inside: an installed Dassl may be found broken then.
+    run_command(lambda: _command(argv), debug="--debug" in argv)
+
+
+def _command(argv: Sequence[str]) -> int:
+    from softcpt.plugins import without_flag
+
     argv = without_flag(argv)
     if (
         argv[:1] and argv[0] in OWN_FLAGS
     ):  # KEY VALUE pairs behind flags, which a sub-parser cannot read
         importlib.import_module(OWN_FLAGS[argv[0]][0]).main(argv[1:])
-        return
+        return 0
     parser = argparse.ArgumentParser(
         "softcpt", description="Multi-task prompt tuning for CLIP-like models."
     )
@@ -79,6 +86,5 @@ def _run(argv: Sequence[str]) -> None:
         if name == chosen:
             importlib.import_module(module).add_arguments(command)
     args = parser.parse_args(argv)
-    run_command(
-        lambda: importlib.import_module(COMMANDS[args.command][0]).main(args), debug=args.debug
-    )
+    status: int | None = importlib.import_module(COMMANDS[args.command][0]).main(args)
+    return status or 0

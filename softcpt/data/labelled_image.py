@@ -21,6 +21,15 @@ class LabelledImage:
         task: index of the task.
         class_name: the class's name.
         labels: all classes of the image, ``label`` first.
+
+    Example:
+        >>> from PIL import Image
+        >>> pairs = [(Image.new("RGB", (64, 48), name), name) for name in ("red", "blue")]
+        >>> one = softcpt.load_data({"colours": pairs}).train[1]
+        >>> one.class_name, one.label, one.labels
+        ('blue', 0, (0,))
+        >>> one.image.size
+        (64, 48)
     """
 
     path: str
@@ -54,6 +63,15 @@ class Images(Sequence[LabelledImage]):
 
     Args:
         items: the images.
+
+    Example:
+        >>> from PIL import Image
+        >>> pairs = [(Image.new("RGB", (64, 64), name), name) for name in ("red", "blue")]
+        >>> images = softcpt.load_data({"colours": pairs}).train
+        >>> images
+        <2 labelled images>
+        >>> images[1].class_name, images[1:]
+        ('blue', <1 labelled images>)
     """
 
     def __init__(self, items: Iterable[LabelledImage] = ()) -> None:
@@ -61,7 +79,8 @@ class Images(Sequence[LabelledImage]):
 
     @classmethod
     def of(cls, records: Iterable[Any]) -> Images:
-        """From Dassl's image records (Datum): ``label`` a global class index, ``domain`` a task."""
+        """From ``records``, Dassl's of images (Datum): ``label`` a global class index, ``domain`` a
+        task."""
         return cls(
             LabelledImage(
                 item.impath,

@@ -32,6 +32,16 @@ class TaskData:
         test: test images; empty where images came without a division.
         shots: training images per class that were asked for; -1: all.
         seed: of the draw.
+
+    Example:
+        >>> from PIL import Image
+        >>> red, blue = (Image.new("RGB", (64, 64), colour) for colour in ("red", "blue"))
+        >>> pairs = {"train": [(red, "red"), (blue, "blue")], "test": [(blue, "blue")]}
+        >>> data = softcpt.load_data({"colours": pairs})
+        >>> data
+        <1 tasks, 2 classes; images: train 2, val 0, test 1>
+        >>> data.tasks[0].class_names[data.test[0].label]
+        'blue'
     """
 
     tasks: TaskSet
@@ -49,8 +59,11 @@ class TaskData:
             dataset: it has ``train_x``, ``val``, ``test``, and ``tasks`` if it has several.
             shots: what it was asked for.
             seed: the same.
+
+        Returns:
+            Its tasks and images.
         """
-        tasks, parts = merge([dataset])
+        tasks, parts = merge([_without_stand_ins(dataset)])
         return _data(tasks, parts, shots, seed)
 
     def __repr__(self) -> str:
@@ -100,7 +113,8 @@ def load_data(
     Images in memory that are used (drawn, or for testing) are kept as files in the user's cache,
     without loss. Without a division (pairs, a single data set of torch or Hugging Face) all of them
     are training images, and ``test`` is empty, unless ``draw_split`` is true. What a folder, an
-    archive or a CSV file is divided into is written beside it, as by ``train.py``.
+    archive or a CSV file is divided into is written beside it, as by ``train.py``. Data sets that
+    are for testing alone (ImageNet-A) have no training images here.
 
     Args:
         sources: a source, a list of some, or a dictionary {task name: source}.
@@ -132,10 +146,19 @@ def load_data(
         UserError: a source cannot be read, or two tasks have the same name; the message says what
             helps.
 
-    Example::
+    Example:
+        Two data sets, four images of each class::
 
-        data = softcpt.load_data(["OxfordPets", "my_flowers"], root="data", shots=4, seed=1)
-        data.tasks.names, len(data.train), data.test[0].image
+            data = softcpt.load_data(["OxfordPets", "my_flowers"], root="data", shots=4, seed=1)
+
+        Images in memory:
+
+        >>> from PIL import Image
+        >>> colours = ("red", "blue", "green")
+        >>> pairs = [(Image.new("RGB", (64, 64), colour), colour) for colour in colours]
+        >>> data = softcpt.load_data({"colours": pairs}, classes=["red", "green", "blue"])
+        >>> data.tasks.names, [image.label for image in data.train]
+        (('colours',), [0, 2, 1])
     """
     given = named_sources(sources)
     names = _names(given, task_names)
@@ -160,7 +183,8 @@ def load_data(
     for name, (_, source) in zip(names, given):
         asked = Asked(options, _class_names(classes, name), image_column, label_column)
         whole = _as_records(source) if isinstance(source, TaskData) else None
-        read.append(_called(whole or read_source(source, name, asked), name))
+        dataset = whole or read_source(source, name, asked)
+        read.append(_called(_without_stand_ins(dataset), name))
     _refuse_same_names(read)
     found, parts = subsample(*merge(read), which_tasks=tasks)
     return _data(found, parts, options.shots, options.seed)
@@ -202,6 +226,13 @@ def _as_records(data: TaskData) -> DrawnTask:
         ]
 
     return DrawnTask(data.tasks, records(data.train), records(data.val), records(data.test))
+
+
+def _without_stand_ins(dataset: Any) -> Any:
+    """The data set without the test images that Dassl is given for training ones."""
+    if not getattr(dataset, "test_only", False):
+        return dataset
+    return DrawnTask(dataset.tasks, [], [], dataset.test)
 
 
 def _called(dataset: Any, name: str) -> Any:

@@ -49,6 +49,19 @@ class EpochEnd:
         rate: the learning rate of its steps.
         seconds: since training began in this process.
         adapted: the method as it is now: ``end.adapted.evaluate(data.val)`` measures it.
+
+    Example:
+        >>> def stop_after_two(end):
+        ...     if end.epoch == 2:
+        ...         end.stop()
+        >>> tasks = softcpt.TaskSet([softcpt.Task("pets", ["cat", "dog"])])
+        >>> data = softcpt.FeatureData(tasks, torch.randn(8, 256), torch.arange(8) % 2)
+        >>> clip, callbacks = softcpt.load_clip("tiny"), [stop_after_two]
+        >>> fitted = softcpt.fit(
+        ...     "CoOp", clip, data, epochs=9, n_ctx=2, callbacks=callbacks, progress=False
+        ... )
+        >>> len(fitted.record.curve)
+        2
     """
 
     epoch: int
@@ -122,7 +135,7 @@ def fit(
         workers: processes that decode images; 0: this one; None: one fewer than cores, 1 to 8.
         bank: folder of the feature bank; "": the user's cache.
         callbacks: each is called with an :class:`EpochEnd` after every epoch.
-        progress: show a progress bar.
+        progress: show progress bars.
         folder: keep there, after every epoch or nearly, what a continuation needs.
         resume_from: the ``folder`` of a fit that was stopped: it goes on from there, bit for bit,
             and keeps its state there. Settings and data must be the same.
@@ -144,6 +157,8 @@ def fit(
         >>> fitted = softcpt.fit("CoOp", clip, data, epochs=2, n_ctx=4, progress=False)
         >>> fitted.method.class_embeddings().shape
         torch.Size([2, 256])
+        >>> len(fitted.record.curve)
+        2
     """
     if method not in METHODS:
         raise UserError(f"method '{method}': unknown; {near_and_all(method, METHODS)}")
@@ -165,7 +180,7 @@ def fit(
         bank=os.fspath(bank),
     )
     cfg = settings.to_cfg(clip, getattr(data, "root", ""))
-    source = source_of(data, cfg, clip, METHODS[method][0])
+    source = source_of(data, cfg, clip, METHODS[method][0], progress)
     with generators_kept():
         fitting = _Fit(method, clip, source, cfg, options)
         if isinstance(fitting.learner.method, FeatureClassifier):

@@ -48,12 +48,19 @@ class Images(Source):
     """Images in files."""
 
     def __init__(
-        self, data: TaskData, cfg: CfgNode, clip: Clip, kind: type[TaskClassifier]
+        self,
+        data: TaskData,
+        cfg: CfgNode,
+        clip: Clip,
+        kind: type[TaskClassifier],
+        progress: bool,
     ) -> None:
         if not data.train:
             raise UserError("fit: there are no training images; give data with some")
         self.data, self.tasks = data, data.tasks
-        self.maker = BatchMaker(cfg, open_bank(cfg, clip, kind), kind.prompts_images)
+        bank = open_bank(cfg, clip, kind, progress)
+        self.maker = BatchMaker(cfg, bank, kind.prompts_images, quiet=True)
+        self.progress = progress
 
     def batches(self) -> Batches:
         """Features from the bank, or images."""
@@ -61,7 +68,7 @@ class Images(Source):
 
     def fit(self, method: FeatureClassifier, watch: Stopwatch) -> dict[str, Any] | None:
         """On clean images and views, from the bank."""
-        fitting = HeadFitting(method, self.maker, watch)
+        fitting = HeadFitting(method, self.maker, watch, progress=self.progress)
         fitting.fit(self.data.train, self.data.val, self.data.test)
         return fitting.selected
 
@@ -124,11 +131,13 @@ class Given(Source):
         return {"train": len(self.data.labels), "val": 0 if val is None else len(val)}
 
 
-def source_of(data: Any, cfg: CfgNode, clip: Clip, kind: type[TaskClassifier]) -> Source:
+def source_of(
+    data: Any, cfg: CfgNode, clip: Clip, kind: type[TaskClassifier], progress: bool = True
+) -> Source:
     """What ``data`` is: :class:`FeatureData`, :class:`TaskData`, or anything that
     :func:`softcpt.load_data` takes."""
     if isinstance(data, FeatureData):
         return Given(data, cfg, kind)
     if not isinstance(data, TaskData):
         data = load_data(data, seed=cfg.SEED)
-    return Images(data, cfg, clip, kind)
+    return Images(data, cfg, clip, kind, progress)

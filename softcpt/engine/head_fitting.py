@@ -40,12 +40,14 @@ class HeadFitting:
         maker: makes batches of images.
         watch: counts the time of the image tower.
         selected: what was chosen on validation images, by task; None: nothing is chosen.
+        progress: show a progress bar, and what was chosen.
     """
 
     method: FeatureClassifier
     maker: BatchMaker
     watch: Stopwatch
     selected: dict[str, Any] | None = None
+    progress: bool = True
 
     def fit(
         self,
@@ -79,7 +81,7 @@ class HeadFitting:
         needs_validation = method.uses_validation or method.selects
         choosing = self._features(self._validation(val, test) if needs_validation else ())
         rounds = [left] if method.all_at_once else [[task] for task in left]
-        for tasks in tqdm(rounds, "tasks"):
+        for tasks in tqdm(rounds, "tasks", disable=not self.progress):
             for name, chosen in method.fit(features, labels, *choosing, tasks).items():
                 self._note(name, chosen)
             if keep is not None:
@@ -88,8 +90,9 @@ class HeadFitting:
     def _note(self, task: str, report: Mapping[str, float]) -> None:
         """Print what was chosen and measured for a task, and note what was chosen: a number, or
         several by their names."""
-        shown = ", ".join(f"{key} {value:.4g}" for key, value in report.items())
-        tqdm.write(f"{task}: {shown}")
+        if self.progress:
+            shown = ", ".join(f"{key} {value:.4g}" for key, value in report.items())
+            tqdm.write(f"{task}: {shown}")
         if self.selected:
             names = self.method.selects.split(", ")
             chosen = {name: report[name] for name in names}

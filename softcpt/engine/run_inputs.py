@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext, redirect_stdout
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,7 +70,9 @@ def model_of(cfg: CfgNode, precision: str, device: torch.device) -> Clip:
     return clip
 
 
-def open_bank(cfg: CfgNode, clip: Clip, method: type[TaskClassifier]) -> FeatureBank:
+def open_bank(
+    cfg: CfgNode, clip: Clip, method: type[TaskClassifier], progress: bool = True
+) -> FeatureBank:
     """The bank of ``clip``'s image features, of the kind that ``method`` takes."""
     kind = "spatial" if method.local_features else "global"
     if method.unprojected:
@@ -80,6 +84,7 @@ def open_bank(cfg: CfgNode, clip: Clip, method: type[TaskClassifier]) -> Feature
         seed=cfg.SEED,
         on_error=cfg.FEATURES.ON_ERROR,
         workers=None if cfg.DATALOADER.NUM_WORKERS < 0 else cfg.DATALOADER.NUM_WORKERS,
+        progress=progress,
     )
 
 
@@ -91,11 +96,13 @@ class BatchMaker:
         cfg: of the run.
         bank: where features come from with ``FEATURES.MODE`` bank.
         prompts_images: whether the method prompts the image tower, and so needs images.
+        quiet: leave out what Dassl prints about transforms.
     """
 
     cfg: CfgNode
     bank: FeatureBank
     prompts_images: bool
+    quiet: bool = False
     _transforms: dict[bool, Any] = field(default_factory=dict, init=False, repr=False)
 
     def make(
@@ -148,7 +155,8 @@ class BatchMaker:
     def _transform(self, train: bool) -> Any:
         """Built once for training and once for tests, since Dassl prints each."""
         if train not in self._transforms:
-            self._transforms[train] = build_transform(self.cfg, is_train=train)
+            with redirect_stdout(io.StringIO()) if self.quiet else nullcontext():
+                self._transforms[train] = build_transform(self.cfg, is_train=train)
         return self._transforms[train]
 
     def views(self) -> Callable[[int], int] | None:

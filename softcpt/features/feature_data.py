@@ -31,6 +31,8 @@ class FeatureData:
     Example:
         >>> tasks = softcpt.TaskSet([softcpt.Task("pets", ["cat", "dog"])])
         >>> data = softcpt.FeatureData(tasks, torch.randn(8, 256), torch.arange(8) % 2)
+        >>> data.features.shape
+        torch.Size([8, 256])
     """
 
     tasks: TaskSet

@@ -83,8 +83,12 @@ OWN = frozenset(METHODS)  # what others register is beside these
 def list_methods() -> list[str]:
     """Names that :func:`build_method` takes.
 
-    >>> "SoftCPT" in softcpt.list_methods()
-    True
+    Returns:
+        This package's, and those that :func:`softcpt.register_method` added.
+
+    Example:
+        >>> "SoftCPT" in softcpt.list_methods()
+        True
     """
     return list(METHODS)
 
