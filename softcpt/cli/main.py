@@ -24,6 +24,10 @@ COMMANDS = {
         "write a run's prompts as checkpoints that CoOp's and SoftCPT's published code load",
     ),
     "features": ("softcpt.cli.features", "list, delete or verify kept image features"),
+    "inspect": (
+        "softcpt.cli.inspect",
+        "look inside a trained prompt: words, tasks, classes before and after, calibration",
+    ),
     "predict": ("softcpt.cli.predict", "classify images with a trained prompt"),
     "report": (
         "softcpt.cli.report",

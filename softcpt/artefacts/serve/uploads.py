@@ -6,7 +6,7 @@ at a time, and what is too large is refused while it is read.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 
 import anyio
@@ -126,7 +126,7 @@ class Upload:
             self.fields[self._field] = content.decode("utf-8", "replace")
 
 
-async def _chunks(request: Request, limits: Limits) -> AsyncIterator[bytes]:
+async def _chunks(request: Request, limits: Limits) -> AsyncGenerator[bytes, None]:
     """The body as it arrives."""
     read, stream = 0, request.stream()
     while True:
