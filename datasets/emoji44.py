@@ -17,6 +17,7 @@ import softcpt
 from softcpt.data.dassl_dataset import TaskedDataset
 from softcpt.data.datum import ImageDatum
 from softcpt.data.few_shot import few_shot_indices
+from softcpt.data.options import DataOptions
 from softcpt.data.subsample import subsample
 from softcpt.data.unpack import unpack
 from softcpt.errors import UserError
@@ -37,17 +38,19 @@ class Emoji44(TaskedDataset):
     model. How the designs were chosen and who drew them: ``README.md`` and ``ATTRIBUTION.md``
     beside the archive.
 
-    ``DATASET.NUM_SHOTS`` images per class are drawn as CoOp draws them, from ``SEED`` alone; below
-    1: all. A Datum's domain is its task's index, its label the global class index, its path a file
-    below :func:`unpacked`.
+    ``shots`` images per class are drawn as CoOp draws them, from ``seed`` alone; below 1: all. A
+    Datum's domain is its task's index, its label the global class index, its path a file below
+    :func:`unpacked`. Keywords are those of :class:`softcpt.data.options.DataOptions`.
 
     Raises:
         UserError: the archive cannot be unpacked, or what was unpacked is incomplete.
     """
 
     licence = "Apache-2.0, CC BY 4.0, OFL-1.1 (ATTRIBUTION.md)"
+    template = TEMPLATE
 
-    def __init__(self, cfg: Any) -> None:
+    def __init__(self, cfg: Any = None, **options: Any) -> None:
+        asked = DataOptions.of(cfg, options, type(self).__name__)
         folder = unpacked(ARCHIVE)
         index = json.loads((folder / "emoji44.json").read_text(encoding="utf-8"))
         self.dataset_dir = str(folder)
@@ -55,7 +58,7 @@ class Emoji44(TaskedDataset):
             [Task(task["name"], task["classes"], template=TEMPLATE) for task in index["tasks"]]
         )
         images = index["images"]
-        drawn = few_shot_indices(images, cfg.DATASET.NUM_SHOTS, cfg.SEED)
+        drawn = few_shot_indices(images, asked.shots, asked.seed)
         chosen = {
             part: [images[part][position] for position in drawn[part]] for part in ("train", "val")
         }
@@ -66,9 +69,7 @@ class Emoji44(TaskedDataset):
             ]
             for part, rows in {**chosen, "test": images["test"]}.items()
         }
-        super().__init__(
-            *subsample(tasks, parts, cfg.DATASET.SUBSAMPLE_CLASSES, cfg.DATASET.SUBSAMPLE_TASKS)
-        )
+        super().__init__(*subsample(tasks, parts, asked.classes, asked.tasks))
 
 
 def unpacked(archive: Path) -> Path:

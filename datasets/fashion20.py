@@ -111,7 +111,7 @@ class Fashion20(TaskDataset):
     def make_tasks(self, split: Split) -> TaskSet:
         """The twenty tasks as ``task_info.csv`` names them."""
         info = self._info(self.folder)
-        given = self.option("TASK_NAME", "")
+        given = self.options.task_name
         if given and self.task_index is None:
             raise UserError(
                 "DATASET.TASK_NAME: Fashion20 has many tasks; rename them in task_info.csv"
@@ -127,7 +127,7 @@ class Fashion20(TaskDataset):
             template = self.template
             if index < len(TASKS):
                 template = f"a photo of {{}}, a type of {TASKS[index][1]}."
-            template = self.option("TEMPLATE", "") or template
+            template = self.options.template or template
             tasks.append(Task(shown, tuple(names), self.metric, template))
         return TaskSet(tasks)
 

@@ -2,7 +2,7 @@
 
 from dassl.data.datasets import DATASET_REGISTRY
 
-from softcpt.data.own_images import FolderDataset
+from softcpt.data.own_folder import FolderDataset
 
 
 @DATASET_REGISTRY.register()

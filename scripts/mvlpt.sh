@@ -15,6 +15,8 @@
 # where ImageNet is among the data sets the last one does, for ImageNet's validation images are its test images.
 # `python -m softcpt average` makes the mean of several seeds' prompts, for --model-dir. Data sets are looked for below $DATA,
 # or --root. A run that was done, or stopped, is not done again, but continued.
+#
+# MVLPT_SOURCE=source, or names as of DATASET, starts from the prompt that the same words gave there; --model-dir FOLDER from any.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 help_if_asked "$@"
@@ -30,8 +32,18 @@ esac
 coop=ImageNet,Caltech101,Food101,StanfordCars,OxfordPets,OxfordFlowers,FGVCAircraft,SUN397,DescribableTextures,EuroSAT,UCF101
 if [[ "$data" == source ]]; then sets=$coop; else sets=$data; fi
 for seed in ${given[4]}; do
+    below="$trainer/${cfg}_${shots}shots/nctx$nctx/seed$seed"
+    start=()
+    if [[ "${MVLPT_SOURCE:-}" && " ${more[*]-} " != *" --model-dir"* ]]; then
+        start=(--model-dir "output/mvlpt/$MVLPT_SOURCE/$below")
+        if [[ ! -d "${start[1]}" ]]; then
+            echo "mvlpt.sh: ${start[1]}: no such run to start from; make it with scripts/mvlpt.sh $trainer $cfg $nctx $shots" \
+                "$seed $MVLPT_SOURCE, give another with --model-dir FOLDER, or train from scratch with scripts/mvlpt.sh" >&2
+            exit 2
+        fi
+    fi
     python "$here/train.py" ${DATA:+--root "$DATA"} --trainer MVLPT --config-file "$here/configs/trainers/MVLPT/$cfg.yaml" \
         --dataset "$sets" --shots "$shots" --seed "$seed" \
-        --output-dir "output/mvlpt/$data/$trainer/${cfg}_${shots}shots/nctx$nctx/seed$seed" \
+        --output-dir "output/mvlpt/$data/$below" ${start[@]+"${start[@]}"} \
         ${more[@]+"${more[@]}"} "${prompts[@]}" TRAINER.MVLPT.COOP.CLASS_TOKEN_POSITION middle TEST.FINAL_MODEL best_val
 done

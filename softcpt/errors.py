@@ -6,4 +6,11 @@ class UserError(Exception):
 
     The message names the thing, the place and the remedy in one line. Command lines print it
     without a traceback and exit with status 2; ``--debug`` shows the traceback.
+
+    Example:
+        >>> try:
+        ...     softcpt.Task("pets", [])
+        ... except softcpt.UserError as error:
+        ...     print(error)
+        task 'pets': it has no classes; give at least one class name
     """

@@ -29,6 +29,17 @@ class Task:
         template: prompt for zero-shot classification, with {} for the class name.
         description: what the task is, at more length ("classify pictures of flowers into 102
             kinds"); SoftCPT can read it in place of the name.
+
+    Raises:
+        UserError: it has no classes, the metric is unknown or of another number of classes, or the
+            template has no {}.
+
+    Example:
+        >>> flowers = softcpt.Task("flowers", ["rose", "tulip"])
+        >>> flowers.class_names
+        ('rose', 'tulip')
+        >>> flowers.prompt("rose")
+        'a photo of a rose.'
     """
 
     name: str
@@ -59,7 +70,7 @@ class Task:
             )
 
     def prompt(self, class_name: str) -> str:
-        """A class's name in the template, as zero-shot CLIP reads it: underscores are blanks."""
+        """``class_name`` in the template, as zero-shot CLIP reads it: underscores are blanks."""
         return self.template.format(class_name.replace("_", " "))
 
 
@@ -75,6 +86,17 @@ class TaskSet:
 
     Raises:
         UserError: for no task, or two of the same name.
+
+    Example:
+        >>> flowers = softcpt.Task("flowers", ["rose", "tulip"])
+        >>> tasks = softcpt.TaskSet([flowers, softcpt.Task("pets", ["cat", "dog"])])
+        >>> tasks.class_names
+        ('rose', 'tulip', 'cat', 'dog')
+        >>> tasks.to_local(3)  # class 1 of task 1: a dog
+        (1, 1)
+        >>> logits, labels = torch.tensor([[9.0, 1.0, 2.0, 3.0]]), torch.tensor([3])
+        >>> tasks.predict(logits, labels)  # the best class of the image's own task
+        tensor([3])
     """
 
     def __init__(self, tasks: Sequence[Task]) -> None:
@@ -120,11 +142,11 @@ class TaskSet:
         return torch.repeat_interleave(torch.arange(len(self)), torch.tensor(self.sizes))
 
     def to_global(self, task: int, label: int) -> int:
-        """Global class index of a class of a task."""
+        """Global class index of the class ``label`` (counted from 0) of the task ``task``."""
         return self.offsets[task] + label
 
     def to_local(self, label: int) -> tuple[int, int]:
-        """(task, class inside the task) of a global class index."""
+        """(task, class inside the task) of the global class index ``label``."""
         task = int(self.task_of_class[label])
         return task, label - self.offsets[task]
 
@@ -202,6 +224,9 @@ class TaskSet:
             labels: (B,) global class indices; columns are (B,) then. Of (B, K) they are marks (B,
                 C'), see :func:`marks`.
             classes: (C',) ascending global class index of each column; None: all C.
+
+        Returns:
+            Logits (B, C') and targets: columns (B,), or marks (B, C').
         """
         task_of_class = self.task_of_class.to(labels.device)
         if classes is None:
@@ -229,12 +254,19 @@ class TaskSet:
         label_i). Every image has the same weight; a task weighs what it has in the batch. An image
         of several classes has the same share of each as its target.
 
-        Args: as for :meth:`restrict`.
+        Args:
+            logits: (B, C').
+            labels: (B,) or (B, K) global class indices.
+            classes: (C',) ascending global class index of each column; None: all C.
+
+        Returns:
+            The loss, 0-dim.
         """
         return cross_entropy(*self.restrict(logits, labels, classes))
 
     def predict(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """(B,) global class index of the best class inside each image's own task."""
+        """(B,) global class index of the best class inside each image's own task, from ``logits``
+        (B, C); a label of ``labels`` (B,) says only which task that is."""
         return self.restrict(logits, labels)[0].argmax(dim=1)
 
 

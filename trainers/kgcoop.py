@@ -5,11 +5,13 @@ from __future__ import annotations
 
 from dassl.engine import TRAINER_REGISTRY
 
-from softcpt.engine.extension import Extension
+from softcpt.engine.extension import Extension, OptionsOfNode
 from softcpt.engine.trainer import PromptTrainer
 
-# The published code has its weight among CoOp's options.
-EXTENSION = Extension(key_aliases={"TRAINER.COOP.W": "TRAINER.KGCOOP.WEIGHT"})
+# The published code has its options among CoOp's; CTX_INIT is a switch there.
+EXTENSION = Extension(
+    read_nodes={"KgCoOp": OptionsOfNode("COOP", {"CTX_INIT": ("a photo of a", "")})}
+)
 
 
 @TRAINER_REGISTRY.register()

@@ -19,7 +19,7 @@ probability, and here they have none.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dassl.engine import TRAINER_REGISTRY
@@ -30,6 +30,7 @@ from softcpt.data.elevater_tasks import elevater_task
 from softcpt.engine.extension import Extension
 from softcpt.engine.trainer import PromptTrainer
 from softcpt.errors import UserError
+from softcpt.task_results import TaskResult
 from softcpt.tasks import TaskSet
 from softcpt.utils.suggest import did_you_mean
 
@@ -100,7 +101,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         default="",
         help="names of data sets with commas between them; several are trained together",
     )
-    add("--shots", type=int, help="training images per class (DATASET.NUM_SHOTS)")
+    add("--shots", "--num-shots", type=int, help="training images per class (DATASET.NUM_SHOTS)")
     add(
         "--multi-task-label_pertask",
         "--multi-task-label-pertask",
@@ -276,9 +277,11 @@ class MVLPT(PromptTrainer):
         super().build_data_loader()
         self.counting_task = counting_task(self.cfg, self.tasks)
 
-    def figure_that_counts(self, figures: Mapping[str, float]) -> float:
+    def figure_that_counts(
+        self, figures: Mapping[str, float], results: Sequence[TaskResult]
+    ) -> float:
         """The metric of ``DATASET.MULTITASK_EVALKEY``'s task, or the mean over tasks."""
-        for result in self.evaluator.results:
+        for result in results:
             if result.name == self.counting_task:
                 return float(result.metric)
-        return super().figure_that_counts(figures)
+        return super().figure_that_counts(figures, results)

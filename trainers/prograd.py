@@ -5,11 +5,13 @@ from __future__ import annotations
 
 from dassl.engine import TRAINER_REGISTRY
 
-from softcpt.engine.extension import Extension
+from softcpt.engine.extension import Extension, OptionsOfNode
 from softcpt.engine.trainer import PromptTrainer
 
-# The published code has its options in a node LOSS.
+# The published code has the loss's options in a node LOSS, and the prompt's among CoOp's; there
+# CTX_INIT is a switch.
 EXTENSION = Extension(
+    read_nodes={"ProGrad": OptionsOfNode("COOP", {"CTX_INIT": ("template", "")})},
     key_aliases={
         "LOSS.LAMBDA": "TRAINER.PROGRAD.PROJECTION",
         "LOSS.T": "TRAINER.PROGRAD.TEMPERATURE",

@@ -3,9 +3,11 @@
 #
 #   scripts/mvlpt/main_single_elevater_cut.sh TRAINER CFG NCTX SHOTS SEED DATASET
 #
-# It is scripts/mvlpt.sh, which explains the words. The source prompt that training starts from is given as --model-dir
-# FOLDER; the published script has its own folder in that place. Behind the words come flags and KEY VALUE pairs, as there.
+# It is scripts/mvlpt.sh, which explains the words. With VPT and UPT training starts from the prompt that
+# main_mt_coopdata_cut.sh TRAINER CFG NCTX SHOTS SEED gave; with CoOp and COCOOP, as published, from scratch. Either starts from
+# the prompt in --model-dir FOLDER. Behind the words come flags and KEY VALUE pairs, as there.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
 help_if_asked "$@"
+case "${1:-CoOp}" in CoOp | COCOOP) ;; *) export MVLPT_SOURCE=source ;; esac
 exec "$here/scripts/mvlpt.sh" "$@"

@@ -12,7 +12,10 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from softcpt.artefacts import hub
+from softcpt.artefacts.class_matrix import ClassMatrix, class_matrix
 from softcpt.artefacts.evaluation import Evaluation, Labelled, evaluate
+from softcpt.artefacts.exports import Exported, export_method
 from softcpt.artefacts.prediction import Entry, Predictor, chosen_task
 from softcpt.artefacts.record import Record
 from softcpt.artefacts.saving import save
@@ -33,6 +36,23 @@ class AdaptedClip:
         method_name: what :func:`softcpt.build_prompter` calls it.
         record: how it was trained and what it reached.
         preprocessing: of its images in training; None: the CLIP's own.
+
+    Example:
+        >>> clip = softcpt.load_clip("tiny")
+        >>> tasks = softcpt.TaskSet([softcpt.Task("pets", ["cat", "dog"])])
+        >>> data = softcpt.FeatureData(tasks, torch.randn(8, 256), torch.arange(8) % 2)
+        >>> fitted = softcpt.fit("SoftCPT", clip, data, epochs=1, progress=False)
+        >>> fitted
+        AdaptedClip(SoftCPT on tiny, 1 task(s): pets; 2 classes)
+        >>> picture = torch.zeros(3, 64, 64, dtype=torch.uint8)
+        >>> [best] = fitted.predict([picture])
+        >>> best.task, best.label in ("cat", "dog")
+        ('pets', True)
+        >>> more = fitted.add_task("flowers", ["rose", "tulip", "daisy"])  # nothing is trained
+        >>> more.tasks.names
+        ('pets', 'flowers')
+        >>> softcpt.load_prompt(more.save("my_prompt"))
+        AdaptedClip(SoftCPT on tiny, 2 task(s): pets, flowers; 5 classes)
     """
 
     method: TaskClassifier
@@ -103,8 +123,8 @@ class AdaptedClip:
         batch_size: int | None = None,
         workers: int | None = None,
     ) -> Iterator[Entry]:
-        """The same, entry by entry while images are read: memory does not grow with their
-        number."""
+        """As :meth:`predict`, entry by entry while ``images`` are read, so that memory does not
+        grow with their number; ``task``, ``top``, ``batch_size`` and ``workers`` as there."""
         predictor = Predictor(self.method, chosen_task(self.tasks, task), top)
         one = isinstance(images, (str, os.PathLike, Image.Image, Tensor, np.ndarray))
         items: Iterable[Any] = [images] if one else images
@@ -128,6 +148,9 @@ class AdaptedClip:
             workers: processes that decode files; None: one fewer than cores, 1 to 8; 0: this one.
             progress: show a progress bar.
 
+        Returns:
+            The figures of each task that has images, in %, and their means.
+
         Raises:
             UserError: there are no images, they are of other classes, or one cannot be read.
         """
@@ -144,6 +167,9 @@ class AdaptedClip:
             task: its name.
             names: of its classes, in place of those it has. Its metric stays where it is defined
                 for so many classes, else it is accuracy.
+
+        Returns:
+            A new one; this one stays as it is.
 
         Raises:
             UserError: the task is unknown, or the method has learned parts for each class and none
@@ -174,6 +200,9 @@ class AdaptedClip:
             metric: that it is measured by.
             description: of a SoftCPT that reads descriptions.
 
+        Returns:
+            A new one; this one stays as it is.
+
         Raises:
             UserError: there is a task of that name, or the method has learned parts for each task.
         """
@@ -197,6 +226,37 @@ class AdaptedClip:
         return save(
             self.method, self.method_name, self.record, self.image_preprocessing, Path(folder)
         )
+
+    # -- for others --------------------------------------------------------------------------------
+
+    def class_matrix(self) -> ClassMatrix:
+        """The classes of all tasks as one matrix (D, C), with their names, task offsets and the
+        logit scale.
+
+        Raises:
+            UserError: the method's logits are not those of one matrix.
+        """
+        return class_matrix(self.method)
+
+    def export(self, kind: str, path: str | os.PathLike[str], model: str = "") -> Exported:
+        """Write a file for other programs; docs/export.md says how they read it.
+
+        Args:
+            kind: "classifier", "open_clip", "transformers", "onnx" or "torch".
+            path: the file to write.
+            model: what open_clip or transformers calls the backbone, if that cannot be found out.
+
+        Raises:
+            UserError: for an unknown kind, and what it cannot carry.
+        """
+        return export_method(self.method, kind, path, model, self.image_preprocessing)
+
+    def push_to_hub(
+        self, repository: str, private: bool = False, message: str = "", token: str | None = None
+    ) -> str:
+        """Upload what :meth:`save` writes to the Hugging Face hub; returns the page's address. See
+        :func:`softcpt.push_to_hub`."""
+        return hub.push_to_hub(self, repository, private, message, token)
 
 
 def _known(tasks: TaskSet, task: str) -> str:

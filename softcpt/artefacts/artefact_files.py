@@ -22,10 +22,8 @@ from softcpt.utils.download import file_digest
 from softcpt.utils.files import atomic_write, json_text
 
 CONFIG_FILE = "config.json"
-PROMPT_FILE = "prompt.safetensors"
+PROMPT_FILE = checkpoint.ARTEFACT_PROMPT
 CARD_FILE = "README.md"
-# Inside the output folder of a run.
-RUN_SUBFOLDER = "artefact"
 
 FORMAT = 1
 # Format n -> a function that makes of its config.json one of format n + 1. Every format that was
@@ -65,7 +63,7 @@ def find_artefact(folder: str | Path) -> Path:
         UserError: there is none.
     """
     folder = Path(folder).expanduser()
-    for candidate in (folder, folder / RUN_SUBFOLDER):
+    for candidate in (folder, folder / checkpoint.RUN_ARTEFACT):
         if (candidate / CONFIG_FILE).is_file():
             return candidate
     if not folder.is_dir():

@@ -20,6 +20,9 @@ from softcpt.utils.files import atomic_write
 
 PROMPT_FOLDER = "prompt"
 RESUME_FILE = "resume.safetensors"
+# Of an artefact (softcpt/artefacts/artefact_files.py): its tensors, and its folder inside a run's.
+ARTEFACT_PROMPT = "prompt.safetensors"
+RUN_ARTEFACT = "artefact"
 
 
 def save_tensors(
@@ -79,8 +82,14 @@ def prompt_file(folder: str | Path, epoch: int | None) -> Path:
     )
 
 
+def resume_file(folder: str | Path) -> Path:
+    """Where the state of a run is kept that can go on."""
+    return Path(folder) / RESUME_FILE
+
+
 def find_prompt(folder: str | Path, epoch: int | None = None) -> Path:
-    """The prompt of ``epoch``; None: the best on validation if there is one, else the last.
+    """The prompt of ``epoch``; None: the best on validation if there is one, else the last, else
+    that of the artefact that ``folder`` is or has.
 
     Raises:
         UserError: there is none; the message lists those that are there.
@@ -91,6 +100,9 @@ def find_prompt(folder: str | Path, epoch: int | None = None) -> Path:
     saved = _epochs(folder)
     if epoch is None and saved:
         return saved[-1]
+    for artefact in (Path(folder), Path(folder) / RUN_ARTEFACT):
+        if epoch is None and (artefact / ARTEFACT_PROMPT).is_file():
+            return artefact / ARTEFACT_PROMPT
     there = (
         f"; saved epochs there: {', '.join(str(_epoch_of(path)) for path in saved)}"
         if saved
@@ -143,37 +155,36 @@ def restore_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> No
     )
 
 
-def save_run(
-    folder: str | Path, model: nn.Module, optimizer: Optimizer | None, header: Mapping[str, Any]
-) -> None:
-    """Everything that a run needs to go on exactly, in one file: what was learned, optimiser state,
-    header (epoch)."""
+def run_tensors(model: nn.Module, optimizer: Optimizer | None) -> dict[str, Tensor]:
+    """What was learned and the optimiser's state, flat, as a run's file keeps them."""
     tensors = {f"parameter.{name}": value for name, value in model.state_dict().items()}
     if optimizer is not None:
         tensors |= {
             f"optimizer.{key}": value for key, value in optimizer_tensors(optimizer).items()
         }
-    save_tensors(Path(folder) / RESUME_FILE, tensors, header)
+    return tensors
 
 
-def load_run(folder: str | Path, model: nn.Module, optimizer: Optimizer | None) -> dict[str, Any]:
-    """Put back what :func:`save_run` kept; returns the header.
+def restore_run(
+    model: nn.Module,
+    optimizer: Optimizer | None,
+    tensors: Mapping[str, Tensor],
+    place: str | Path,
+) -> None:
+    """Put back what :func:`run_tensors` gave; ``place`` is named in messages.
 
     Raises:
-        UserError: the file is missing or damaged, or of a model with other parameters.
+        UserError: they are of a model with other parameters.
     """
-    path = Path(folder) / RESUME_FILE
-    tensors, header = load_tensors(path)
     try:
         model.load_state_dict(_below("parameter.", tensors))
     except RuntimeError as error:
         raise UserError(
-            f"checkpoint {path}: not of this model ({' '.join(str(error).split())[:200]}); give "
+            f"checkpoint {place}: not of this model ({' '.join(str(error).split())[:200]}); give "
             "another --output-dir"
         ) from error
     if optimizer is not None:
         restore_optimizer(optimizer, _below("optimizer.", tensors))
-    return header
 
 
 def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -46,6 +46,20 @@ class Evaluation:
     Attributes:
         tasks: the figures of every task that has images, as results.json has them.
         overall: means over tasks, and their intervals.
+
+    Example:
+        >>> from PIL import Image
+        >>> pairs = [(Image.new("RGB", (64, 64), name), name) for name in ("red", "blue")]
+        >>> data = softcpt.load_data({"colours": pairs})
+        >>> head = softcpt.fit("ProtoNet", softcpt.load_clip("tiny"), data, progress=False)
+        >>> found = head.evaluate(data.train, progress=False)
+        >>> found.overall["overall_metric"]
+        100.0
+        >>> print(found)
+        task               classes    images    metric, %
+        ---------------  ---------  --------  -----------
+        colours                  2         2       100.00
+        MEAN OVER TASKS                    2       100.00
     """
 
     tasks: list[TaskResult]
@@ -123,15 +137,16 @@ def _encoded(
 ) -> Iterator[Tensor]:
     """Features from an image tower with prompts of ``method``, which no bank keeps."""
     size = batch_size or (16 if method.device.type == "cpu" else 128)
-    stream = ImageStream(preprocessing.transform(), preprocessing.size, size, workers)
+    stream = ImageStream(preprocessing, size, workers)
     hidden = {} if progress else {"disable": True}
     bar = tqdm(total=len(paths), desc="images", unit=" images", delay=1, **hidden)
     with bar, closing(stream.batches(paths)) as batches:
         for batch in batches:
             for error in batch.failed.values():
                 raise error
-            if batch.images is not None:
-                yield method.encode_image(batch.images.to(method.device))
+            images = stream.ready(batch, method.device)
+            if images is not None:
+                yield method.encode_image(images)
             bar.update(batch.count)
 
 

@@ -54,7 +54,7 @@ def find_backbone(
     name, weights = str(kept.get("name", "")), str(kept.get("weights", ""))
     if not isinstance(clip, Clip):
         precision = precision or str(kept.get("precision", "fp32"))
-        source = os.fspath(clip) if clip is not None else _source(folder, kept)
+        source = os.fspath(clip) if clip is not None else backbone_source(folder, kept)
         clip = load_clip(source, precision, device, may_download=False)
     if clip.fingerprint != weights:
         raise UserError(
@@ -65,8 +65,12 @@ def find_backbone(
     return clip
 
 
-def _source(folder: Path, kept: Mapping[str, Any]) -> str:
-    """The name or path that :func:`softcpt.load_clip` finds it by."""
+def backbone_source(folder: Path, kept: Mapping[str, Any]) -> str:
+    """The name or path that :func:`softcpt.load_clip` finds the backbone of ``kept`` by.
+
+    Raises:
+        UserError: it was loaded from a file, which is not where it was, or from memory.
+    """
     name, hint = str(kept.get("name", "")), kept.get("file")
     give = "give it: load_prompt(FOLDER, clip=PATH), or predict --backbone PATH"
     if not isinstance(hint, str):

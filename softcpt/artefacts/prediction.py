@@ -29,6 +29,14 @@ class Prediction:
         label: the class's name.
         probability: from 0 to 1, among the classes of the task.
         task: the task's name.
+
+    Example:
+        >>> tasks = softcpt.TaskSet([softcpt.Task("pets", ["cat", "dog"])])
+        >>> method = softcpt.build_method("ZeroShot", softcpt.load_clip("tiny"), tasks)
+        >>> picture = torch.zeros(3, 64, 64, dtype=torch.uint8)
+        >>> [[best, other]] = softcpt.AdaptedClip(method, "ZeroShot").predict([picture], top=2)
+        >>> {best.label, other.label} == {"cat", "dog"}, best.probability >= 0.5
+        (True, True)
     """
 
     label: str
@@ -43,6 +51,13 @@ class Failed:
     Attributes:
         path: of the file; "" for one that was given in memory.
         reason: what is wrong with it.
+
+    Example:
+        >>> tasks = softcpt.TaskSet([softcpt.Task("pets", ["cat", "dog"])])
+        >>> method = softcpt.build_method("ZeroShot", softcpt.load_clip("tiny"), tasks)
+        >>> [entry] = softcpt.AdaptedClip(method, "ZeroShot").predict(["missing.jpg"])
+        >>> isinstance(entry, softcpt.Failed), entry.path
+        (True, 'missing.jpg')
     """
 
     path: str
@@ -132,8 +147,7 @@ class Predictor:
         """An entry for each image, in order; see :meth:`softcpt.AdaptedClip.predict`."""
         device = self.method.device
         stream = ImageStream(
-            preprocessing.transform(),
-            preprocessing.size,
+            preprocessing,
             batch_size or (16 if device.type == "cpu" else 128),
             workers,
             pinned=device.type == "cuda",
@@ -141,7 +155,7 @@ class Predictor:
         waiting: tuple[ImageBatch, Tensor | None] | None = None
         with closing(stream.batches(images)) as batches:
             for batch in batches:
-                logits = self._logits(batch)
+                logits = self._logits(stream.ready(batch, device))
                 # Read a batch later: a GPU works on the next one meanwhile.
                 if waiting:
                     yield from self._entries(*waiting)
@@ -150,11 +164,8 @@ class Predictor:
             yield from self._entries(*waiting)
 
     @torch.no_grad()
-    def _logits(self, batch: ImageBatch) -> Tensor | None:
-        if batch.images is None:
-            return None
-        images = batch.images.to(self.method.device, non_blocking=True)
-        return self._classify(self.method.encode_image(images))
+    def _logits(self, images: Tensor | None) -> Tensor | None:
+        return None if images is None else self._classify(self.method.encode_image(images))
 
     def _entries(self, batch: ImageBatch, logits: Tensor | None) -> Iterator[Entry]:
         found = iter([] if logits is None else self.ranked(logits.float().cpu()))

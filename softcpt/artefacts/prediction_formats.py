@@ -59,7 +59,8 @@ class TableWriter(Writer):
         ]
         self.shows_task = several or self.task_key == "guessed_task"
         self._line("image", task, "label", "probability")
-        self._line(*("-" * width for width in self.widths), "-" * len("probability"))
+        image, owner, label = ("-" * width for width in self.widths)
+        self._line(image, owner, label, "-" * len("probability"))
 
     def row(self, path: str, entry: Entry) -> None:
         """A line for each prediction."""

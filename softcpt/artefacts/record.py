@@ -29,6 +29,16 @@ class Record:
         versions: of Python and the libraries.
         source: the prompt that training started from; None: from scratch.
         changed: task -> what was done to it after training, in words.
+
+    Example:
+        >>> tasks = softcpt.TaskSet([softcpt.Task("pets", ["cat", "dog"])])
+        >>> data = softcpt.FeatureData(tasks, torch.randn(8, 256), torch.arange(8) % 2)
+        >>> clip = softcpt.load_clip("tiny")
+        >>> fitted = softcpt.fit("CoOp", clip, data, epochs=2, n_ctx=4, progress=False)
+        >>> fitted.record.parameters == 4 * clip.text_width
+        True
+        >>> [epoch["epoch"] for epoch in fitted.record.curve]
+        [1, 2]
     """
 
     measured: dict[str, Any] = field(default_factory=dict)
@@ -50,8 +60,12 @@ class Record:
     def from_dict(cls, values: Mapping[str, Any], place: str) -> Record:
         """What :meth:`to_dict` gave; keys that are not known here are left out.
 
+        Args:
+            values: what it gave.
+            place: where they stand, for messages.
+
         Raises:
-            UserError: a value is of another kind; ``place`` says where it stands.
+            UserError: a value is of another kind.
         """
         empty = asdict(cls())
         found: dict[str, Any] = {}

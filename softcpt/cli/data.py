@@ -13,7 +13,7 @@ from pathlib import Path
 from tabulate import tabulate
 
 from softcpt.data.base import TaskDataset
-from softcpt.data.catalog import CatalogEntry, catalogue, entries, is_published
+from softcpt.data.catalog import CatalogEntry, catalogue, entries, expand, is_published
 from softcpt.data.decode_check import unreadable
 from softcpt.data.fetch import ManualStepsError, folder_of, get
 from softcpt.data.inventory import Inventory, take_inventory
@@ -31,8 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(
         dest="action", required=True, metavar="list|status|get|check|preview"
     )
-    actions.add_parser(
-        "list", help="all data sets: classes, tasks, images, licence, and where they are from"
+    text = "data sets, or all: classes, tasks, images, licence, and where they are from"
+    listed = actions.add_parser("list", help=text, description=text)
+    listed.add_argument(
+        "names", nargs="*", metavar="NAME", help="data set; a merged one for all its members"
     )
     status = _action(
         actions,
@@ -72,7 +74,7 @@ def _action(
         nargs=count,
         metavar="NAME",
         help="data set; a merged one for all its members; NAME:FOLDER for one in a folder of its "
-        "own",
+        "own; a folder, archive or table of your own images",
     )
     parser.add_argument(
         "--root", default="", metavar="DATA", help="folder that holds, or is to hold, the data sets"
@@ -97,12 +99,15 @@ def main(args: argparse.Namespace) -> int:
     return _ACTIONS[args.action](args)
 
 
-def _list(_: argparse.Namespace) -> int:
+def _list(args: argparse.Namespace) -> int:
+    known = catalogue()
+    wanted = [CatalogEntry(name, kind, "") for name, kind in known.items() if is_published(kind)]
+    if args.names:
+        wanted = [entry for name in args.names for entry in expand(name, "", known)]
     rows = []
-    for name, kind in catalogue().items():
-        if is_published(kind):
-            known = summary_of(CatalogEntry(name, kind, ""), default_config())
-            rows.append((name, *map(_number, known[:3]), known.licence or "-", known.origin))
+    for entry in wanted:
+        found = summary_of(entry, default_config())
+        rows.append((entry.name, *map(_number, found[:3]), found.licence or "-", found.origin))
     head = ("data set", "tasks", "classes", "images", "licence", "from")
     align = ("left", "right", "right", "right", "left", "left")
     print(
@@ -139,7 +144,7 @@ def _get(args: argparse.Namespace) -> int:
         elif not issubclass(entry.kind, TaskDataset) or issubclass(entry.kind, OwnDataset):
             raise UserError(
                 f"data set {entry.name}: nobody but you knows where it is from; put it at "
-                f"{args.root}"
+                f"{entry.root}"
             )
         else:
             status |= _get_one(entry, args.keep, args.again)

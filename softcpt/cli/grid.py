@@ -4,117 +4,22 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import secrets
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from softcpt.errors import UserError
-from softcpt.grid.grid_file import Grid, named_entries, read_grid
+from softcpt.cli.grid_flags import grid_and_pairs, parser
+from softcpt.grid.grid_file import Grid
 from softcpt.grid.launchers import LAUNCHERS
 from softcpt.utils.console import run_command
-from softcpt.utils.yaml_file import ENDINGS
 
 if TYPE_CHECKING:
     from softcpt.grid.jobs import Job, PlannedJob
     from softcpt.grid.on_this_machine import Resources
     from softcpt.grid.state import JobStatus
-
-# Flags that stand for the grid file's keys as they are.
-_AS_GIVEN = ("config", "output", "layout", "root", "workers", "base_to_new")
-# Where KEY VALUE pairs begin behind a flag that takes a list.
-_KEY = re.compile(r"[A-Z][A-Z0-9_]*(\.[A-Z0-9_]+)+$")
-
-
-def parser() -> argparse.ArgumentParser:
-    """The command's flags. Those of the grid replace what the grid file says."""
-    flags = argparse.ArgumentParser(
-        "softcpt grid",
-        description="Run methods x data x backbones x shots x seeds, or what is left of them.",
-        usage="softcpt grid [GRID.yaml] [flags] [KEY VALUE ...]",
-        epilog="KEY VALUE pairs are settings of all jobs (train.py --show-config lists them). "
-        "docs/grid.md has more.",
-    )
-    add = flags.add_argument
-    add(
-        "words",
-        nargs="*",
-        metavar="GRID.yaml KEY VALUE",
-        help="a grid file; settings of all jobs, as OPTIM.LR 0.01",
-    )
-    add_launch_flags(flags)
-    grid = flags.add_argument_group("in place of the grid file's keys")
-    for name, alias, text in (
-        ("--methods", "--trainers", "trainers, or methods by name (SoftCPT-NATS)"),
-        ("--data", "--dataset-config-file", "names in configs/datasets, or files"),
-        ("--backbones", "--backbone", "names of CLIP models (default: the configuration's)"),
-        ("--shots", "--num-shots", "images per class"),
-        ("--seeds", "--seed", "seeds"),
-    ):
-        grid.add_argument(name, alias, nargs="+", action=_List, help=text)
-    grid.add_argument(
-        "--config", "--config-file", help="name in configs/trainers/<trainer> or /shared, or a file"
-    )
-    grid.add_argument("--output", help="folder of all runs (default: output)")
-    grid.add_argument(
-        "--layout",
-        help="a run's folder below it, as {data}/{method}/{config}_{shots}shots/seed{seed}",
-    )
-    grid.add_argument("--root", help="folder of all data sets")
-    grid.add_argument(
-        "--base-to-new",
-        action="store_true",
-        default=None,
-        help="train on the first half of each task's classes, then test on the others",
-    )
-    return flags
-
-
-def add_launch_flags(flags: argparse.ArgumentParser) -> None:
-    """How jobs are run."""
-    add = flags.add_argument
-    add(
-        "--launcher",
-        choices=tuple(LAUNCHERS),
-        default="local",
-        help="where jobs run (default: local, on this machine)",
-    )
-    add("--workers", type=int, help="jobs at a time (default: one per GPU, or one)")
-    add(
-        "--attempts",
-        type=int,
-        default=3,
-        help="how often a job is tried whose worker dies (default: 3)",
-    )
-    add(
-        "--list",
-        "--dry-run",
-        action="store_true",
-        dest="only_list",
-        help="show all jobs, and run none",
-    )
-    add("--debug", action="store_true", help="show the traceback of errors")
-
-
-class _List(argparse.Action):
-    """A list that ends where a KEY begins: what follows is for KEY VALUE pairs."""
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: str | Sequence[str] | None,
-        option_string: str | None = None,
-    ) -> None:
-        del parser, option_string
-        words = [values] if isinstance(values, str) else list(values or ())
-        end = next((place for place, word in enumerate(words) if _KEY.match(word)), len(words))
-        setattr(namespace, self.dest, words[:end])
-        namespace.behind = [*getattr(namespace, "behind", []), *words[end:]]
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -127,9 +32,13 @@ def main(argv: Sequence[str] | None = None) -> None:
 def run(args: argparse.Namespace) -> int:
     """Plan, print, and run the jobs; returns the exit status."""
     grid, pairs = grid_and_pairs(args)
+    from softcpt.engine.run_folder import explained_mark
     from softcpt.grid.jobs import plan_jobs
 
     planned = plan_jobs(grid, pairs)
+    mark = explained_mark(list(zip(pairs[::2], pairs[1::2])))
+    if mark and "{mark}" in grid.folder_layout():
+        print(f"{mark}\n")
     statuses = run_jobs(args, grid, planned)
     return 0 if statuses is None else _conclude(planned, statuses)
 
@@ -188,53 +97,6 @@ def _print_state(statuses: Mapping[Job, JobStatus], workers: int) -> None:
     print(f"time left with {workers} worker(s): {in_words(left)}\n")
 
 
-def grid_and_pairs(args: argparse.Namespace) -> tuple[Grid, list[str]]:
-    """The grid file with the flags' values in the place of its own, and the KEY VALUE pairs."""
-    file, pairs = file_and_pairs([*args.words, *getattr(args, "behind", [])], "grid")
-    grid = read_grid(file) if file else Grid()
-    given = {name: getattr(args, name) for name in _AS_GIVEN}
-    given["backbones"] = None if args.backbones is None else tuple(args.backbones)
-    for name in ("shots", "seeds"):
-        words = getattr(args, name)
-        given[name] = None if words is None else tuple(_number(word, name) for word in words)
-    if args.methods is not None:
-        own = {entry.name: entry for entry in grid.methods}
-        given["methods"] = tuple(
-            own.get(entry.name, entry) for entry in named_entries(args.methods)
-        )
-    if args.data is not None:
-        given["data"] = named_entries(args.data)
-    return replace(
-        grid, **{name: value for name, value in given.items() if value is not None}
-    ), pairs
-
-
-def file_and_pairs(words: Sequence[str], kind: str) -> tuple[Path | None, list[str]]:
-    """A command line's yaml file, if its first word is one, and its KEY VALUE pairs.
-
-    Raises:
-        UserError: a KEY has no VALUE; ``kind`` is what the message calls the file.
-    """
-    file, pairs = None, list(words)
-    if pairs and pairs[0].endswith(ENDINGS):
-        file = Path(pairs.pop(0))
-    if len(pairs) % 2:
-        raise UserError(
-            f"command line: '{pairs[-1]}' has no value; give a {kind} file (.yaml), then KEY VALUE "
-            "pairs"
-        )
-    return file, pairs
-
-
-def _number(value: str, name: str) -> int:
-    try:
-        return int(value)
-    except ValueError:
-        raise UserError(
-            f"--{name}: '{value}' is no whole number; give some, as in --{name} 1 2 4"
-        ) from None
-
-
 def _device() -> str:
     import torch
 
@@ -273,7 +135,7 @@ def print_failures(statuses: Mapping[Job, JobStatus]) -> None:
 def _conclude(planned: Sequence[PlannedJob], statuses: Mapping[Job, JobStatus]) -> int:
     """Failures, what was reached, and whether the settings were the same; returns the exit
     status."""
-    from softcpt.engine.results import format_table
+    from softcpt.engine.run_table import format_table
     from softcpt.grid import fairness, overview
     from softcpt.grid.estimate import mean_overhead
     from softcpt.grid.state import read_result

@@ -40,6 +40,11 @@ _WEIGHT_TYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
 
 class Clip(nn.Module):
     """A frozen two-tower model: parameters need no gradient, and it stays in eval mode for ever.
+    :func:`load_clip` makes it.
+
+    Args:
+        source: the parts of a model that was read.
+        precision: what it shall compute in.
 
     Attributes:
         name: what it was loaded as.
@@ -55,6 +60,14 @@ class Clip(nn.Module):
         embed_dim: D, width of the joint space.
         preprocessing: how images become its input, see :meth:`preprocess`.
         image_size, image_mean, image_std, interpolation: parts of it.
+
+    Example:
+        >>> clip = softcpt.load_clip("tiny")
+        >>> clip.precision, clip.embed_dim
+        ('fp32', 256)
+        >>> images = torch.zeros(2, 3, clip.image_size, clip.image_size)
+        >>> clip.encode_image(images).shape
+        torch.Size([2, 256])
     """
 
     model: ClipModel
@@ -127,8 +140,19 @@ class Clip(nn.Module):
         prompts: Sequence[int] | Tensor | None = None,
         max_tokens: int | None = None,
     ) -> Tensor:
-        """Text features (..., N, D) of prompts with contexts, not normalised; see
-        :meth:`softcpt.text.encoder.TextEncoder.forward`, whose arguments these are."""
+        """Text features (..., N, D) of prompts with contexts, not normalised; more in
+        :meth:`softcpt.text.encoder.TextEncoder.forward`.
+
+        Args:
+            layout: N prompts in K groups with L context vectors each.
+            contexts: (..., K, L, d) vectors; None if L is 0.
+            groups: only the prompts of these groups; None: all.
+            deep: (blocks - 1, ..., K, L, d), in place of the contexts before every block but the
+                first; None: what the block before gave.
+            prompts: only these prompts, ascending; None: all of the groups.
+            max_tokens: encode at most so many tokens at once and compute them again in the
+                backward pass, which bounds memory; None: no bound.
+        """
         with self.autocast():
             return encode_prompts(self.text, layout, contexts, groups, deep, prompts, max_tokens)
 
@@ -171,7 +195,7 @@ class Clip(nn.Module):
         return projection(self.model.visual)
 
     def project(self, features: Tensor) -> Tensor:
-        """(B, D') features in front of the projection -> (B, D) image features, fp32, not
+        """``features`` (B, D') in front of the projection -> (B, D) image features, fp32, not
         normalised."""
         return project(features, self.projection)
 
@@ -216,9 +240,17 @@ def load_clip(
         cache_dir: where downloaded weights are looked for first, and kept.
         may_download: False: weights that are not on this machine are an error.
 
+    Returns:
+        The model, in eval mode, on ``device``.
+
     Raises:
         UserError: for an unknown name or precision, weights that are missing, damaged or of another
             model, and models whose tokenizer is not CLIP's.
+
+    Example:
+        >>> clip = softcpt.load_clip("tiny", device="cpu")
+        >>> clip.name, clip.image_size
+        ('tiny', 128)
     """
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     precision = _usable_precision(precision, device)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from open_clip.transform import MaybeConvertMode, PreprocessCfg
+from PIL import Image
+from torch import Tensor
 from torchvision import transforms
 
 
@@ -34,15 +38,32 @@ class Preprocessing:
     def transform(self, train: bool = False) -> transforms.Compose:
         """PIL image -> tensor (3, H, W): CLIP's transform, or with ``train`` CoOp's random crop and
         flip."""
-        size, mode = self.size, transforms.InterpolationMode(self.interpolation)
-        if train:
-            crop = [
-                transforms.RandomResizedCrop(size, interpolation=mode),
-                transforms.RandomHorizontalFlip(),
-            ]
-        elif self.resize_mode == "squash":
-            crop = [transforms.Resize((size, size), mode)]
-        else:
-            crop = [transforms.Resize(size, mode), transforms.CenterCrop(size)]
         normalise = transforms.Normalize(self.mean, self.std)
-        return transforms.Compose([MaybeConvertMode(), *crop, transforms.ToTensor(), normalise])
+        steps = self._training_crop() if train else self._crop()
+        return transforms.Compose([MaybeConvertMode(), *steps, transforms.ToTensor(), normalise])
+
+    def crop(self) -> transforms.Compose:
+        """The part of :meth:`transform` in front of the tensor: PIL image -> PIL image (H, W)."""
+        return transforms.Compose([MaybeConvertMode(), *self._crop()])
+
+    def normalised(self, pixels: Tensor) -> Tensor:
+        """The rest of it for many images at once: bytes (B, H, W, 3) -> (B, 3, H, W), the same
+        numbers."""
+        mean, std = (
+            torch.tensor(values, device=pixels.device)[:, None, None]
+            for values in (self.mean, self.std)
+        )
+        return pixels.permute(0, 3, 1, 2).float().div_(255).sub_(mean).div_(std)
+
+    def _crop(self) -> list[Callable[[Image.Image], Image.Image]]:
+        mode = transforms.InterpolationMode(self.interpolation)
+        if self.resize_mode == "squash":
+            return [transforms.Resize((self.size, self.size), mode)]
+        return [transforms.Resize(self.size, mode), transforms.CenterCrop(self.size)]
+
+    def _training_crop(self) -> list[Callable[[Image.Image], Image.Image]]:
+        mode = transforms.InterpolationMode(self.interpolation)
+        return [
+            transforms.RandomResizedCrop(self.size, interpolation=mode),
+            transforms.RandomHorizontalFlip(),
+        ]

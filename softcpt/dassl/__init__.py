@@ -33,8 +33,18 @@ def activate() -> None:
 
 
 def engine() -> str:
-    """Who answers to ``import dassl``: "dassl 0.6.3 (repaired)", "dassl 1.0" when nothing was
-    broken, or "built-in"."""
+    """Who answers to ``import dassl``.
+
+    Returns:
+        "dassl 0.6.3 (repaired)", "dassl 1.0" when nothing was broken, or "built-in".
+
+    Raises:
+        UserError: a Dassl is installed and cannot be imported.
+
+    Example:
+        >>> softcpt.engine().split()[0] in ("built-in", "dassl")
+        True
+    """
     return _activated().name
 
 
@@ -42,6 +52,11 @@ def engine_reason() -> str:
     """Why ``engine()`` is what it is, in one line: where Dassl was found and what was repaired, or
     that there is none."""
     return _activated().reason
+
+
+def wrote(registered: object) -> bool:
+    """Whether what is registered comes with Dassl itself."""
+    return str(getattr(registered, "__module__", "")).partition(".")[0] == "dassl"
 
 
 @functools.cache

@@ -15,6 +15,7 @@ from softcpt.data.draw_files import Drawn
 from softcpt.data.draw_rules import CoopDraw, DrawRule, undrawn_test_images
 from softcpt.data.image_files import find_images
 from softcpt.data.image_search import described_missing, located, records
+from softcpt.data.options import DataOptions
 from softcpt.data.pool_reader import PoolReader
 from softcpt.data.pools import Pool, Row, numbered
 from softcpt.data.present_classes import classes_of, keep_classes
@@ -24,6 +25,7 @@ from softcpt.data.subsample import Parts, subsample
 from softcpt.data.writable_path import writable_path
 from softcpt.errors import UserError
 from softcpt.tasks import Task, TaskSet
+from softcpt.utils.text_files import read_text
 
 __all__ = ["Pool", "Row", "TaskDataset"]  # what a file of ``datasets/`` needs
 
@@ -39,50 +41,59 @@ class TaskDataset(PoolReader, TaskedDataset):
     (:attr:`split_rule`, :attr:`draw_rule`).
 
     Args:
-        cfg: the configuration.
+        cfg: Dassl's configuration, or options; a library user gives keywords instead.
         given: its images by part, already drawn, in place of its own split and draw.
+        options: fields of :class:`softcpt.data.options.DataOptions`:
+            ``OxfordPets(root="data", shots=4, seed=1)``.
 
     Raises:
-        UserError: the folder, its split or images of it are missing; the message says what helps.
+        UserError: the folder, its split or images of it are missing, or there is no such
+            option; the message says what helps.
     """
 
-    def __init__(self, cfg: Any, given: Split | None = None) -> None:
-        self._place(cfg, self.find_folder(cfg.DATASET.ROOT))
+    def __init__(self, cfg: Any = None, given: Split | None = None, **options: Any) -> None:
+        chosen = DataOptions.of(cfg, options, self.name())
+        self._place(chosen, self.find_folder(chosen.root))
         try:
             tasks, parts, source = self._load(given)
         except OSError as error:
             where = f"{error.filename or self.folder} cannot be read ({error.strerror or error})"
             raise UserError(
-                f"data set {self.name()}: {where}; give yourself access, or copy it"
+                f"data set {self.called}: {where}; give yourself access, or copy it"
             ) from error
         counts = ", ".join(f"{part} {len(items):,}" for part, items in parts.items())
         if not parts["train"] or not parts["test"]:
             raise UserError(
-                f"data set {self.name()}: {counts} images of {source} are there; {self.advice}"
+                f"data set {self.called}: {counts} images of {source} are there; {self.advice}"
             )
-        if cfg.VERBOSE:
+        if self.options.verbose:
             _log.info(
-                f"{self.name()}: {tasks.num_classes} classes; {counts} images; split: {source}"
+                f"{self.called}: {tasks.num_classes} classes; {counts} images; split: {source}"
             )
             self._print_oddities(tasks, parts)
         super().__init__(tasks, parts)
+
+    @property
+    def called(self) -> str:
+        """What messages call it."""
+        return str(self.name())
 
     @classmethod
     def unread(cls, cfg: Any, folder: Path) -> TaskDataset:
         """The data set in ``folder`` with nothing read yet: to look at it without drawing or
         writing anything."""
         dataset = cls.__new__(cls)
-        dataset._place(cfg, folder)
+        dataset._place(DataOptions.of(cfg, {}, cls.name()), folder)
         return dataset
 
-    def _place(self, cfg: Any, folder: Path) -> None:
-        self.cfg, self.folder, self.dataset_dir = cfg, folder, str(folder)
+    def _place(self, options: DataOptions, folder: Path) -> None:
+        self.options, self.folder, self.dataset_dir = options, folder, str(folder)
 
     def _load(self, given: Split | None) -> tuple[TaskSet, Parts, str]:
         """Tasks, images by part, and where the split and the draw are from."""
         if given is None:
             split = self.read_or_draw(self.folder)
-            shots, seed = self.cfg.DATASET.NUM_SHOTS, self.cfg.SEED
+            shots, seed = self.options.shots, self.options.seed
             drawn, draw = self.draw_rule(split)(split, shots, seed, self.folder)
         else:
             split = given.renamed(self.class_name)
@@ -96,7 +107,7 @@ class TaskDataset(PoolReader, TaskedDataset):
         chosen, parts = subsample(
             tasks,
             records(drawn, tasks, paths),
-            self.option("SUBSAMPLE_CLASSES", "all"),
+            self.options.classes,
             self.chosen_tasks(),
         )
         return chosen, parts, f"{split.source}, few-shot draw {draw}" if draw else split.source
@@ -104,7 +115,7 @@ class TaskDataset(PoolReader, TaskedDataset):
     @property
     def _skips_classes(self) -> bool:
         """Whether classes without an image on disk are left out."""
-        return bool(self.option("ON_MISSING", "stop") == "skip-classes")
+        return self.options.on_missing == "skip-classes"
 
     def _present(self, tasks: TaskSet, split: Split, drawn: Drawn) -> tuple[TaskSet, Drawn]:
         """The classes that have images on disk, and their images of the whole data set's draw.
@@ -119,11 +130,11 @@ class TaskDataset(PoolReader, TaskedDataset):
             message = described_missing(
                 missing, len(missing), split.source, self.image_folder(self.folder)
             )
-            raise UserError(f"data set {self.name()}: {message}; {self.advice}")
+            raise UserError(f"data set {self.called}: {message}; {self.advice}")
         kept, parts = keep_classes(tasks, drawn, present)
         if kept.num_classes < tasks.num_classes:
             _log.info(
-                f"{self.name()}: {kept.num_classes} of {tasks.num_classes} classes have images, "
+                f"{self.called}: {kept.num_classes} of {tasks.num_classes} classes have images, "
                 f"the others are left out (DATASET.ON_MISSING skip-classes): "
                 f"{', '.join(kept.class_names[:6])}, ..."
             )
@@ -133,7 +144,7 @@ class TaskDataset(PoolReader, TaskedDataset):
         """Print what may surprise: test images in place of others, classes without images."""
         if self.test_only:
             _log.info(
-                f"{self.name()}: its test images stand in for training images, it is meant for "
+                f"{self.called}: its test images stand in for training images, it is meant for "
                 "--eval-only"
             )
         for part in ("train", "test"):
@@ -141,7 +152,7 @@ class TaskDataset(PoolReader, TaskedDataset):
             bare = tasks.num_classes - len(there)
             if bare:
                 _log.info(
-                    f"{self.name()}: {bare} of {tasks.num_classes} classes have no {part} image"
+                    f"{self.called}: {bare} of {tasks.num_classes} classes have no {part} image"
                 )
 
     # -- the split ---------------------------------------------------------------------------------
@@ -149,20 +160,22 @@ class TaskDataset(PoolReader, TaskedDataset):
     @property
     def split_rule(self) -> SplitRule:
         """How images are divided that the publisher did not divide."""
-        return CoopRule(f"data set {self.name()}", rule=self.rule)
+        return CoopRule(f"data set {self.called}", rule=self.rule)
 
     def read_or_draw(self, folder: Path) -> Split:
-        """The split: the official lists, or the split file, or with ``DATASET.DRAW_SPLIT`` a new
-        one.
+        """The split: the file that ``split`` names, the official lists, the split file, or with
+        ``draw_split`` a new one.
 
         Raises:
             UserError: there is no split file and none is to be drawn.
         """
+        if self.options.split:
+            return self.given_split()
         if self.rule == "official":
             return self.make_split(folder)
         path = self.find_split(folder)
         if path is None:
-            if not self.option("DRAW_SPLIT", False):
+            if not self.options.draw_split:
                 raise UserError(self.no_split(folder))
             if self._skips_classes:
                 split = self.make_split(folder)
@@ -172,11 +185,15 @@ class TaskDataset(PoolReader, TaskedDataset):
             path = self.draw_split(folder)
         return read_split(path).renamed(self.class_name)
 
+    def given_split(self) -> Split:
+        """The split in the file that ``split`` names."""
+        return read_split(Path(self.options.split).expanduser()).renamed(self.class_name)
+
     def no_split(self, folder: Path) -> str:
         """What is wrong without a split file, and what helps."""
         files = " or ".join(self.split_files) or self.drawn_file()
         return (
-            f"data set {self.name()}: no split file {files} in {folder}; {self.split_origin} "
+            f"data set {self.called}: no split file {files} in {folder}; {self.split_origin} "
             f"--draw-split makes one ({self.split_rule.described}, seed {DRAW_SEED})"
         )
 
@@ -194,7 +211,7 @@ class TaskDataset(PoolReader, TaskedDataset):
         path = writable_path(folder, self.drawn_file())
         write_drawn(path, split, self.rule)
         _log.info(
-            f"{self.name()}: no published split at hand, {path} drawn ({self.rule}, seed "
+            f"{self.called}: no published split at hand, {path} drawn ({self.rule}, seed "
             f"{DRAW_SEED})"
         )
         return path
@@ -208,18 +225,18 @@ class TaskDataset(PoolReader, TaskedDataset):
 
     def chosen_tasks(self) -> str:
         """Which of its tasks: ``DATASET.SUBSAMPLE_TASKS``."""
-        return str(self.option("SUBSAMPLE_TASKS", "all"))
+        return self.options.tasks
 
     def make_tasks(self, split: Split) -> TaskSet:
         """The tasks with all their classes."""
         name = (
-            self.option("TASK_NAME", "")
+            self.options.task_name
             or self._text_file("task_name.txt")
             or "".join(split.task_names[:1])
             or self.default_task_name
         )
-        template = self.option("TEMPLATE", "") or self.template
-        about = self._text_file("task_desc.txt")
+        template = self.options.template or self.template
+        about = self.options.description or self._text_file("task_desc.txt")
         return TaskSet([Task(name, tuple(split.class_names[0]), self.task_metric, template, about)])
 
     @property
@@ -229,12 +246,13 @@ class TaskDataset(PoolReader, TaskedDataset):
 
     @property
     def task_metric(self) -> str:
-        """The task's metric: what ``DATASET.METRICS`` says of this data set, else ``metric``."""
-        return chosen_metric(self.name(), self.option("METRICS", ())) or self.metric
+        """The task's metric: what the options say of this data set, else ``metric``."""
+        chosen = self.options.metric or chosen_metric(self.name(), self.options.metrics)
+        return chosen or self.metric
 
     def _text_file(self, name: str) -> str:
         path = self.folder / name
-        return path.read_text(encoding="utf-8").strip() if path.is_file() else ""
+        return read_text(path).strip() if path.is_file() else ""
 
     # -- images ------------------------------------------------------------------------------------
 
@@ -242,13 +260,21 @@ class TaskDataset(PoolReader, TaskedDataset):
         """How images of ``split`` are drawn."""
         if self.test_only:
             return undrawn_test_images
-        coops, softcpts = self.draws_folder, "split_fewshot_mt"
+        coops, softcpts = self.kept_draws, "split_fewshot_mt"
+        if self.options.split:
+            return CoopDraw((coops,), self.val_is_test)
         kept: tuple[str, ...] = (coops,)
         if split.source.startswith("split_dk"):
             kept = (softcpts,)
         elif self.rule == "official":  # it is the same split to both
             kept = (coops, softcpts)
         return CoopDraw(kept, self.val_is_test)
+
+    @property
+    def kept_draws(self) -> str:
+        """The folder of its few-shot draws; those of a given split are kept apart."""
+        given = self.options.split
+        return f"{self.draws_folder}/{Path(given).stem}" if given else self.draws_folder
 
     def places(self, paths: Sequence[str]) -> list[str | None]:
         """Where each of ``paths`` is on disk, or will be once it is needed
@@ -270,10 +296,10 @@ class TaskDataset(PoolReader, TaskedDataset):
         if missing:
             total = len(found) + len(missing)
             message = described_missing(missing, total, source, self.image_folder(self.folder))
-            if self.option("ON_MISSING", "stop") != "skip":
+            if self.options.on_missing != "skip":
                 raise UserError(
-                    f"data set {self.name()}: {message}; {self.advice}, DATASET.ON_MISSING skip "
+                    f"data set {self.called}: {message}; {self.advice}, DATASET.ON_MISSING skip "
                     "leaves them out, skip-classes the classes of which none is there"
                 )
-            _log.info(f"{self.name()}: {message}; left out")
+            _log.info(f"{self.called}: {message}; left out")
         return found

@@ -31,8 +31,12 @@ class CatalogEntry(NamedTuple):
 
     @property
     def embedded(self) -> bool:
-        """Whether it comes with the project and lies nowhere below a root."""
-        return not issubclass(self.kind, TaskDataset) and not self.kind.dataset_dir
+        """Whether it comes with its class and lies nowhere below a root."""
+        return (
+            not issubclass(self.kind, TaskDataset)
+            and not self.kind.dataset_dir
+            and plugins.origin(self.kind) != "dassl"
+        )
 
 
 def catalogue() -> dict[str, type[Any]]:
@@ -55,7 +59,7 @@ def is_published(kind: type[Any]) -> bool:
 
 def entries(names: Sequence[str], root: str) -> list[CatalogEntry]:
     """The data sets called ``names`` (:func:`softcpt.data.dataset_names.registered_name`), merged
-    ones as their members; none: all there are.
+    ones as their members; none: all there are but those that an installed Dassl brings.
 
     Raises:
         UserError: there is no such data set, no folder ``root``, or none was given where one is
@@ -70,30 +74,41 @@ def entries(names: Sequence[str], root: str) -> list[CatalogEntry]:
         found = [
             CatalogEntry(name, kind, root)
             for name, kind in known.items()
-            if is_published(kind) and _has_own_folder(kind)
+            if is_published(kind) and _has_own_folder(kind) and plugins.origin(kind) != "dassl"
         ]
-    outside = [entry.name for entry in found if not entry.embedded]
-    if outside and not root:
+    outside = [entry for entry in found if not entry.embedded and not entry.root]
+    if outside and issubclass(outside[0].kind, OwnDataset):
         raise UserError(
-            f"--root: not given, and {outside[0]} lies there; give the folder that holds the data "
-            "sets"
+            f"{outside[0].name}: which images? Give their folder or table in its place, as in "
+            "my_flowers"
+        )
+    if outside:
+        raise UserError(
+            f"--root: not given, and {outside[0].name} lies there; give the folder that holds the "
+            "data sets"
         )
     return list(dict.fromkeys(found))
 
 
 def expand(name: str, root: str, known: dict[str, type[Any]]) -> list[CatalogEntry]:
-    """The data set called ``name``, or the members of the one that merges some.
+    """The data set called ``name``, or the members of the one that merges some; images of your own
+    where there is a folder, an archive or a table of that name.
 
     Raises:
         UserError: there is none among those ``known``.
     """
     word, _, place = name.partition(":")
     registered = registered_name(word)
+    if registered not in known and Path(name).expanduser().exists():
+        own = Path(name).expanduser()
+        reader = "CSV" if own.suffix.lower() == ".csv" else "ImageFolder"
+        return [CatalogEntry(f"{reader}:{own.absolute().name}", known[reader], str(own))]
     if registered not in known:
         reason = plugins.why_missing("datasets", word)
         if reason:
             raise UserError(f"data set '{word}': {reason}")
         hint = did_you_mean(word, known, "`python -m softcpt data list` names all")
+        hint += " (nor is there a folder)" if "/" in name else ""
         raise UserError(f"data set '{word}': there is none of this name; {hint}")
     kind = known[registered]
     if not issubclass(kind, MultiTaskDataset):

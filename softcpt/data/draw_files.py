@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from softcpt.data.split import Item, Split
 from softcpt.data.writable_path import writable_path
 from softcpt.errors import UserError
 from softcpt.utils.files import write_json
+from softcpt.utils.text_files import read_json
 
 Drawn = dict[str, list[Item]]
 # Of a split, shots and a seed: places in the split's lists, by part.
@@ -63,12 +63,23 @@ def kept_draw(
         return {"train": split.train, "val": split.val}, ""
     names = [f"{place}/shot_{shots}-seed_{seed}" for place in kept]
     found = next(filter(None, (_published(folder, name) for name in names)), None)
+    new: Drawn = {}
     if found is None:
         path = writable_path(folder, f"{names[0]}.json")
-        found = _own(split, shots, seed, path, draw), path
+        places = draw(split, shots, seed)
+        new = {part: [getattr(split, part)[place] for place in places[part]] for part in places}
+        found = _own(split, shots, seed, path, new), path
     paths, source = found
-    val = _match(paths.get("val", []), split.val, source) if draw_val else split.val
-    return {"train": _match(paths["train"], split.train, source), "val": val}, source.name
+    drawn: Drawn = {"val": split.val}
+    for part in ("train", "val") if draw_val else ("train",):
+        own = new.get(part, [])
+        # A path does not say which item is meant where an image is in two tasks.
+        drawn[part] = (
+            own
+            if [item.path for item in own] == paths.get(part)
+            else _match(paths.get(part, []), getattr(split, part), source)
+        )
+    return {"train": drawn["train"], "val": drawn["val"]}, source.name
 
 
 def _published(folder: Path, name: str) -> tuple[Paths, Path] | None:
@@ -80,8 +91,8 @@ def _published(folder: Path, name: str) -> tuple[Paths, Path] | None:
     return None
 
 
-def _own(split: Split, shots: int, seed: int, path: Path, draw: Draw) -> Paths:
-    """Our draw, or an index file of the same name; drawn and written if it is not there or of
+def _own(split: Split, shots: int, seed: int, path: Path, new: Drawn) -> Paths:
+    """Our draw, or an index file of the same name; ``new`` is written if there is none, or of
     another split."""
     digest = split.digest()
     if path.is_file():
@@ -90,26 +101,17 @@ def _own(split: Split, shots: int, seed: int, path: Path, draw: Draw) -> Paths:
             return read_index(content, path)
         if content["split_sha256"] == digest and {"train", "val"} <= content.keys():
             return {part: content[part] for part in ("train", "val")}
-    paths = {}
-    for part, places in draw(split, shots, seed).items():
-        items: list[Item] = getattr(split, part)
-        paths[part] = [items[place].path for place in places]
+    paths = {part: [item.path for item in items] for part, items in new.items()}
     about = {"split": split.source, "split_sha256": digest, "shots": shots, "seed": seed}
     write_json(path, {**about, **paths})
     return paths
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(content, dict):
-            return content
-        reason = "a mapping is needed"
-    except ValueError as error:
-        reason = str(error)
-    raise UserError(
-        f"few-shot file {path}: not a list of images ({reason}); delete it, and it is drawn again"
-    )
+    content = read_json(path, "few-shot file", "delete it, and it is drawn again")
+    if isinstance(content, dict):
+        return content
+    raise UserError(f"few-shot file {path}: a mapping is needed; delete it, and it is drawn again")
 
 
 def _match(paths: Sequence[str], items: Sequence[Item], source: Path) -> list[Item]:

@@ -47,6 +47,19 @@ class CoopDraw:
         return {"train": drawn["train"], "val": val, "test": split.test}, source
 
 
+def unkept_draw(split: Split, shots: int, seed: int, folder: Path) -> tuple[Drawn, str]:
+    """CoOp's draw of images that lie in no folder, so that no file can say what was drawn."""
+    del folder
+    if shots < 1:
+        return {"train": split.train, "val": split.val, "test": split.test}, ""
+    places = as_coop_draws(split, shots, seed)
+    return {
+        "train": [split.train[place] for place in places["train"]],
+        "val": [split.val[place] for place in places["val"]],
+        "test": split.test,
+    }, ""
+
+
 def undrawn_test_images(split: Split, shots: int, seed: int, folder: Path) -> tuple[Drawn, str]:
     """The test images, which stand in for the training images that Dassl needs."""
     del shots, seed, folder  # nothing is drawn

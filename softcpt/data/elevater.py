@@ -77,7 +77,7 @@ class ElevaterDataset(TaskDataset):
 
     def draw_rule(self, split: Split) -> DrawRule:  # noqa: ARG002 (the same for every split)
         """ELEVATER's."""
-        return ElevaterDraw(self.draws_folder)
+        return ElevaterDraw(self.kept_draws)
 
     def make_split(self, folder: Path) -> Split:
         """The split of the publisher's lists, or one that is drawn from all images; an image may

@@ -21,6 +21,14 @@ def few_shot_indices(
         split: {"train": [[path, label, class name], ...], "val": [...]}.
         shots: images per class; below 1: all, undrawn.
         seed: of the draw.
+
+    Returns:
+        {"train": positions in the list of that name, "val": positions}, in the order of the draw.
+
+    Example:
+        >>> rows = [["a.jpg", 0, "cat"], ["b.jpg", 0, "cat"], ["c.jpg", 1, "dog"]]
+        >>> softcpt.few_shot_indices({"train": rows, "val": []}, shots=1, seed=1)
+        {'train': [0, 2], 'val': []}
     """
     generator = random.Random(seed)
     drawn = {}

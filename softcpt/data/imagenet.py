@@ -11,6 +11,7 @@ from softcpt.data.base import Pool, Row, TaskDataset
 from softcpt.data.pools import below
 from softcpt.data.source import Source
 from softcpt.errors import UserError
+from softcpt.utils.text_files import read_text
 
 CLASS_NAMES = Source(
     "1-61f_ol79pViBFDG_IDlUQSwoLcn2XXF",
@@ -62,7 +63,7 @@ def read_classnames(folder: Path) -> dict[str, str]:
     """
     for path in (folder / "classnames.txt", folder.parent / "imagenet" / "classnames.txt"):
         if path.is_file():
-            lines = path.read_text(encoding="utf-8").splitlines()
+            lines = read_text(path).splitlines()
             return dict(line.strip().split(" ", 1) for line in lines if " " in line.strip())
     raise UserError(
         f"{folder}: no classnames.txt, and none in imagenet/ beside it; get it from "

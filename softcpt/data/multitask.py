@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,6 +12,7 @@ from softcpt.data.dassl_dataset import DATASET_REGISTRY, DatasetBase, TaskedData
 from softcpt.data.dataset_names import registered_name
 from softcpt.data.datum import Datum, ImageDatum, all_labels
 from softcpt.data.merged_draw import merged_draw
+from softcpt.data.options import DataOptions
 from softcpt.data.split import Split
 from softcpt.data.subsample import subsample
 from softcpt.errors import UserError
@@ -25,7 +27,8 @@ class MultiTaskDataset(TaskedDataset):
     An entry is a registered name or one of ELEVATER ("cifar-10"), or ``Name:folder`` for one that
     lies in ``folder`` (absolute, or below ``DATASET.ROOT``): "ImageFolder:my_flowers". A member may
     have several tasks of its own. Each is drawn from the same seed by itself, so its images are
-    those of a single-task run.
+    those of a single-task run. Keywords are ``members`` and ``task_names``, and those of every data
+    set (:class:`softcpt.data.options.DataOptions`).
 
     Where SoftCPT left a file with the images of all ``members``,
     ``dataset_dir/split_fewshot_mt/shot_K-seed_S.pkl`` below the root, these are the images.
@@ -40,46 +43,43 @@ class MultiTaskDataset(TaskedDataset):
 
     members: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, cfg: Any) -> None:
-        names = tuple(cfg.DATASET.get("TASKS", ())) or self.members
+    def __init__(self, cfg: Any = None, **options: Any) -> None:
+        asked = DataOptions.of(cfg, options, type(self).__name__)
+        names = asked.members or self.members
         if not names:
             raise UserError(
                 "DATASET.TASKS: empty; give names of data sets, as "
                 "\"['OxfordPets', 'DescribableTextures']\""
             )
-        if cfg.DATASET.get("TASK_NAME", ""):
+        if asked.task_name:
             raise UserError(
                 "DATASET.TASK_NAME: there are several tasks; put a task_name.txt into each one's "
                 "folder, or give DATASET.TASK_NAMES"
             )
-        called = tuple(cfg.DATASET.get("TASK_NAMES", ())) or ("",) * len(names)
+        called = asked.task_names or ("",) * len(names)
         if len(called) != len(names):
             raise UserError(
                 f"DATASET.TASK_NAMES: {len(called)} names of tasks for {len(names)} data sets; "
                 "give one for each, '' for those that keep theirs"
             )
-        drawn = self._merged_draw(names, cfg)
-        self.dataset_dir = cfg.DATASET.ROOT
+        drawn = self._merged_draw(names, asked)
+        self.dataset_dir = asked.root
         members = [
-            build_member(name, cfg, drawn[index] if drawn else None, called[index])
+            build_member(name, asked, drawn[index] if drawn else None, called[index])
             for index, name in enumerate(names)
         ]
-        tasks, parts = merge(members)
-        super().__init__(
-            *subsample(tasks, parts, which_tasks=cfg.DATASET.get("SUBSAMPLE_TASKS", "all"))
-        )
+        super().__init__(*subsample(*merge(members), which_tasks=asked.tasks))
 
-    def _merged_draw(self, names: tuple[str, ...], cfg: Any) -> list[Split] | None:
+    def _merged_draw(self, names: tuple[str, ...], asked: DataOptions) -> list[Split] | None:
         if not self.dataset_dir or names != self.members:
             return None
-        folder = Path(cfg.DATASET.ROOT).expanduser().absolute() / self.dataset_dir
-        return merged_draw(
-            folder, cfg.DATASET.NUM_SHOTS, cfg.SEED, [DATASET_REGISTRY.get(name) for name in names]
-        )
+        folder = Path(asked.root).expanduser().absolute() / self.dataset_dir
+        members = [DATASET_REGISTRY.get(name) for name in names]
+        return merged_draw(folder, asked.shots, asked.seed, members)
 
 
 def build_member(
-    name: str, cfg: Any, given: Split | None = None, task_name: str = ""
+    name: str, asked: DataOptions, given: Split | None = None, task_name: str = ""
 ) -> DatasetBase:
     """The data set of an entry of ``DATASET.TASKS``, with all its tasks; ``given`` its images by
     part, already drawn; ``task_name`` in place of its task's own.
@@ -93,17 +93,19 @@ def build_member(
     if registered not in known:
         hint = did_you_mean(registered, known, "`python -m softcpt data list` names all")
         raise UserError(f"DATASET.TASKS: no data set '{registered}'; {hint}")
-    member = cfg.clone()
-    member.defrost()
-    member.DATASET.NAME = registered
-    member.DATASET.update(
-        {"TASKS": (), "TASK_NAMES": (), "TASK_NAME": task_name, "SUBSAMPLE_TASKS": "all"}
+    member = replace(
+        asked,
+        name=registered,
+        root=str(Path(asked.root, place).expanduser().absolute()) if place else asked.root,
+        task_name=task_name,
+        description="",
+        tasks="all",
+        members=(),
+        task_names=(),
     )
-    if place:
-        member.DATASET.ROOT = str(Path(cfg.DATASET.ROOT, place).expanduser().absolute())
-    member.freeze()
     kind = DATASET_REGISTRY.get(registered)
-    return kind(member) if given is None else kind(member, given)
+    # A configuration, since the class may be of other code.
+    return kind(member.cfg) if given is None else kind(member.cfg, given)
 
 
 def merge(datasets: Sequence[DatasetBase]) -> tuple[TaskSet, dict[str, list[Datum]]]:
@@ -111,7 +113,7 @@ def merge(datasets: Sequence[DatasetBase]) -> tuple[TaskSet, dict[str, list[Datu
 
     A data set without ``tasks``, as written for CoOp's code, is one task named after its class.
     """
-    own = [_tasks(dataset) for dataset in datasets]
+    own = [tasks_in(dataset) for dataset in datasets]
     tasks = TaskSet(list(itertools.chain(*own)))
     parts: dict[str, list[Datum]] = {"train": [], "val": [], "test": []}
     first = 0  # index of the data set's first task
@@ -128,6 +130,7 @@ def merge(datasets: Sequence[DatasetBase]) -> tuple[TaskSet, dict[str, list[Datu
     return tasks, parts
 
 
-def _tasks(dataset: DatasetBase) -> TaskSet:
+def tasks_in(dataset: DatasetBase) -> TaskSet:
+    """The tasks of any data set; one without ``tasks`` is a task named after its class."""
     tasks = getattr(dataset, "tasks", None)
     return tasks or TaskSet([Task(type(dataset).__name__, dataset.classnames)])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import logging
 import os
@@ -13,6 +12,7 @@ from pathlib import Path
 from softcpt.data.unpack import unpack
 from softcpt.errors import UserError
 from softcpt.utils.files import cache_folder
+from softcpt.utils.text_files import read_table, table_columns
 
 _log = logging.getLogger(__name__)
 
@@ -69,16 +69,14 @@ def class_table(folder: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
     names: dict[str, str] = {}
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        lines = csv.DictReader(file)
-        if not {"folder", "name"} <= set(lines.fieldnames or ()):
-            raise UserError(f"{path}: the columns folder,name are needed in its first line; fix it")
-        for line in lines:
-            label, name = ((line[key] or "").strip() for key in ("folder", "name"))
-            if not (label and name) or label in names or name in names.values():
-                raise UserError(
-                    f"{path} line {lines.line_num}: '{label},{name}' is empty or there twice; give "
-                    "each class folder one name of its own"
-                )
-            names[label] = name
+    if not {"folder", "name"} <= set(table_columns(path)):
+        raise UserError(f"{path}: the columns folder,name are needed in its first line; fix it")
+    for number, line in read_table(path):
+        label, name = line["folder"], line["name"]
+        if not (label and name) or label in names or name in names.values():
+            raise UserError(
+                f"{path} line {number}: '{label},{name}' is empty or there twice; give each class "
+                "folder one name of its own"
+            )
+        names[label] = name
     return names

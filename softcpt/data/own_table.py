@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from softcpt.data.draw_rules import CoopDraw, DrawRule
-from softcpt.data.own_images import LabelledImage, OwnDataset
+from softcpt.data.own_images import ImageRow, OwnDataset
 from softcpt.data.part_folders import PARTS
 from softcpt.data.split import Split
 from softcpt.errors import UserError
+from softcpt.utils.text_files import read_table, table_columns
 
 
 class TableDataset(OwnDataset):
@@ -36,7 +36,7 @@ class TableDataset(OwnDataset):
     @property
     def table(self) -> Path:
         """The CSV file."""
-        return Path(self.cfg.DATASET.ROOT).expanduser().absolute()
+        return Path(self.options.root).expanduser().absolute()
 
     def drawn_name(self) -> str:
         """A name of its own for each table in a folder."""
@@ -46,29 +46,24 @@ class TableDataset(OwnDataset):
         """CoOp's draw, kept in a folder of its own for each table in a folder."""
         return CoopDraw((f"{self.draws_folder}/{self.table.stem}",))
 
-    def labelled(self, folder: Path) -> Iterator[LabelledImage]:  # noqa: ARG002 (the table says all)
+    def labelled(self, folder: Path) -> Iterator[ImageRow]:  # noqa: ARG002 (the table says all)
         """A row per line of the file."""
-        with open(self.table, newline="", encoding="utf-8-sig") as file:
-            lines = csv.DictReader(file)
-            missing = {"path", "label"} - set(lines.fieldnames or ())
-            if missing:
-                raise UserError(
-                    f"{self.table}: no column {' and '.join(sorted(missing))}; {self.advice}"
-                )
-            for line in lines:
-                yield self._row(line, lines.line_num)
+        missing = {"path", "label"} - set(table_columns(self.table))
+        if missing:
+            raise UserError(
+                f"{self.table}: no column {' and '.join(sorted(missing))}; {self.advice}"
+            )
+        for number, line in read_table(self.table):
+            yield self._row(line, f"{self.table} line {number}")
 
-    def _row(self, line: Mapping[str, str | None], number: int) -> LabelledImage:
-        path, label, split, task = (
-            (line.get(key) or "").strip() for key in ("path", "label", "split", "task")
-        )
+    def _row(self, line: Mapping[str, str], where: str) -> ImageRow:
+        path, label, split, task = (line.get(key, "") for key in ("path", "label", "split", "task"))
         part = PARTS.get(split.lower(), "") if "split" in line else "all"
         if not (path and label and part):
             wrong = "split"
             if not (path and label):
                 wrong = "label" if path else "path"
             raise UserError(
-                f"{self.table} line {number}: {wrong} '{line.get(wrong) or ''}' cannot be used; "
-                f"{self.advice}"
+                f"{where}: {wrong} '{line.get(wrong) or ''}' cannot be used; {self.advice}"
             )
-        return LabelledImage(part, path.replace("\\", "/").removeprefix("./"), task, label)
+        return ImageRow(part, path.replace("\\", "/").removeprefix("./"), task, label)

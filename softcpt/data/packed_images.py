@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import csv
 import gzip
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -21,6 +20,7 @@ from softcpt.data.elevater import ElevaterDataset
 from softcpt.data.writable_path import writable_path
 from softcpt.errors import UserError
 from softcpt.utils.files import atomic_write
+from softcpt.utils.text_files import read_table
 from softcpt.utils.unpickling import TableUnpickler
 
 PNG = "png"  # the folder that they are written to, in the data set's
@@ -179,10 +179,7 @@ def read_idx(path: Path) -> Pixels:
 
 def csv_rows(path: Path) -> Iterator[dict[str, str]]:
     """The rows of a table, column names without blanks around them."""
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        lines = csv.reader(file)
-        head = [name.strip() for name in next(lines)]
-        yield from (dict(zip(head, line)) for line in lines if line)
+    return (row for _, row in read_table(path))
 
 
 @contextmanager
@@ -195,8 +192,6 @@ def hdf5(path: Path, name: str) -> Iterator[Any]:
     try:
         import h5py
     except ImportError as error:
-        raise UserError(
-            f"{path}: h5py reads it; pip install h5py, or softcpt with its extra [hdf5]"
-        ) from error
+        raise UserError(f"{path}: h5py reads it; pip install h5py") from error
     with h5py.File(path, "r") as file:
         yield file[name]

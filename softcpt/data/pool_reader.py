@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from softcpt.data.dataset_facts import DatasetFacts
+from softcpt.data.options import DataOptions
 from softcpt.data.pools import Pool, class_folder_pools, images_by_class
 from softcpt.errors import UserError
 
@@ -15,11 +16,11 @@ class PoolReader(DatasetFacts):
     """Reads class folders; a data set whose publisher has lists overrides :meth:`pools`.
 
     Attributes:
-        cfg: the configuration.
+        options: what it was asked for.
         folder: the data set's folder.
     """
 
-    cfg: Any
+    options: DataOptions
     folder: Path
 
     def pools(self, folder: Path, images: Path) -> Iterable[Pool]:
@@ -58,7 +59,7 @@ class PoolReader(DatasetFacts):
             ) from error
         found = len({label for pool in pools for _, label, _ in pool.rows})
         in_part = 0 < found < self.num_classes
-        if in_part and self.option("ON_MISSING", "stop") == "skip-classes":
+        if in_part and self.options.on_missing == "skip-classes":
             return pools
         if not found or self.num_classes not in (0, found):
             part = ", DATASET.ON_MISSING skip-classes uses these alone" if in_part else ""
@@ -74,7 +75,7 @@ class PoolReader(DatasetFacts):
         Raises:
             UserError: the file is missing.
         """
-        stripped = map(str.strip, self.needed(path).read_text(encoding="utf-8").splitlines())
+        stripped = map(str.strip, self.needed(path).read_text(encoding="utf-8-sig").splitlines())
         return [line for line in stripped if line]
 
     def needed(self, path: Path) -> Path:
@@ -86,8 +87,13 @@ class PoolReader(DatasetFacts):
     @property
     def advice(self) -> str:
         """What helps when images are missing."""
-        command = f"python -m softcpt data get {self.name()} --root {self.cfg.DATASET.ROOT}"
+        command = f"python -m softcpt data get {self.name()} --root {self.options.root}"
         return f"`{command}` completes it"
+
+    @property
+    def cfg(self) -> Any:
+        """The options as Dassl's configuration, for files that read keys of their own."""
+        return self.options.cfg
 
     def option(self, key: str, default: Any) -> Any:
         """``DATASET.<key>``; ``default`` where a configuration made for other code does not have

@@ -6,9 +6,10 @@ import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageOps
 from tqdm import tqdm
 
+from softcpt.data.fonts import Font, font_for
 from softcpt.data.inventory import Inventory
 from softcpt.errors import UserError
 from softcpt.features.images import ImageError, read_image
@@ -18,6 +19,8 @@ from softcpt.utils.files import atomic_write
 ROWS = 60  # classes that stand under each other at most; more go beside them
 _GAP = 4  # pixels between pictures
 _NAME = 180  # pixels for a class's name
+_LETTERS = 13  # pixels, their size
+_CUT = "..."  # behind a name that is cut
 
 
 def sheets(inventory: Inventory, output: Path, per_class: int, side: int) -> list[Path]:
@@ -90,34 +93,35 @@ def _groups(inventory: Inventory, index: int, task: Task) -> list[list[str]]:
 def _sheet(
     title: str, rows: Sequence[tuple[str, int, list[str]]], per_class: int, side: int, bar: tqdm
 ) -> Image.Image:
-    font = ImageFont.load_default(size=13)
     height = side + _GAP
     width = _NAME + per_class * (side + _GAP) + 4 * _GAP
     columns = -(-len(rows) // ROWS)
     lines = -(-len(rows) // columns)
     sheet = Image.new("RGB", (columns * width + _GAP, lines * height + height // 2), "white")
     draw = ImageDraw.Draw(sheet)
-    draw.text((_GAP, _GAP), title, "black", font)
+    draw.text((_GAP, _GAP), title, "black", font_for(title, _LETTERS))
     for index, (name, count, paths) in enumerate(rows):
         left = index // lines * width + _GAP
         top = index % lines * height + height // 2
-        # Numbered as in the listing: the font lacks many of the letters that names are written in.
+        # Numbered as in the listing: no font of the system may have the letters of the name.
         numbered = f"{index + 1} {name}"
-        draw.text((left, top + side // 2 - 14), _fitted(numbered, font), "black", font)
-        draw.text((left, top + side // 2 + 2), f"{count:,} images", "gray", font)
+        font = font_for(numbered + _CUT, _LETTERS)
+        draw.text((left, top + side // 2 - 16), _fitted(numbered, font), "black", font)
+        counted = f"{count:,} images"
+        draw.text((left, top + side // 2 + 2), counted, "gray", font_for(counted, _LETTERS))
         for place, path in enumerate(paths):
             _paste(sheet, path, left + _NAME + place * (side + _GAP), top, side)
             bar.update()
     return sheet
 
 
-def _fitted(name: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
+def _fitted(name: str, font: Font) -> str:
     """``name``, or as much of its beginning as there is room for."""
     if font.getlength(name) <= _NAME - 2 * _GAP:
         return name
-    while font.getlength(name + "...") > _NAME - 2 * _GAP:
+    while font.getlength(name + _CUT) > _NAME - 2 * _GAP:
         name = name[:-1]
-    return name + "..."
+    return name + _CUT
 
 
 def _spread(group: list[str], count: int) -> list[str]:

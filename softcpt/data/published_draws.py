@@ -8,6 +8,7 @@ from typing import Any
 
 from softcpt.data.split import Item, Split
 from softcpt.errors import UserError
+from softcpt.utils.text_files import read_text
 from softcpt.utils.unpickling import TableUnpickler
 
 Paths = dict[str, list[str]]
@@ -86,6 +87,8 @@ class _RecordsOnly(TableUnpickler):
         # Forks move Datum between the modules of this package.
         if module.startswith("dassl.data.datasets") and name in ("Datum", "DatumMT"):
             return _Record
+        if (module, name) == ("softcpt.data.datum", "ImageDatum"):  # of softcpt before 0.2
+            return _Record
         return super().missing(module, name)
 
 
@@ -97,7 +100,7 @@ def read_lines(train: Path) -> Paths:
         path = train.with_name(train.name.replace("_train.jsonl", f"_{part}.jsonl"))
         if path.is_file():
             try:
-                lines = path.read_text(encoding="utf-8").splitlines()
+                lines = read_text(path).splitlines()
                 paths[part] = [json.loads(line)["_impath"] for line in lines if line.strip()]
             except Exception as error:
                 raise _unreadable(path, error) from error

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from softcpt.errors import UserError
 from softcpt.utils.files import atomic_write
+from softcpt.utils.text_files import read_json
 from softcpt.version import __version__
 
 DRAW_SEED = 1  # of every split that is drawn here
@@ -96,7 +97,7 @@ def read_split(path: Path, inside: bool = True) -> Split:
             set.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path, "split file", "delete it and fetch it again")
         parts = {part: content[part] for part in ("train", "val", "test")}
         split = (
             _with_meta(parts, content["meta"], path)

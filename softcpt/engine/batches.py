@@ -21,14 +21,14 @@ Batch = dict[str, Any]
 
 
 class Batches(ABC):
-    """Iterates over a list of Dassl's ``Datum`` in batches of {"features" or "images", "label",
-    "domain", "index"}.
+    """Iterates over labelled images in batches of {"features" or "images", "label", "domain",
+    "index"}.
 
-    "label" is (B,); where an image of the list has several classes, (B, K) with -1 behind an
-    image's own.
+    "label" is (B,); where an image has several classes, (B, K) with -1 behind an image's own.
 
     Args:
-        items: the images with label and domain (task).
+        labels: (N,) or (N, K) global classes.
+        domains: (N,) tasks.
         sampler: draws the order; a new order per iteration.
         batch_size: B.
         drop_last: leave out a last batch that is not full.
@@ -37,16 +37,14 @@ class Batches(ABC):
 
     def __init__(
         self,
-        items: Sequence[Any],
+        labels: Tensor,
+        domains: Tensor,
         sampler: Sampler[int],
         batch_size: int,
         drop_last: bool = False,
         views: Callable[[int], int] | None = None,
     ) -> None:
-        self.items = items
-        self.paths = [item.impath for item in items]
-        self.labels = labels_of(items)
-        self.domains = torch.tensor([item.domain for item in items])
+        self.labels, self.domains = labels, domains
         self.order = BatchSampler(sampler, batch_size, drop_last)
         self.views = views
         self.epoch = 0
@@ -76,6 +74,24 @@ class Batches(ABC):
         }
 
 
+class FileBatches(Batches):
+    """Batches of images in files: a list of Dassl's ``Datum``, or of other records with
+    ``impath``, ``label`` and ``domain``."""
+
+    def __init__(
+        self,
+        items: Sequence[Any],
+        sampler: Sampler[int],
+        batch_size: int,
+        drop_last: bool = False,
+        views: Callable[[int], int] | None = None,
+    ) -> None:
+        domains = torch.tensor([item.domain for item in items])
+        super().__init__(labels_of(items), domains, sampler, batch_size, drop_last, views)
+        self.items = items
+        self.paths = [item.impath for item in items]
+
+
 def labels_of(items: Sequence[Any]) -> Tensor:
     """(N,) labels of Dassl's ``Datum``; (N, K) with -1 behind an image's own where one has several
     ``labels``."""
@@ -86,7 +102,7 @@ def labels_of(items: Sequence[Any]) -> Tensor:
     return torch.tensor([(*labels, *[-1] * (most - len(labels))) for labels in several])
 
 
-class FeatureBatches(Batches):
+class FeatureBatches(FileBatches):
     """Batches of features (B, D), or (B, 1 + M, D) from a spatial bank, not normalised, that the
     bank keeps; "kind" is the bank's."""
 
@@ -120,7 +136,7 @@ class FeatureBatches(Batches):
             yield {**found, "kind": self.bank.kind}
 
 
-class ImageBatches(Batches):
+class ImageBatches(FileBatches):
     """Batches of pre-processed images (B, 3, H, W), decoded by worker processes."""
 
     def __init__(
@@ -149,6 +165,20 @@ class ImageBatches(Batches):
         )
         for indices, images in loader:
             yield self._batch(indices, images=images)
+
+
+class GivenFeatures(Batches):
+    """Batches of features at hand: (N, D), or (N, V, D) of V views, taken in turn by epochs."""
+
+    def __init__(self, features: Tensor, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.features = features if features.dim() == 3 else features[:, None]
+
+    def __iter__(self) -> Iterator[Batch]:
+        view = self.features[:, self.epoch % self.features.shape[1]]
+        for indices in self.order:
+            found = self._batch(indices, features=view[torch.as_tensor(indices)])
+            yield {**found, "kind": "global"}
 
 
 def features_of(batch: Mapping[str, Any], method: TaskClassifier) -> Tensor:

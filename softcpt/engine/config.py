@@ -10,6 +10,7 @@ import ast
 import functools
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,13 @@ from yacs.config import CfgNode
 
 from softcpt import dassl
 from softcpt.engine.config_files import read_config, resolved
-from softcpt.engine.extension import extensions
+from softcpt.engine.extension import as_read, extensions
 from softcpt.engine.settings import Use, out_of_range, setting_of
 from softcpt.errors import UserError
 from softcpt.prompters import METHODS
 from softcpt.prompters.classifier import MethodOptions
 from softcpt.utils.suggest import did_you_mean, nearest
+from softcpt.utils.yaml_file import plain
 
 _log = logging.getLogger(__name__)
 
@@ -155,8 +157,8 @@ def _say_once(text: str) -> None:
 
 
 def merge_pairs(cfg: CfgNode, pairs: Sequence[str]) -> None:
-    """Merge ``KEY VALUE`` pairs of the command line; a value is read as a Python literal where it
-    is one."""
+    """Merge ``KEY VALUE`` pairs of the command line; the type of the key decides how its value is
+    read: as text, or else as a Python literal where it is one."""
     flag = next((text for text in pairs[::2] if text.startswith("--")), None)
     if flag:
         raise UserError(
@@ -172,36 +174,89 @@ def merge_pairs(cfg: CfgNode, pairs: Sequence[str]) -> None:
             value = ast.literal_eval(text)
         except (ValueError, SyntaxError):
             value = text
-        set_key(cfg, key, value, "command line")
+        set_key(cfg, key, value, "command line", text)
 
 
-def set_key(cfg: CfgNode, key: str, value: Any, source: str) -> None:
-    """Set one key of an existing leaf, with its type checked and aliases resolved."""
+def set_key(cfg: CfgNode, key: str, value: Any, source: str, text: str | None = None) -> None:
+    """Set one key of an existing leaf, with its type checked and aliases resolved.
+
+    A key that a trainer's own file added is set itself, and so is ours that it is another name of.
+
+    Args:
+        cfg: the configuration; changed. Whose options ``key`` means may depend on its trainer.
+        key: its name, here or in other code.
+        value: of a type like the default's.
+        source: where it is given, for messages.
+        text: the value as it was typed: what a leaf of text takes.
+
+    Raises:
+        UserError: there is no such key, or the value is of another type.
+    """
+    read, ours = as_read(str(cfg.TRAINER.NAME), key, value)
+    own = resolve_alias(read)
+    if _is_leaf(cfg, key) and own != key:
+        _set_leaf(cfg, key, value, f"{source}: {key}", text)
+        if not _is_leaf(cfg, own):
+            return
     if any(key in extension.keys_without_effect for extension in extensions()):
         _log.info(f"{source}: {key} has no effect, in the published code either; it is left out")
         return
-    if _is_fixed(key, value, source):
+    if _is_fixed(key, ours, source):
         return
-    *nodes, leaf = resolve_alias(key).split(".")
-    node = cfg
-    for name in nodes:
+    if not _is_leaf(cfg, own):
+        raise UserError(f"{source}: unknown key '{key}'; {_near(cfg, own)}")
+    _set_leaf(cfg, own, ours, f"{source}: {key}", text if ours is value else None)
+
+
+def _near(cfg: CfgNode, key: str) -> str:
+    """What may have been meant by a key that there is not."""
+    *nodes, leaf = key.split(".")
+    known = [name for name, _ in leaves(cfg)]
+    hint = did_you_mean(key, known, "`python train.py --show-config` lists all keys")
+    others = [name for name, value in cfg.TRAINER.items() if isinstance(value, CfgNode)]
+    if nodes[:-1] == ["TRAINER"] and nodes[1] not in others:
+        known_node = nearest(nodes[1], others, cutoff=0.75)
+        return (
+            f"{hint + '; ' if known_node else ''}a trainer's own keys come from extend_cfg(cfg) in "
+            f"its file: cfg.TRAINER.{nodes[1]} = CfgNode({{'{leaf}': ...}})"
+        )
+    return hint
+
+
+def _node(cfg: CfgNode, key: str) -> CfgNode | None:
+    """The node that holds ``key``; None: there is no such node."""
+    node: Any = cfg
+    for name in key.split(".")[:-1]:
         node = node.get(name) if isinstance(node, CfgNode) else None
-    if not isinstance(node, CfgNode) or leaf not in node or isinstance(node[leaf], CfgNode):
-        known = [name for name, _ in leaves(cfg)]
-        all_keys = "`python train.py --show-config` lists all keys"
-        hint = did_you_mean(resolve_alias(key), known, all_keys)
-        others = [name for name, value in cfg.TRAINER.items() if isinstance(value, CfgNode)]
-        if nodes[:-1] == ["TRAINER"] and nodes[1] not in others:
-            known_node = nearest(nodes[1], others, cutoff=0.75)
-            hint = (
-                f"{hint + '; ' if known_node else ''}a trainer's own keys come from "
-                f"extend_cfg(cfg) in its file: cfg.TRAINER.{nodes[1]} = "
-                f"CfgNode({{'{leaf}': ...}})"
-            )
-        raise UserError(f"{source}: unknown key '{key}'; {hint}")
-    if isinstance(node[leaf], str) and isinstance(value, bool):
-        value = _switch(value, resolve_alias(key))
-    node[leaf] = _coerce(value, node[leaf], f"{source}: {key}")
+    return node if isinstance(node, CfgNode) else None
+
+
+def _is_leaf(cfg: CfgNode, key: str) -> bool:
+    node, leaf = _node(cfg, key), key.rpartition(".")[2]
+    return node is not None and leaf in node and not isinstance(node[leaf], CfgNode)
+
+
+def _set_leaf(cfg: CfgNode, key: str, value: Any, place: str, text: str | None) -> None:
+    """Set an existing leaf; ``place`` names it in messages."""
+    node, leaf = _node(cfg, key), key.rpartition(".")[2]
+    assert node is not None
+    if isinstance(node[leaf], str) and text is not None:
+        value = _unquoted(text)  # 2023_10 stays that, None is a word, {} a template
+    elif isinstance(node[leaf], str) and isinstance(value, bool):
+        value = _switch(value, key)
+    node[leaf] = _coerce(value, node[leaf], place)
+
+
+def _unquoted(text: str) -> str:
+    """Text without the quotation marks of a Python literal, where it has them."""
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
+        try:
+            value = ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            return text
+        if isinstance(value, str):
+            return value
+    return text
 
 
 def _switch(value: bool, key: str) -> Any:
@@ -245,18 +300,23 @@ def resolve_alias(key: str) -> str:
 
 
 def _coerce(value: Any, old: Any, place: str) -> Any:
-    """``value`` in the type of the default ``old``: yaml reads 5e-4 as text, and lists stand for
-    tuples."""
+    """``value`` in the type of the default ``old``: yaml reads 5e-4 and (224, 224) as text, and
+    lists stand for tuples."""
     kind = type(old)
     if old is None or type(value) is kind:
-        return value
-    if kind is float and isinstance(value, (int, str)) and not isinstance(value, bool):
+        return plain(value)
+    if kind is int and isinstance(value, int) and not isinstance(value, bool):
+        return int(value)
+    if kind is float and isinstance(value, (int, float, str)) and not isinstance(value, bool):
         try:
             return float(value)
         except ValueError:
             pass
+    if kind in (tuple, list) and isinstance(value, str):
+        with suppress(ValueError, SyntaxError):
+            value = ast.literal_eval(value)
     if kind in (tuple, list) and isinstance(value, (tuple, list)):
-        return kind(value)
+        return kind(plain(value))
     if kind is str and isinstance(value, (int, float)) and not isinstance(value, bool):
         return str(value)  # DATASET.NAME 101 is a name
     raise UserError(

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from torch import Tensor
 from yacs.config import CfgNode
 
 from softcpt.artefacts import checkpoint
@@ -86,14 +87,14 @@ class RunIdentity:
             )
 
 
-def find_run(directory: str, required: bool) -> dict[str, Any] | None:
-    """The header of the run kept in ``directory``; None: there is none.
+def find_run(directory: str, required: bool) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    """Tensors and header of the run kept in ``directory``; None: there is none.
 
     Raises:
         UserError: there is none that can be read, and one is ``required``.
     """
     try:
-        return checkpoint.load_tensors(f"{directory}/{checkpoint.RESUME_FILE}")[1]
+        return checkpoint.load_tensors(checkpoint.resume_file(directory))
     except UserError:
         if required:
             raise

@@ -14,6 +14,9 @@ from softcpt.task_results import Tally, TaskResult, overall, print_results
 from softcpt.tasks import Task, TaskSet
 from softcpt.utils.console import show_messages
 
+# Names of evaluators that count as this one does: trainers of this project count for themselves.
+OWN_EVALUATORS = ("Classification", "ClassificationMT")
+
 
 @EVALUATOR_REGISTRY.register()
 class ClassificationMT:

@@ -9,27 +9,32 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from softcpt.data.class_words import words
-from softcpt.data.own_files import ARCHIVES, archive_stem, unpacked_folder
+from softcpt.data.own_files import archive_stem
+from softcpt.data.own_places import own_place, own_reader, same_names
 from softcpt.errors import UserError
 
 _KEY = re.compile(r"[A-Z][A-Z0-9_]*(\.[A-Z0-9_]+)+|SEED|USE_CUDA|OUTPUT_DIR|RESUME|VERBOSE")
 
 
+# Name of a flag, what stands for a word behind it, and its help; of train.py and of the grid.
+IMAGES_FLAGS = (
+    (
+        "--images",
+        "FOLDER",
+        "your own images: folders class/image, archives of such, or CSV files; each is a task",
+    ),
+    (
+        "--task-names",
+        "NAME",
+        "what their pictures are of (default: the folders' names, or their task_name.txt)",
+    ),
+)
+
+
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Add ``--images`` and ``--task-names``."""
-    parser.add_argument(
-        "--images",
-        nargs="+",
-        metavar="FOLDER",
-        help="your own images: folders class/image, archives of such, or CSV files; each is a task",
-    )
-    parser.add_argument(
-        "--task-names",
-        nargs="+",
-        metavar="NAME",
-        help="what their pictures are of (default: the folders' names, or their task_name.txt)",
-    )
+    for name, metavar, text in IMAGES_FLAGS:
+        parser.add_argument(name, nargs="+", metavar=metavar, help=text)
 
 
 def give_back_pairs(args: argparse.Namespace) -> None:
@@ -63,18 +68,18 @@ def settings_of(args: argparse.Namespace) -> dict[str, Any]:
             other = f"--{flag.replace('_', '-')}"
     if other:
         raise UserError(f"--images: it says which data set, and so does {other}; give one of them")
-    places = [_place(given) for given in args.images]
+    places = [own_place(given, "--images") for given in args.images]
     names = _names(places, args.task_names or [])
     if len(places) == 1:
         [place], [name] = places, names
         return {
-            "DATASET.NAME": _reader(place),
+            "DATASET.NAME": own_reader(place),
             "DATASET.ROOT": str(place),
             **({"DATASET.TASK_NAME": name} if name else {}),
         }
     # Below a root, so that a run does not depend on where the folders lie.
     root = os.path.commonpath([place.parent for place in places])
-    tasks = [f"{_reader(place)}:{place.relative_to(root)}" for place in places]
+    tasks = [f"{own_reader(place)}:{place.relative_to(root)}" for place in places]
     return {
         "DATASET.NAME": "MultiTask",
         "DATASET.ROOT": root,
@@ -86,28 +91,9 @@ def settings_of(args: argparse.Namespace) -> dict[str, Any]:
 _INSTEAD = ("DATASET.NAME", "DATASET.ROOT", "DATASET.TASKS", "DATASET.TASK_NAMES")
 
 
-def name_in_output(args: argparse.Namespace) -> str:
+def name_in_output(images: Sequence[str]) -> str:
     """What a run's output folder calls these images: "my_flowers+my_pets"."""
-    return "+".join(archive_stem(Path(given)) or Path(given).stem for given in args.images)[:80]
-
-
-def _place(given: str) -> Path:
-    path = Path(given).expanduser().absolute()
-    if path.is_dir():
-        return Path(os.path.normpath(path))
-    if path.is_file() and archive_stem(path):
-        return unpacked_folder(path)
-    if path.is_file() and path.suffix.lower() == ".csv":
-        return path
-    what = "no folder, CSV file or archive" if path.exists() else "no such folder or file"
-    raise UserError(
-        f"--images {given}: {what}; give a folder of class folders, a CSV file (path,label), or "
-        f"one of {', '.join(ARCHIVES)}"
-    )
-
-
-def _reader(place: Path) -> str:
-    return "CSV" if place.is_file() else "ImageFolder"
+    return "+".join(archive_stem(Path(given)) or Path(given).stem for given in images)[:80]
 
 
 def _names(places: Sequence[Path], given: Sequence[str]) -> list[str]:
@@ -119,12 +105,10 @@ def _names(places: Sequence[Path], given: Sequence[str]) -> list[str]:
         )
     if given:
         return list(given)
-    own = [words(place.stem if place.is_file() else place.name) for place in places]
-    named = [name for name, place in zip(own, places) if not (place / "task_name.txt").is_file()]
-    twice = sorted({name for name in named if named.count(name) > 1})
-    if twice:
+    twice = same_names(places)
+    for name, count in twice.items():
         raise UserError(
-            f"--images: {named.count(twice[0])} folders are called '{twice[0]}', and so would "
-            "their tasks be; give --task-names, one for each"
+            f"--images: {count} folders are called '{name}', and so would their tasks be; give "
+            "--task-names, one for each"
         )
     return [""] * len(places)

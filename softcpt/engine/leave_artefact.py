@@ -7,59 +7,71 @@ from pathlib import Path
 from typing import Any
 
 from softcpt.artefacts.adapted import AdaptedClip
-from softcpt.artefacts.artefact_files import RUN_SUBFOLDER
+from softcpt.artefacts.checkpoint import RUN_ARTEFACT
 from softcpt.artefacts.record import Record, figures_of
 from softcpt.clip.preprocessing import Preprocessing
-from softcpt.engine.results import shared_settings, versions
-from softcpt.task_results import intervals, overall
-from softcpt.utils import parallel
+from softcpt.engine.results import Run, figures, versions
+from softcpt.engine.run_inputs import RunData
+from softcpt.prompters import TaskClassifier
 
 _log = logging.getLogger(__name__)
 
+# What says which images a run had, in words that hold on every machine.
+_DATA_KEYS = (
+    *("NAME", "NUM_SHOTS", "SUBSAMPLE_CLASSES", "SUBSAMPLE_TASKS"),
+    *("TEMPLATE", "METRICS", "TASK_DESCRIPTION"),
+)
 
-def leave_artefact(trainer: Any) -> None:
-    """Save what a :class:`softcpt.engine.trainer.PromptTrainer` trained or loaded, in the first
-    process."""
-    preprocessing = preprocessing_of(trainer.cfg)
+
+def leave_artefact(run: Run, method: TaskClassifier, data: RunData, folder: str | Path) -> None:
+    """Save what a run trained or loaded below its output ``folder``.
+
+    Args:
+        run: what it reached.
+        method: that was trained.
+        data: on which images.
+        folder: of the run.
+    """
+    preprocessing = preprocessing_of(data.maker.cfg)
     if preprocessing is None:
         _log.info(
             "No artefact: INPUT.TRANSFORMS has what it cannot describe (it knows resizing, the "
             "middle crop and normalize)"
         )
         return
-    if parallel.is_main():
-        adapted = AdaptedClip(trainer.prompter, trainer.method, record_of(trainer), preprocessing)
-        folder = adapted.save(Path(trainer.output_dir, RUN_SUBFOLDER))
-        _log.info(f"Artefact written to {folder}: `python -m softcpt predict {folder} IMAGES`")
+    adapted = AdaptedClip(method, run.method, record_of(run, data), preprocessing)
+    kept = adapted.save(Path(folder, RUN_ARTEFACT))
+    _log.info(f"Artefact written to {kept}: `python -m softcpt predict {kept} IMAGES`")
 
 
-def record_of(trainer: Any) -> Record:
+def record_of(run: Run, data: RunData) -> Record:
     """What a run knows of its training, and what its tests found."""
-    cfg, dataset = trainer.cfg, trainer.dataset
-    measured = {}
-    for split, results in trainer.results.items():
-        figures = {
-            "overall": {m: overall(tasks) | intervals(tasks) for m, tasks in results.items()},
-            "tasks": {m: [task.to_dict() for task in tasks] for m, tasks in results.items()},
-        }
-        measured[split] = figures_of(figures)
+    cfg, dataset = data.maker.cfg, data.dataset
     images = {"train": dataset.train_x, "val": dataset.val, "test": dataset.test}
     return Record(
-        measured=measured,
-        selected=trainer.selected,
-        curve=trainer.curve,
-        settings=shared_settings(trainer),
+        measured={split: figures_of(figures(found)) for split, found in run.results.items()},
+        selected=run.origin.selected,
+        curve=run.curve,
+        settings=run.shared,
         data={
             "name": cfg.DATASET.NAME,
             "shots": cfg.DATASET.NUM_SHOTS,
             "seed": cfg.SEED,
             "images": {split: len(items or ()) for split, items in images.items()},
+            "keys": data_keys(cfg),
         },
-        parameters=sum(parameter.numel() for parameter in trainer.prompter.parameters()),
-        seconds=trainer.watch.seconds(),
+        parameters=run.parameters,
+        seconds=run.seconds,
         versions=versions(),
-        source=trainer.source,
+        source=run.origin.source,
     )
+
+
+def data_keys(cfg: Any) -> dict[str, Any]:
+    """The keys that find the same data again; none for folders of the user's own."""
+    if cfg.DATASET.TASKS or cfg.DATASET.NAME == "ImageFolder":
+        return {}
+    return {f"DATASET.{key}": cfg.DATASET[key] for key in _DATA_KEYS if cfg.DATASET[key]}
 
 
 def preprocessing_of(cfg: Any) -> Preprocessing | None:

@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from yacs.config import CfgNode
 
 from softcpt.clip.model import Clip
 from softcpt.engine.batches import Batches, features_of
-from softcpt.errors import UserError
 from softcpt.prompters import TaskClassifier, build_prompter
 from softcpt.ranking import Ranked
 from softcpt.task_results import Tally, TaskResult
 from softcpt.tasks import TaskSet
 from softcpt.utils.stopwatch import Stopwatch
 
-SPLITS = ("val", "test")
+# Is given logits (B, C) and labels (B,) of a batch.
+Observer = Callable[[Tensor, Tensor], None]
 
 
-def named_splits(cfg: CfgNode) -> list[str]:
-    """What ``TEST.SPLIT`` names.
+@dataclass(frozen=True)
+class Tested:
+    """What a method reached on the images of a split.
 
-    Raises:
-        UserError: it names nothing, or something else than val and test.
+    Attributes:
+        results: the figures of every task.
+        ranked: the best classes of every image, in the items' order.
     """
-    names: list[str] = cfg.TEST.SPLIT.replace(",", " ").split()
-    if not names or not set(names) <= set(SPLITS):
-        raise UserError(f"TEST.SPLIT is '{cfg.TEST.SPLIT}': choose test, val, or val,test for both")
-    return names
+
+    results: list[TaskResult]
+    ranked: Ranked
 
 
 def classified(
@@ -50,21 +51,27 @@ def classified(
 
 
 @torch.no_grad()
-def zero_shot(
-    clip: Clip, tasks: TaskSet, batches: Batches, watch: Stopwatch
-) -> tuple[list[TaskResult], Ranked]:
-    """What the frozen model reaches with hand-written prompts, and its best classes of every image,
-    in the items' order."""
-    tally, places = Tally(tasks), []
-    for logits, labels, index in classified(
-        build_prompter("ZeroShot", clip, tasks), batches, watch
-    ):
+def measured(
+    method: TaskClassifier, batches: Batches, watch: Stopwatch, observe: Observer | None = None
+) -> Tested:
+    """Classify the images and count each in its own task.
+
+    Args:
+        method: classifies.
+        batches: images or features, in whatever order.
+        watch: counts the time of the towers.
+        observe: is given the logits and labels of every batch, too.
+    """
+    tally, places = Tally(method.tasks), []
+    for logits, labels, index in classified(method, batches, watch):
         tally.add(logits, labels)
         places.append(index)
-    return tally.results(), in_item_order(tally.ranked(), places)
+        if observe is not None:
+            observe(logits, labels)
+    in_item_order = torch.cat(places).argsort()
+    return Tested(tally.results(), tally.ranked()[in_item_order])
 
 
-def in_item_order(ranked: Ranked, places: Sequence[Tensor]) -> Ranked:
-    """Images in the order of the items they are, whatever order the sampler drew; ``places``: of
-    every batch."""
-    return ranked[torch.cat(list(places)).argsort()]
+def zero_shot(clip: Clip, tasks: TaskSet, batches: Batches, watch: Stopwatch) -> Tested:
+    """What the frozen model reaches with hand-written prompts."""
+    return measured(build_prompter("ZeroShot", clip, tasks), batches, watch)

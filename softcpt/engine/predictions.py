@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
 
+from softcpt.engine.measuring import Tested
+from softcpt.engine.run_inputs import RunData
 from softcpt.errors import UserError
 from softcpt.ranking import Ranked
 from softcpt.tasks import TaskSet
 from softcpt.utils.files import atomic_write
+
+_log = logging.getLogger(__name__)
 
 PREDICTIONS_FILE = "predictions.npz"
 # With TEST.PREDICTIONS auto a file of this many images is not written.
@@ -21,6 +26,32 @@ MANY_IMAGES = 100_000
 def wanted(setting: str, images: int) -> bool:
     """Whether a run writes the file: ``TEST.PREDICTIONS`` and the number of its test images."""
     return setting == "on" or (setting == "auto" and images < MANY_IMAGES)
+
+
+def leave_predictions(
+    folder: str | Path, data: RunData, tested: Mapping[str, Tested]
+) -> str | None:
+    """Write ``predictions.npz`` of the split that counts, where ``TEST.PREDICTIONS`` says so and
+    the sampler of tests gave every image once; else remove an earlier run's.
+
+    Args:
+        folder: of the run.
+        data: its images.
+        tested: by method what was reached on them.
+
+    Returns:
+        The file's name, or None.
+    """
+    split = data.splits[-1]
+    setting, count = data.maker.cfg.TEST.PREDICTIONS, len(data.split(split)[1].items)
+    ranked = {method: found.ranked for method, found in tested.items()}
+    whole = all(len(found.labels) == count for found in ranked.values())
+    if whole and wanted(setting, count):
+        write_predictions(folder, split, data.tasks, data.paths(split), ranked)
+        return PREDICTIONS_FILE
+    remove_predictions(folder)
+    _log.info(f"No predictions.npz (TEST.PREDICTIONS {setting}, {count:,} images)")
+    return None
 
 
 def write_predictions(

@@ -9,7 +9,9 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
-from softcpt.engine.run_flags import look_at_flags, setup_config
+from softcpt.engine.flag_checks import look_at_flags
+from softcpt.engine.run_flags import setup_config
+from softcpt.engine.run_folder import explained_folder
 from softcpt.errors import UserError
 from softcpt.utils.console import logged
 
@@ -41,6 +43,8 @@ def _run(args: argparse.Namespace) -> None:
     log = Path(cfg.OUTPUT_DIR, LOG)
     made = [folder for folder in (log.parent, *log.parent.parents) if not folder.exists()]
     with logged(log) if parallel.is_main() else nullcontext():
+        if mark := explained_folder(args):
+            _log.info(f"{cfg.OUTPUT_DIR}: {mark}")
         with _left_only_if_built(made):
             trainer = _build(cfg)
         _train_or_test(args, trainer)
@@ -66,12 +70,12 @@ def _build(cfg: Any) -> Any:
     from dassl.engine import TRAINER_REGISTRY, build_trainer
     from dassl.utils import set_random_seed
 
+    from softcpt.engine.their_templates import add_template
     from softcpt.engine.trainer import PromptTrainer
     from softcpt.utils import parallel
 
-    if parallel.process_count() > 1 and not issubclass(
-        TRAINER_REGISTRY.get(cfg.TRAINER.NAME), PromptTrainer
-    ):
+    trainer = TRAINER_REGISTRY.get(cfg.TRAINER.NAME)
+    if parallel.process_count() > 1 and not issubclass(trainer, PromptTrainer):
         raise UserError(
             f"--trainer {cfg.TRAINER.NAME}: it does not know how to train in several processes; "
             "start it without torchrun"
@@ -83,11 +87,11 @@ def _build(cfg: Any) -> Any:
         _log.info(
             f"*** settings of this run (defaults left out: --show-config) ***\n{_changed(cfg)}\n"
         )
+    add_template(trainer, cfg)
     return build_trainer(cfg)
 
 
 def _train_or_test(args: argparse.Namespace, trainer: Any) -> None:
-    from softcpt.engine.leave_artefact import leave_artefact
     from softcpt.engine.trainer import PromptTrainer
 
     if args.eval_only:
@@ -95,7 +99,6 @@ def _train_or_test(args: argparse.Namespace, trainer: Any) -> None:
         trainer.test()
         if isinstance(trainer, PromptTrainer):
             trainer.report(trained=False)
-            leave_artefact(trainer)
     elif not args.no_train:
         if args.model_dir:
             start = trainer.start_from if isinstance(trainer, PromptTrainer) else trainer.load_model

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
-import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from softcpt import plugins
-from softcpt.engine import images_flag
+from softcpt.engine import flag_checks, images_flag, run_folder
 from softcpt.errors import UserError
-from softcpt.utils.suggest import near_and_all
 
 if TYPE_CHECKING:
     from softcpt.engine.tested_run import TestedRun
-
-_log = logging.getLogger(__name__)
 
 # Names in configs/datasets and configs/trainers/<trainer>.
 DEFAULT_DATA = "emoji44"
@@ -26,12 +21,23 @@ DEFAULT_CONFIG = "tiny"
 DEFAULT_TRAINER = "SoftCPT"
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line: all its flags in front would hide it."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raises UserError with ``message``."""
+        raise UserError(
+            f"{self.prog}: {message}; --help lists the flags, and behind these all settings can be "
+            "given as KEY VALUE pairs (OPTIM.MAX_EPOCH 20)"
+        )
+
+
 def parser() -> argparse.ArgumentParser:
     """CoOp's flags, those that trainers bring (softcpt/engine/extension.py), then KEY VALUE
     pairs."""
     from softcpt.engine.extension import extensions
 
-    flags = argparse.ArgumentParser(
+    flags = _Parser(
         "train.py",
         description="Train a prompt, or test one.",
         epilog="KEY VALUE pairs override any key of the configuration (--show-config).",
@@ -73,12 +79,13 @@ def parser() -> argparse.ArgumentParser:
     add(
         "--config-file",
         default="",
-        help="settings of the method (default: configs/trainers/<trainer>/tiny.yaml)",
+        help="settings of the method: a file, or a name in configs/trainers/<trainer>, as "
+        "rn50_ep50 (default: tiny)",
     )
     add(
         "--dataset-config-file",
         default="",
-        help="the data set (default: configs/datasets/emoji44.yaml)",
+        help="the data set: a file, or a name in configs/datasets (default: emoji44)",
     )
     add(
         "--draw-split",
@@ -119,17 +126,19 @@ def setup_config(args: argparse.Namespace) -> Any:
     are not given.
     """
     from softcpt.engine import config, tested_run
-    from softcpt.engine.extension import extensions, trainer_alias
-    from softcpt.utils import parallel
+    from softcpt.engine.extension import extensions, take_own_defaults, trainer_alias
 
     images_flag.give_back_pairs(args)
     plugins.load("datasets")
     cfg = config.default_config()
-    run = tested_run.find_tested_run(args.model_dir, args.load_epoch) if _tests(args) else None
+    tests = flag_checks.tests_a_run(args)
+    run = tested_run.find_tested_run(args.model_dir, args.load_epoch) if tests else None
     alias = trainer_alias(args.trainer or (run.trainer if run else DEFAULT_TRAINER))
-    _require_trainer(alias.trainer)
-    if args.eval_only and not args.model_dir and _learns(alias.trainer):
+    flag_checks.require_trainer(alias.trainer)
+    take_own_defaults(cfg, alias.trainer)
+    if args.eval_only and not args.model_dir and flag_checks.learns(alias.trainer):
         raise UserError("--eval-only: it needs --model-dir with the folder of a training run")
+    cfg.TRAINER.NAME = alias.trainer  # whose keys are meant, in files too
     for key, value in alias.settings.items():
         config.set_key(cfg, key, value, args.trainer)
     args = argparse.Namespace(**{**vars(args), "trainer": alias.trainer})
@@ -137,6 +146,23 @@ def setup_config(args: argparse.Namespace) -> Any:
         run = None
     own = images_flag.settings_of(args)
     config_name = _merge_files(cfg, args, run, bool(own))
+    _merge_flags(cfg, args, own)
+    config.merge_pairs(cfg, args.opts)
+    for extension in extensions():
+        extension.finish_cfg(cfg)
+    if run is not None:
+        tested_run.refuse_contradictions(cfg, run, args.trainer)
+    _finish(cfg)
+    cfg.OUTPUT_DIR = args.output_dir or str(run_folder.output_folder(cfg, config_name, args))
+    cfg.freeze()
+    return cfg
+
+
+def _merge_flags(cfg: Any, args: argparse.Namespace, own_images: Mapping[str, Any]) -> None:
+    """Put the flags' values into ``cfg``, and those that ``--images`` stands for."""
+    from softcpt.engine import config
+    from softcpt.engine.extension import extensions
+
     flags = {
         "DATASET.ROOT": args.root,
         "RESUME": args.resume,
@@ -146,22 +172,29 @@ def setup_config(args: argparse.Namespace) -> Any:
         "MODEL.BACKBONE.NAME": args.backbone,
         "MODEL.HEAD.NAME": args.head,
         "TRAINER.NAME": args.trainer,
-        **own,
+        **own_images,
     }
     for key, value in flags.items():
         if value:
             config.set_key(cfg, key, value, "command line")
     cfg.DATASET.DRAW_SPLIT = cfg.DATASET.DRAW_SPLIT or args.draw_split
-    cfg.SEED = (
-        1 if args.seed is None and cfg.SEED < 0 else cfg.SEED if args.seed is None else args.seed
-    )
+    if args.seed is not None:
+        cfg.SEED = args.seed
+    elif cfg.SEED < 0:
+        cfg.SEED = 1
     for extension in extensions():
         extension.merge_flags(cfg, args)
-    config.merge_pairs(cfg, args.opts)
-    for extension in extensions():
-        extension.finish_cfg(cfg)
-    if run is not None:
-        tested_run.refuse_contradictions(cfg, run, args.trainer)
+
+
+def _finish(cfg: Any) -> None:
+    """Look at the whole configuration, draw the seed if there is none, and make the root absolute.
+
+    Raises:
+        UserError: a value is out of range, or the root or the data set is not there.
+    """
+    from softcpt.engine import config
+    from softcpt.utils import parallel
+
     if cfg.SEED < 0:
         # Unseeded, but written down: the run can be continued and repeated.
         cfg.SEED = parallel.broadcast_from_main(secrets.randbelow(2**31))
@@ -173,14 +206,7 @@ def setup_config(args: argparse.Namespace) -> Any:
                 "sets"
             )
     config.check_values(cfg)
-    _require_dataset(str(cfg.DATASET.NAME))
-    cfg.OUTPUT_DIR = args.output_dir or str(_output_folder(cfg, config_name, args))
-    cfg.freeze()
-    return cfg
-
-
-def _tests(args: argparse.Namespace) -> bool:
-    return bool(args.eval_only and args.model_dir)
+    flag_checks.require_dataset(str(cfg.DATASET.NAME))
 
 
 def _merge_files(
@@ -212,120 +238,3 @@ def _merge_files(
         if named:
             config.merge_file(cfg, file)
     return method.stem if given[method] else run.config_name
-
-
-def look_at_flags(cfg: Any, args: argparse.Namespace) -> None:
-    """Print which of the flags have no effect here.
-
-    Raises:
-        UserError: one of them is surely meant to have one.
-    """
-    import torch
-
-    if cfg.DATASET.ROOT:
-        named = args.dataset_config_file or args.dataset or _tests(args)
-        _look_at_unused_root(cfg, bool(named) or "DATASET.NAME" in args.opts)
-    on_cpu = not (cfg.USE_CUDA and torch.cuda.is_available())
-    if on_cpu and "fp16" in _given_precisions(args, str(cfg.TRAINER.NAME)):
-        _log.info("fp16 needs a GPU; on this CPU the run uses fp32")
-
-
-def _given_precisions(args: argparse.Namespace, trainer: str) -> list[Any]:
-    """What the command line and a configuration file given there say of ``TRAINER.*.PREC``."""
-    from softcpt.engine import config, config_files
-
-    pairs: list[tuple[str, Any]] = list(zip(args.opts[::2], args.opts[1::2]))
-    if args.config_file:
-        chosen = config_files.trainer_config(args.config_file, trainer)
-        pairs += config.leaves(config_files.read_config(chosen)[1])
-    return [value for key, value in pairs if key.endswith(".PREC")]
-
-
-def _look_at_unused_root(cfg: Any, named: bool) -> None:
-    """Print that the data set reads nothing below the root that was given.
-
-    Raises:
-        UserError: nor was it ``named``, so that the root is what was meant.
-    """
-    from dassl.data.datasets import DATASET_REGISTRY
-
-    from softcpt.data.catalog import CatalogEntry
-    from softcpt.data.dassl_dataset import TaskedDataset
-    from softcpt.data.multitask import MultiTaskDataset
-
-    name = str(cfg.DATASET.NAME)
-    if name not in DATASET_REGISTRY.registered_names():
-        return  # said when it is built
-    kind = DATASET_REGISTRY.get(name)
-    if issubclass(kind, MultiTaskDataset) or not issubclass(kind, TaskedDataset):
-        return
-    if not CatalogEntry(name, kind, "").embedded:
-        return
-    unused = f"DATASET.ROOT {cfg.DATASET.ROOT}: {name} comes with softcpt and reads nothing there"
-    if not named:
-        raise UserError(
-            f"{unused}; for images of your own give --images {cfg.DATASET.ROOT}, for a data set "
-            "below it its name, DATASET.NAME OxfordPets"
-        )
-    _log.info(unused)
-
-
-def _require_trainer(name: str) -> None:
-    from dassl.engine import TRAINER_REGISTRY
-
-    from softcpt.engine.extension import extensions
-
-    known = TRAINER_REGISTRY.registered_names()
-    if name in known:
-        return
-    others = [other for extension in extensions() for other in extension.trainer_aliases]
-    reason = plugins.why_missing("trainers", name)
-    reason = reason or f"no such trainer; {near_and_all(name, [*known, *others])}"
-    raise UserError(f"--trainer {name}: {reason}")
-
-
-def _require_dataset(name: str) -> None:
-    """Raises UserError if the file that registers data set ``name`` cannot be imported; other
-    names are looked at when it is built."""
-    from dassl.data.datasets import DATASET_REGISTRY
-
-    if name and name not in DATASET_REGISTRY.registered_names():
-        reason = plugins.why_missing("datasets", name)
-        if reason:
-            raise UserError(f"DATASET.NAME {name}: {reason}")
-
-
-def _learns(name: str) -> bool:
-    """Whether the trainer has something to load; those written for CoOp's code base decide for
-    themselves."""
-    from dassl.engine import TRAINER_REGISTRY
-
-    return getattr(TRAINER_REGISTRY.get(name), "learns", False)
-
-
-def _output_folder(cfg: Any, config_name: str, args: argparse.Namespace) -> Path:
-    """output/<data set>/<trainer>/<config>_<K>shots/seed<s>, with a mark if other settings were
-    given or it starts from a prompt.
-
-    A run with --eval-only has output/evaluation/... of that form.
-    """
-    from softcpt.engine.extension import extensions
-
-    others = list(zip(args.opts[::2], args.opts[1::2]))
-    if args.model_dir and not args.eval_only:
-        others.append(("--model-dir", f"{args.model_dir} {args.load_epoch}"))
-    if args.task_names:
-        others.append(("--task-names", " ".join(args.task_names)))
-    for extension in extensions():
-        others += extension.run_marks(args)
-    name = f"{config_name}_{cfg.DATASET.NUM_SHOTS}shots{settings_mark(others)}"
-    root = Path("output", "evaluation") if args.eval_only else Path("output")
-    data = images_flag.name_in_output(args) if args.images else str(cfg.DATASET.NAME)
-    return root / data / str(cfg.TRAINER.NAME) / name / f"seed{cfg.SEED}"
-
-
-def settings_mark(pairs: Sequence[tuple[str, str]]) -> str:
-    """What tells the folders of runs with such ``KEY VALUE`` pairs from others; "" if there are
-    none but the shots."""
-    others = sorted(pair for pair in pairs if pair[0] != "DATASET.NUM_SHOTS")
-    return "-" + hashlib.sha256(repr(others).encode()).hexdigest()[:6] if others else ""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import nullcontext, redirect_stdout
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -12,15 +15,29 @@ from dassl.data.transforms import build_transform
 from yacs.config import CfgNode
 
 from softcpt.clip.model import Clip, load_clip
-from softcpt.engine.batches import Batches, FeatureBatches, ImageBatches
+from softcpt.engine.batches import FeatureBatches, FileBatches, ImageBatches
+from softcpt.engine.continuation import images_digest
 from softcpt.errors import UserError
 from softcpt.features.bank import FeatureBank
 from softcpt.prompters import TaskClassifier
 from softcpt.tasks import Task, TaskSet
 from softcpt.utils.process_cache import cached
 
+SPLITS = ("val", "test")
 # Transforms that draw nothing: with these alone every view is the same.
 FIXED_TRANSFORMS = {"normalize", "instance_norm", "center_crop"}
+
+
+def named_splits(cfg: CfgNode) -> list[str]:
+    """What ``TEST.SPLIT`` names.
+
+    Raises:
+        UserError: it names nothing, or something else than val and test.
+    """
+    names: list[str] = cfg.TEST.SPLIT.replace(",", " ").split()
+    if not names or not set(names) <= set(SPLITS):
+        raise UserError(f"TEST.SPLIT is '{cfg.TEST.SPLIT}': choose test, val, or val,test for both")
+    return names
 
 
 def tasks_of(dataset: Any, cfg: CfgNode) -> TaskSet:
@@ -53,7 +70,9 @@ def model_of(cfg: CfgNode, precision: str, device: torch.device) -> Clip:
     return clip
 
 
-def open_bank(cfg: CfgNode, clip: Clip, method: type[TaskClassifier]) -> FeatureBank:
+def open_bank(
+    cfg: CfgNode, clip: Clip, method: type[TaskClassifier], progress: bool = True
+) -> FeatureBank:
     """The bank of ``clip``'s image features, of the kind that ``method`` takes."""
     kind = "spatial" if method.local_features else "global"
     if method.unprojected:
@@ -65,6 +84,7 @@ def open_bank(cfg: CfgNode, clip: Clip, method: type[TaskClassifier]) -> Feature
         seed=cfg.SEED,
         on_error=cfg.FEATURES.ON_ERROR,
         workers=None if cfg.DATALOADER.NUM_WORKERS < 0 else cfg.DATALOADER.NUM_WORKERS,
+        progress=progress,
     )
 
 
@@ -76,15 +96,18 @@ class BatchMaker:
         cfg: of the run.
         bank: where features come from with ``FEATURES.MODE`` bank.
         prompts_images: whether the method prompts the image tower, and so needs images.
+        quiet: leave out what Dassl prints about transforms.
     """
 
     cfg: CfgNode
     bank: FeatureBank
     prompts_images: bool
+    quiet: bool = False
+    _transforms: dict[bool, Any] = field(default_factory=dict, init=False, repr=False)
 
     def make(
         self, items: Sequence[Any], train: bool, prompts_images: bool | None = None
-    ) -> Batches:
+    ) -> FileBatches:
         """``items`` as features from the bank, or as images.
 
         Args:
@@ -104,7 +127,7 @@ class BatchMaker:
             n_domain=cfg.DATALOADER.TRAIN_X.N_DOMAIN,
             n_ins=cfg.DATALOADER.TRAIN_X.N_INS,
         )
-        transform = build_transform(cfg, is_train=train)
+        transform = self._transform(train)
         size, views = settings.BATCH_SIZE, self.views() if train else None
         drop_last = train and len(items) >= size
         if cfg.FEATURES.MODE == "bank" and not prompts_images:
@@ -129,6 +152,13 @@ class BatchMaker:
             workers=cfg.DATALOADER.NUM_WORKERS,
         )
 
+    def _transform(self, train: bool) -> Any:
+        """Built once for training and once for tests, since Dassl prints each."""
+        if train not in self._transforms:
+            with redirect_stdout(io.StringIO()) if self.quiet else nullcontext():
+                self._transforms[train] = build_transform(self.cfg, is_train=train)
+        return self._transforms[train]
+
     def views(self) -> Callable[[int], int] | None:
         """The view of an epoch: one of its own, one of K in turn, or none where nothing is
         drawn."""
@@ -136,3 +166,52 @@ class BatchMaker:
             return None
         count: int = self.cfg.FEATURES.VIEWS
         return (lambda epoch: epoch % count) if count else (lambda epoch: epoch)
+
+
+class RunData:
+    """A data set's tasks and batches.
+
+    Args:
+        dataset: of Dassl's kind: ``train_x``, ``val`` and ``test``.
+        tasks: its tasks.
+        maker: makes batches of its images.
+
+    Attributes:
+        train, val, test: batches; ``val`` is None where there are no validation images.
+        root: where paths of images start from.
+    """
+
+    def __init__(self, dataset: Any, tasks: TaskSet, maker: BatchMaker) -> None:
+        self.dataset, self.tasks, self.maker = dataset, tasks, maker
+        self.train = maker.make(dataset.train_x, train=True)
+        self.val = maker.make(dataset.val, train=False) if dataset.val else None
+        self.test = maker.make(dataset.test, train=False)
+        self.root: str = maker.cfg.DATASET.ROOT or getattr(dataset, "dataset_dir", "") or "/"
+
+    def split(self, name: str) -> tuple[str, FileBatches]:
+        """The split that ``name`` stands for, and its batches: "val" without validation images is
+        test."""
+        if name == "val" and self.val is not None:
+            return "val", self.val
+        return "test", self.test
+
+    @property
+    def splits(self) -> list[str]:
+        """What ``TEST.SPLIT`` names, the last being the one that counts."""
+        names = named_splits(self.maker.cfg)
+        return list(dict.fromkeys(self.split(name)[0] for name in names))
+
+    def frozen(self, split: str) -> FileBatches:
+        """Batches of a split for a method that does not prompt the image tower."""
+        batches = self.split(split)[1]
+        if not self.maker.prompts_images:
+            return batches
+        return self.maker.make(batches.items, train=False, prompts_images=False)
+
+    def paths(self, split: str) -> list[str]:
+        """Of a split's images, below the root."""
+        return [os.path.relpath(path, self.root) for path in self.split(split)[1].paths]
+
+    def digest(self, items: Sequence[Any]) -> str:
+        """A hash of the items' paths below the root and their labels, in their order."""
+        return images_digest(items, self.root)

@@ -9,6 +9,7 @@ variants (report/), and the table in docs/results.md. It imports nothing heavy, 
 from __future__ import annotations
 
 import fnmatch
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -45,6 +46,8 @@ class Valid:
         """Whether ``value`` is one of them."""
         if self.choices:
             return value in self.choices
+        if isinstance(value, float) and not math.isfinite(value):
+            return False
         above = self.least is None or value >= self.least
         return above and (self.most is None or value <= self.most)
 
@@ -52,9 +55,10 @@ class Valid:
         """What to give: "choose bank or online", "give 0 or more"."""
         if self.choices:
             return f"choose {', '.join(self.choices[:-1])} or {self.choices[-1]}"
+        least, most = (f"{bound:,}" for bound in (self.least or 0, self.most or 0))
         if self.most is None:
-            return f"give {self.least:g} or more"
-        return f"give {self.least:g} to {self.most:g}"
+            return f"give {least} or more"
+        return f"give {most} or less" if self.least is None else f"give {least} to {most}"
 
 
 @dataclass(frozen=True)
@@ -91,8 +95,14 @@ SETTINGS = (
     Setting("DATASET.NAME", Use.AXIS, "dataset", "data"),
     Setting("", Use.AXIS, "tasks"),
     Setting("DATASET.NUM_SHOTS", Use.AXIS, "shots", "shots"),
-    Setting("SEED", Use.AXIS, "seed", "seeds"),
-    Setting("DATASET.SUBSAMPLE_CLASSES", Use.AXIS, "classes", "classes"),
+    Setting("SEED", Use.AXIS, "seed", "seeds", valid=Valid(most=2**32 - 1)),  # as numpy takes it
+    Setting(
+        "DATASET.SUBSAMPLE_CLASSES",
+        Use.AXIS,
+        "classes",
+        "classes",
+        valid=Valid(("all", "base", "new")),
+    ),
     Setting("TEST.SPLIT", Use.ALL, "split", "tested on"),
     Setting("", Use.ALL, "train_images"),
     Setting("", Use.ALL, "test_images"),
@@ -296,6 +306,8 @@ def out_of_range(values: Mapping[str, Any]) -> Iterator[str]:
         valid = setting_of(key).valid
         if valid is not None and not valid.allows(value):
             yield f"{key} is {value!r}: {valid}"
+        elif isinstance(value, float) and not math.isfinite(value):
+            yield f"{key} is {value!r}: give a finite number"
 
 
 def markdown_table() -> str:

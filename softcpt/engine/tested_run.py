@@ -6,20 +6,22 @@ to test (data, images, precision), and is refused where it contradicts what was 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from yacs.config import CfgNode
 
 from softcpt.artefacts import checkpoint
+from softcpt.artefacts.artefact_files import read_config
+from softcpt.artefacts.kept_backbone import backbone_source
 from softcpt.artefacts.published_checkpoints import is_reference
 from softcpt.engine import config
 from softcpt.engine.continuation import find_run
-from softcpt.engine.results import RESULTS_FILE
+from softcpt.engine.results import RESULTS_FILE, read_results
 from softcpt.errors import UserError
 from softcpt.prompters import METHODS
 
@@ -41,6 +43,8 @@ class TestedRun:
         options: of the method, by the names of its options' fields.
         cfg: the run's whole configuration; None: only its prompts are there.
         backbone: the model's name.
+        kept: key -> value, of an artefact: "INPUT." and "MODEL." for the images and the backbone,
+            "DATASET." for the data.
     """
 
     __test__ = False  # no test case of pytest's
@@ -50,6 +54,7 @@ class TestedRun:
     options: Mapping[str, Any]
     cfg: CfgNode | None
     backbone: str
+    kept: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def trainer(self) -> str:
@@ -108,16 +113,38 @@ def find_tested_run(folder: str, epoch: int | None) -> TestedRun | None:
     _, header = checkpoint.load_tensors(path)
     text = _config_text(folder)
     cfg = None if text is None else CfgNode.load_cfg(text)
-    return TestedRun(folder, header["method"], header["options"], cfg, header["backbone"])
+    artefact = path.name == checkpoint.ARTEFACT_PROMPT and cfg is None
+    kept = _settings_of_artefact(path.parent) if artefact else {}
+    return TestedRun(folder, header["method"], header["options"], cfg, header["backbone"], kept)
+
+
+def _settings_of_artefact(folder: Path) -> dict[str, Any]:
+    """What an artefact says of its images, backbone and data, as keys of the configuration."""
+    written = read_config(folder)
+    image, data = written["preprocessing"], written.get("data", {})
+    found: dict[str, Any] = {
+        "INPUT.SIZE": (image["size"], image["size"]),
+        "INPUT.PIXEL_MEAN": image["mean"],
+        "INPUT.PIXEL_STD": image["std"],
+        "INPUT.INTERPOLATION": image["interpolation"],
+        **data.get("keys", {}),
+    }
+    if data.get("keys") and "seed" in data:
+        found["SEED"] = data["seed"]
+    # One that is gone is said when the prompt is loaded, unless --backbone gives it.
+    with suppress(UserError):
+        found["MODEL.BACKBONE.NAME"] = backbone_source(folder, written["backbone"])
+    return found
 
 
 def _config_text(folder: str) -> str | None:
     kept = find_run(folder, required=False)
     if kept is not None:
-        return str(kept["config"])
+        return str(kept[1]["config"])
     results = Path(folder, RESULTS_FILE)
     if results.is_file():
-        return str(json.loads(results.read_text(encoding="utf-8"))["config"])
+        text = read_results(results).get("config")
+        return text if isinstance(text, str) else None
     return None
 
 
@@ -164,6 +191,10 @@ def take_settings(cfg: CfgNode, run: TestedRun, trainer: str, images: bool, data
         config.set_key(cfg, "MODEL.BACKBONE.NAME", run.backbone, source)
     for key, value in run.settings_of_prompt(trainer).items():
         config.set_key(cfg, key, value, source)
+    for key, value in run.kept.items():
+        of_data = key.partition(".")[0] in _OF_THE_DATA
+        if data if of_data else images or key == "MODEL.BACKBONE.NAME":
+            config.set_key(cfg, key, value, source)
     if run.cfg is None:
         return
     config.set_key(cfg, "MODEL.BACKBONE.NAME", run.cfg.MODEL.BACKBONE.NAME, source)

@@ -7,7 +7,7 @@ Items are file paths, PIL images, arrays and tensors, from a list or a generator
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any
@@ -18,11 +18,12 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from softcpt.clip.preprocessing import Preprocessing
 from softcpt.errors import UserError
 from softcpt.features.images import ImageError, as_rgb, default_workers, read_image
 
-Transform = Callable[[Image.Image], Tensor]
-Prepared = str | Tensor | ImageError  # a path, an image that is ready, or what is wrong
+# A path; bytes (H, W, 3), or numbers (3, H, W) that are normalised already; or what is wrong.
+Prepared = str | Tensor | ImageError
 
 
 @dataclass(frozen=True)
@@ -30,22 +31,27 @@ class ImageBatch:
     """Images that follow each other in the stream.
 
     Attributes:
-        images: (B, 3, H, W) those that could be read; None: none of them.
+        pixels: of those that could be read, bytes (B, H, W, 3), or (B, 3, H, W) that are normalised
+            already; None: none could be read.
         failed: place in the batch -> what is wrong with the image there.
         count: images of the batch, failed ones among them.
     """
 
-    images: Tensor | None
+    pixels: Tensor | None
     failed: dict[int, ImageError]
     count: int
+
+    def pin_memory(self) -> ImageBatch:
+        """The same in pinned memory; a loader asks for it."""
+        pinned = None if self.pixels is None else self.pixels.pin_memory()
+        return ImageBatch(pinned, self.failed, self.count)
 
 
 class ImageStream:
     """Makes batches of items.
 
     Args:
-        transform: from a PIL RGB image to (3, H, W).
-        size: H and W.
+        preprocessing: how images become the model's input.
         batch_size: B.
         workers: processes that decode files; None: :func:`softcpt.features.images.default_workers`.
         pinned: put batches into pinned memory, for a GPU.
@@ -53,13 +59,13 @@ class ImageStream:
 
     def __init__(
         self,
-        transform: Transform,
-        size: int,
+        preprocessing: Preprocessing,
         batch_size: int,
         workers: int | None = None,
         pinned: bool = False,
     ) -> None:
-        self.transform, self.size, self.batch_size = transform, size, batch_size
+        self.preprocessing, self.size = preprocessing, preprocessing.size
+        self.crop, self.batch_size = preprocessing.crop(), batch_size
         self.workers = default_workers() if workers is None else workers
         self.pinned = pinned
 
@@ -67,21 +73,50 @@ class ImageStream:
         """The batches, in the order of ``items``; to be closed if it is left before its end.
 
         Raises:
-            UserError: an item is nothing that could be an image.
+            UserError: an item is nothing that could be an image, or a process came to a sudden end.
         """
         prepared = chain.from_iterable(map(self._prepare, items))
         chunks = iter(lambda: list(islice(prepared, self.batch_size)), [])
         first = list(islice(chunks, 2))
         # Processes are worth their start for two batches of files or more.
         files = any(isinstance(item, str) for chunk in first for item in chunk)
-        yield from DataLoader(
-            _Decoded(self.transform),
+        loader = DataLoader(
+            _Decoded(self),
             batch_sampler=chain(first, chunks),
             num_workers=self.workers if files and len(first) > 1 else 0,
-            collate_fn=_collate,
+            collate_fn=self.collate,
             generator=torch.Generator(),  # the global one stays as it is
             pin_memory=self.pinned,
         )
+        try:
+            yield from loader
+        except RuntimeError as error:
+            if "DataLoader worker" not in str(error):
+                raise
+            raise UserError(
+                "images: a process that decodes them ended suddenly (out of memory, or an image "
+                "that crashes the decoder); give fewer workers, or 0"
+            ) from error
+
+    def ready(self, batch: ImageBatch, device: torch.device) -> Tensor | None:
+        """(B, 3, H, W) on ``device``, as the image tower takes them."""
+        if batch.pixels is None:
+            return None
+        pixels = batch.pixels.to(device, non_blocking=True)
+        return self._normalised(pixels)
+
+    def collate(self, images: list[Tensor | ImageError]) -> ImageBatch:
+        """What the loader does with the images of a batch."""
+        read = [image for image in images if isinstance(image, Tensor)]
+        failed = {
+            place: image for place, image in enumerate(images) if isinstance(image, ImageError)
+        }
+        if len({image.dtype for image in read}) > 1:
+            read = [self._normalised(image[None])[0] for image in read]
+        return ImageBatch(torch.stack(read) if read else None, failed, len(images))
+
+    def _normalised(self, pixels: Tensor) -> Tensor:
+        return self.preprocessing.normalised(pixels) if pixels.dtype == torch.uint8 else pixels
 
     def _prepare(self, item: Any) -> Iterator[Prepared]:
         """What is in memory is made ready here; files are left to the workers."""
@@ -102,9 +137,13 @@ class ImageStream:
                 "3) of bytes, or a tensor (3, H, W)"
             )
 
+    def of_rgb(self, image: Image.Image) -> Tensor:
+        """An RGB image -> bytes (H, W, 3), resized and cut."""
+        return torch.from_numpy(np.array(self.crop(image)))
+
     def _of_image(self, image: Image.Image) -> Tensor | ImageError:
         try:
-            return self.transform(as_rgb(image))
+            return self.of_rgb(as_rgb(image))
         except Exception as error:  # noqa: BLE001 - damaged bytes make Pillow raise nearly any
             reason = " ".join(str(error).split()) or type(error).__name__
             return ImageError(f"image: {reason}", reason=f"cannot be read ({reason})")
@@ -129,21 +168,15 @@ class ImageStream:
 
 
 class _Decoded(Dataset[Tensor | ImageError]):
-    """Maps what is prepared to an image (3, H, W), or what is wrong with it."""
+    """Maps what is prepared to an image, or what is wrong with it."""
 
-    def __init__(self, transform: Transform) -> None:
-        self.transform = transform
+    def __init__(self, stream: ImageStream) -> None:
+        self.stream = stream
 
     def __getitem__(self, item: Prepared) -> Tensor | ImageError:
         if not isinstance(item, str):
             return item
         try:
-            return self.transform(read_image(item))
+            return self.stream.of_rgb(read_image(item))
         except ImageError as error:
             return error
-
-
-def _collate(images: list[Tensor | ImageError]) -> ImageBatch:
-    read = [image for image in images if isinstance(image, Tensor)]
-    failed = {place: image for place, image in enumerate(images) if isinstance(image, ImageError)}
-    return ImageBatch(torch.stack(read) if read else None, failed, len(images))

@@ -7,11 +7,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from softcpt import plugins
+from softcpt.engine.images_flag import name_in_output
 from softcpt.errors import UserError
+from softcpt.utils.suggest import near_and_all
 from softcpt.utils.typed import as_type, read_by, read_mapping
 from softcpt.utils.yaml_file import ENDINGS, read_yaml
 
 LAYOUT = "{dataset}/{method}/{config}_{shots}shots/seed{seed}"  # train.py's own
+FOLDERS = {"grid file": "grids", "study file": "studies"}  # of the project's own, in configs/
 BASE_TO_NEW_LAYOUT = "{part}/{data}/shots_{shots}/{method}/{config}/seed{seed}"  # CoCoOp's
 
 
@@ -43,6 +47,8 @@ class GridEntry:
         config: of a method: its configuration (a name in configs/trainers/<trainer> or /shared, or
             a file) in place of the grid's.
         set: settings of its own.
+        images: of data: your own images in its place, as of ``train.py --images``.
+        task_names: of data with ``images``: as of ``train.py --task-names``.
         flags: of a method: more flags of train.py.
         shots, seeds: of a method: its own, in place of the grid's.
     """
@@ -51,6 +57,8 @@ class GridEntry:
     of: str = ""
     config: str = ""
     set: Mapping[str, Any] = read_by(flat_settings, default_factory=dict)
+    images: tuple[str, ...] = ()
+    task_names: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
     shots: tuple[int, ...] = ()
     seeds: tuple[int, ...] = ()
@@ -84,6 +92,12 @@ def named_entries(names: Sequence[str]) -> tuple[GridEntry, ...]:
     return tuple(
         GridEntry(Path(name).stem, name) if _is_file(name) else GridEntry(name) for name in names
     )
+
+
+def images_entry(images: Sequence[str], task_names: Sequence[str] = ()) -> GridEntry:
+    """The data of ``--images``, by the name that train.py gives them."""
+    places = tuple(str(Path(given).expanduser().absolute()) for given in images)
+    return GridEntry(name_in_output(images), images=places, task_names=tuple(task_names))
 
 
 @dataclass(frozen=True)
@@ -154,16 +168,46 @@ def read_tree(path: Path, what: str) -> Mapping[str, Any]:
     """
     if path.is_file():
         return read_yaml(path, what)
+    raise UserError(f"{what} {path}: no such file; {_what_there_is(path.stem, what)}")
+
+
+def named_file(word: str, what: str) -> Path:
+    """The grid or study file of a command line, by its path or by its name in ``configs/grids``
+    or ``configs/studies``.
+
+    Args:
+        word: "emoji44", "my_grid.yaml".
+        what: of FOLDERS.
+
+    Raises:
+        UserError: a name that is none of the project's.
+    """
+    if _is_file(word) or Path(word).is_file():
+        return plugins.config_path(Path(word).expanduser())
+    names = plugins.config_names(FOLDERS[what])
+    if word in names:
+        return names[word]
     raise UserError(
-        f"{what} {path}: no such file; configs/grids/ and configs/studies/ hold those of this "
-        "project"
+        f"{what} {word}: there is none of that name; {_what_there_is(word, what)}, or give a path "
+        "(.yaml)"
     )
 
 
+def _what_there_is(word: str, what: str) -> str:
+    return near_and_all(word, plugins.config_names(FOLDERS[what]))
+
+
 def beside(entries: Sequence[GridEntry], folder: Path) -> tuple[GridEntry, ...]:
-    """``entries`` with their files, if relative, in ``folder``."""
+    """``entries`` with their files and images, if relative, in ``folder``."""
     return tuple(
-        replace(entry, of=file_beside(entry.of, folder), config=file_beside(entry.config, folder))
+        replace(
+            entry,
+            of=file_beside(entry.of, folder),
+            config=file_beside(entry.config, folder),
+            images=tuple(
+                str((folder / Path(given).expanduser()).absolute()) for given in entry.images
+            ),
+        )
         for entry in entries
     )
 

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from string import Formatter
 from typing import Any
 
 from softcpt import plugins
-from softcpt.engine import run_flags
+from softcpt.engine import run_flags, run_folder
 from softcpt.engine.config_files import dataset_config, trainer_config
 from softcpt.errors import UserError
 from softcpt.grid.grid_file import Grid, GridEntry
@@ -176,8 +177,8 @@ def plan_job(
         "seed": point.seed,
         "part": part,
         "backbone": _slug(point.backbone),
-        "mark": run_flags.settings_mark(list(zip(pairs[::2], pairs[1::2]))),
-        "dataset": cfg.DATASET.NAME,
+        "mark": run_folder.settings_mark(list(zip(pairs[::2], pairs[1::2]))),
+        "dataset": point.data.name if point.data.images else cfg.DATASET.NAME,
         "shots": cfg.DATASET.NUM_SHOTS,
     }
     folder = _folder(grid, names)
@@ -198,10 +199,14 @@ def plan_job(
 def _flags(grid: Grid, point: GridPoint, method: Method, file: Path) -> list[str]:
     """train.py's flags, as far as the point decides them."""
     flags = ["--trainer", method.trainer, "--config-file", str(file)]
-    flags += ["--dataset-config-file", str(dataset_config(point.data.of or point.data.name))]
+    if point.data.images:
+        flags += ["--images", *point.data.images]
+        if point.data.task_names:
+            flags += ["--task-names", *point.data.task_names]
+    else:
+        flags += ["--dataset-config-file", str(dataset_config(point.data.of or point.data.name))]
+        flags += ["--root", grid.root] if grid.root else []
     flags += ["--seed", str(point.seed), *point.method.flags]
-    if grid.root:
-        flags += ["--root", grid.root]
     if point.backbone:
         flags += ["--backbone", point.backbone]
     return flags
@@ -209,13 +214,21 @@ def _flags(grid: Grid, point: GridPoint, method: Method, file: Path) -> list[str
 
 def _folder(grid: Grid, names: Mapping[str, Any]) -> str:
     safe = {key: str(value).replace("/", "-") for key, value in names.items()}
+    layout = grid.folder_layout()
     try:
-        below = grid.folder_layout().format(**safe)
-    except (KeyError, IndexError, ValueError) as error:
+        parts = [part for _, *part in Formatter().parse(layout) if part[0] is not None]
+        wrong = [name for name, spec, conversion in parts if name not in safe or spec or conversion]
+    except ValueError:
+        wrong = [layout]
+    if wrong:
         there = ", ".join(f"{{{name}}}" for name in names)
+        raise UserError(f"layout {layout}: '{wrong[0]}' is no part of it; there are {there}")
+    below = Path(layout.format(**safe))
+    if below.is_absolute() or ".." in below.parts or not below.parts:
         raise UserError(
-            f"layout {grid.folder_layout()}: {error} is no part of it; there are {there}"
-        ) from error
+            f"layout {layout}: {below} is not below the grid's output folder; give a path such as "
+            "{data}/{trainer}/{config}/seed{seed}"
+        )
     return str(Path(grid.output).expanduser().absolute() / below)
 
 

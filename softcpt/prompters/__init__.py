@@ -11,6 +11,7 @@ from softcpt.prompters.base import Prompter, PromptOptions
 from softcpt.prompters.classifier import TaskClassifier
 from softcpt.prompters.cocoop import CoCoOp
 from softcpt.prompters.coop import CoOp
+from softcpt.prompters.feature_classifier import FeatureClassifier
 from softcpt.prompters.heads.clap import CLAP
 from softcpt.prompters.heads.cross_modal import CrossModal
 from softcpt.prompters.heads.gda import GDA
@@ -76,16 +77,27 @@ METHODS: dict[str, tuple[type[TaskClassifier], dict[str, Any]]] = {
 }
 
 
-def list_prompters() -> list[str]:
-    """Names that :func:`build_prompter` takes."""
+OWN = frozenset(METHODS)  # what others register is beside these
+
+
+def list_methods() -> list[str]:
+    """Names that :func:`build_method` takes.
+
+    Returns:
+        This package's, and those that :func:`softcpt.register_method` added.
+
+    Example:
+        >>> "SoftCPT" in softcpt.list_methods()
+        True
+    """
     return list(METHODS)
 
 
-def build_prompter(name: str, clip: Clip, tasks: TaskSet, **options: Any) -> TaskClassifier:
+def build_method(name: str, clip: Clip, tasks: TaskSet, **options: Any) -> TaskClassifier:
     """The method ``name`` for ``tasks`` on a frozen ``clip``.
 
     Args:
-        name: one of :func:`list_prompters`.
+        name: one of :func:`list_methods`.
         clip: the frozen model.
         tasks: the tasks whose classes are distinguished.
         options: fields of the method's ``Options``; what the name fixes can be overridden.
@@ -96,12 +108,49 @@ def build_prompter(name: str, clip: Clip, tasks: TaskSet, **options: Any) -> Tas
 
     Raises:
         UserError: for an unknown method or option.
+
+    Example:
+        >>> clip = softcpt.load_clip("tiny")
+        >>> tasks = softcpt.TaskSet([softcpt.Task("pets", ["cat", "dog"])])
+        >>> method = softcpt.build_method("CoOp", clip, tasks, n_ctx=4)
+        >>> method.class_embeddings().shape
+        torch.Size([2, 256])
     """
     if name not in METHODS:
         raise UserError(f"method '{name}': unknown; {near_and_all(name, METHODS)}")
     kind, fixed = METHODS[name]
     read = read_mapping(kind.Options, {**fixed, **options}, f"options of {name}")
     return kind(clip, tasks, read)
+
+
+# The first names of the two, when all methods made prompts.
+build_prompter, list_prompters = build_method, list_methods
+
+
+def add_method(name: str, kind: type[TaskClassifier], options: Mapping[str, Any]) -> None:
+    """Enter a method of others; a name of theirs may be given again, as a notebook's cell does
+    that is run twice.
+
+    Raises:
+        UserError: the name is one of this project's methods, or ``kind`` cannot be a method.
+    """
+    if name in OWN:
+        raise UserError(f"method '{name}': it is one of this package's; choose another name")
+    if not (isinstance(kind, type) and issubclass(kind, TaskClassifier)):
+        raise UserError(
+            f"method '{name}': {kind!r} is no method; derive a class from softcpt.Prompter, "
+            "softcpt.FeatureClassifier or softcpt.TaskClassifier"
+        )
+    same = {other.__name__.upper(): other for other, _ in METHODS.values()}
+    before = same.get(kind.__name__.upper())
+    ours = before is not None and any(METHODS[own][0] is before for own in OWN)
+    if before is not kind and ours:
+        raise UserError(
+            f"method '{name}': a method of this package is a class {kind.__name__}, too, and its "
+            "options have that name in configurations; rename the class"
+        )
+    read_mapping(kind.Options, dict(options), f"options of {name}")
+    METHODS[name] = (kind, dict(options))
 
 
 def variant_name(name: str, options: Mapping[str, Any]) -> str:
@@ -119,10 +168,14 @@ def variant_name(name: str, options: Mapping[str, Any]) -> str:
 
 __all__ = [
     "METHODS",
+    "FeatureClassifier",
     "PromptOptions",
     "Prompter",
     "TaskClassifier",
+    "add_method",
+    "build_method",
     "build_prompter",
+    "list_methods",
     "list_prompters",
     "variant_name",
 ]

@@ -65,11 +65,29 @@ class Prompter(TaskClassifier):
     """A method whose classifier is made of class embeddings; gives :meth:`class_embeddings`, and
     :meth:`encode_image` too where it prompts the image tower.
 
+    Args:
+        clip: the frozen model.
+        tasks: the tasks whose classes are distinguished.
+        options: the method's options, an instance of its ``Options``.
+
     Attributes:
         samples_classes: whether its loss can do with some of the classes of a task
             (``cls_sample_rate``).
         joins_tasks: whether its loss can tell the classes of all tasks apart at once (``softmax``
             joint).
+
+    Raises:
+        UserError: an option does not go with the method, or with another.
+
+    Example:
+        >>> clip = softcpt.load_clip("tiny")
+        >>> tasks = softcpt.TaskSet([softcpt.Task("pets", ["cat", "dog"])])
+        >>> prompter = softcpt.build_method("SoftCPT", clip, tasks, n_ctx=4)
+        >>> prompter.class_embeddings().shape
+        torch.Size([2, 256])
+        >>> features = prompter.encode_image(torch.zeros(3, 3, clip.image_size, clip.image_size))
+        >>> loss, accuracy = prompter.loss(features, torch.tensor([0, 1, 1]))
+        >>> loss.backward()  # gradients of what is trained; the CLIP has none
     """
 
     Options: type[MethodOptions] = PromptOptions
@@ -106,8 +124,9 @@ class Prompter(TaskClassifier):
         groups: Sequence[int] | None = None,
         prompts: Sequence[int] | Tensor | None = None,
     ) -> Tensor:
-        """(..., N', D) text features, not normalised, with this prompter's bound on memory; see
-        :meth:`softcpt.text.encoder.TextEncoder.forward`."""
+        """(..., N', D) text features, not normalised, with this prompter's bound on memory:
+        :meth:`softcpt.Clip.encode_prompts` of ``packed`` prompts, with ``contexts``, their
+        ``groups``, and which of the ``prompts``."""
         return self.clip.encode_prompts(
             packed,
             contexts,

@@ -95,6 +95,23 @@ class TaskClassifier(nn.Module):
         not_trained: ends of the names of tensors that reference checkpoints hold although they are
             not trained: embeddings of class names.
         other_names: of tensors in reference checkpoints, and what they are called here.
+
+    Example:
+        A method of one's own, a linear layer that is trained step by step:
+
+        >>> class Linear(softcpt.TaskClassifier):
+        ...     def __init__(self, clip, tasks, options):
+        ...         super().__init__(clip, tasks, options)
+        ...         zeros = torch.zeros(tasks.num_classes, clip.embed_dim, device=clip.device)
+        ...         self.weight = torch.nn.Parameter(zeros)
+        ...     def logits(self, features, tasks=None, classes=None):
+        ...         columns = self.tasks.chosen(tasks, classes)[1]
+        ...         return features @ self.weight[columns].T
+        >>> clip = softcpt.load_clip("tiny")
+        >>> tasks = softcpt.TaskSet([softcpt.Task("pets", ["cat", "dog"])])
+        >>> method = Linear(clip, tasks, Linear.Options())
+        >>> method(torch.zeros(3, 3, clip.image_size, clip.image_size)).shape
+        torch.Size([3, 2])
     """
 
     Options: type[MethodOptions] = MethodOptions
@@ -130,7 +147,7 @@ class TaskClassifier(nn.Module):
     # -- classification ----------------------------------------------------------------------------
 
     def encode_image(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W) pre-processed images -> (B, D) features as the method takes them, or
+        """Pre-processed ``images`` (B, 3, H, W) -> (B, D) features as the method takes them, or
         (B, 1 + M, D): ``local_features``."""
         return self.image_features(
             self.clip.encode_image(
@@ -164,7 +181,7 @@ class TaskClassifier(nn.Module):
         return lambda features, _: classify(features)
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W) -> (B, C) logits of all classes of all tasks."""
+        """Pre-processed ``images`` (B, 3, H, W) -> (B, C) logits of all classes of all tasks."""
         return self.logits(self.encode_image(images))
 
     # -- training ----------------------------------------------------------------------------------
@@ -183,8 +200,9 @@ class TaskClassifier(nn.Module):
         return self.task_loss(logits, labels, classes)
 
     def training_logits(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits (B, C') for the multi-task loss, and their classes (C',): those of tasks with an
-        image in the batch, for no others have a part in it."""
+        """Logits (B, C') for the multi-task loss, and their classes (C',), from image ``features``
+        (B, D) and global ``labels`` (B,): those of tasks with an image in the batch, for no others
+        have a part in it."""
         present, classes = self.tasks.chosen(self.tasks.present(labels))
         return self.logits(features, present), classes
 
@@ -205,13 +223,13 @@ class TaskClassifier(nn.Module):
         tasks: Sequence[int] | None = None,  # noqa: ARG002 - of those that have some
         classes: Tensor | None = None,  # noqa: ARG002
     ) -> Tensor | None:
-        """(..., K, L, d) the vectors in front of class names, by task or by class; None: the method
-        has none."""
+        """(..., K, L, d) the vectors in front of class names, of ``tasks`` or of ``classes`` (None:
+        all); None: the method has none."""
         return None
 
     def start_from_contexts(self, contexts: Tensor, per_class: bool) -> None:
-        """Train on from contexts (T, L, d) of the tasks, or (C, L, d) of their classes; of a method
-        that ``takes_contexts``."""
+        """Train on from ``contexts`` (T, L, d) of the tasks, or (C, L, d) of their classes
+        (``per_class``); of a method that ``takes_contexts``."""
         raise NotImplementedError(f"{type(self).__name__}: it takes no contexts")
 
     # -- state -------------------------------------------------------------------------------------
@@ -232,8 +250,8 @@ class TaskClassifier(nn.Module):
         return other.train(self.training)
 
     def rows(self, name: str) -> str:  # noqa: ARG002 - a method asks for it
-        """What the first dimension of a trainable tensor counts: "task", "class", or "" for
-        neither.
+        """What the first dimension of the trainable tensor ``name`` counts: "task", "class", or ""
+        for neither.
 
         Tensors of single tasks ("<module>.learners.<task>.<tensor>") need no mention.
         """
@@ -286,7 +304,8 @@ class TaskClassifier(nn.Module):
                 tensor.copy_(given[name])
 
     def from_published(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Tensors that published code laid out otherwise, as they are laid out here."""
+        """The tensors of ``state`` that published code laid out otherwise, as they are laid out
+        here."""
         return state
 
     def _refuse_names(self, problem: str, names: Iterable[str], needed: Iterable[str]) -> None:

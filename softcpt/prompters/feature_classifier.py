@@ -18,10 +18,24 @@ class FeatureClassifier(TaskClassifier):
     """Zero until :meth:`fit` or a loaded state sets it. A method gives ``logits``, :meth:`fit_task`
     and what it keeps.
 
+    Args:
+        clip: the frozen model.
+        tasks: the tasks whose classes are distinguished.
+        options: the method's options, an instance of its ``Options``.
+
     Attributes:
         uses_validation: whether :meth:`fit` takes validation images even if it chooses nothing.
         several_labels: whether it can be fitted to images of several classes.
         augmented: whether it is fitted to augmented views (N, V, D) beside the clean image.
+
+    Example:
+        >>> clip = softcpt.load_clip("tiny")
+        >>> tasks = softcpt.TaskSet([softcpt.Task("pets", ["cat", "dog"])])
+        >>> head = softcpt.build_method("ProtoNet", clip, tasks)
+        >>> features, labels = torch.eye(2, clip.embed_dim), torch.tensor([0, 1])
+        >>> _ = head.fit(head.image_features(features), labels)
+        >>> head.logits(features.to(head.device)).argmax(dim=1).tolist()
+        [0, 1]
     """
 
     uses_validation: bool = False
@@ -77,8 +91,8 @@ class FeatureClassifier(TaskClassifier):
         return report
 
     def fit_task(self, task: int, train: Labelled, val: Labelled) -> dict[str, float]:
-        """Fit one task to its images, whose classes are counted from 0 here; returns what is to be
-        shown."""
+        """Fit the task ``task`` to its images, ``train`` and ``val``: features (n, D) and classes
+        (n,), counted from 0 here; returns what is to be shown."""
         raise NotImplementedError(f"{type(self).__name__}: a method gives fit_task")
 
     def _of_task(self, task: int, features: Tensor, labels: Tensor) -> Labelled:

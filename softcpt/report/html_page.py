@@ -15,6 +15,7 @@ from typing import Any
 from softcpt.report.accuracy_tables import few_shot
 from softcpt.report.base_new_tables import base_new, base_new_shots
 from softcpt.report.benchmark import NO_SHOTS, Benchmark, is_zero_shot, shots_name
+from softcpt.report.class_figures import page_classes
 from softcpt.report.comparison_tables import cost_records
 from softcpt.report.comparisons import Comparison, Contest
 from softcpt.report.method_styles import styles
@@ -104,6 +105,7 @@ def _benchmark(section: Section) -> dict[str, Any]:
         "contests": [_contest(contest, methods) for contest in section.contests],
         "baseNew": _base_new(benchmark, methods),
         "figures": _figures(benchmark, methods),
+        "perClass": page_classes(benchmark, methods),
         "cost": _records(_cost(benchmark, methods)),
         "relations": _relations(section, methods),
         "ownSettings": _own_settings(section),

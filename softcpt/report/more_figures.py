@@ -108,22 +108,6 @@ def _records(benchmark: Benchmark) -> Iterator[dict[str, Any]]:
             }
 
 
-def class_records(benchmark: Benchmark) -> Iterator[dict[str, Any]]:
-    """One per run, task and class that has test images."""
-    for place, of_tasks in benchmark.tested.items():
-        for task, tested in of_tasks.items():
-            numbers = zip(tested.class_names, tested.images, tested.correct_of_class)
-            for name, images, correct in numbers:
-                if images:
-                    yield {
-                        **_where(benchmark, place, task),
-                        "class": name,
-                        "images": images,
-                        "correct": correct,
-                        "accuracy": 100 * correct / images,
-                    }
-
-
 def _where(benchmark: Benchmark, place: Place, task: str) -> dict[str, Any]:
     return {
         "group": benchmark.group,

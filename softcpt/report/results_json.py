@@ -21,6 +21,8 @@ from softcpt.report.run_result import (
 )
 
 SCHEMAS = (1,)
+# Data sets that may be anybody's images.
+_READERS = ("ImageFolder", "CSV", "MultiTask")
 
 
 class UnreadableError(Exception):
@@ -43,7 +45,7 @@ def read_results(path: Path) -> list[Result]:
         common: dict[str, Any] = {
             "path": str(path),
             "verified": True,
-            "dataset": str(shared["dataset"]),
+            "dataset": _data_name(str(shared["dataset"]), run["tasks"][str(run["method"])]),
             "backbone": str(shared["backbone"]),
             "architecture": str(run.get("architecture") or ""),
             "classes": str(shared.get("classes", "all")),
@@ -57,6 +59,15 @@ def read_results(path: Path) -> list[Result]:
         raise UnreadableError(
             f"not as docs/results.md describes it ({type(error).__name__}: {error})"
         ) from error
+
+
+def _data_name(dataset: str, tasks: Sequence[Mapping[str, Any]]) -> str:
+    """The data set, or the tasks of one that is named for how it is read."""
+    names = [str(task["name"]) for task in tasks]
+    if dataset not in _READERS or not names:
+        return dataset
+    more = f" and {len(names) - 3} more" if len(names) > 4 else ""
+    return ", ".join(names[:3] if more else names) + more
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -115,12 +126,15 @@ def _figures(task: Mapping[str, Any]) -> dict[str, float]:
 
 def _tested(task: Mapping[str, Any], class_names: Sequence[str]) -> TestedTask:
     per_class = task.get("per_class") or {"images": (), "correct": ()}
+    confusion = task.get("confusion") or {"truth": (), "predicted": (), "images": ()}
+    triples = zip(confusion["truth"], confusion["predicted"], confusion["images"], strict=True)
     return TestedTask(
         int(task["correct"]),
         int(task["total"]),
         tuple(map(str, class_names)),
         tuple(map(int, per_class["images"])),
         tuple(map(int, per_class["correct"])),
+        tuple((int(truth), int(predicted), int(images)) for truth, predicted, images in triples),
     )
 
 

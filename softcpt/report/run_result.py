@@ -18,7 +18,10 @@ MORE_FIGURES = ("top5", "chance", "ece")
 
 @dataclass(frozen=True)
 class TestedTask:
-    """How many of a task's test images were right; by class where the file says it."""
+    """How many of a task's test images were right; by class where the file says it.
+
+    ``confusion`` has (class, other class that it was taken for, images) of all that were wrong.
+    """
 
     __test__ = False  # no test case, whatever its name says to pytest
 
@@ -27,6 +30,7 @@ class TestedTask:
     class_names: tuple[str, ...] = ()
     images: tuple[int, ...] = ()
     correct_of_class: tuple[int, ...] = ()
+    confusion: tuple[tuple[int, int, int], ...] = ()
 
 
 @dataclass(frozen=True)

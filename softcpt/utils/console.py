@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import os
+import select
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -12,6 +13,9 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from softcpt.errors import UserError
+from softcpt.utils.os_errors import described
+
+_NOBODY_READS = 141  # the status of a shell's command that SIGPIPE ended
 
 
 class _ConsoleHandler(logging.Handler):
@@ -47,10 +51,18 @@ def run_command(command: Callable[[], int | None], debug: bool = False) -> None:
     show_messages()
     try:
         status = command()
+        sys.stdout.flush()
     except UserError as error:
         if debug:
             raise
         print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            _end_if_nobody_reads()
+        if debug:
+            raise
+        print(f"error: {described(error)}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         if debug:
@@ -59,6 +71,18 @@ def run_command(command: Callable[[], int | None], debug: bool = False) -> None:
         sys.exit(130)
     if status:
         sys.exit(status)
+
+
+def _end_if_nobody_reads() -> None:
+    """Exit as other programs do whose output went to one that has ended (``... | head``); return if
+    it was another pipe."""
+    output = sys.stdout.fileno()
+    state = select.poll()
+    state.register(output, 0)
+    if any(event & select.POLLERR for _, event in state.poll(0)):
+        # What is left in the buffer is written at exit, to nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), output)
+        sys.exit(_NOBODY_READS)
 
 
 class _Tee:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 
 class Stopwatch:
     """Seconds per section; what is in no section is "other"."""
 
-    def __init__(self, before: dict[str, float] | None = None) -> None:
-        before = dict(before or {})
+    def __init__(self) -> None:
+        self.restart({})
+
+    def restart(self, before: Mapping[str, float]) -> None:
+        """Go on from what :meth:`seconds` gave ``before``."""
+        before = dict(before)
         self._started = time.perf_counter() - sum(before.values())
         before.pop("other", None)
         self._sections = before

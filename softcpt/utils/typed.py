@@ -68,8 +68,8 @@ def as_type(hint: Any, value: Any, place: str) -> Any:
         return tuple(as_type(inner[0], item, place) for item in items)
     if hint is str and value is None:  # yaml's "key:" with nothing behind it
         return ""
-    if hint is str and type(value) is int:  # DATASET.NAME 101 is a name
-        return str(value)
+    if hint is str and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return str(value)  # DATASET.NAME 101 is a name; yaml's numbers know how they are written
     number = not isinstance(value, bool)  # which Python counts among the integers
     if hint is int and isinstance(value, Integral) and number:  # numpy's, too
         return int(value)

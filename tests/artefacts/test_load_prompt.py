@@ -5,13 +5,16 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
 import yaml
 
 import softcpt
-from softcpt.artefacts.artefact_files import CONFIG_FILE, PROMPT_FILE
+from softcpt.artefacts.artefact_files import CONFIG_FILE, FORMAT, PROMPT_FILE
+from softcpt.cli import train
+from softcpt.engine import run_flags
 from softcpt.testing.random_clip import random_openai_state_dict
 from softcpt.utils import files
 from tests.helpers.runs import results, run
@@ -114,6 +117,21 @@ def test_a_test_of_a_prompt_leaves_an_artefact_too(tmp_path):
     assert "a run of an older version" in line and "--eval-only --model-dir" in line
     run(tmp_path, "SoftCPT", "--eval-only", "--model-dir", str(tmp_path / "run"), out="test")
     assert softcpt.load_prompt(tmp_path / "test").record.measured["test"]["overall"]["SoftCPT"]
+
+
+def test_every_format_that_was_released_stays_readable():
+    folders = sorted(Path(__file__).parent.glob("format*"))
+    assert [folder.name for folder in folders] == [f"format{n + 1}" for n in range(FORMAT)]
+    for folder in folders:
+        q = softcpt.load_prompt(folder)
+        size = q.clip.image_size
+        image = torch.linspace(-2, 2, 3 * size * size).view(3, size, size)
+        [found] = q.predict(image, task="all", top=9)
+        expected = json.loads((folder / "expected.json").read_text())
+        assert {f"{one.task}/{one.label}": one.probability for one in found} == pytest.approx(
+            expected, abs=1e-5
+        )
+        assert q.record.data["shots"] == 1
 
 
 # -- what is wrong ---------------------------------------------------------------------------------
@@ -226,3 +244,33 @@ def test_an_artefact_is_written_whole_or_not_at_all(coop, artefact, golden_clip,
     with pytest.raises(softcpt.UserError, match="cannot be written .full."):
         trained("CoOp", golden_clip, n_ctx=3).save(artefact)
     assert {path.name: path.read_bytes() for path in artefact.iterdir()} == before
+
+
+# -- train.py --eval-only --model-dir ARTEFACT -----------------------------------------------------
+
+
+@pytest.mark.parametrize("trainer", ["CoOp", "ProtoNet", "VPT"])
+def test_an_artefact_is_tested_by_train_py_too(tmp_path, trainer):
+    trained = run(tmp_path, trainer, out="run")
+    moved = tmp_path / "moved"
+    shutil.copytree(tmp_path / "run" / "artefact", moved)
+    shutil.rmtree(tmp_path / "run")
+    backbone = ("--backbone", str(WEIGHTS))  # the path in the artefact was that from "run"
+    words = ["--eval-only", "--model-dir", str(moved), *backbone, "--output-dir"]
+    train.main([*words, str(tmp_path / "test"), "--root", str(tmp_path / "data")])
+    tested = results(tmp_path / "test")
+    assert tested["tasks"] == trained["tasks"] and tested["method"] == trained["method"]
+    assert tested["loaded"]["prompt"] == str(moved / PROMPT_FILE)
+    # What is loaded once more from the artefact that the test left is the same.
+    q, again = (softcpt.load_prompt(f, clip=WEIGHTS) for f in (moved, tmp_path / "test"))
+    assert q.record.measured == again.record.measured
+    assert q.method.state_dict().keys() == again.method.state_dict().keys()
+
+
+def test_options_and_images_are_those_of_the_artefact(artefact):
+    words = ("--eval-only", "--model-dir", str(artefact))
+    cfg = run_flags.setup_config(run_flags.parser().parse_args(words))
+    assert (cfg.TRAINER.NAME, cfg.TRAINER.COOP.N_CTX) == ("CoOp", 2)
+    assert tuple(cfg.INPUT.SIZE) == (32, 32) and str(WEIGHTS) == cfg.MODEL.BACKBONE.NAME
+    with pytest.raises(softcpt.UserError, match="N_CTX is 4: the run in .* trained with 2"):
+        run_flags.setup_config(run_flags.parser().parse_args([*words, "TRAINER.COOP.N_CTX", "4"]))

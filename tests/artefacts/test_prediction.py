@@ -6,6 +6,7 @@ from __future__ import annotations
 import gc
 import itertools
 import json
+import os
 import resource
 
 import numpy as np
@@ -210,8 +211,24 @@ def test_the_stream_keeps_the_random_numbers_of_its_caller(q, folder):
     torch.manual_seed(0)
     q.predict([folder / "00.png"] * 40, task="road signs", workers=1)
     assert torch.equal(torch.rand(1), expected)
-    stream = ImageStream(q.clip.preprocess(), q.clip.image_size, batch_size=8, workers=0)
+    stream = ImageStream(q.clip.preprocessing, batch_size=8, workers=0)
     assert [batch.count for batch in stream.batches([folder / "00.png"] * 20)] == [8, 8, 4]
+
+
+def test_images_are_prepared_bit_for_bit_as_by_the_clip_itself(clip, folder):
+    paths = [folder / f"{number:02}.png" for number in range(5)]
+    stream = ImageStream(clip.preprocessing, batch_size=3, workers=0)
+    expected = [clip.preprocess()(Image.open(path)) for path in paths]
+    for given in (paths, [paths[0], expected[1], *paths[2:]]):  # bytes, and mixed
+        ready = [stream.ready(batch, clip.device) for batch in stream.batches(given)]
+        assert torch.equal(torch.cat(ready), torch.stack(expected))
+
+
+def test_a_decoder_that_dies_is_said_in_one_line(clip, folder, monkeypatch):
+    stream = ImageStream(clip.preprocessing, batch_size=1, workers=1)
+    monkeypatch.setattr(stream, "of_rgb", lambda _: os._exit(1))
+    with pytest.raises(softcpt.UserError, match="process that decodes them ended suddenly"):
+        list(stream.batches([folder / "00.png"] * 4))
 
 
 # -- other classes and tasks -----------------------------------------------------------------------

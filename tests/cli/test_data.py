@@ -6,6 +6,8 @@ import io
 import json
 import re
 import shutil
+import subprocess
+import sys
 import zipfile
 from functools import partial
 from pathlib import Path
@@ -479,3 +481,29 @@ def test_a_published_number_of_images_counts_where_the_folders_are_the_split(tmp
     build("ImageNetA", tmp_path)
     assert run("status", "ImageNetA", "--root", tmp_path) == 1
     assert row(capsys.readouterr().out, "ImageNetA")[1:4] == ["incomplete", "200", "7,500"]
+
+
+def test_a_reader_that_ends_is_no_error():
+    listing = f"{sys.executable} -m softcpt data list"
+    ended = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", f"{listing} | true"], capture_output=True, text=True
+    )
+    assert (ended.returncode, ended.stderr) == (141, "")
+
+
+def test_images_of_your_own_need_no_root(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("rose", "tulip"):
+        (tmp_path / "flowers" / name).mkdir(parents=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / "flowers" / name / "a.png")
+    assert run("preview", "flowers") == 0
+    assert "1 rose: 'a photo of a rose.'" in capsys.readouterr().out
+    assert (tmp_path / "preview-ImageFolder-flowers.png").is_file()
+    assert run("preview", "ImageFolder") == 2
+    assert "give their folder or table" in capsys.readouterr().err.lower()
+
+
+def test_some_data_sets_are_listed(capsys):
+    assert run("list", "oxford_pets", "RS8") == 0
+    names = [line.split()[0] for line in capsys.readouterr().out.splitlines()[2:] if line]
+    assert names[0] == "OxfordPets" and "WHURS19" in names and "Food101" not in names

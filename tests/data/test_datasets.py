@@ -345,7 +345,7 @@ def test_missing_folder_split_and_images_are_each_one_clear_line(tmp_path):
     ):
         dataset("OxfordPets", tmp_path)
     (tmp_path / "oxford_pets/split_zhou_OxfordPets.json").write_text('{"train": [["a.jpg", 0')
-    with pytest.raises(UserError, match=r"split file .*not a split.*fetch it again"):
+    with pytest.raises(UserError, match=r"split file .*line 1: not valid JSON.*fetch it again"):
         dataset("OxfordPets", tmp_path)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from softcpt import plugins
-from softcpt.engine import run_flags
+from softcpt.engine import flag_checks, run_flags
 from softcpt.errors import UserError
 from tests.helpers.layouts import config, litter, write
 
@@ -342,9 +342,9 @@ def test_a_root_that_no_data_set_reads_is_refused(tmp_path, capsys):
     with pytest.raises(
         UserError, match="reads nothing there; for images of your own give --images"
     ):
-        run_flags.look_at_flags(run_flags.setup_config(args), args)
+        flag_checks.look_at_flags(run_flags.setup_config(args), args)
     args = run_flags.parser().parse_args([*words, "DATASET.NAME", "Emoji44"])
-    run_flags.look_at_flags(run_flags.setup_config(args), args)
+    flag_checks.look_at_flags(run_flags.setup_config(args), args)
     assert "Emoji44 comes with softcpt and reads nothing there" in capsys.readouterr().out
 
 
@@ -465,7 +465,7 @@ def test_the_guide_works_as_it_is_written(tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert (copy / "preview-ImageFolder.png").is_file()
+    assert (copy / "preview-ImageFolder-my_flowers.png").is_file()
     results = [json.loads(path.read_text()) for path in copy.rglob("results.json")]
     assert {task["name"] for result in results for task in result["tasks"]["ZeroShot"]} >= {
         "flower image classification",

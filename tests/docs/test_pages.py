@@ -18,7 +18,7 @@ TOPS = {
     *("softcpt", "tests", "tools", "trainers"),
 }
 # Pages of a guide name files that its reader makes.
-GUIDES = {"CONTRIBUTING.md", "docs/add-a-task.md", "CHANGELOG.md"}
+GUIDES = {"CONTRIBUTING.md", "docs/add-a-task.md", "docs/data-in-python.md", "CHANGELOG.md"}
 
 
 def name_of(page: Path) -> str:

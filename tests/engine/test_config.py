@@ -117,3 +117,54 @@ def test_a_run_is_not_another_one_for_options_of_other_methods():
     assert config.run_settings(cfg) == before and "TRAINER.COOP.N_CTX" in before
     cfg.TRAINER.COOP.N_CTX = 3
     assert config.differences(config.run_settings(cfg), before) == ["TRAINER.COOP.N_CTX: 3, not 16"]
+
+
+@pytest.mark.parametrize(
+    "key, text",
+    [
+        ("DATASET.ROOT", "2023_10"),
+        ("DATASET.ROOT", "1e5"),
+        ("DATASET.ROOT", "007"),
+        ("DATASET.TASK_NAME", "None"),
+        ("DATASET.TASK_NAME", "True"),
+        ("DATASET.TEMPLATE", "{}"),
+        ("DATASET.TEMPLATE", "a photo of '{}'"),
+        ("TRAINER.COOP.CTX_INIT", "[1, 2]"),
+    ],
+)
+def test_text_stays_as_it_is_typed(tmp_path, key, text):
+    typed, written = config.default_config(), config.default_config()
+    config.merge_pairs(typed, [key, text])
+    (tmp_path / "numbers.yaml").write_text("DATASET: {ROOT: 2023_10, TASK_NAME: 1e5}")
+    config.merge_file(written, tmp_path / "numbers.yaml")
+    assert dict(config.leaves(typed))[key] == text
+    assert (written.DATASET.ROOT, written.DATASET.TASK_NAME) == ("2023_10", "1e5")
+    assert written.clone().dump() == written.dump()
+
+
+def test_numbers_stay_numbers(tmp_path):
+    cfg = config.default_config()
+    (tmp_path / "numbers.yaml").write_text("OPTIM: {LR: 1e-3, MAX_EPOCH: 1_0, STEPSIZE: [3, 4]}")
+    config.merge_file(cfg, tmp_path / "numbers.yaml")
+    config.merge_pairs(cfg, ["DATASET.TASK_NAME", "'quoted'", "OPTIM.MOMENTUM", "0.5"])
+    assert (cfg.OPTIM.LR, cfg.OPTIM.MAX_EPOCH, cfg.OPTIM.STEPSIZE) == (1e-3, 10, (3, 4))
+    assert {type(cfg.OPTIM.LR), type(cfg.OPTIM.MOMENTUM)} == {float}
+    assert {type(step) for step in (*cfg.OPTIM.STEPSIZE, cfg.OPTIM.MAX_EPOCH)} == {int}
+    assert cfg.DATASET.TASK_NAME == "quoted"
+
+
+@pytest.mark.parametrize(
+    "key, text",
+    [
+        ("OPTIM.LR", "1e400"),
+        ("OPTIM.LR", "-1"),
+        ("OPTIM.MOMENTUM", "1e999"),
+        ("SEED", "4294967296"),
+        ("DATASET.SUBSAMPLE_CLASSES", "basic"),
+    ],
+)
+def test_numbers_that_are_none_are_refused(key, text):
+    cfg = config.default_config()
+    config.merge_pairs(cfg, [key, text])
+    with pytest.raises(UserError, match=f"configuration: {key} is "):
+        config.check_values(cfg)

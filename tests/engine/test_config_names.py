@@ -1,5 +1,5 @@
-"""Names of configurations and trainers of CoOp's, SoftCPT's and MVLPT's code: what their files say,
-typed here as facts."""
+"""Names of configurations and trainers of CoOp's, SoftCPT's and other published code: what their
+files say, typed here as facts."""
 
 from __future__ import annotations
 
@@ -35,6 +35,10 @@ PUBLISHED = {
     "CoCoOp/vit_b16_c16_ep10_batch1": ("ViT-B/16", 10, 1, 16, ""),
     "CoCoOp/vit_b16_c4_ep10_batch1_ctxv1": ("ViT-B/16", 10, 1, 4, "a photo of a"),
     "KgCoOp/vit_b16_ep100_ctxv1": ("ViT-B/16", 100, 128, 4, "a photo of a"),
+    "KgCoOp/rn50_ep100": ("RN50", 100, 128, 4, "a photo of a"),
+    "ProGrad/rn50": ("RN50", 200, 32, 16, "template"),
+    "ProGrad/rn50_ep50": ("RN50", 50, 32, 16, "template"),
+    "ProGrad/rn50_ep100": ("RN50", 100, 32, 16, "template"),
     "MTCoOp/rn50_ep50": ("RN50", 50, 32, 16, None),
     "MTCoOp/rn101_ep50": ("RN101", 50, 32, 16, None),
     "MTCoOp/vit_b16_ep50": ("ViT-B/16", 50, 32, 16, None),
@@ -130,8 +134,60 @@ def test_what_other_code_can_and_this_cannot_is_refused(key, value):
         setup(key, value)
 
 
-# As the three repositories' scripts call train.py, with the words that they are documented with.
+@pytest.mark.parametrize(
+    ("trainer", "words"), [("KgCoOp", "a photo of a"), ("ProGrad", "template")]
+)
+def test_options_are_read_where_the_trainers_own_code_has_them(trainer, words, tmp_path):
+    shape = "N_CTX 8 CSC True CLASS_TOKEN_POSITION middle PREC fp32"
+    pairs = shape.replace("N_CTX", "TRAINER.COOP.N_CTX").split()
+    pairs[2::2] = [f"TRAINER.COOP.{key}" for key in pairs[2::2]]
+    for switch, start in (("True", words), ("False", ""), ("a picture of", "a picture of")):
+        cfg = setup("--trainer", trainer, *pairs, "TRAINER.COOP.CTX_INIT", switch)
+        node = cfg.TRAINER[trainer.upper()]
+        read = (node.N_CTX, node.CSC, node.CLASS_TOKEN_POSITION, node.PREC, node.CTX_INIT)
+        assert read == (8, True, "middle", "fp32", start)
+        assert config.default_config().TRAINER.COOP == cfg.TRAINER.COOP
+    own = setup("--trainer", trainer, *pairs, f"TRAINER.{trainer.upper()}.N_CTX", "2")
+    assert own.TRAINER[trainer.upper()].N_CTX == 2
+    file = tmp_path / "theirs.yaml"
+    file.write_text("TRAINER: {COOP: {CTX_INIT: False, N_CTX: 5}}")
+    node = setup("--trainer", trainer, "--config-file", str(file)).TRAINER[trainer.upper()]
+    assert (node.CTX_INIT, node.N_CTX) == ("", 5)
+    assert setup("--trainer", "CoOp", *pairs).TRAINER.COOP.N_CTX == 8
+    node_key = f"TRAINER.{trainer.upper()}.N_CTX"
+    with pytest.raises(UserError, match=f"unknown key 'TRAINER.COOP.N_CTXX'; .*{node_key}"):
+        setup("--trainer", trainer, "TRAINER.COOP.N_CTXX", "4")
+
+
+def test_plot_has_its_published_settings(monkeypatch):
+    monkeypatch.chdir(CONFIGS.parent)
+    command = (
+        "--trainer PLOT --config-file configs/trainers/PLOT/rn50.yaml TRAINER.PLOT.N_CTX 16 "
+        "TRAINER.PLOT.CSC False TRAINER.PLOT.CLASS_TOKEN_POSITION end DATASET.NUM_SHOTS 1 "
+        "TRAINER.PLOT.N 2"
+    )
+    cfg = setup(*command.split())
+    batches = (cfg.DATALOADER.TRAIN_X.BATCH_SIZE, cfg.DATALOADER.TEST.BATCH_SIZE)
+    assert (cfg.OPTIM.MAX_EPOCH, batches, cfg.TRAINER.PLOT.N_PROMPTS) == (50, (128, 200), 2)
+
+
+# As the repositories' scripts call train.py, with the words that they are documented with.
 COMMANDS = {
+    "--seed 2 --trainer KgCoOp --dataset-config-file configs/datasets/ucf101.yaml --config-file "
+    "configs/trainers/KgCoOp/vit_b16_ep100_ctxv1.yaml TRAINER.COOP.N_CTX 4 TRAINER.COOP.CSC False "
+    "TRAINER.COOP.W 8.0 TRAINER.COOP.CLASS_TOKEN_POSITION end DATASET.NUM_SHOTS 16 "
+    "DATASET.SUBSAMPLE_CLASSES base": ("KgCoOp", "UCF101", 16),
+    "--seed 2 --trainer KgCoOp --dataset-config-file configs/datasets/ucf101.yaml --config-file "
+    "configs/trainers/KgCoOp/vit_b16_ep100_ctxv1.yaml --model-dir nowhere --load-epoch 100 "
+    "--eval-only TRAINER.COOP.N_CTX 4 TRAINER.COOP.CSC False TRAINER.COOP.CLASS_TOKEN_POSITION end "
+    "DATASET.NUM_SHOTS 16 DATASET.SUBSAMPLE_CLASSES new": ("KgCoOp", "UCF101", 16),
+    "--seed 1 --trainer ProGrad --dataset-config-file configs/datasets/dtd.yaml --config-file "
+    "configs/trainers/ProGrad/rn50_ep50.yaml LOSS.LAMBDA 1.0 TRAINER.COOP.N_CTX 16 "
+    "TRAINER.COOP.CSC False TRAINER.COOP.CLASS_TOKEN_POSITION end DATASET.NUM_SHOTS 4": (
+        "ProGrad",
+        "DescribableTextures",
+        4,
+    ),
     "--seed 1 --trainer CoOp --dataset-config-file configs/datasets/caltech101.yaml "
     "--config-file configs/trainers/CoOp/rn50_ep50.yaml TRAINER.COOP.N_CTX 16 TRAINER.COOP.CSC "
     "False TRAINER.COOP.CLASS_TOKEN_POSITION middle DATASET.NUM_SHOTS 2": ("CoOp", "Caltech101", 2),

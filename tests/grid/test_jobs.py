@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from softcpt.cli import grid as grid_command
+from softcpt.cli import grid_flags
+from softcpt.engine import run_flags
 from softcpt.errors import UserError
 from softcpt.grid import overview
 from softcpt.grid.fairness import check_settings, describe
@@ -181,12 +182,42 @@ def test_the_grids_of_this_project_are_fair_comparisons(path):
 
 def test_flags_stand_in_the_place_of_the_files_keys(tmp_path):
     file = grid_file(tmp_path, methods={"CoOp": {"set": {"OPTIM.LR": 0.5}}, "SoftCPT": None})
-    args = grid_command.parser().parse_intermixed_args(
+    args = grid_flags.parser().parse_intermixed_args(
         [str(file), "--methods", "CoOp", "--shots", "1", "4", "OPTIM.MAX_EPOCH", "2", "--seed", "3"]
     )
-    grid, pairs = grid_command.grid_and_pairs(args)
+    grid, pairs = grid_flags.grid_and_pairs(args)
     assert (grid.shots, grid.seeds, pairs) == ((1, 4), (3,), ["OPTIM.MAX_EPOCH", "2"])
     assert [(entry.name, entry.set) for entry in grid.methods] == [("CoOp", {"OPTIM.LR": 0.5})]
+
+
+def test_images_of_your_own_are_data_as_train_py_has_them(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("one/pets", "flowers"):
+        (tmp_path / name / "a").mkdir(parents=True)
+    words = ["--images", "one/pets", "flowers", "--methods", "ProtoNet"]
+    words += ["--shots", "2", "OPTIM.MAX_EPOCH", "3"]
+
+    def of(words, *more):
+        args = grid_flags.parser().parse_intermixed_args([*more, *words])
+        return plan_jobs(*grid_flags.grid_and_pairs(args))
+
+    (plan,) = of(words, "--task-names", "pet", "a flower")
+    assert plan.job.folder == str(tmp_path / "output/pets+flowers/ProtoNet/tiny_2shots/seed1")
+    dataset = plan.cfg.DATASET
+    assert ("MultiTask", str(tmp_path), 3) == (dataset.NAME, dataset.ROOT, plan.cfg.OPTIM.MAX_EPOCH)
+    assert list(dataset.TASKS) == ["ImageFolder:one/pets", "ImageFolder:flowers"]
+    assert list(dataset.TASK_NAMES) == ["pet", "a flower"]
+    both = of(words, "--data", "dtd", "--root", str(tmp_path))
+    assert [plan.cfg.DATASET.NAME for plan in both] == ["DescribableTextures", "MultiTask"]
+    own = run_flags.parser().parse_args(["--trainer", "ProtoNet", *words[:3]])
+    assert run_flags.setup_config(own).DATASET == of(words[:5])[0].cfg.DATASET
+    file = tmp_path / "one/grid.yaml"
+    file.write_text("methods: [CoOp]\ndata: {mine: {images: [pets], task_names: [pet]}}")
+    (plan,) = of([str(file)])
+    assert str(tmp_path / "one/pets") == plan.cfg.DATASET.ROOT and "/mine/" in plan.job.folder
+    assert (plan.cfg.DATASET.NAME, plan.cfg.DATASET.TASK_NAME) == ("ImageFolder", "pet")
+    with pytest.raises(UserError, match="--task-names: it names the tasks of --images"):
+        of(["--methods", "CoOp", "--task-names", "pet"])
 
 
 def test_files_in_a_grid_file_are_relative_to_it(tmp_path, monkeypatch):

@@ -15,6 +15,7 @@ from typing import Any
 
 from softcpt.cli import train
 from softcpt.engine.trainer import PromptTrainer
+from tests.helpers.runs import keep_this_epoch
 from tests.helpers.toy import arguments
 
 # The function before whose n-th call the process is killed. A step of the first epoch, when nothing
@@ -47,7 +48,7 @@ def save_every_epoch() -> None:
     after_epoch = PromptTrainer.after_epoch
 
     def save(trainer: PromptTrainer) -> None:
-        trainer._last_save = (0.0, 0.0)
+        keep_this_epoch(trainer)
         after_epoch(trainer)
 
     PromptTrainer.after_epoch = save

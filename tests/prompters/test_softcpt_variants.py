@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 from softcpt import TaskSet, UserError, build_prompter
+from softcpt.engine.learner import Learner, Step
 from softcpt.engine.trainer import PromptTrainer
 from softcpt.prompters.context_generator import ContextGenerator
 from tests.helpers.equations import multi_task_loss
@@ -236,15 +237,17 @@ def rates(folder: Path, *pairs: str) -> list[float]:
     seen = []
 
     def no_step(self, batch):
-        self.optim.step()
-        self._step_losses.append(0.0)
-        if self.batch_idx + 1 == self.num_batches:
-            seen.append(self.get_current_lr())
-            self.update_lr()
-        return {"loss": 0.0}
+        self.optimiser.step()
+        return Step(0.0, 0.0)
 
+    def note_rate(self):
+        seen.append(self.rate)
+        update_rate(self)
+
+    update_rate = Learner.update_rate
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(PromptTrainer, "forward_backward", no_step)
+        patch.setattr(Learner, "step", no_step)
+        patch.setattr(Learner, "update_rate", note_rate)
         run(folder, "SoftCPT", "rates", "OPTIM.MAX_EPOCH", "50", "OPTIM.LR", "0.002", *pairs)
     return seen
 

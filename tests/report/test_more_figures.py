@@ -10,6 +10,7 @@ import pytest
 from scipy import stats
 
 from softcpt.intervals import wilson_of_mean
+from softcpt.report.class_figures import class_counts
 from softcpt.report.html_page import page_data
 from softcpt.report.markdown_page import markdown_page
 from softcpt.report.sections import make_report
@@ -134,3 +135,35 @@ def test_a_task_without_a_figure_leaves_its_mean_unknown(tmp_path):
     result["tasks"]["CoOp"][0] |= {"ece": None, "macro_f1": math.nan}
     rows = table(report(tmp_path, result), "figures")
     assert rows["CoOp"] == ["1-shot", "50.00", "60.00", "–", "10.00", "–"]
+
+
+def test_confusions_are_summed_over_seeds_and_zero_shot_counts_once(tmp_path):
+    tasks = {"a": 75.0, "b": 100.0}
+    runs = [
+        with_more_figures(run_of(seed=seed, tasks=tasks, zero_shot=tasks)) for seed in (1, 2, 3)
+    ]
+    found = report(tmp_path / "in", *runs)
+    benchmark = found.sections[0].benchmark
+    zero_shot, coop = class_counts(benchmark)
+    assert (zero_shot.seeds, coop.seeds) == (1, 3)
+    a, b = coop.tasks
+    assert a.images == (30,) * 10 and a.correct_of_class == (*[30] * 7, 15, 0, 0)
+    assert a.confusion == ((8, 0, 30), (9, 0, 30), (7, 0, 15))
+    assert b.confusion == () and zero_shot.tasks[0].confusion[0] == (8, 0, 10)
+    rows = records(found, tmp_path / "out", "confusions")
+    mine = [row for row in rows if row["method"] == "CoOp" and row["seed"] == "2"]
+    assert [(row["class"], row["taken_for"], row["images"]) for row in mine] == [
+        ("class 7", "class 0", "5"),
+        ("class 8", "class 0", "10"),
+        ("class 9", "class 0", "10"),
+    ]
+    page = page_data(found)["benchmarks"][0]["perClass"]
+    assert page["images"] == [["a" * 10] * 2, ["u" * 10] * 2] and len(page["names"]) == 1
+    assert page["rows"][1]["correct"][0] == "uuuuuuuf00"
+
+
+def test_runs_with_other_classes_have_no_counts_together(tmp_path):
+    first, second = (with_more_figures(run_of(seed=seed, tasks=HALVES)) for seed in (1, 2))
+    second["class_names"]["a"][0] = "another"
+    [counts] = class_counts(report(tmp_path / "in", first, second).sections[0].benchmark)
+    assert counts.tasks[0] is None and counts.tasks[1].total == 200

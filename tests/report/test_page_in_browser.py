@@ -10,7 +10,7 @@ from softcpt.cli.main import main
 from softcpt.intervals import wilson_of_mean
 from tests.helpers.browser import chromium
 from tests.helpers.programs import NO_BROWSER
-from tests.helpers.synthetic_results import gram, np, run_of, write
+from tests.helpers.synthetic_results import gram, np, run_of, with_more_figures, write
 
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(bool(NO_BROWSER), reason=NO_BROWSER)]
 NASTY = "<img src=x onerror=window.harmed=1>"
@@ -44,6 +44,11 @@ def path(tmp_path_factory):
     equal = dict.fromkeys(TASKS, 50.0)
     runs += [run_of("CoOp", 4, 1, equal, classes=classes) for classes in ("base", "new")]
     runs.append(run_of("CoOp", dataset="Plant6", tasks=dict.fromkeys("abcdef", 60.0)))
+    pets = {"cats": 45.0, "dogs": 100.0}
+    seeds = [
+        run_of("CoOp", seed=seed, dataset="Pets", tasks=pets, zero_shot=pets) for seed in (1, 2)
+    ]
+    runs += map(with_more_figures, seeds)
     write(folder / "out", *runs)
     main(["report", str(folder / "out"), "--to", str(folder), "--formats", "html"])
     return folder / "report.html"
@@ -93,10 +98,11 @@ class Page:
     def chip(self, name: str):
         return self.driver.find_element("xpath", f"//button[contains(@class, 'chip')][.='{name}']")
 
-    def choose(self, label: str, option: str) -> None:
+    def choose(self, label: str, option: str, title: str = "") -> None:
         from selenium.webdriver.support.ui import Select
 
-        box = self.driver.find_element("xpath", f"//label[starts-with(., '{label}')]/select")
+        place = self.section(title) if title else self.driver
+        box = place.find_element("xpath", f".//label[starts-with(., '{label}')]/select")
         Select(box).select_by_visible_text(option)
 
     def frame(self) -> None:
@@ -132,6 +138,30 @@ def test_more_figures_have_a_row_for_every_number_of_shots(page):
     assert page.column("More figures", 1) == ["zero-shot", *["1-shot", "2-shot", "4-shot"] * 3]
     assert page.column("More figures", 2)[1] == "49.95 ± 0.15"
     assert set(page.column("More figures", 6)) == {"–"}  # files of older versions
+
+
+def test_classes_and_what_they_are_taken_for(page):
+    title = "Classes and confusions"
+    assert title not in [heading.text for heading in page.all("main h2")]  # of older versions
+    page.choose("Benchmark", "Pets · RN50")
+    names = [f"class {number}" for number in range(10)]
+    assert page.column(title, 0) == [*names, *names[5:], "class 4"]
+    assert page.column(title, 1) == ["20"] * 10 + ["class 0"] * 6
+    assert page.column(title, 2) == [*["20"] * 4, "10", *["0"] * 5, *["20"] * 5, "10"]
+    page.choose("Of", "ZeroShot")
+    assert page.column(title, 1)[:10] == ["10"] * 10  # one model, whatever the seeds
+    page.js(
+        "arguments[0].focus()", page.section(title).find_element("css selector", "thead button")
+    )
+    page.press("ENTER")
+    page.press("ENTER")
+    assert page.column(title, 0)[:2] == ["class 9", "class 8"]
+    page.choose("Task", "dogs", title)
+    assert page.column(title, 3) == ["100.00"] * 10
+    assert "No image was taken for another class" in page.section(title).text
+    with width(page, 400):
+        assert page.js("return document.documentElement.scrollWidth <= innerWidth")
+        assert page.js(CUT) == []
 
 
 def test_zero_shot_has_an_interval_over_its_test_images(page):

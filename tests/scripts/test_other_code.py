@@ -3,6 +3,9 @@ understood, and comes to the same settings."""
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
+
 import pytest
 
 from softcpt.data.elevater_tasks import ELEVATER_TASKS
@@ -111,7 +114,7 @@ def test_prompts_of_imagenet_are_tested_elsewhere(script):  # noqa: F811
 
 
 @pytest.mark.parametrize("kind", ["CoOp", "VPT", "UPT"])
-def test_mvlpts_scripts_have_its_words(script, kind):  # noqa: F811
+def test_mvlpts_scripts_have_its_words(script, kind, tmp_path):  # noqa: F811
     method = {"CoOp": "CoOp-MT"}.get(kind, kind)
     words = (kind, "vit_b16", "4", "20")
     (source,) = map(settings, script("mvlpt/main_mt_coopdata_cut.sh", *words, "1"))
@@ -119,11 +122,25 @@ def test_mvlpts_scripts_have_its_words(script, kind):  # noqa: F811
     together = list(map(settings, script("mvlpt/main_mt_elevater_cut.sh", *words)))
     assert [cfg.SEED for cfg in together] == [1, 2, 3]
     assert set(together[0].DATASET.TASKS) == {task.name for task in ELEVATER_TASKS}
-    single = script("mvlpt/main_single_elevater_cut.sh", *words, "2", "cifar-10")
-    other = script("mvlpt/main_single_coopdata_cut.sh", *words, "2", "OxfordPets")
-    names = []
-    for call in (*single, *other):
+    single = [*words, "2"]
+    run = Path(tmp_path, "output/mvlpt/source", kind, "vit_b16_20shots/nctx4/seed2")
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        script("mvlpt/main_single_coopdata_cut.sh", *single, "OxfordPets")
+    assert "no such run to start from; make it with" in failed.value.stderr
+    run.mkdir(parents=True)
+    (pets,) = script("mvlpt/main_single_coopdata_cut.sh", *single, "OxfordPets")
+    (cifar,) = script("mvlpt/main_single_elevater_cut.sh", *single, "cifar-10")
+    (other,) = script("mvlpt/main_single_coopdata_cut.sh", *single, "UCF101", "--model-dir", "mine")
+    (scratch,) = script("mvlpt.sh", *single, "OxfordPets")
+    source = str(run.relative_to(tmp_path))
+    from_source = source if kind != "CoOp" else ""  # as published
+    for call, data, start in (
+        (pets, "OxfordPets", source),
+        (cifar, "CIFAR10", from_source),
+        (other, "UCF101", "mine"),
+        (scratch, "OxfordPets", ""),
+    ):
         cfg = settings(call)
-        names.append(cfg.DATASET.NAME)
-        assert (cfg.SEED, mvlpt.method_and_options(cfg)[0]) == (2, method)
-    assert names == ["CIFAR10", "OxfordPets"]
+        assert (data, 2) == (cfg.DATASET.NAME, cfg.SEED)
+        assert mvlpt.method_and_options(cfg)[0] == method
+        assert run_flags.parser().parse_args(call[1:]).model_dir == start

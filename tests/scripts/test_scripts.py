@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from softcpt import plugins
-from softcpt.cli import grid as grid_command
+from softcpt.cli import grid_flags
 from softcpt.engine import run_flags
 from softcpt.grid.jobs import plan_jobs
 
@@ -51,7 +51,7 @@ def jobs(call: list[str]) -> list:
     """The jobs of a call of `python -m softcpt grid`."""
     assert call[:3] == ["-m", "softcpt", "grid"]
     return plan_jobs(
-        *grid_command.grid_and_pairs(grid_command.parser().parse_intermixed_args(call[3:]))
+        *grid_flags.grid_and_pairs(grid_flags.parser().parse_intermixed_args(call[3:]))
     )
 
 

@@ -1,6 +1,7 @@
 // What is shown, the toolbar, and the sections of the chosen benchmark.
 
 import { baseNewSection } from "./basenew.js";
+import { classesSection } from "./classes.js";
 import { comparisonsSection } from "./comparisons.js";
 import { costSection } from "./cost.js";
 import { curvesSection } from "./curves.js";
@@ -39,6 +40,7 @@ function drawSections() {
     figuresSection(view),
     costSection(view),
     tasks,
+    classesSection(view),
     relationsSection(view),
     runs,
     settingsSection(view),

@@ -1,0 +1,74 @@
+"""How :func:`softcpt.fit` trains: keywords, and the keys of the configuration that they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from yacs.config import CfgNode
+
+from softcpt.clip.model import Clip
+from softcpt.engine import config
+
+# Keyword -> keys of the configuration. All else is at its default there.
+KEYS = {
+    "epochs": "OPTIM.MAX_EPOCH",
+    "lr": "OPTIM.LR",
+    "optimizer": "OPTIM.NAME",
+    "weight_decay": "OPTIM.WEIGHT_DECAY",
+    "momentum": "OPTIM.MOMENTUM",
+    "schedule": "OPTIM.LR_SCHEDULER",
+    "warmup_epochs": "OPTIM.WARMUP_EPOCH",
+    "warmup_lr": "OPTIM.WARMUP_CONS_LR",
+    "batch_size": "DATALOADER.TRAIN_X.BATCH_SIZE",
+    "transforms": "INPUT.TRANSFORMS",
+    "crop_scale": "INPUT.RRCROP_SCALE",
+    "views": "FEATURES.VIEWS",
+    "workers": "DATALOADER.NUM_WORKERS",
+    "bank": "FEATURES.FOLDER",
+    "seed": "SEED",
+}
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """What CoOp's, SoftCPT's and MVLPT's published runs have in common, unless said otherwise; see
+    :func:`softcpt.fit` for each."""
+
+    epochs: int = 50
+    lr: float = 0.002
+    batch_size: int = 32
+    seed: int = 1
+    optimizer: str = "sgd"
+    weight_decay: float = 5e-4
+    momentum: float = 0.9
+    schedule: str = "cosine"
+    warmup_epochs: int = 1
+    warmup_lr: float = 1e-5
+    transforms: tuple[str, ...] = ("random_resized_crop", "random_flip", "normalize")
+    crop_scale: tuple[float, float] = (0.08, 1.0)
+    views: int = 0
+    workers: int = 1
+    bank: str = ""
+
+    def to_cfg(self, clip: Clip, root: str) -> CfgNode:
+        """The configuration of a run with these settings, on images as ``clip`` takes them, whose
+        files are below ``root``.
+
+        Raises:
+            UserError: a value is out of its range, or of another type.
+        """
+        cfg = config.default_config()
+        given = {KEYS[field.name]: getattr(self, field.name) for field in fields(self)}
+        given |= {
+            "INPUT.SIZE": (clip.image_size, clip.image_size),
+            "INPUT.INTERPOLATION": clip.interpolation,
+            "INPUT.PIXEL_MEAN": list(clip.image_mean),
+            "INPUT.PIXEL_STD": list(clip.image_std),
+            "OPTIM.WARMUP_TYPE": "constant",
+            "DATASET.ROOT": root,
+        }
+        for key, value in given.items():
+            config.set_key(cfg, key, value, "fit")
+        config.check_values(cfg)
+        cfg.freeze()
+        return cfg

@@ -1,0 +1,108 @@
+"""Looks at train.py's flags for what is not there, and for what has no effect."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from typing import Any
+
+from softcpt import plugins
+from softcpt.errors import UserError
+from softcpt.utils.suggest import near_and_all
+
+_log = logging.getLogger(__name__)
+
+
+def tests_a_run(args: argparse.Namespace) -> bool:
+    """Whether the prompt of a run is tested."""
+    return bool(args.eval_only and args.model_dir)
+
+
+def look_at_flags(cfg: Any, args: argparse.Namespace) -> None:
+    """Print which of the flags have no effect here.
+
+    Raises:
+        UserError: one of them is surely meant to have one.
+    """
+    import torch
+
+    if cfg.DATASET.ROOT:
+        named = args.dataset_config_file or args.dataset or tests_a_run(args)
+        _look_at_unused_root(cfg, bool(named) or "DATASET.NAME" in args.opts)
+    on_cpu = not (cfg.USE_CUDA and torch.cuda.is_available())
+    if on_cpu and "fp16" in _given_precisions(args, str(cfg.TRAINER.NAME)):
+        _log.info("fp16 needs a GPU; on this CPU the run uses fp32")
+
+
+def _given_precisions(args: argparse.Namespace, trainer: str) -> list[Any]:
+    """What the command line and a configuration file given there say of ``TRAINER.*.PREC``."""
+    from softcpt.engine import config, config_files
+
+    pairs: list[tuple[str, Any]] = list(zip(args.opts[::2], args.opts[1::2]))
+    if args.config_file:
+        chosen = config_files.trainer_config(args.config_file, trainer)
+        pairs += config.leaves(config_files.read_config(chosen)[1])
+    return [value for key, value in pairs if key.endswith(".PREC")]
+
+
+def _look_at_unused_root(cfg: Any, named: bool) -> None:
+    """Print that the data set reads nothing below the root that was given.
+
+    Raises:
+        UserError: nor was it ``named``, so that the root is what was meant.
+    """
+    from dassl.data.datasets import DATASET_REGISTRY
+
+    from softcpt.data.catalog import CatalogEntry
+    from softcpt.data.dassl_dataset import TaskedDataset
+    from softcpt.data.multitask import MultiTaskDataset
+
+    name = str(cfg.DATASET.NAME)
+    if name not in DATASET_REGISTRY.registered_names():
+        return  # said when it is built
+    kind = DATASET_REGISTRY.get(name)
+    if issubclass(kind, MultiTaskDataset) or not issubclass(kind, TaskedDataset):
+        return
+    if not CatalogEntry(name, kind, "").embedded:
+        return
+    unused = f"DATASET.ROOT {cfg.DATASET.ROOT}: {name} comes with softcpt and reads nothing there"
+    if not named:
+        raise UserError(
+            f"{unused}; for images of your own give --images {cfg.DATASET.ROOT}, for a data set "
+            "below it its name, DATASET.NAME OxfordPets"
+        )
+    _log.info(unused)
+
+
+def require_trainer(name: str) -> None:
+    """Raises UserError if no trainer ``name`` is registered."""
+    from dassl.engine import TRAINER_REGISTRY
+
+    from softcpt.engine.extension import extensions
+
+    known = TRAINER_REGISTRY.registered_names()
+    if name in known:
+        return
+    others = [other for extension in extensions() for other in extension.trainer_aliases]
+    reason = plugins.why_missing("trainers", name)
+    reason = reason or f"no such trainer; {near_and_all(name, [*known, *others])}"
+    raise UserError(f"--trainer {name}: {reason}")
+
+
+def require_dataset(name: str) -> None:
+    """Raises UserError if the file that registers data set ``name`` cannot be imported; other
+    names are looked at when it is built."""
+    from dassl.data.datasets import DATASET_REGISTRY
+
+    if name and name not in DATASET_REGISTRY.registered_names():
+        reason = plugins.why_missing("datasets", name)
+        if reason:
+            raise UserError(f"DATASET.NAME {name}: {reason}")
+
+
+def learns(name: str) -> bool:
+    """Whether the trainer has something to load; those written for CoOp's code base decide for
+    themselves."""
+    from dassl.engine import TRAINER_REGISTRY
+
+    return getattr(TRAINER_REGISTRY.get(name), "learns", False)

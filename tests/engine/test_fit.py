@@ -1,0 +1,61 @@
+"""fit on images gives what train.py gives."""
+
+from __future__ import annotations
+
+import pytest
+
+import softcpt
+from tests.helpers.runs import identical, prompt, results, run
+from tests.helpers.toy import WEIGHTS
+
+# The toy configuration (tests/helpers/toy.py), as keywords.
+SETTINGS = {
+    "epochs": 5,
+    "lr": 0.02,
+    "batch_size": 8,
+    "workers": 0,
+    "progress": False,
+}
+
+
+@pytest.fixture(scope="module")
+def clip():
+    return softcpt.load_clip(str(WEIGHTS))
+
+
+@pytest.mark.parametrize(
+    "trainer, pairs, options",
+    [
+        ("CoOp", [], {}),
+        ("SoftCPT", ["TRAINER.SOFTCPT.TASK_N_CTX", "2"], {"task_n_ctx": 2}),
+        ("CoOp", ["FEATURES.VIEWS", "2"], {"views": 2}),
+        ("VPT", ["TRAINER.VPT.N_CTX", "2", "OPTIM.MAX_EPOCH", "2"], {"n_ctx": 2, "epochs": 2}),
+        ("TextGDAMT", [], {"method": "TextGDA-MT"}),
+    ],
+)
+def test_the_weights_are_those_of_a_run_bit_for_bit(tmp_path, clip, trainer, pairs, options):
+    # The toy configuration leaves Dassl's mean and deviation; fit takes the model's.
+    as_clip = [
+        *("INPUT.PIXEL_MEAN", str(list(clip.image_mean))),
+        *("INPUT.PIXEL_STD", str(list(clip.image_std))),
+    ]
+    run(tmp_path, trainer, "--seed", "3", *as_clip, *pairs)
+    from dassl.data.datasets import DATASET_REGISTRY
+
+    data = softcpt.load_data(toy_data(tmp_path, DATASET_REGISTRY.get("Toy")))
+    method = options.pop("method", trainer)
+    fitted = softcpt.fit(method, clip, data, seed=3, **(SETTINGS | options))
+    assert identical(fitted.method.reference_state(), prompt(tmp_path / "out"))
+    found = results(tmp_path / "out")
+    assert fitted.record.curve == found["curve"]
+    tasks = fitted.evaluate(data.test, progress=False).tasks
+    assert [(task.name, task.total) for task in tasks] == [("flower", 18), ("land use", 12)]
+
+
+def toy_data(folder, kind):
+    """The toy data set that the run made."""
+    from softcpt.engine.config import default_config
+
+    cfg = default_config()
+    cfg.DATASET.ROOT = str(folder / "data")
+    return kind(cfg)
