@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from softcpt.artefacts import hub
 from softcpt.artefacts.adapted import AdaptedClip
 from softcpt.artefacts.artefact_files import find_artefact
 from softcpt.artefacts.load_prompt import load_prompt
@@ -44,7 +45,7 @@ def inspect(
     """Look into an artefact.
 
     Args:
-        artefact: its folder, or that of the run that left it.
+        artefact: its folder, that of the run that left it, or ``hf:<user>/<name>``.
         run: the run's folder, where the artefact was moved away from it.
         root: folder below which the data sets lie; None: as the run had it.
         words: how many nearest words of a context vector are kept.
@@ -54,7 +55,8 @@ def inspect(
     Raises:
         UserError: there is no artefact, no backbone, or ``run`` is of another prompt.
     """
-    folder = find_artefact(artefact)
+    place = hub.download(str(artefact)) if hub.is_on_hub(artefact) else artefact
+    folder = find_artefact(place)
     adapted = load_prompt(folder, backbone, device)
     found = find_run(folder, adapted, run)
     parts = [nearest_words(adapted.method, words), similar_tasks(adapted.method)]
