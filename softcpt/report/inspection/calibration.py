@@ -125,6 +125,7 @@ def _diagram(shown: Sequence[Reliability]) -> Figure:
             centres = (np.arange(CALIBRATION_BINS) + 0.5) / CALIBRATION_BINS
             below.bar(centres, each.images, 0.9 / CALIBRATION_BINS, color="#b8bec6")
             below.set_xlim(0, 1)
+            below.set_ylim(0, 1.1 * max(one.images.max() for one in shown))
             below.set_xlabel("confidence")
             below.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
             below.tick_params(axis="y", labelsize=7)
