@@ -24,6 +24,7 @@ from softcpt.engine.settings import Use, out_of_range, setting_of
 from softcpt.errors import UserError
 from softcpt.prompters import METHODS
 from softcpt.prompters.classifier import MethodOptions
+from softcpt.utils.yaml_file import plain
 
 _log = logging.getLogger(__name__)
 
@@ -140,7 +141,8 @@ def open_node(cfg: CfgNode, trainer: str, path: Path) -> None:
         file, tree = read_config(place)
         for given, keys in tree.get("TRAINER", {}).items():
             if given.upper() == name:  # as the file writes it: MMRLpp
-                node, found = given, {**keys, **found}
+                node = given
+                found = {key: plain(value) for key, value in keys.items()} | found
         place = resolved(file.parent / str(tree["_BASE_"])) if "_BASE_" in tree else None
     if found:
         cfg.TRAINER[node] = CfgNode(found)
