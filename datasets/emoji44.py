@@ -47,6 +47,7 @@ class Emoji44(TaskedDataset):
     """
 
     licence = "Apache-2.0, CC BY 4.0, OFL-1.1 (ATTRIBUTION.md)"
+    template = TEMPLATE
 
     def __init__(self, cfg: Any = None, **options: Any) -> None:
         asked = DataOptions.of(cfg, options, type(self).__name__)

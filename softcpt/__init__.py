@@ -41,6 +41,7 @@ _PUBLIC = {
     "artefacts.prediction": ("Failed", "Prediction"),
     "artefacts.record": ("Record",),
     "artefacts.load_prompt": ("load_prompt",),
+    "artefacts.hub": ("push_to_hub",),
     "dassl": ("engine",),
     "errors": ("UserError",),
 }
@@ -74,12 +75,14 @@ __all__ = [
     "load_clip",
     "load_data",
     "load_prompt",
+    "push_to_hub",
     "register_method",
 ]
 
 if TYPE_CHECKING:
     from softcpt.artefacts.adapted import AdaptedClip
     from softcpt.artefacts.evaluation import Evaluation
+    from softcpt.artefacts.hub import push_to_hub
     from softcpt.artefacts.load_prompt import load_prompt
     from softcpt.artefacts.prediction import Failed, Prediction
     from softcpt.artefacts.record import Record

@@ -9,7 +9,9 @@ one.
 Files of others are found in the folders ``trainers/`` and ``datasets/`` of the current folder and
 of each in ``$SOFTCPT_PLUGINS`` (``--plugins FOLDER`` adds one), and by entry points of the groups
 ``softcpt.trainers`` and ``softcpt.datasets``. They are imported as parts of the same packages, so
-that ``from .oxford_pets import OxfordPets`` works from anywhere.
+that ``from .oxford_pets import OxfordPets`` works from anywhere, and as their own code base
+imports them (softcpt/utils/code_base.py). What they register under a name that is taken goes by a
+second one, ``TaskRes@taskres`` (of taskres.py).
 """
 
 from __future__ import annotations
@@ -21,18 +23,21 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from softcpt import dassl
 from softcpt.errors import UserError
+from softcpt.utils.code_base import imported_from, taken_packages
 
 _log = logging.getLogger(__name__)
 
 _PACKAGE = Path(__file__).resolve().parent
+KINDS = ("trainers", "datasets")
 FOLDERS = "SOFTCPT_PLUGINS"  # variable of the environment, so that started processes have it too
 
 # What was left out, each said once: path, or name of an entry point -> why.
@@ -49,6 +54,22 @@ def checkout() -> Path | None:
 def folder(kind: str) -> Path:
     """Where the project's ``trainers``, ``datasets`` or ``configs`` are."""
     return (checkout() or _PACKAGE) / kind
+
+
+def config_path(path: Path) -> Path:
+    """``path``, but of the project's own configs where it begins with ``configs/datasets/`` or
+    another of their folders that the current folder does not have: commands of the documentation
+    then work in any folder."""
+    parts = path.parts
+    if len(parts) < 3 or parts[0] != "configs" or Path(*parts[:2]).is_dir():
+        return path
+    own = folder("configs").joinpath(*parts[1:])
+    return own if (folder("configs") / parts[1]).is_dir() else path
+
+
+def config_names(kind: str) -> dict[str, Path]:
+    """Name -> file of the project's own ``configs/<kind>``."""
+    return {file.stem: file for file in sorted((folder("configs") / kind).glob("*.yaml"))}
 
 
 def without_flag(argv: Sequence[str]) -> list[str]:
@@ -90,6 +111,16 @@ def folders_of_others(kind: str) -> list[Path]:
     return [place for place in dict.fromkeys(found) if place.resolve() != own]
 
 
+def origin(registered: type) -> str:
+    """Who wrote a registered class: "softcpt", "dassl" (an installed one), or "other"."""
+    module = registered.__module__
+    if dassl.wrote(registered):
+        return "dassl"
+    file = getattr(sys.modules.get(module), "__file__", None) or ""
+    ours = [folder(kind).resolve() for kind in KINDS]
+    return "softcpt" if Path(file).resolve().parent in ours else "other"
+
+
 def load(kind: str) -> dict[str, ModuleType]:
     """Import every file of ``trainers`` or ``datasets`` so that it registers itself; returns the
     modules by file name.
@@ -101,14 +132,22 @@ def load(kind: str) -> dict[str, ModuleType]:
         UserError: a folder that was given is not there.
     """
     dassl.activate()
-    package = _package(kind)
     modules: dict[str, ModuleType] = {}
-    for place in (folder(kind), *folders_of_others(kind)):
+    _load_folder(folder(kind), kind, modules)
+    others = {other: folders_of_others(other) for other in KINDS}
+    for other, places in others.items():
+        package = _package(other)
         # Hugging Face's package may have taken the name since (softcpt.data.huggingface).
         for one in (package, sys.modules[package.__name__]):
-            if str(place) not in one.__path__:
-                one.__path__.append(str(place))
-        _load_folder(place, package.__name__, modules)
+            here = [str(place) for place in (folder(other), *places)]
+            one.__path__ += [place for place in here if place not in one.__path__]
+    for place in others[kind]:
+        names = {
+            other: _package(other).__name__ for other in KINDS if (place.parent / other).is_dir()
+        }
+        with imported_from(place.parent, names):
+            _load_folder(place, kind, modules, _second_name)
+        _look_at_packages(place.parent)
     for entry in metadata.entry_points(group=f"softcpt.{kind}"):
         if entry.name not in modules and entry.value not in _failed:
             with _left_out_if_it_fails(entry.value):
@@ -132,8 +171,15 @@ def why_missing(kind: str, name: str) -> str:
     return ""
 
 
-def _load_folder(place: Path, package: str, modules: dict[str, ModuleType]) -> None:
-    """Import the files in ``place`` as modules of ``package`` and add them to ``modules``."""
+def _load_folder(
+    place: Path,
+    kind: str,
+    modules: dict[str, ModuleType],
+    around: Callable[[Path], AbstractContextManager[None]] = lambda _: nullcontext(),
+) -> None:
+    """Import the files in ``place``, each inside ``around(path)``, as modules of the package of
+    ``kind``, and add them to ``modules``."""
+    package = _package(kind).__name__
     again = []
     for path in sorted(place.glob("*.py")):
         if path.stem == "__init__" or str(path) in _failed:
@@ -141,7 +187,7 @@ def _load_folder(place: Path, package: str, modules: dict[str, ModuleType]) -> N
         if path.stem in modules:
             again.append(path.name)
             continue
-        with _left_out_if_it_fails(str(path)):
+        with _left_out_if_it_fails(str(path)), around(path):
             modules[path.stem] = importlib.import_module(f"{package}.{path.stem}")
     if again and place not in _shadowed:
         _shadowed.add(place)
@@ -149,6 +195,46 @@ def _load_folder(place: Path, package: str, modules: dict[str, ModuleType]) -> N
             f"{place}: left out, since there are others of these names: {', '.join(again)} (give "
             "yours a name of its own)"
         )
+
+
+@contextmanager
+def _second_name(path: Path) -> Iterator[None]:
+    """What is registered inside under a name that is taken goes by that of its file, too."""
+    from dassl.data.datasets import DATASET_REGISTRY
+    from dassl.engine import TRAINER_REGISTRY
+
+    def watch(registry: Any) -> None:
+        register = registry._do_register
+
+        def under_a_free_name(name: str, obj: Any, force: bool = False) -> None:
+            known = registry.get(name) if name in registry.registered_names() else None
+            if known is not None and not force and not dassl.wrote(known):
+                second = f"{name}@{path.stem}"
+                _log.info(f"{path}: {name} is there already; this one is called {second}")
+                name = second
+            register(name, obj, force=force)
+
+        registry._do_register = under_a_free_name
+
+    registries = (TRAINER_REGISTRY, DATASET_REGISTRY)
+    for registry in registries:
+        watch(registry)
+    try:
+        yield
+    finally:
+        for registry in registries:
+            del registry._do_register
+
+
+def _look_at_packages(base: Path) -> None:
+    """Print which packages of ``base`` its files did not get, since others have their names."""
+    for name, place in taken_packages(base).items():
+        if name not in KINDS and base / name not in _shadowed:
+            _shadowed.add(base / name)
+            _log.warning(
+                f"{base / name}: not used, since the package {name} at {place} was imported "
+                "before; give one code base at a time"
+            )
 
 
 @contextmanager

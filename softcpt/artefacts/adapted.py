@@ -12,7 +12,10 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from softcpt.artefacts import hub
+from softcpt.artefacts.class_matrix import ClassMatrix, class_matrix
 from softcpt.artefacts.evaluation import Evaluation, Labelled, evaluate
+from softcpt.artefacts.exports import Exported, export_method
 from softcpt.artefacts.prediction import Entry, Predictor, chosen_task
 from softcpt.artefacts.record import Record
 from softcpt.artefacts.saving import save
@@ -223,6 +226,37 @@ class AdaptedClip:
         return save(
             self.method, self.method_name, self.record, self.image_preprocessing, Path(folder)
         )
+
+    # -- for others --------------------------------------------------------------------------------
+
+    def class_matrix(self) -> ClassMatrix:
+        """The classes of all tasks as one matrix (D, C), with their names, task offsets and the
+        logit scale.
+
+        Raises:
+            UserError: the method's logits are not those of one matrix.
+        """
+        return class_matrix(self.method)
+
+    def export(self, kind: str, path: str | os.PathLike[str], model: str = "") -> Exported:
+        """Write a file for other programs; docs/export.md says how they read it.
+
+        Args:
+            kind: "classifier", "open_clip", "transformers", "onnx" or "torch".
+            path: the file to write.
+            model: what open_clip or transformers calls the backbone, if that cannot be found out.
+
+        Raises:
+            UserError: for an unknown kind, and what it cannot carry.
+        """
+        return export_method(self.method, kind, path, model, self.image_preprocessing)
+
+    def push_to_hub(
+        self, repository: str, private: bool = False, message: str = "", token: str | None = None
+    ) -> str:
+        """Upload what :meth:`save` writes to the Hugging Face hub; returns the page's address. See
+        :func:`softcpt.push_to_hub`."""
+        return hub.push_to_hub(self, repository, private, message, token)
 
 
 def _known(tasks: TaskSet, task: str) -> str:

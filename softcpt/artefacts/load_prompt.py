@@ -6,6 +6,7 @@ import os
 
 import torch
 
+from softcpt.artefacts import hub
 from softcpt.artefacts.adapted import AdaptedClip
 from softcpt.artefacts.artefact_files import read_artefact
 from softcpt.artefacts.kept_backbone import find_backbone
@@ -21,10 +22,12 @@ def load_prompt(
 ) -> AdaptedClip:
     """Read what :meth:`softcpt.AdaptedClip.save` or a run of ``train.py`` left.
 
-    Nothing is downloaded, and nothing in the files is run.
+    Nothing in the files is run. Nothing is downloaded, but for an artefact on the Hugging Face hub
+    its three files; its backbone is not.
 
     Args:
-        folder: of the artefact, or the output folder of a run.
+        folder: of the artefact, or the output folder of a run; or ``hf:<user>/<name>``, with
+            ``@<branch, tag or commit>`` behind it if it is not to be the newest.
         clip: the backbone that it was trained on, or its name or path. None: it is loaded by the
             name, or from the weights file, that it was trained with.
         device: of a backbone that is loaded; None: CUDA if there is one, else the CPU.
@@ -46,6 +49,8 @@ def load_prompt(
         >>> softcpt.load_prompt("pets_prompt", clip)
         AdaptedClip(CoOp on tiny, 1 task(s): pets; 2 classes)
     """
+    if hub.is_on_hub(folder):
+        folder = hub.download(os.fspath(folder))
     files = read_artefact(os.fspath(folder))
     backbone = find_backbone(files.folder, files.config["backbone"], clip, device, precision)
     method, record, preprocessing = rebuilt(files, backbone)

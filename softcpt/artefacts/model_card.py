@@ -7,18 +7,14 @@ from typing import Any
 
 import yaml
 
-# What model hubs read of a card.
-FRONT_MATTER: dict[str, Any] = {
-    "library_name": "softcpt",
-    "pipeline_tag": "zero-shot-image-classification",
-    "tags": ["clip", "few-shot", "prompt-tuning", "softcpt"],
-}
+from softcpt.artefacts.card_front import front_matter, papers_of
+
 _CLASSES = 8  # of a task that are named
 
 
 def model_card(config: Mapping[str, Any]) -> str:
     """README.md from config.json's contents."""
-    front = yaml.safe_dump(FRONT_MATTER, sort_keys=False, allow_unicode=True)
+    front = yaml.safe_dump(front_matter(config), sort_keys=False, allow_unicode=True)
     return f"---\n{front}---\n\n" + "\n\n".join(_sections(config)) + "\n"
 
 
@@ -39,6 +35,9 @@ def _sections(config: Mapping[str, Any]) -> Iterator[str]:
     if config["measured"]:
         yield "## Results\n\n" + _results(config)
     yield "## Training\n\n" + _training(config)
+    papers = [f"[arXiv {n}](https://arxiv.org/abs/{n})" for n in papers_of(config["method"])]
+    if papers:
+        yield f"## Paper\n\n{config['method']} is from {' and '.join(papers)}."
     yield "## Backbone\n\n" + _backbone(config)
     yield (
         "## Limits\n\nProbabilities compare the classes of one task. An image of none of them gets "

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -84,6 +85,26 @@ def chosen_task(tasks: TaskSet, task: str | None) -> str:
     raise UserError(f"task '{task}': unknown; {near + ' ' if near else ''}There are {names}")
 
 
+class Classifiers:
+    """The classifiers of a method, in which its classes are encoded: made when one is needed first,
+    and kept."""
+
+    def __init__(self, method: TaskClassifier) -> None:
+        self.method = method
+
+    @cached_property
+    def of_all_tasks(self) -> Callable[[Tensor], Tensor]:
+        """From features to logits of the classes of all tasks."""
+        with torch.no_grad():
+            return self.method.classifier()
+
+    @cached_property
+    def of_own_task(self) -> Callable[[Tensor, Tensor], Tensor]:
+        """The same, given the task of each image, with logits that are right for that task."""
+        with torch.no_grad():
+            return self.method.own_classifier()
+
+
 class Predictor:
     """Classifies a stream of images; the classes are encoded once, when it is made.
 
@@ -91,23 +112,30 @@ class Predictor:
         method: what was trained.
         task: a task's name, "all" or "auto".
         top: how many classes of each image and task.
+        classifiers: of the method, where several predictors share them.
     """
 
-    def __init__(self, method: TaskClassifier, task: str, top: int = 1) -> None:
+    def __init__(
+        self,
+        method: TaskClassifier,
+        task: str,
+        top: int = 1,
+        classifiers: Classifiers | None = None,
+    ) -> None:
         if top < 1:
             raise UserError(f"top = {top}: give 1 or more")
         self.method, self.task, self.top = method.eval(), task, top
         self.tasks = method.tasks
         # A task may have one of these names.
         self._all, self._auto = (task == word not in self.tasks.names for word in (ALL, AUTO))
-        with torch.no_grad():
-            if self._all or self._auto:
-                self._classify = method.classifier()
-            else:
-                own, index = method.own_classifier(), self.tasks.names.index(task)
-                self._classify = lambda features: own(
-                    features, torch.full((len(features),), index, device=features.device)
-                )
+        classifiers = classifiers or Classifiers(method)
+        if self._all or self._auto:
+            self._classify = classifiers.of_all_tasks
+        else:
+            own, index = classifiers.of_own_task, self.tasks.names.index(task)
+            self._classify = lambda features: own(
+                features, torch.full((len(features),), index, device=features.device)
+            )
 
     def stream(
         self,

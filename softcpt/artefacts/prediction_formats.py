@@ -88,15 +88,8 @@ class JsonWriter(Writer):
 
     def row(self, path: str, entry: Entry) -> None:
         """{"image": ..., "predictions": [...]}, or {"image": ..., "error": ...}."""
-        found: dict[str, Any] = {"image": path}
-        if isinstance(entry, Failed):
-            found["error"] = entry.reason
-        else:
-            found["predictions"] = [
-                {self.task_key: one.task, "label": one.label, "probability": one.probability}
-                for one in _several(entry)
-            ]
-        self.file.write(f"{self._behind}\n{json.dumps(found, ensure_ascii=False)}")
+        found = json.dumps(as_json(path, entry, self.task_key), ensure_ascii=False)
+        self.file.write(f"{self._behind}\n{found}")
         self._behind = ","
 
     def end(self) -> None:
@@ -121,6 +114,19 @@ class CsvWriter(Writer):
         for one in _several(entry):
             rank, task = (rank + 1 if one.task == task else 1), one.task
             self._csv.writerow([path, rank, one.task, one.label, f"{one.probability:.6f}", ""])
+
+
+def as_json(path: str, entry: Entry, task_key: str = "task") -> dict[str, Any]:
+    """{"image": ..., "predictions": [...]}, or {"image": ..., "error": ...}."""
+    if isinstance(entry, Failed):
+        return {"image": path, "error": entry.reason}
+    return {
+        "image": path,
+        "predictions": [
+            {task_key: one.task, "label": one.label, "probability": one.probability}
+            for one in _several(entry)
+        ],
+    }
 
 
 def _several(entry: Prediction | list[Prediction]) -> list[Prediction]:

@@ -6,13 +6,12 @@ import argparse
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
+from softcpt.cli.file_or_name import file_and_pairs, names_of
 from softcpt.engine.images_flag import IMAGES_FLAGS
 from softcpt.errors import UserError
 from softcpt.grid.grid_file import Grid, GridEntry, images_entry, named_entries, read_grid
 from softcpt.grid.launchers import LAUNCHERS
-from softcpt.utils.yaml_file import ENDINGS
 
 # Flags that stand for the grid file's keys as they are.
 _AS_GIVEN = ("config", "output", "layout", "root", "workers", "base_to_new")
@@ -25,7 +24,7 @@ def parser() -> argparse.ArgumentParser:
     flags = argparse.ArgumentParser(
         "softcpt grid",
         description="Run methods x data x backbones x shots x seeds, or what is left of them.",
-        usage="softcpt grid [GRID.yaml] [flags] [KEY VALUE ...]",
+        usage="softcpt grid [GRID] [flags] [KEY VALUE ...]",
         epilog="KEY VALUE pairs are settings of all jobs (train.py --show-config lists them). "
         "docs/grid.md has more.",
     )
@@ -33,8 +32,9 @@ def parser() -> argparse.ArgumentParser:
     add(
         "words",
         nargs="*",
-        metavar="GRID.yaml KEY VALUE",
-        help="a grid file; settings of all jobs, as OPTIM.LR 0.01",
+        metavar="GRID KEY VALUE",
+        help=f"a grid file (.yaml), or one of {names_of('grid file')}; settings of all jobs, as "
+        "OPTIM.LR 0.01",
     )
     add_launch_flags(flags)
     grid = flags.add_argument_group("in place of the grid file's keys")
@@ -111,7 +111,7 @@ class _List(argparse.Action):
 
 def grid_and_pairs(args: argparse.Namespace) -> tuple[Grid, list[str]]:
     """The grid file with the flags' values in the place of its own, and the KEY VALUE pairs."""
-    file, pairs = file_and_pairs([*args.words, *getattr(args, "behind", [])], "grid")
+    file, pairs = file_and_pairs([*args.words, *getattr(args, "behind", [])], "grid file")
     grid = read_grid(file) if file else Grid()
     given = {name: getattr(args, name) for name in _AS_GIVEN}
     given["backbones"] = None if args.backbones is None else tuple(args.backbones)
@@ -137,23 +137,6 @@ def _data(args: argparse.Namespace) -> tuple[GridEntry, ...] | None:
     if args.images:
         entries += (images_entry(args.images, args.task_names or ()),)
     return entries or None
-
-
-def file_and_pairs(words: Sequence[str], kind: str) -> tuple[Path | None, list[str]]:
-    """A command line's yaml file, if its first word is one, and its KEY VALUE pairs.
-
-    Raises:
-        UserError: a KEY has no VALUE; ``kind`` is what the message calls the file.
-    """
-    file, pairs = None, list(words)
-    if pairs and pairs[0].endswith(ENDINGS):
-        file = Path(pairs.pop(0))
-    if len(pairs) % 2:
-        raise UserError(
-            f"command line: '{pairs[-1]}' has no value; give a {kind} file (.yaml), then KEY VALUE "
-            "pairs"
-        )
-    return file, pairs
 
 
 def _number(value: str, name: str) -> int:

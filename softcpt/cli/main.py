@@ -7,8 +7,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from softcpt.plugins import without_flag
-from softcpt.utils.console import hide_bars, run_command
+from softcpt.utils.requirements import explained
 from softcpt.version import __version__
 
 # Sub-command -> (module with add_arguments(parser) and main(args) -> exit status, what it does).
@@ -21,14 +20,17 @@ COMMANDS = {
     "env": ("softcpt.cli.env", "which engine, torch, device and weights are in use"),
     "export": (
         "softcpt.cli.export",
-        "write a run's prompts as checkpoints that CoOp's and SoftCPT's published code load",
+        "write a trained prompt for other programs: open_clip, transformers, ONNX, torch, CoOp",
     ),
     "features": ("softcpt.cli.features", "list, delete or verify kept image features"),
     "predict": ("softcpt.cli.predict", "classify images with a trained prompt"),
+    "pull": ("softcpt.cli.pull", "download a trained prompt from the Hugging Face hub"),
+    "push": ("softcpt.cli.push", "upload a trained prompt to the Hugging Face hub"),
     "report": (
         "softcpt.cli.report",
         "compare finished runs: tables, statistics, plots and a page to explore",
     ),
+    "serve": ("softcpt.cli.serve", "a local page that classifies images with a trained prompt"),
 }
 # The same with main(argv), for commands that read their flags themselves.
 OWN_FLAGS = {
@@ -42,14 +44,31 @@ OWN_FLAGS = {
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Entry point of the command."""
+    """Entry point of the command; exits with one line and status 1 where a requirement is not
+    installed."""
+    argv = sys.argv[1:] if argv is None else argv
+    with explained("--debug" in argv):
+        _run(argv)
+
+
+def _run(argv: Sequence[str]) -> None:
+    # Here, not at the top: an older Python cannot read these.
+    from softcpt.utils.console import hide_bars, run_command
+
     hide_bars()
-    argv = without_flag(sys.argv[1:] if argv is None else argv)
+    # Modules of commands are imported inside: an installed Dassl may be found broken then.
+    run_command(lambda: _command(argv), debug="--debug" in argv)
+
+
+def _command(argv: Sequence[str]) -> int:
+    from softcpt.plugins import without_flag
+
+    argv = without_flag(argv)
     if (
         argv[:1] and argv[0] in OWN_FLAGS
     ):  # KEY VALUE pairs behind flags, which a sub-parser cannot read
         importlib.import_module(OWN_FLAGS[argv[0]][0]).main(argv[1:])
-        return
+        return 0
     parser = argparse.ArgumentParser(
         "softcpt", description="Multi-task prompt tuning for CLIP-like models."
     )
@@ -67,6 +86,5 @@ def main(argv: Sequence[str] | None = None) -> None:
         if name == chosen:
             importlib.import_module(module).add_arguments(command)
     args = parser.parse_args(argv)
-    run_command(
-        lambda: importlib.import_module(COMMANDS[args.command][0]).main(args), debug=args.debug
-    )
+    status: int | None = importlib.import_module(COMMANDS[args.command][0]).main(args)
+    return status or 0

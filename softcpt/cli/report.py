@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
+from collections.abc import Sequence
 from pathlib import Path
 
 from softcpt.errors import UserError
 from softcpt.report.run_result import METRICS
+from softcpt.utils.requirements import NO_MATPLOTLIB, is_installed
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +43,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a setting that need not be the same in all runs, "
         "or a pattern as 'versions.*'; may be repeated, and is printed in the report",
     )
-    add("--formats", default="md,html,tex,csv,png,svg", help="what to write (default: %(default)s)")
+    add(
+        "--formats",
+        help="what to write (default: md,html,tex,csv,png,svg; png and svg need matplotlib)",
+    )
 
 
 def main(args: argparse.Namespace) -> int:
@@ -64,20 +68,21 @@ def main(args: argparse.Namespace) -> int:
         )
     for path, why in report.collection.left_out:
         print(f"left out: {path}: {why}")
+    if args.formats is None and not is_installed("matplotlib"):
+        print(f"figures are left out: {NO_MATPLOTLIB}")
     print(f"{report.collection.files} runs; read {written[0]} ({len(written)} files in {args.to})")
     return 0
 
 
-def _formats(text: str) -> list[str]:
-    from softcpt.report.write import FORMATS
+def _formats(text: str | None) -> Sequence[str]:
+    from softcpt.report.write import FORMATS, PICTURES
 
+    if text is None:
+        return FORMATS
     formats = [name.strip() for name in text.split(",") if name.strip()]
     unknown = [name for name in formats if name not in FORMATS]
     if unknown or not formats:
         raise UserError(f"--formats {text}: no such format; choose from {', '.join(FORMATS)}")
-    if {"png", "svg"} & set(formats) and importlib.util.find_spec("matplotlib") is None:
-        raise UserError(
-            "--formats: png and svg need matplotlib; pip install 'softcpt[report]', or --formats "
-            "md,html"
-        )
+    if set(PICTURES) & set(formats) and not is_installed("matplotlib"):
+        raise UserError(f"--formats {text}: {NO_MATPLOTLIB}, or --formats md,html")
     return formats

@@ -6,18 +6,24 @@ import os
 import sys
 from collections.abc import Sequence
 
-from softcpt.utils.allocator import keep_freed_memory
-from softcpt.utils.console import hide_bars, run_command
+from softcpt.utils.requirements import explained
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Entry point; exits with status 2 and one line for mistakes of the user."""
+    """Entry point; exits with one line and status 2 for mistakes of the user, 1 where a requirement
+    is not installed."""
     given = sys.argv[1:] if argv is None else list(argv)
-    keep_freed_memory()
-    hide_bars()
-    if "TORCHELASTIC_RUN_ID" in os.environ and os.environ["RANK"] != "0":
-        os.environ["TQDM_DISABLE"] = "1"  # before tqdm is imported: one process's bars are enough
-    run_command(lambda: _run(given), debug="--debug" in given)
+    debug = "--debug" in given
+    with explained(debug):
+        # Here, not at the top: an older Python cannot read these.
+        from softcpt.utils.allocator import keep_freed_memory
+        from softcpt.utils.console import hide_bars, run_command
+
+        keep_freed_memory()
+        hide_bars()
+        if "TORCHELASTIC_RUN_ID" in os.environ and os.environ["RANK"] != "0":
+            os.environ["TQDM_DISABLE"] = "1"  # before tqdm is imported: one process's bars do
+        run_command(lambda: _run(given), debug)
 
 
 def _run(given: Sequence[str]) -> None:

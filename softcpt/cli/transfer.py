@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain
@@ -11,11 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from softcpt import plugins
+from softcpt.cli.file_or_name import file_and_pairs, names_of
 from softcpt.cli.grid import print_failures, run_jobs
-from softcpt.cli.grid_flags import add_launch_flags, file_and_pairs
-from softcpt.errors import UserError
+from softcpt.cli.grid_flags import add_launch_flags
+from softcpt.grid.grid_file import named_file
 from softcpt.study.study_file import Study, read_study
 from softcpt.utils.console import run_command
+from softcpt.utils.requirements import NO_MATPLOTLIB, is_installed
 
 if TYPE_CHECKING:
     from softcpt.study.findings import Findings, Grouping
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from softcpt.study.study_jobs import StudyJob, StudyPlan
 
 
+DEFAULT = "transfer12"
 _CHOSEN_ON_VALIDATION = "on validation images"
 _CHOSEN_ON_TEST = (
     "on the test images themselves, which flatters them: there are no validation images apart "
@@ -36,17 +38,16 @@ def parser() -> argparse.ArgumentParser:
         "softcpt transfer",
         description="Which tasks help which: train all pairs of tasks, or what is left of them, "
         "and the groups that they suggest.",
-        usage="softcpt transfer [STUDY.yaml] [flags] [KEY VALUE ...]",
+        usage="softcpt transfer [STUDY] [flags] [KEY VALUE ...]",
         epilog="KEY VALUE pairs are settings of all runs. docs/transfer.md has more.",
     )
     add = flags.add_argument
     add(
         "words",
         nargs="*",
-        metavar="STUDY.yaml KEY VALUE",
-        help="tasks, methods, readings (default: "
-        "configs/studies/transfer12.yaml, on what comes with the project); settings of all runs, "
-        "as OPTIM.LR 0.01",
+        metavar="STUDY KEY VALUE",
+        help=f"a study file (.yaml), or one of {names_of('study file')} (default: {DEFAULT}, on "
+        "what comes with the project); settings of all runs, as OPTIM.LR 0.01",
     )
     add("--root", help="folder of all data sets")
     add("--output", help="folder of all runs")
@@ -65,12 +66,10 @@ def main(argv: Sequence[str] | None = None) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run pairs, then groups, and report; returns the exit status."""
     # Before anything is trained, not when all is.
-    if importlib.util.find_spec("matplotlib") is None:
-        raise UserError(
-            "softcpt transfer: its figures need matplotlib; pip install 'softcpt[report]'"
-        )
-    file, words = file_and_pairs(args.words, "study")
-    file = file or plugins.folder("configs") / "studies/transfer12.yaml"
+    if not args.only_list and not is_installed("matplotlib"):
+        print(f"figures will be left out: {NO_MATPLOTLIB}")
+    file, words = file_and_pairs(args.words, "study file")
+    file = file or named_file(DEFAULT, "study file")
     given = {name: getattr(args, name) for name in ("root", "output", "workers")}
     study = read_study(file)
     study = replace(study, **{name: value for name, value in given.items() if value is not None})
@@ -86,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
     count = len(plan.names)
     findings = report.Findings(
         plan.names,
-        _about(plan, file.name),
+        _about(plan, file),
         matrices(pairs, count),
         similarities(plan.zero_shot, plan.numbers),
         _CHOSEN_ON_VALIDATION if plan.validates else _CHOSEN_ON_TEST,
@@ -98,13 +97,14 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _about(plan: StudyPlan, file: str) -> str:
+def _about(plan: StudyPlan, file: Path) -> str:
     study = plan.study
+    is_own = file in plugins.config_names("studies").values()
     seeds = ", ".join(map(str, study.seeds))
     return (
         f"{len(plan.names)} tasks of {study.data}, {study.shots} training image(s) per class, "
         f"seeds {seeds}, backbone {plan.zero_shot.MODEL.BACKBONE.NAME or 'tiny'}; made by "
-        f"`python -m softcpt transfer {file}`."
+        f"`python -m softcpt transfer {file.stem if is_own else file.name}`."
     )
 
 

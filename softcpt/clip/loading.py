@@ -145,6 +145,33 @@ def _from_openai_format(name: str, state: dict[str, Tensor]) -> LoadedModel:
 def _from_folder(folder: Path) -> LoadedModel:
     """Read ``<folder>/<folder's name>.json`` and ``.safetensors``, the layout of the embedded model
     (its README.md)."""
+    config, stored = _folder_files(folder)
+    settings = dict(config["model_cfg"])
+    _refuse_other_tokenizer(folder.name, settings["text_cfg"])
+    kind = CustomTextCLIP if settings.pop("custom_text", False) else CLIP
+    model = kind(**settings).eval()
+    try:
+        model.load_state_dict(_materialised(stored), assign=True)
+    except RuntimeError as error:
+        raise _misfit(str(folder), error) from error
+    if isinstance(getattr(model.visual, "trunk", None), EfficientNet):
+        _fold_batch_norms(model.visual.trunk)
+    return LoadedModel(folder.name, model, Preprocessing(**config["preprocess"]), stored)
+
+
+def folder_config_and_weights(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The configuration and the weights of a folder like the embedded model's, as open_clip takes
+    them.
+
+    Raises:
+        UserError: there is no model.
+    """
+    config, stored = _folder_files(folder)
+    return config, {name: tensor.float() for name, tensor in _materialised(stored).items()}
+
+
+def _folder_files(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The configuration and the tensors as they are stored."""
     config_path, weights_path = (
         folder / f"{folder.name}.json",
         folder / f"{folder.name}.safetensors",
@@ -154,19 +181,8 @@ def _from_folder(folder: Path) -> LoadedModel:
             f"{folder}: no model there ({config_path.name} is missing); for the embedded one "
             "install softcpt again"
         )
-    config = read_json(config_path, "model", "copy the model's folder again")
-    settings = dict(config["model_cfg"])
-    _refuse_other_tokenizer(folder.name, settings["text_cfg"])
-    stored = read_state_dict(weights_path)
-    kind = CustomTextCLIP if settings.pop("custom_text", False) else CLIP
-    model = kind(**settings).eval()
-    try:
-        model.load_state_dict(_materialised(stored), assign=True)
-    except RuntimeError as error:
-        raise _misfit(str(weights_path), error) from error
-    if isinstance(getattr(model.visual, "trunk", None), EfficientNet):
-        _fold_batch_norms(model.visual.trunk)
-    return LoadedModel(folder.name, model, Preprocessing(**config["preprocess"]), stored)
+    config: dict[str, Any] = read_json(config_path, "model", "copy the model's folder again")
+    return config, read_state_dict(weights_path)
 
 
 def _materialised(stored: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -64,7 +64,7 @@ class Block:
         else:
             query, key, value = self._project(normed, 0, 3)
         if prompts is not None:
-            shared = self._project(self.norms[0](prompts), 1, 3).expand(-1, len(x), -1, -1, -1)
+            shared = self._project(self.norms[0](prompts), 1, 3).expand(-1, x.shape[0], -1, -1, -1)
             key, value = (torch.cat(pair, dim=2) for pair in zip((key, value), shared))
             query = query.contiguous()  # else it keeps the old keys' and values' memory
         attended = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)

@@ -54,6 +54,11 @@ def engine_reason() -> str:
     return _activated().reason
 
 
+def wrote(registered: object) -> bool:
+    """Whether what is registered comes with Dassl itself."""
+    return str(getattr(registered, "__module__", "")).partition(".")[0] == "dassl"
+
+
 @functools.cache
 def _activated() -> _Engine:
     installed = _installed()

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from softcpt.dassl import wrote
 from softcpt.errors import UserError
 
 _PIP_NAMES = {"PIL": "pillow", "sklearn": "scikit-learn"}
@@ -60,28 +61,37 @@ def _import_problem(folder: Path, error: ImportError) -> str:
     )
 
 
+# Imported by Dassl for its three WILDS data sets, whether these are used or not.
+_FOR_WILDS = ("wilds", "pandas")
+
+
 @contextlib.contextmanager
 def _optional_wilds() -> Iterator[None]:
-    """Dassl imports ``wilds`` for three data sets whether used or not, and wilds is hard to install
-    today.
-
-    While Dassl is imported, a stand-in takes its place if it is missing; those data sets then raise
-    when they are built.
-    """
-    if importlib.util.find_spec("wilds") is not None:
-        yield
-        return
-
-    def get_dataset(*_: Any, **__: Any) -> None:
-        raise UserError("WILDS data sets: the package 'wilds' is not installed; pip install wilds")
-
-    stand_in = types.ModuleType("wilds")
-    vars(stand_in)["get_dataset"] = get_dataset
-    sys.modules["wilds"] = stand_in
+    """While Dassl is imported, stand-ins take the places of missing packages that its WILDS data
+    sets alone need; these data sets then raise when they are built."""
+    missing = [name for name in _FOR_WILDS if importlib.util.find_spec(name) is None]
+    sys.modules.update({name: _StandIn(name) for name in missing})
     try:
         yield
     finally:
-        del sys.modules["wilds"]
+        for name in missing:
+            del sys.modules[name]
+
+
+class _StandIn(types.ModuleType):
+    """An empty module; what is called in it says which package to install."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        package = self.__name__
+
+        def ask_for_it(*_: Any, **__: Any) -> None:
+            raise UserError(
+                f"WILDS data sets: the package '{package}' is not installed; pip install {package}"
+            )
+
+        return ask_for_it
 
 
 def repair_warmup_signature(torch: Any) -> bool:
@@ -196,9 +206,31 @@ def _raises(kind: type[Exception], probe: Callable[[], Any]) -> bool:
     return False
 
 
+def repair_taken_names(_: Any) -> bool:
+    """They register names that data sets here have, too (CIFAR10, CIFAR100), and refuse a second
+    one. Where both engines are to mean the same by a name, Dassl's own gives way."""
+    from dassl.data.datasets import DATASET_REGISTRY
+
+    own = [
+        name for name in DATASET_REGISTRY.registered_names() if wrote(DATASET_REGISTRY.get(name))
+    ]
+    if not own:
+        return False
+    registry = type(DATASET_REGISTRY)
+    register = registry._do_register
+
+    def register_over_dassls_own(self: Any, name: str, obj: Any, force: bool = False) -> None:
+        known = self.get(name) if name in self.registered_names() else None
+        register(self, name, obj, force=force or wrote(known))
+
+    registry._do_register = register_over_dassls_own
+    return True
+
+
 REPAIRS: dict[str, Callable[[Any], bool]] = {
     "warm-up schedules": repair_warmup_signature,
     "resuming": repair_warmup_state,
     "checkpoint loading": repair_loading,
     "AutoAugment and RandAugment": repair_numpy_int,
+    "names of data sets": repair_taken_names,
 }

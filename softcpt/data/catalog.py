@@ -31,8 +31,12 @@ class CatalogEntry(NamedTuple):
 
     @property
     def embedded(self) -> bool:
-        """Whether it comes with the project and lies nowhere below a root."""
-        return not issubclass(self.kind, TaskDataset) and not self.kind.dataset_dir
+        """Whether it comes with its class and lies nowhere below a root."""
+        return (
+            not issubclass(self.kind, TaskDataset)
+            and not self.kind.dataset_dir
+            and plugins.origin(self.kind) != "dassl"
+        )
 
 
 def catalogue() -> dict[str, type[Any]]:
@@ -55,7 +59,7 @@ def is_published(kind: type[Any]) -> bool:
 
 def entries(names: Sequence[str], root: str) -> list[CatalogEntry]:
     """The data sets called ``names`` (:func:`softcpt.data.dataset_names.registered_name`), merged
-    ones as their members; none: all there are.
+    ones as their members; none: all there are but those that an installed Dassl brings.
 
     Raises:
         UserError: there is no such data set, no folder ``root``, or none was given where one is
@@ -70,7 +74,7 @@ def entries(names: Sequence[str], root: str) -> list[CatalogEntry]:
         found = [
             CatalogEntry(name, kind, root)
             for name, kind in known.items()
-            if is_published(kind) and _has_own_folder(kind)
+            if is_published(kind) and _has_own_folder(kind) and plugins.origin(kind) != "dassl"
         ]
     outside = [entry for entry in found if not entry.embedded and not entry.root]
     if outside and issubclass(outside[0].kind, OwnDataset):

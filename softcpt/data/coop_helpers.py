@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
-from softcpt.data.datum import Datum, ImageDatum
+from softcpt.data.datum import Datum, plain_record
 from softcpt.data.image_files import class_folders
 from softcpt.data.split import Item, read_split
 from softcpt.data.split_rules import by_class, divide_ratio, divide_trainval
@@ -97,9 +97,9 @@ class TexturesHelpers:
         )
         shown = [(new_cnames or {}).get(name, name) for name in folders]
 
-        def record(item: Item) -> ImageDatum:
+        def record(item: Item) -> Datum:
             path = os.path.join(image_dir, item.path)
-            return ImageDatum(path, item.label, 0, shown[item.label])
+            return plain_record(path, item.label, shown[item.label])
 
         return _records(record, train, val, test)
 
@@ -120,8 +120,12 @@ def _subsampled(lists: Sequence[Images], which: str) -> list[Images]:
     known = {}
     for index, items in enumerate(lists):
         known[str(index)] = [
-            ImageDatum(item.impath, labels[item.label], 0, item.classname)
+            plain_record(item.impath, labels[item.label], item.classname)
             for item in items
             if item.label in labels
         ]
-    return list(subsample(tasks, known, which)[1].values())
+    chosen = subsample(tasks, known, which)[1].values()
+    return [
+        [plain_record(item.impath, item.label, item.classname) for item in items]
+        for items in chosen
+    ]

@@ -9,7 +9,7 @@ from softcpt import dassl
 dassl.activate()
 from dassl.data.datasets import Datum  # noqa: E402 (an engine must be there first)
 
-__all__ = ["Datum", "ImageDatum", "all_labels"]
+__all__ = ["Datum", "ImageDatum", "all_labels", "plain_record"]
 
 
 class ImageDatum(Datum):  # type: ignore[misc]  # Dassl has no types
@@ -28,6 +28,16 @@ class ImageDatum(Datum):  # type: ignore[misc]  # Dassl has no types
         # Not super().__init__(): it is what asks the disk. The names are Dassl's.
         self._impath, self._label, self._domain, self._classname = impath, label, domain, classname
         self.labels = (label, *others)
+
+
+def plain_record(impath: str, label: int, classname: str) -> Datum:
+    """Dassl's own record of an image that is known to exist, of the only task.
+
+    Data set files of CoOp's family pickle such records, and read them where softcpt is not.
+    """
+    made = Datum.__new__(Datum)
+    made._impath, made._label, made._domain, made._classname = impath, label, 0, classname
+    return made
 
 
 def all_labels(item: Datum) -> tuple[int, ...]:

@@ -41,6 +41,11 @@ class FrameTable(TableDataset):
         super().__init__(replace(options, root="the table"))
 
     @classmethod
+    def name(cls) -> str:
+        """What messages call it."""
+        return "table"
+
+    @classmethod
     def find_folder(cls, root: str) -> Path:  # noqa: ARG003 (the table has none)
         """The current folder."""
         return Path.cwd()

@@ -10,9 +10,13 @@ from types import ModuleType
 from typing import Any
 
 from softcpt import plugins
+from softcpt.data.class_words import words
 from softcpt.data.kept_images import kept_image
 from softcpt.data.pairs import Labels, labels_of
 from softcpt.errors import UserError
+
+# Names of what reads local files, which are no data set's.
+_FILES = {"imagefolder", "parquet", "arrow", "csv", "json", "generator", "webdataset", "text"}
 
 
 def is_huggingface(source: Any) -> bool:
@@ -87,6 +91,12 @@ def read_dataset(
         plain = plain.cast_column(image, type(features[image])(decode=False))
     labels = [labels_of(own) for own in plain.select_columns([label])[:][label]]
     return labels, _names(features[label]), lambda place: _path(plain[place][image])
+
+
+def published_name(source: Any) -> str:
+    """What a data set is called where it was published, in words; "": it is of local files."""
+    name = getattr(getattr(source, "info", None), "dataset_name", None) or ""
+    return "" if name in _FILES else words(name)
 
 
 def _path(cell: Any) -> str:

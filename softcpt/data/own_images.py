@@ -75,8 +75,7 @@ class OwnDataset(TaskDataset):
         split = self.as_split(rows)
         if not split.train:
             raise UserError(
-                f"data set {self.called}: no training images in {self.options.root}; "
-                f"{self.advice}"
+                f"data set {self.called}: no training images in {self.options.root}; {self.advice}"
             )
         if split.test:
             return split

@@ -192,8 +192,6 @@ def hdf5(path: Path, name: str) -> Iterator[Any]:
     try:
         import h5py
     except ImportError as error:
-        raise UserError(
-            f"{path}: h5py reads it; pip install h5py, or softcpt with its extra [hdf5]"
-        ) from error
+        raise UserError(f"{path}: h5py reads it; pip install h5py") from error
     with h5py.File(path, "r") as file:
         yield file[name]

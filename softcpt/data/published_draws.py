@@ -87,6 +87,8 @@ class _RecordsOnly(TableUnpickler):
         # Forks move Datum between the modules of this package.
         if module.startswith("dassl.data.datasets") and name in ("Datum", "DatumMT"):
             return _Record
+        if (module, name) == ("softcpt.data.datum", "ImageDatum"):  # of softcpt before 0.2
+            return _Record
         return super().missing(module, name)
 
 

@@ -15,7 +15,13 @@ from softcpt.data.dassl_dataset import DatasetBase
 from softcpt.data.dataset_names import registered_name
 from softcpt.data.frame_table import FrameTable, is_frame
 from softcpt.data.given_images import GivenImages, GivenTask, drawn_task
-from softcpt.data.huggingface import is_huggingface, is_saved, read_dataset, read_saved
+from softcpt.data.huggingface import (
+    is_huggingface,
+    is_saved,
+    published_name,
+    read_dataset,
+    read_saved,
+)
 from softcpt.data.multitask import build_member
 from softcpt.data.options import DataOptions
 from softcpt.data.own_places import own_place, own_reader
@@ -151,8 +157,7 @@ class _PartReader:
         if is_huggingface(source):
             columns = self.asked.image_column, self.asked.label_column
             labels, names, path = read_dataset(source, *columns)
-            called = getattr(getattr(source, "info", None), "dataset_name", None) or ""
-            return _Part(labels, path, names, words(called) or UNNAMED)
+            return _Part(labels, path, names, published_name(source) or UNNAMED)
         if isinstance(source, (list, tuple)):
             if source and not are_pairs(source):
                 raise UserError(

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from softcpt import plugins
 from softcpt.data.base import TaskDataset
 from softcpt.data.catalog import CatalogEntry, catalogue, expand
 from softcpt.data.inventory import take_inventory
@@ -48,10 +49,10 @@ def summary_of(entry: CatalogEntry, defaults: Any) -> DatasetSummary:
             held.tasks.num_classes if held.tasks else None,
             len(held.images) or None,
             getattr(kind, "licence", ""),
-            "comes with softcpt",
+            "comes with softcpt" if plugins.origin(kind) == "softcpt" else _written_by(kind),
         )
     if not issubclass(kind, TaskDataset):
-        return DatasetSummary(None, None, None, "", f"a class of yours, {kind.__module__}")
+        return DatasetSummary(None, None, None, "", _written_by(kind))
     hosts = dict.fromkeys(map(_host, kind.sources))
     return DatasetSummary(
         kind.num_tasks,
@@ -60,6 +61,11 @@ def summary_of(entry: CatalogEntry, defaults: Any) -> DatasetSummary:
         kind.licence,
         ", ".join(hosts),
     )
+
+
+def _written_by(kind: type) -> str:
+    whose = "Dassl" if plugins.origin(kind) == "dassl" else "yours"
+    return f"a class of {whose}, {kind.__module__}"
 
 
 def _host(source: Source) -> str:

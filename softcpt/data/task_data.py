@@ -63,7 +63,7 @@ class TaskData:
         Returns:
             Its tasks and images.
         """
-        tasks, parts = merge([dataset])
+        tasks, parts = merge([_without_stand_ins(dataset)])
         return _data(tasks, parts, shots, seed)
 
     def __repr__(self) -> str:
@@ -113,7 +113,8 @@ def load_data(
     Images in memory that are used (drawn, or for testing) are kept as files in the user's cache,
     without loss. Without a division (pairs, a single data set of torch or Hugging Face) all of them
     are training images, and ``test`` is empty, unless ``draw_split`` is true. What a folder, an
-    archive or a CSV file is divided into is written beside it, as by ``train.py``.
+    archive or a CSV file is divided into is written beside it, as by ``train.py``. Data sets that
+    are for testing alone (ImageNet-A) have no training images here.
 
     Args:
         sources: a source, a list of some, or a dictionary {task name: source}.
@@ -182,7 +183,8 @@ def load_data(
     for name, (_, source) in zip(names, given):
         asked = Asked(options, _class_names(classes, name), image_column, label_column)
         whole = _as_records(source) if isinstance(source, TaskData) else None
-        read.append(_called(whole or read_source(source, name, asked), name))
+        dataset = whole or read_source(source, name, asked)
+        read.append(_called(_without_stand_ins(dataset), name))
     _refuse_same_names(read)
     found, parts = subsample(*merge(read), which_tasks=tasks)
     return _data(found, parts, options.shots, options.seed)
@@ -224,6 +226,13 @@ def _as_records(data: TaskData) -> DrawnTask:
         ]
 
     return DrawnTask(data.tasks, records(data.train), records(data.val), records(data.test))
+
+
+def _without_stand_ins(dataset: Any) -> Any:
+    """The data set without the test images that Dassl is given for training ones."""
+    if not getattr(dataset, "test_only", False):
+        return dataset
+    return DrawnTask(dataset.tasks, [], [], dataset.test)
 
 
 def _called(dataset: Any, name: str) -> Any:

@@ -10,6 +10,7 @@ import ast
 import functools
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
@@ -179,6 +180,8 @@ def merge_pairs(cfg: CfgNode, pairs: Sequence[str]) -> None:
 def set_key(cfg: CfgNode, key: str, value: Any, source: str, text: str | None = None) -> None:
     """Set one key of an existing leaf, with its type checked and aliases resolved.
 
+    A key that a trainer's own file added is set itself, and so is ours that it is another name of.
+
     Args:
         cfg: the configuration; changed. Whose options ``key`` means may depend on its trainer.
         key: its name, here or in other code.
@@ -189,35 +192,59 @@ def set_key(cfg: CfgNode, key: str, value: Any, source: str, text: str | None = 
     Raises:
         UserError: there is no such key, or the value is of another type.
     """
+    read, ours = as_read(str(cfg.TRAINER.NAME), key, value)
+    own = resolve_alias(read)
+    if _is_leaf(cfg, key) and own != key:
+        _set_leaf(cfg, key, value, f"{source}: {key}", text)
+        if not _is_leaf(cfg, own):
+            return
     if any(key in extension.keys_without_effect for extension in extensions()):
         _log.info(f"{source}: {key} has no effect, in the published code either; it is left out")
         return
-    if _is_fixed(key, value, source):
+    if _is_fixed(key, ours, source):
         return
-    read, value = as_read(str(cfg.TRAINER.NAME), key, value)
-    own = resolve_alias(read)
-    *nodes, leaf = own.split(".")
-    node = cfg
-    for name in nodes:
+    if not _is_leaf(cfg, own):
+        raise UserError(f"{source}: unknown key '{key}'; {_near(cfg, own)}")
+    _set_leaf(cfg, own, ours, f"{source}: {key}", text if ours is value else None)
+
+
+def _near(cfg: CfgNode, key: str) -> str:
+    """What may have been meant by a key that there is not."""
+    *nodes, leaf = key.split(".")
+    known = [name for name, _ in leaves(cfg)]
+    hint = did_you_mean(key, known, "`python train.py --show-config` lists all keys")
+    others = [name for name, value in cfg.TRAINER.items() if isinstance(value, CfgNode)]
+    if nodes[:-1] == ["TRAINER"] and nodes[1] not in others:
+        known_node = nearest(nodes[1], others, cutoff=0.75)
+        return (
+            f"{hint + '; ' if known_node else ''}a trainer's own keys come from extend_cfg(cfg) in "
+            f"its file: cfg.TRAINER.{nodes[1]} = CfgNode({{'{leaf}': ...}})"
+        )
+    return hint
+
+
+def _node(cfg: CfgNode, key: str) -> CfgNode | None:
+    """The node that holds ``key``; None: there is no such node."""
+    node: Any = cfg
+    for name in key.split(".")[:-1]:
         node = node.get(name) if isinstance(node, CfgNode) else None
-    if not isinstance(node, CfgNode) or leaf not in node or isinstance(node[leaf], CfgNode):
-        known = [name for name, _ in leaves(cfg)]
-        all_keys = "`python train.py --show-config` lists all keys"
-        hint = did_you_mean(own, known, all_keys)
-        others = [name for name, value in cfg.TRAINER.items() if isinstance(value, CfgNode)]
-        if nodes[:-1] == ["TRAINER"] and nodes[1] not in others:
-            known_node = nearest(nodes[1], others, cutoff=0.75)
-            hint = (
-                f"{hint + '; ' if known_node else ''}a trainer's own keys come from "
-                f"extend_cfg(cfg) in its file: cfg.TRAINER.{nodes[1]} = "
-                f"CfgNode({{'{leaf}': ...}})"
-            )
-        raise UserError(f"{source}: unknown key '{key}'; {hint}")
+    return node if isinstance(node, CfgNode) else None
+
+
+def _is_leaf(cfg: CfgNode, key: str) -> bool:
+    node, leaf = _node(cfg, key), key.rpartition(".")[2]
+    return node is not None and leaf in node and not isinstance(node[leaf], CfgNode)
+
+
+def _set_leaf(cfg: CfgNode, key: str, value: Any, place: str, text: str | None) -> None:
+    """Set an existing leaf; ``place`` names it in messages."""
+    node, leaf = _node(cfg, key), key.rpartition(".")[2]
+    assert node is not None
     if isinstance(node[leaf], str) and text is not None:
         value = _unquoted(text)  # 2023_10 stays that, None is a word, {} a template
     elif isinstance(node[leaf], str) and isinstance(value, bool):
-        value = _switch(value, own)
-    node[leaf] = _coerce(value, node[leaf], f"{source}: {key}")
+        value = _switch(value, key)
+    node[leaf] = _coerce(value, node[leaf], place)
 
 
 def _unquoted(text: str) -> str:
@@ -273,8 +300,8 @@ def resolve_alias(key: str) -> str:
 
 
 def _coerce(value: Any, old: Any, place: str) -> Any:
-    """``value`` in the type of the default ``old``: yaml reads 5e-4 as text, and lists stand for
-    tuples."""
+    """``value`` in the type of the default ``old``: yaml reads 5e-4 and (224, 224) as text, and
+    lists stand for tuples."""
     kind = type(old)
     if old is None or type(value) is kind:
         return plain(value)
@@ -285,6 +312,9 @@ def _coerce(value: Any, old: Any, place: str) -> Any:
             return float(value)
         except ValueError:
             pass
+    if kind in (tuple, list) and isinstance(value, str):
+        with suppress(ValueError, SyntaxError):
+            value = ast.literal_eval(value)
     if kind in (tuple, list) and isinstance(value, (tuple, list)):
         return kind(plain(value))
     if kind is str and isinstance(value, (int, float)) and not isinstance(value, bool):

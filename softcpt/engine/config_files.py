@@ -43,8 +43,9 @@ def read_config(path: str | Path) -> tuple[Path, Mapping[str, Any]]:
 
 
 def resolved(path: str | Path) -> Path:
-    """An absolute path without ``..`` and ``~``; a link keeps its name."""
-    path = Path(path).expanduser()
+    """An absolute path without ``..`` and ``~``; a link keeps its name. ``configs/...`` may be the
+    project's own."""
+    path = plugins.config_path(Path(path).expanduser())
     return path.parent.resolve() / path.name
 
 

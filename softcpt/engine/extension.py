@@ -17,6 +17,7 @@ all files of trainers/ add is there in every run, whichever trainer it has.
 from __future__ import annotations
 
 import functools
+import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from typing import Any
 from yacs.config import CfgNode
 
 from softcpt import plugins
+from softcpt.engine.added_keys import add_keys, take_defaults
 
 
 def _nothing(*_: object) -> None:
@@ -129,9 +131,25 @@ def as_read(trainer: str, key: str, value: Any) -> tuple[str, Any]:
     return key, value
 
 
+def take_own_defaults(cfg: CfgNode, trainer: str) -> None:
+    """In a run of the registered ``trainer`` the defaults of its file's ``extend_cfg`` count."""
+    from dassl.engine import TRAINER_REGISTRY
+
+    module = sys.modules[TRAINER_REGISTRY.get(trainer).__module__]
+    extend_cfg = getattr(module, "extend_cfg", None)
+    if extend_cfg is not None and not hasattr(module, "EXTENSION"):
+        take_defaults(extend_cfg, _place(module), cfg)
+
+
 def _of(module: ModuleType) -> Extension | None:
     own = getattr(module, "EXTENSION", None)
     if isinstance(own, Extension):
         return own
     extend_cfg = getattr(module, "extend_cfg", None)
-    return None if extend_cfg is None else Extension(extend_cfg=extend_cfg)
+    if extend_cfg is None:
+        return None
+    return Extension(extend_cfg=functools.partial(add_keys, extend_cfg, _place(module)))
+
+
+def _place(module: ModuleType) -> str:
+    return str(getattr(module, "__file__", module.__name__))

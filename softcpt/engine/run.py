@@ -70,12 +70,12 @@ def _build(cfg: Any) -> Any:
     from dassl.engine import TRAINER_REGISTRY, build_trainer
     from dassl.utils import set_random_seed
 
+    from softcpt.engine.their_templates import add_template
     from softcpt.engine.trainer import PromptTrainer
     from softcpt.utils import parallel
 
-    if parallel.process_count() > 1 and not issubclass(
-        TRAINER_REGISTRY.get(cfg.TRAINER.NAME), PromptTrainer
-    ):
+    trainer = TRAINER_REGISTRY.get(cfg.TRAINER.NAME)
+    if parallel.process_count() > 1 and not issubclass(trainer, PromptTrainer):
         raise UserError(
             f"--trainer {cfg.TRAINER.NAME}: it does not know how to train in several processes; "
             "start it without torchrun"
@@ -87,6 +87,7 @@ def _build(cfg: Any) -> Any:
         _log.info(
             f"*** settings of this run (defaults left out: --show-config) ***\n{_changed(cfg)}\n"
         )
+    add_template(trainer, cfg)
     return build_trainer(cfg)
 
 

@@ -79,12 +79,13 @@ def parser() -> argparse.ArgumentParser:
     add(
         "--config-file",
         default="",
-        help="settings of the method (default: configs/trainers/<trainer>/tiny.yaml)",
+        help="settings of the method: a file, or a name in configs/trainers/<trainer>, as "
+        "rn50_ep50 (default: tiny)",
     )
     add(
         "--dataset-config-file",
         default="",
-        help="the data set (default: configs/datasets/emoji44.yaml)",
+        help="the data set: a file, or a name in configs/datasets (default: emoji44)",
     )
     add(
         "--draw-split",
@@ -125,7 +126,7 @@ def setup_config(args: argparse.Namespace) -> Any:
     are not given.
     """
     from softcpt.engine import config, tested_run
-    from softcpt.engine.extension import extensions, trainer_alias
+    from softcpt.engine.extension import extensions, take_own_defaults, trainer_alias
 
     images_flag.give_back_pairs(args)
     plugins.load("datasets")
@@ -134,6 +135,7 @@ def setup_config(args: argparse.Namespace) -> Any:
     run = tested_run.find_tested_run(args.model_dir, args.load_epoch) if tests else None
     alias = trainer_alias(args.trainer or (run.trainer if run else DEFAULT_TRAINER))
     flag_checks.require_trainer(alias.trainer)
+    take_own_defaults(cfg, alias.trainer)
     if args.eval_only and not args.model_dir and flag_checks.learns(alias.trainer):
         raise UserError("--eval-only: it needs --model-dir with the folder of a training run")
     cfg.TRAINER.NAME = alias.trainer  # whose keys are meant, in files too

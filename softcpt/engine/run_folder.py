@@ -32,7 +32,10 @@ def settings_mark(pairs: Sequence[tuple[str, str]]) -> str:
 
 def explained_mark(pairs: Sequence[tuple[str, str]]) -> str:
     """A line that says what a folder's mark stands for; "" if it has none."""
-    others = ", ".join(f"{name} {value}" for name, value in _that_count(pairs))
+    # No epoch given is a None behind --model-dir, and always was in what is hashed.
+    others = ", ".join(
+        f"{name} {value.removesuffix(' None')}" for name, value in _that_count(pairs)
+    )
     return f"'{settings_mark(pairs)}' in the folder's name stands for: {others}" if others else ""
 
 

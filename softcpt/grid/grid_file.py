@@ -7,12 +7,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from softcpt import plugins
 from softcpt.engine.images_flag import name_in_output
 from softcpt.errors import UserError
+from softcpt.utils.suggest import near_and_all
 from softcpt.utils.typed import as_type, read_by, read_mapping
 from softcpt.utils.yaml_file import ENDINGS, read_yaml
 
 LAYOUT = "{dataset}/{method}/{config}_{shots}shots/seed{seed}"  # train.py's own
+FOLDERS = {"grid file": "grids", "study file": "studies"}  # of the project's own, in configs/
 BASE_TO_NEW_LAYOUT = "{part}/{data}/shots_{shots}/{method}/{config}/seed{seed}"  # CoCoOp's
 
 
@@ -165,10 +168,33 @@ def read_tree(path: Path, what: str) -> Mapping[str, Any]:
     """
     if path.is_file():
         return read_yaml(path, what)
+    raise UserError(f"{what} {path}: no such file; {_what_there_is(path.stem, what)}")
+
+
+def named_file(word: str, what: str) -> Path:
+    """The grid or study file of a command line, by its path or by its name in ``configs/grids``
+    or ``configs/studies``.
+
+    Args:
+        word: "emoji44", "my_grid.yaml".
+        what: of FOLDERS.
+
+    Raises:
+        UserError: a name that is none of the project's.
+    """
+    if _is_file(word) or Path(word).is_file():
+        return plugins.config_path(Path(word).expanduser())
+    names = plugins.config_names(FOLDERS[what])
+    if word in names:
+        return names[word]
     raise UserError(
-        f"{what} {path}: no such file; configs/grids/ and configs/studies/ hold those of this "
-        "project"
+        f"{what} {word}: there is none of that name; {_what_there_is(word, what)}, or give a path "
+        "(.yaml)"
     )
+
+
+def _what_there_is(word: str, what: str) -> str:
+    return near_and_all(word, plugins.config_names(FOLDERS[what]))
 
 
 def beside(entries: Sequence[GridEntry], folder: Path) -> tuple[GridEntry, ...]:

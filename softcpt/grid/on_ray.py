@@ -17,7 +17,7 @@ class RayLauncher:
     """Each worker is a Ray task that lasts as long as there are jobs."""
 
     def __init__(self, launch: Path, _grid: Grid, shares: Resources) -> None:
-        require("ray", "ray", "ray")
+        require("ray", "ray")
         import ray
 
         self.launch, self.shares, self.ray = launch, shares, ray

@@ -25,7 +25,7 @@ class SlurmLauncher:
     """
 
     def __init__(self, launch: Path, grid: Grid, shares: Resources) -> None:
-        require("submitit", "slurm", "slurm")
+        require("submitit", "slurm")
         import submitit
 
         options = {

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import softcpt
 from softcpt.errors import UserError
 from softcpt.grid.worker import STOP_SECONDS
+from softcpt.utils.requirements import is_installed
 
 if TYPE_CHECKING:
     from softcpt.grid.grid_file import Grid
@@ -143,11 +144,7 @@ def _reason(code: int, log: Path) -> str:
     return f"{how}{why} ({log})"
 
 
-def require(module: str, launcher: str, extra: str) -> None:
-    """Refuse a launcher whose package is not installed."""
-    import importlib.util
-
-    if importlib.util.find_spec(module) is None:
-        raise UserError(
-            f"--launcher {launcher}: {module} is not installed; pip install 'softcpt[{extra}]'"
-        )
+def require(package: str, launcher: str) -> None:
+    """Refuse a launcher whose package, which has a module of its name, is not installed."""
+    if not is_installed(package):
+        raise UserError(f"--launcher {launcher}: {package} is not installed; pip install {package}")

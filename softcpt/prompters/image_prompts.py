@@ -96,7 +96,7 @@ def encode_with_prompts(
     prompts = prompts.to(x.dtype)
     deep = len(prompts) > 1
     if not deep:
-        x = torch.cat([x, prompts[0].expand(len(x), -1, -1)], dim=1)
+        x = torch.cat([x, prompts[0].expand(x.shape[0], -1, -1)], dim=1)
     for index, block in enumerate(vit.blocks):
         arguments = (
             x,

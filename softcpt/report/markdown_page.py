@@ -9,16 +9,18 @@ from softcpt.report.formats import markdown, markdown_text
 from softcpt.report.published import published_remarks, published_source
 from softcpt.report.sections import Report, Section, setting_text
 from softcpt.report.table import Cell, Row, Table
+from softcpt.utils.requirements import NO_MATPLOTLIB
 
-Figures = Mapping[str, Sequence[tuple[str, Path]]]
+Drawn = Sequence[tuple[str, Path | None]]
 
 
-def markdown_page(report: Report, figures: Figures) -> str:
+def markdown_page(report: Report, figures: Mapping[str, Drawn]) -> str:
     """The page's text.
 
     Args:
         report: what to write.
-        figures: slug of a section -> (caption, path from the report's folder).
+        figures: slug of a section -> (caption, path from the report's folder); None: not drawn,
+            since there is no matplotlib.
     """
     parts = ["# Comparison of runs", _summary(report), "## Settings", *_settings(report)]
     for section in report.sections:
@@ -67,7 +69,7 @@ def _settings(report: Report) -> list[str]:
     return parts
 
 
-def _section(section: Section, figures: Sequence[tuple[str, Path]], grouped: bool) -> list[str]:
+def _section(section: Section, figures: Drawn, grouped: bool) -> list[str]:
     benchmark = section.benchmark
     title = f"## {markdown_text(benchmark.name)} · {markdown_text(benchmark.backbone)}"
     if grouped:
@@ -78,9 +80,11 @@ def _section(section: Section, figures: Sequence[tuple[str, Path]], grouped: boo
         parts.append(_published())
     shown: set[str] = set()
     for caption, path in figures:
-        if path.stem not in shown:  # one of the formats of a figure
+        text = markdown_text(caption)
+        if path is None:
+            parts.append(f"*Figure left out ({text}): {NO_MATPLOTLIB}*")
+        elif path.stem not in shown:  # one of the formats of a figure
             shown.add(path.stem)
-            text = markdown_text(caption)
             parts.append(f"![{text}]({path.as_posix()})\n\n{text}.")
     return parts + [markdown(table) for table in section.tables if table.folded]
 

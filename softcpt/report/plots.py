@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from softcpt.report.benchmark import Benchmark, shots_name
 from softcpt.report.comparison_tables import cost_records
 from softcpt.report.curve_plots import average_figure, tasks_figure
 from softcpt.report.method_styles import NEUTRAL, styles
-from softcpt.report.plot_frame import MARKERS, STYLE, panels, short_name, text_width
+from softcpt.report.plot_frame import MARKERS, panels, short_name, text_width
 from softcpt.report.relations import Relations
 from softcpt.report.statistics import describe
 
@@ -20,33 +21,38 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def figures(
-    benchmark: Benchmark, alike: Sequence[Relations] = ()
-) -> Iterator[tuple[str, str, Figure]]:
-    """(name, caption, figure) of all that the benchmark has something for."""
-    import matplotlib
+class PlannedFigure(NamedTuple):
+    """A figure that is not drawn yet, which needs no matplotlib."""
 
-    with matplotlib.rc_context(STYLE):
-        yield from _figures(benchmark, alike)
+    name: str
+    caption: str
+    draw: Callable[[], Figure]
 
 
-def _figures(benchmark: Benchmark, alike: Sequence[Relations]) -> Iterator[tuple[str, str, Figure]]:
+def figures(benchmark: Benchmark, alike: Sequence[Relations] = ()) -> Iterator[PlannedFigure]:
+    """All that the benchmark has something for, to be drawn in STYLE."""
     name, classes = benchmark.name, benchmark.classes()[0]
     if benchmark.methods():
-        caption = f"mean over {len(benchmark.tasks)} tasks; bars are the population standard"
-        yield "accuracy", f"{name}: {caption} deviation over seeds", average_figure(benchmark)
+        caption = (
+            f"{name}: mean over {len(benchmark.tasks)} tasks; bars are the population standard "
+            "deviation over seeds"
+        )
+        yield PlannedFigure("accuracy", caption, partial(average_figure, benchmark))
     if len(benchmark.tasks) > 1 and len(benchmark.shots()) > 1:
-        yield "tasks", f"{name}: every task, mean over seeds", tasks_figure(benchmark)
+        caption = f"{name}: every task, mean over seeds"
+        yield PlannedFigure("tasks", caption, partial(tasks_figure, benchmark))
     if any(record["mean"] is not None for record in cost_records(benchmark, classes)):
-        caption = "accuracy against time (without encoding images) and memory, means over seeds"
-        yield "cost", f"{name}: {caption}", _cost(benchmark)
+        caption = (
+            f"{name}: accuracy against time (without encoding images) and memory, means over seeds"
+        )
+        yield PlannedFigure("cost", caption, partial(_cost, benchmark))
     for found in alike:
         method = "".join(c if c.isalnum() else "-" for c in found.method).strip("-").lower()
         caption = (
             f"{name}, {found.method}, {shots_name(found.shots)}: cosine between the tasks' "
             f"contexts less their mean, mean over {found.runs} run(s)"
         )
-        yield f"relations-{method}", caption, _relations(found)
+        yield PlannedFigure(f"relations-{method}", caption, partial(_relations, found))
 
 
 def _cost(benchmark: Benchmark) -> Figure:

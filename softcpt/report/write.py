@@ -15,13 +15,15 @@ from softcpt.report.class_figures import class_records, confusion_records
 from softcpt.report.formats import csv_text, latex
 from softcpt.report.html_page import html_page
 from softcpt.report.markdown_page import markdown_page
+from softcpt.report.plot_frame import STYLE
 from softcpt.report.sections import Report, Section
 from softcpt.utils.files import atomic_write
+from softcpt.utils.requirements import is_installed
 
 FORMATS = ("md", "html", "tex", "csv", "png", "svg")
 PICTURES = ("png", "svg")
 
-Figures = dict[str, list[tuple[str, Path]]]  # slug of the section -> (caption, path)
+Drawn = list[tuple[str, Path | None]]  # (caption, path); None: there is no matplotlib
 
 
 def write_report(report: Report, folder: Path, formats: Sequence[str] = FORMATS) -> list[Path]:
@@ -30,16 +32,21 @@ def write_report(report: Report, folder: Path, formats: Sequence[str] = FORMATS)
     Args:
         report: what to write.
         folder: made if it is not there; files of the same names are replaced.
-        formats: of FORMATS; png and svg need matplotlib.
+        formats: of FORMATS. Without matplotlib png and svg are left out, and report.md has a line
+            in the place of each figure.
     """
     pictures = [name for name in formats if name in PICTURES]
-    figures = _write_figures(report, folder / "figures", pictures) if pictures else {}
+    figures: dict[str, Drawn] = {}
+    if pictures and not is_installed("matplotlib"):
+        figures = {section.slug: _left_out(section) for section in report.sections}
+    elif pictures:
+        figures = _write_figures(report, folder / "figures", pictures)
     written = []
     if "html" in formats:
         written.append(_write(folder / "report.html", html_page(report)))
     if "md" in formats:
         shown = {
-            slug: [(caption, path.relative_to(folder)) for caption, path in mine]
+            slug: [(caption, path and path.relative_to(folder)) for caption, path in mine]
             for slug, mine in figures.items()
         }
         written.append(_write(folder / "report.md", markdown_page(report, shown)))
@@ -52,7 +59,7 @@ def write_report(report: Report, folder: Path, formats: Sequence[str] = FORMATS)
                 path = folder / "tables" / f"{section.slug}-{table.slug}.tex"
                 written.append(_write(path, latex(table)))
     for mine in figures.values():
-        written += [path for _, path in mine]
+        written += [path for _, path in mine if path]
     return written
 
 
@@ -62,7 +69,13 @@ def _write(path: Path, text: str) -> Path:
     return path
 
 
-def _write_figures(report: Report, folder: Path, formats: Sequence[str]) -> Figures:
+def _left_out(section: Section) -> Drawn:
+    from softcpt.report.plots import figures
+
+    return [(figure.caption, None) for figure in figures(section.benchmark, section.relations)]
+
+
+def _write_figures(report: Report, folder: Path, formats: Sequence[str]) -> dict[str, Drawn]:
     """Drawing is most of a report's time: of several benchmarks in two processes."""
     if len(report.sections) < 3:
         return {section.slug: _draw(section, folder, formats) for section in report.sections}
@@ -78,18 +91,22 @@ def _write_figures(report: Report, folder: Path, formats: Sequence[str]) -> Figu
     return {section.slug: jobs[section.slug].result() for section in report.sections}
 
 
-def _draw(section: Section, folder: Path, formats: Sequence[str]) -> list[tuple[str, Path]]:
+def _draw(section: Section, folder: Path, formats: Sequence[str]) -> Drawn:
+    import matplotlib
+
     from softcpt.report.plots import figures
 
-    written = []
-    for name, caption, figure in figures(section.benchmark, section.relations):
-        for kind in formats:
-            path = folder / f"{section.slug}-{name}.{kind}"
-            with atomic_write(path) as temporary:
-                # Without the date, so that the same runs make the same file.
-                metadata = {"Date": None} if kind == "svg" else None
-                figure.savefig(temporary, format=kind, dpi=160, metadata=metadata)
-            written.append((caption, path))
+    written: Drawn = []
+    with matplotlib.rc_context(STYLE):
+        for name, caption, draw in figures(section.benchmark, section.relations):
+            figure = draw()
+            for kind in formats:
+                path = folder / f"{section.slug}-{name}.{kind}"
+                with atomic_write(path) as temporary:
+                    # Without the date, so that the same runs make the same file.
+                    metadata = {"Date": None} if kind == "svg" else None
+                    figure.savefig(temporary, format=kind, dpi=160, metadata=metadata)
+                written.append((caption, path))
     return written
 
 

@@ -15,6 +15,7 @@ from softcpt.report.relations import alike_together
 from softcpt.study.matrix import Matrix
 from softcpt.study.similarity import Correlation, correlation
 from softcpt.utils.files import atomic_write, write_json
+from softcpt.utils.requirements import NO_MATPLOTLIB, is_installed
 
 _HOW = {
     "joint": "both trained together, one prompt",
@@ -69,19 +70,17 @@ class Findings:
 
 def write(findings: Findings, folder: Path) -> Path:
     """Write study.md, study.json, and for each matrix a CSV file and a figure; returns the first's
-    path."""
-    from softcpt.study.figure import figure
-
+    path. Without matplotlib study.md has a line in the place of each figure."""
+    drawing = is_installed("matplotlib")
     parts = [f"# Which tasks help which\n\n{findings.about}\n"]
     for matrix, correlations in zip(findings.matrices, findings.correlations):
         name = f"{matrix.method}-{matrix.reading}".replace("/", "-")
         _write_csv(findings, matrix, folder / f"{name}.csv")
-        for ending, settings in (("svg", {"metadata": {"Date": None}}), ("png", {"dpi": 150})):
-            with atomic_write(folder / f"{name}.{ending}") as path:
-                figure(matrix, findings.names, findings.similarities, correlations).savefig(
-                    path, format=ending, **settings
-                )
-        parts.append(_section(findings, matrix, correlations, name))
+        shown = f"*Figure left out: {NO_MATPLOTLIB}*"
+        if drawing:
+            _draw(findings, matrix, correlations, folder / name)
+            shown = f"![{matrix.method}, {matrix.reading}]({name}.svg)"
+        parts.append(_section(findings, matrix, correlations, shown))
     parts += [
         _group_section(findings, method, grouping)
         for method, grouping in findings.groupings.items()
@@ -92,9 +91,22 @@ def write(findings: Findings, folder: Path) -> Path:
     return folder / "study.md"
 
 
+def _draw(
+    findings: Findings, matrix: Matrix, correlations: Mapping[str, Correlation], path: Path
+) -> None:
+    """Write the matrix's figure as ``path`` with the ending .svg, and with .png."""
+    from softcpt.study.figure import figure
+
+    drawn = figure(matrix, findings.names, findings.similarities, correlations)
+    for ending, settings in (("svg", {"metadata": {"Date": None}}), ("png", {"dpi": 150})):
+        with atomic_write(path.with_name(f"{path.name}.{ending}")) as temporary:
+            drawn.savefig(temporary, format=ending, **settings)
+
+
 def _section(
-    findings: Findings, matrix: Matrix, correlations: Mapping[str, Correlation], name: str
+    findings: Findings, matrix: Matrix, correlations: Mapping[str, Correlation], figure: str
 ) -> str:
+    """A matrix in words and as a table; ``figure`` is what stands in the figure's place."""
     gains, values = matrix.gains, matrix.off_diagonal
     order = alike_together(matrix.mutual_likeness)
     head = ["source \\ target", *(findings.names[task] for task in order), "mean"]
@@ -126,7 +138,7 @@ def _section(
         f"deviation over pairs {values.std():.2f}; {(values > 0).mean():.0%} of {len(values)} "
         f"pairs gain, {(values < 0).mean():.0%} lose{_seed_noise(matrix)}."
         f"{_trained_twice(matrix)} Rank correlation of gains with {' and '.join(parts)}.\n\n"
-        f"![{matrix.method}, {matrix.reading}]({name}.svg)\n\n"
+        f"{figure}\n\n"
         f"{tabulate(rows, head, tablefmt='github', disable_numparse=True)}\n"
     )
 

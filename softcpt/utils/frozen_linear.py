@@ -21,7 +21,8 @@ def frozen_linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tens
     """X (..., n) -> x @ weight.T + bias (..., m); ``weight`` (m, n) and ``bias`` (m,) are frozen
     and get no gradient."""
     plain = (
-        x.dtype != torch.float32
+        torch.compiler.is_compiling()  # an exported graph runs on other machines
+        or x.dtype != torch.float32
         or x.device.type != "cpu"
         or torch.is_autocast_enabled("cpu")
         or x.numel() == 0

@@ -151,6 +151,18 @@ def test_a_list_runs_nothing_and_tells_all(tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_grid_of_the_project_has_a_name(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    few = ("--methods", "CoOp", "--shots", 1, "--seeds", 2, "--list", "OPTIM.LR", "0.1")
+    for name in ("emoji44", "configs/grids/emoji44.yaml"):
+        assert grid(name, *few) == 0
+        assert str(tmp_path / "output/emoji44/Emoji44/CoOp") in capsys.readouterr().out
+    assert grid("emoj44", *few) == 2
+    error = capsys.readouterr().err
+    assert "did you mean 'emoji44'? There are emoji44, table2, or give a path" in error
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("launcher, package", [("ray", "ray"), ("slurm", "submitit")])
 def test_a_launcher_that_is_not_installed_is_named(
     tmp_path, capsys, monkeypatch, launcher, package
@@ -162,4 +174,4 @@ def test_a_launcher_that_is_not_installed_is_named(
         importlib.util, "find_spec", lambda name, *more: None if name == package else found(name)
     )
     assert grid(grid_file(tmp_path), "--launcher", launcher) == 2
-    assert f"pip install 'softcpt[{launcher}]'" in capsys.readouterr().err
+    assert f"pip install {package}" in capsys.readouterr().err

@@ -174,11 +174,24 @@ def test_mistakes_end_with_one_line(tmp_path, capsys, more, message):
     assert message in capsys.readouterr().err
 
 
-def test_figures_without_matplotlib_are_refused_with_the_remedy(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+def test_without_matplotlib_each_figure_is_a_line_that_says_what_to_install(
+    tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    written = report(nasty_runs(tmp_path / "out"))
+    remedy = "matplotlib is not installed; pip install matplotlib"
+    assert f"figures are left out: {remedy}" in capsys.readouterr().out
+    page = (written / "report.md").read_text()
+    figures = re.findall(rf"^\*Figure left out \(.+\): {remedy}\*$", page, re.MULTILINE)
+    assert len(figures) == 5 and "![" not in page
+    assert (written / "report.html").is_file() and not (written / "figures").exists()
+
+
+def test_figures_that_are_asked_for_without_matplotlib_are_refused(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(SystemExit):
-        report(write(tmp_path / "out", run_of()))
-    assert "pip install 'softcpt[report]'" in capsys.readouterr().err
+        report(write(tmp_path / "out", run_of()), "--formats", "md,png")
+    assert "--formats md,png: matplotlib is not installed; pip install" in capsys.readouterr().err
 
 
 def test_a_report_does_not_wait_for_torch(tmp_path):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from safetensors import safe_open
 
 from softcpt.artefacts import checkpoint
@@ -314,3 +315,27 @@ def test_bars_are_drawn_on_terminals_alone(monkeypatch, terminal):
     monkeypatch.delenv("TQDM_DISABLE")
     hide_bars()
     assert ("TQDM_DISABLE" in os.environ) is not terminal
+
+
+def test_a_test_image_that_cannot_be_read_is_found_before_training(tmp_path, capsys):
+    for part in ("train", "test"):
+        for name in ("cat", "dog"):
+            folder = tmp_path / "pets" / part / name
+            folder.mkdir(parents=True)
+            Image.new("RGB", (16, 16)).save(folder / "a.png")
+    (folder / "a.png").write_bytes(b"no image")
+    words = ["--trainer", "CoOp", "--images", str(tmp_path / "pets"), "--output-dir"]
+    with pytest.raises(SystemExit):
+        train.main([*words, str(tmp_path / "out"), "OPTIM.MAX_EPOCH", "1"])
+    printed = capsys.readouterr()
+    assert "dog/a.png: is no image that Pillow knows" in printed.err
+    assert "pets: 2 classes; train 2, val 0, test 2 images" in printed.out
+    assert "epoch [1/1]" not in printed.out
+
+
+def test_an_unknown_flag_is_one_line(capsys):
+    with pytest.raises(SystemExit) as end:
+        train.main(["--trainer", "CoOp", "--epochs", "3"])
+    error = capsys.readouterr().err
+    assert end.value.code == 2 and error.count("\n") == 1
+    assert "unrecognized arguments: --epochs; --help lists the flags" in error

@@ -13,7 +13,8 @@ ROOT = Path(__file__).parents[2]
 
 # An installed Dassl reduced to what fails on today's libraries: warm-ups that hand torch's
 # schedulers the `verbose` they no longer take and that are saved as objects, checkpoints read with
-# torch's defaults, `numpy.int`, and `wilds` imported whether used or not.
+# torch's defaults, `numpy.int`, and `wilds` and `pandas` imported whether used or not. And it has a
+# data set whose name is one of ours, too.
 WARM_UP = """
 from torch.optim import lr_scheduler
 
@@ -55,9 +56,40 @@ import torch
 def load_checkpoint(path):
     return torch.load(path)
 """
+REGISTRY = """
+from dassl.utils.torchtools import load_checkpoint
+
+class Registry:
+    def __init__(self):
+        self.known = {}
+
+    def _do_register(self, name, obj, force=False):
+        if name in self.known and not force:
+            raise KeyError(name)
+        self.known[name] = obj
+
+    def register(self, obj):
+        self._do_register(obj.__name__, obj)
+
+    def get(self, name):
+        return self.known[name]
+
+    def registered_names(self):
+        return list(self.known)
+"""
+DATA_SETS = """
+from dassl.utils import Registry
+
+class CIFAR10:
+    pass
+
+DATASET_REGISTRY = Registry()
+DATASET_REGISTRY.register(CIFAR10)
+"""
 BROKEN = {
     "__init__.py": "__version__ = '0.6.3'",
-    "data/__init__.py": "import wilds",
+    "data/__init__.py": "import pandas, wilds; made = wilds.get_dataset",
+    "data/datasets.py": DATA_SETS,
     "data/transforms/__init__.py": "",
     "data/transforms/autoaugment.py": AUTO_AUGMENT,
     "data/transforms/randaugment.py": RAND_AUGMENT,
@@ -65,7 +97,7 @@ BROKEN = {
     "engine/trainer.py": "from dassl.utils.torchtools import load_checkpoint",
     "optim/__init__.py": "",
     "optim/lr_scheduler.py": WARM_UP,
-    "utils/__init__.py": "from dassl.utils.torchtools import load_checkpoint",
+    "utils/__init__.py": REGISTRY,
     "utils/torchtools.py": LOADING,
 }
 
@@ -76,6 +108,7 @@ import copy, json, os, sys
 import softcpt.dassl as d
 d.activate()
 import dassl, numpy as np, torch
+from dassl.data.datasets import DATASET_REGISTRY
 from dassl.data.transforms import autoaugment, randaugment
 from dassl.optim.lr_scheduler import ConstantWarmupScheduler
 from dassl.utils import load_checkpoint
@@ -109,11 +142,17 @@ class Malice:
     def __reduce__(self):
         return os.mkdir, ("made",)
 
+def refusal(call):
+    try:
+        call()
+    except Exception as error:
+        return [type(error).__name__, str(error)]
+
 torch.save({"state_dict": {}, "epoch": Malice()}, "malice.pth")
-try:
-    load_checkpoint("malice.pth")
-except Exception as error:
-    refusal = [type(error).__name__, str(error)]
+
+def register_cifar10():
+    DATASET_REGISTRY.register(type("CIFAR10", (), {"__module__": "datasets.cifar10"}))
+
 print(json.dumps({
     "engine": d.engine(),
     "reason": d.engine_reason(),
@@ -121,11 +160,18 @@ print(json.dumps({
     "rates": rates(*build(), 5),
     "resumed": resumed("new.pth", pickled=False),
     "resumed from a pickled schedule": resumed("old.pth", pickled=True),
-    "refusal": refusal,
+    "refusal": refusal(lambda: load_checkpoint("malice.pth")),
+    "CIFAR10": [
+        DATASET_REGISTRY.get("CIFAR10").__module__,
+        refusal(register_cifar10),
+        DATASET_REGISTRY.get("CIFAR10").__module__,
+        refusal(register_cifar10),
+    ],
+    "wilds": refusal(dassl.data.made),
     "levels": autoaugment.ImageNetPolicy().levels.tolist(),
     "solarized": randaugment.SolarizeAdd([1.5, 2.0]).tolist(),
     "numpy has int": hasattr(np, "int"),
-    "modules": [name for name in ("wilds", "dassl.data") if name in sys.modules],
+    "stand-ins": [name for name, one in sys.modules.items() if type(one).__name__ == "_StandIn"],
 }))
 """
 
@@ -230,8 +276,16 @@ def test_repaired_augmentations_round_to_whole_numbers_and_numpy_is_left_alone(r
     assert not repaired["numpy has int"]
 
 
-def test_the_stand_in_for_wilds_is_gone_after_the_import(repaired):
-    assert repaired["modules"] == ["dassl.data"]
+def test_what_only_wilds_needs_is_asked_for_when_it_is_used(repaired):
+    kind, message = repaired["wilds"]
+    assert kind == "UserError" and "pip install wilds" in message
+    assert repaired["stand-ins"] == []
+
+
+def test_a_name_of_dassls_own_gives_way_to_ours_and_no_other_does(repaired):
+    before, first, after, second = repaired["CIFAR10"]
+    assert (before, first, after) == ("dassl.data.datasets", None, "datasets.cifar10")
+    assert second[0] == "KeyError"
 
 
 def test_what_is_not_broken_is_not_repaired(tmp_path):
@@ -239,6 +293,7 @@ def test_what_is_not_broken_is_not_repaired(tmp_path):
         ", -1, False)": ", -1)",
         "torch.load(path)": "torch.load(path, weights_only=True)",
         "np.int)": "int)",
+        "DATASET_REGISTRY.register(CIFAR10)": "",
     }
     texts = dict(BROKEN)
     for broken, whole in cures.items():
@@ -277,3 +332,16 @@ def test_a_dassl_that_cannot_be_imported_is_an_error_with_a_remedy(tmp_path, bro
     for part in (str(tmp_path / "dassl"), found, remedy, "to use the built-in engine"):
         assert part in message
     assert len(message.splitlines()) == 1
+
+
+def test_a_command_says_so_in_one_line(tmp_path):
+    install(tmp_path, BROKEN | {"engine/trainer.py": "import tensorbored"})
+    done = subprocess.run(
+        [sys.executable, "-m", "softcpt", "data", "list"],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])},
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: dassl at ") and done.stderr.count("\n") == 1

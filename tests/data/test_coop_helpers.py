@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
+import pickletools
 import random
 
 import pytest
 
 from softcpt import plugins
+from softcpt.data.datum import Datum
+from softcpt.data.published_draws import read_pickle
 from tests.helpers.layouts import build, config, write
 
 plugins.load("datasets")
@@ -54,6 +58,32 @@ def test_a_data_set_of_coops_code_is_read_divided_drawn_and_halved(tmp_path, whi
     assert [len(rows[part]) for part in ("train", "val", "test")] == [15, 6, 9] and rows["train"][
         0
     ][0].startswith("a/")
+
+
+def test_few_shot_files_of_such_a_data_set_hold_dassls_own_records(tmp_path):
+    images = [f"{name}/{number}.jpg" for name in "ab" for number in range(10)]
+    write(tmp_path / "theirs", images)
+    random.seed(0)
+    train, val, _ = DTD.read_and_split_data(tmp_path / "theirs")
+    content = pickle.dumps({"train": train, "val": val}, pickle.HIGHEST_PROTOCOL)
+    words = [word for _, word, _ in pickletools.genops(content) if isinstance(word, str)]
+    assert words[words.index("Datum") - 1] == "dassl.data.datasets.base_dataset"
+    assert not [word for word in words if word.startswith("softcpt")]
+
+    path = tmp_path / "shot_1-seed_1.pkl"
+    path.write_bytes(content)
+    assert read_pickle(path) == {
+        "train": [item.impath for item in train],
+        "val": [item.impath for item in val],
+    }
+    first = pickle.loads(content)["train"][0]  # as CoOp's code reads it
+    assert type(first) is Datum
+    assert (first.impath, first.label, first.domain, first.classname) == (
+        train[0].impath,
+        0,
+        0,
+        "a",
+    )
 
 
 def test_a_training_list_is_divided_class_by_class_with_the_global_generator(tmp_path):

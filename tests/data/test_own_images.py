@@ -465,7 +465,7 @@ def test_the_guide_works_as_it_is_written(tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert (copy / "preview-ImageFolder.png").is_file()
+    assert (copy / "preview-ImageFolder-my_flowers.png").is_file()
     results = [json.loads(path.read_text()) for path in copy.rglob("results.json")]
     assert {task["name"] for result in results for task in result["tasks"]["ZeroShot"]} >= {
         "flower image classification",

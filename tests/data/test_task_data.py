@@ -79,6 +79,13 @@ def test_a_data_set_by_any_name_is_that_of_train_py(shared, name, word):
     assert data.test[0].image.mode == "RGB"
 
 
+def test_a_data_set_for_testing_has_no_training_images(shared):
+    built("ImageNetA", shared)
+    data = softcpt.load_data(["ImageNetA", "Emoji44"], root=shared, shots=1)
+    assert {one.task for one in data.train} == set(range(1, 45))
+    assert {one.task for one in data.test} == set(range(45))
+
+
 def test_data_sets_and_folders_merge_as_those_of_train_py(tmp_path):
     for name in ("RSSCN7", "EuroSAT"):
         build(name, tmp_path)

@@ -45,7 +45,8 @@ def test_a_trainers_file_that_is_not_there_is_the_shared_one(trainer, tmp_path, 
     monkeypatch.chdir(CONFIGS.parent)
     assert merged(typed) == shared
     monkeypatch.chdir(tmp_path)
-    assert merged(CONFIGS.parent / typed) == shared
+    assert merged(typed) == merged(CONFIGS.parent / typed) == shared
+    (tmp_path / "configs/trainers").mkdir(parents=True)  # then it is that of the user
     with pytest.raises(UserError, match="no such file"):
         merged(typed)
 

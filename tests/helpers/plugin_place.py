@@ -30,13 +30,14 @@ def place(tmp_path, monkeypatch):
     for package in packages:
         monkeypatch.setattr(package, "__path__", list(package.__path__))
     loaded = set(sys.modules)
+    monkeypatch.setattr(sys, "path", list(sys.path))
     methods = dict(METHODS)
     extensions.cache_clear()
     yield tmp_path
     METHODS.clear()
     METHODS.update(methods)
     for name in set(sys.modules) - loaded:
-        if name.partition(".")[0] in ("trainers", "datasets"):
+        if name.partition(".")[0] in ("trainers", "datasets", "clip"):
             del sys.modules[name]
     extensions.cache_clear()
 

@@ -8,7 +8,8 @@ import pytest
 
 from softcpt.cli.main import main
 from softcpt.intervals import wilson_of_mean
-from tests.helpers.programs import CHROMIUM, DRIVER, NO_BROWSER
+from tests.helpers.browser import chromium
+from tests.helpers.programs import NO_BROWSER
 from tests.helpers.synthetic_results import gram, np, run_of, with_more_figures, write
 
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(bool(NO_BROWSER), reason=NO_BROWSER)]
@@ -55,22 +56,8 @@ def path(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def browser():
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in (
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-dev-shm-usage",
-        "--window-size=1200,1400",
-    ):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    yield driver
-    driver.quit()
+    with chromium() as driver:
+        yield driver
 
 
 @pytest.fixture

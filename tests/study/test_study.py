@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from dataclasses import replace
 from functools import partial
 from itertools import product
@@ -17,7 +18,8 @@ import yaml
 from PIL import Image
 from scipy.stats import spearmanr
 
-from softcpt.cli import transfer as transfer_command
+from softcpt.study.findings import Findings
+from softcpt.study.findings import write as write_study
 from softcpt.study.matrix import Matrix
 from softcpt.study.similarity import correlation, coverage
 from softcpt.study.study_file import read_study
@@ -193,13 +195,28 @@ def test_without_a_file_it_is_the_study_that_comes_with_the_project(tmp_path, ca
     assert "'OPTIM.LR' has no value; give a study file" in capsys.readouterr().err
 
 
-def test_what_figures_need_is_asked_for_before_hours_of_training(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(transfer_command.importlib.util, "find_spec", lambda name: None)
-    assert run(study_file(tmp_path)) == 2
-    assert (
-        "pip install 'softcpt[report]'" in capsys.readouterr().err
-        and not (tmp_path / "out").exists()
-    )
+def test_without_matplotlib_the_study_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    gains = np.random.default_rng(0).normal(size=(2, 3, 3))
+    matrix = Matrix("CoOp", "joint", np.full((2, 3), 50.0), 50 + gains)
+    found = Findings(["a", "b", "c"], "About.", [matrix], {"visual": gains[0]}, "on test images")
+    text = write_study(found, tmp_path).read_text()
+    assert "*Figure left out: matplotlib is not installed; pip install matplotlib*" in text
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("CoOp-joint.csv", "study.json", "study.md"),
+    }
+
+
+@pytest.mark.parametrize(
+    "word, message",
+    [
+        ("transfer21", "did you mean 'transfer12'? There are transfer12, transfer_elevater20"),
+        ("my/study.yaml", "no such file; there are transfer12"),
+    ],
+)
+def test_a_wrong_name_lists_the_studies_that_there_are(word, message, capsys):
+    assert run(word, "--list") == 2
+    assert message in capsys.readouterr().err
 
 
 def test_gains_are_over_the_target_alone():

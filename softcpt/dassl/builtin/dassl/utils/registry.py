@@ -25,14 +25,17 @@ class Registry:
         return None
 
     def _add(self, thing: Any, force: bool) -> Any:
-        name = thing.__name__
+        self._do_register(thing.__name__, thing, force=force)
+        return thing
+
+    def _do_register(self, name: str, obj: Any, force: bool = False) -> None:
+        # Dassl's name: softcpt.plugins stands in for it while files of others are imported.
         if name in self._things and not force:
             raise KeyError(
                 f"{self._name} registry: {name!r} is registered already; rename it or pass "
                 "force=True"
             )
-        self._things[name] = thing
-        return thing
+        self._things[name] = obj
 
     def get(self, name: str) -> Any:
         """The thing called ``name``. Raises KeyError when there is none."""
