@@ -133,7 +133,7 @@ def test_the_code_works(project, monkeypatch, capsys):
     names: dict[str, object] = {}
     exec(compile(quicker, "README.md", "exec"), names)
     assert "MEAN OVER TASKS" in capsys.readouterr().out
-    assert names["best"].label in ("rose", "tulip") and names["matrix"].shape == (4, 256)
+    assert names["best"].label in ("rose", "tulip") and Path("classes.safetensors").is_file()
     assert names["again"].tasks.names == names["data"].tasks.names == ("my flowers", "my pets")
 
 
