@@ -236,6 +236,15 @@ class AdaptedClip:
 
         Raises:
             UserError: the method's logits are not those of one matrix.
+
+        Example:
+            >>> tasks = softcpt.TaskSet([softcpt.Task("pets", ["cat", "dog"])])
+            >>> method = softcpt.build_method("ZeroShot", softcpt.load_clip("tiny"), tasks)
+            >>> matrix = softcpt.AdaptedClip(method, "ZeroShot").class_matrix()
+            >>> matrix.weights.shape, matrix.class_names
+            (torch.Size([256, 2]), ('cat', 'dog'))
+            >>> matrix.logits(torch.randn(3, 256)).shape
+            torch.Size([3, 2])
         """
         return class_matrix(self.method)
 
@@ -255,8 +264,17 @@ class AdaptedClip:
     def push_to_hub(
         self, repository: str, private: bool = False, message: str = "", token: str | None = None
     ) -> str:
-        """Upload what :meth:`save` writes to the Hugging Face hub; returns the page's address. See
-        :func:`softcpt.push_to_hub`."""
+        """Upload what :meth:`save` writes to the Hugging Face hub; see :func:`softcpt.push_to_hub`.
+
+        Args:
+            repository: ``<user>/<name>``.
+            private: of a repository that is made: nobody else sees it.
+            message: of the commit.
+            token: of the user; None: the one that ``hf auth login`` kept, or ``HF_TOKEN``.
+
+        Returns:
+            The address of the page.
+        """
         return hub.push_to_hub(self, repository, private, message, token)
 
 

@@ -91,6 +91,15 @@ def push_to_hub(
     Raises:
         UserError: the folder holds no whole artefact, the server refuses or cannot be reached, or
             huggingface_hub is not installed.
+
+    Example:
+        With the token that ``hf auth login`` kept:
+
+        >>> tasks = softcpt.TaskSet([softcpt.Task("pets", ["cat", "dog"])])
+        >>> method = softcpt.build_method("CoOp", softcpt.load_clip("tiny"), tasks, n_ctx=4)
+        >>> page = softcpt.push_to_hub(softcpt.AdaptedClip(method, "CoOp"), "me/pets")
+        >>> softcpt.load_prompt("hf:me/pets")
+        AdaptedClip(CoOp on tiny, 1 task(s): pets; 2 classes)
     """
     repository, library = repository.removeprefix(PREFIX), _library()
     with TemporaryDirectory() as temporary:

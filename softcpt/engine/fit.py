@@ -241,7 +241,7 @@ class _Fit:
                 last = end.stopped or epoch + 1 == epochs
                 if kept is not None:
                     saving(partial(self._keep, Path(kept), epoch + 1), always=last)
-                if last:
+                if end.stopped:
                     break
 
     # -- continuation ------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ import pytest
 import torch
 
 import softcpt
+from tests.helpers.hub import hub_server
 
 PUBLIC = {
     name: getattr(importlib.import_module(f"softcpt.{module}"), name)
@@ -81,8 +82,9 @@ def test_examples_run(name, tmp_path, monkeypatch):
     finder = doctest.DocTestFinder(exclude_empty=True)
     found = finder.find(PUBLIC[name], name, module=False, globs=names)
     runner, said = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS), io.StringIO()
-    for one in found:
-        runner.run(one, out=said.write)
+    with hub_server(monkeypatch, tmp_path / "hub"):
+        for one in found:
+            runner.run(one, out=said.write)
     assert any(one.name == name and one.examples for one in found), "no example"
     assert not runner.failures, said.getvalue()
 
@@ -97,7 +99,7 @@ def test_arguments_results_and_errors_are_described(name):
     assert section(docstring, "Raises") or not raises(thing)
 
 
-@pytest.mark.parametrize(("owner", "name"), METHODS, ids=".".join)
+@pytest.mark.parametrize(("owner", "name"), METHODS, ids=map(".".join, METHODS))
 def test_methods_name_their_arguments_and_errors(owner, name):
     """In their docstring, or in that of the method that they override."""
     method, docstring = METHODS[owner, name], inspect.getdoc(METHODS[owner, name])

@@ -125,16 +125,16 @@ def test_commands_run(project):
     assert "my flowers" in report and "TextGDA-MT" in report
 
 
-def test_the_code_works(project, monkeypatch):
+def test_the_code_works(project, monkeypatch, capsys):
     monkeypatch.chdir(project)
     [code] = blocks("python")
+    quicker = code.replace('"SoftCPT", clip, data)', '"SoftCPT", clip, data, epochs=3)')
+    assert quicker != code
     names: dict[str, object] = {}
-    exec(compile(code, "README.md", "exec"), names)
-    method = names["method"]
-    assert 0 <= names["accuracy"] <= 100 and names["features"].shape == (2, 256)
-    trained = {name for name, value in method.named_parameters() if value.grad is not None}
-    assert trained == {name for name, value in method.named_parameters() if value.requires_grad}
-    assert trained and not any(name.startswith("clip.") for name in trained)
+    exec(compile(quicker, "README.md", "exec"), names)
+    assert "MEAN OVER TASKS" in capsys.readouterr().out
+    assert names["best"].label in ("rose", "tulip") and Path("classes.safetensors").is_file()
+    assert names["again"].tasks.names == names["data"].tasks.names == ("my flowers", "my pets")
 
 
 def test_all_trainers_are_in_the_table_of_methods():

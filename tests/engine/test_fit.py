@@ -33,7 +33,9 @@ def clip():
         ("TextGDAMT", [], {"method": "TextGDA-MT"}),
     ],
 )
-def test_the_weights_are_those_of_a_run_bit_for_bit(tmp_path, clip, trainer, pairs, options):
+def test_the_weights_are_those_of_a_run_bit_for_bit(
+    tmp_path, clip, capsys, trainer, pairs, options
+):
     # The toy configuration leaves Dassl's mean and deviation; fit takes the model's.
     as_clip = [
         *("INPUT.PIXEL_MEAN", str(list(clip.image_mean))),
@@ -44,7 +46,9 @@ def test_the_weights_are_those_of_a_run_bit_for_bit(tmp_path, clip, trainer, pai
 
     data = softcpt.load_data(toy_data(tmp_path, DATASET_REGISTRY.get("Toy")))
     method = options.pop("method", trainer)
+    capsys.readouterr()
     fitted = softcpt.fit(method, clip, data, seed=3, **(SETTINGS | options))
+    assert capsys.readouterr() == ("", "")  # without progress it prints nothing
     assert identical(fitted.method.reference_state(), prompt(tmp_path / "out"))
     found = results(tmp_path / "out")
     assert fitted.record.curve == found["curve"]
