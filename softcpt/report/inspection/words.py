@@ -124,7 +124,8 @@ def nearest_words(method: TaskClassifier, count: int = 5) -> Part:
         why = f"{type(method).__name__} has no vectors in the place of words"
         return Part(TITLE, missing=[why])
     vocabulary = Vocabulary(method.clip)
-    rows, records = [], []
+    rows: list[list[str]] = []
+    records: list[dict[str, Any]] = []
     for group in groups:
         for number, found in enumerate(vocabulary.nearest(group.vectors, count), 1):
             words = [_listed(found[kind][:3]) for kind in ("distance", "cosine")]
