@@ -1,4 +1,5 @@
-"""Runs docs/quickstart.ipynb and keeps what its cells print in it: `python tools/run_quickstart.py`.
+"""Runs docs/quickstart.ipynb and keeps what its cells print in it:
+`python tools/run_quickstart.py`.
 
 A test runs it, too, and compares.
 """

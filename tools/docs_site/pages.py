@@ -29,7 +29,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """A link to a notebook leads to its page; one to a folder, which a site cannot show, is text."""
+    """A link to a notebook leads to its page; one to a folder, which no site shows, is text."""
     del config, files
 
     def changed(match: re.Match[str]) -> str:
