@@ -127,7 +127,9 @@ export function classesSection(view) {
     pairs.update(PAIR_COLUMNS, confused);
     pairs.node.hidden = !confused.length;
     none.hidden = confused.length > 0;
-    none.textContent = rows.length ? "No image was taken for another class." : "The files do not say it of this task.";
+    none.textContent = rows.length
+      ? "No image was taken for another class."
+      : "The files do not say it of this task.";
   }
   return { node, update };
 }
