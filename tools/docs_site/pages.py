@@ -25,7 +25,11 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """The theme's files, and the repository's."""
     kept = [file for file in files if not _is_ours(file)]
     ours = [f"docs/{file.src_uri}" for file in files if _is_ours(file)]
-    return Files([*kept, *(_file(path, config) for path in _with_linked([*FIRST, *ours]))])
+    style = File.generated(
+        config, "site.css", abs_src_path=str(Path(__file__).with_name("site.css"))
+    )
+    found = [_file(path, config) for path in _with_linked([*FIRST, *ours])]
+    return Files([*kept, style, *found])
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
