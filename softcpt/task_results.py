@@ -131,14 +131,14 @@ class Tally:
         return results
 
 
-def metric_of(task: Task, predictions: Tensor, labels: Tensor) -> float:
-    """A task's own metric in percent, of predictions (N,) and labels (N,) or (N, K).
+def metric_of(task: Task, logits: Tensor, labels: Tensor) -> float:
+    """A task's own metric in percent, of logits (N, C) and labels (N,) or (N, K).
 
     Raises:
         UserError: the metric is not defined for these images.
-        ValueError: it needs logits.
     """
-    return METRICS[task.metric].figure(_tested(TaskSet([task]), 0, predictions, labels, None))
+    predictions = logits.argmax(dim=1)
+    return METRICS[task.metric].figure(_tested(TaskSet([task]), 0, predictions, labels, logits))
 
 
 def _task_result(tasks: TaskSet, index: int, ranked: Ranked, logits: Tensor | None) -> TaskResult:

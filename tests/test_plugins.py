@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 
 from softcpt import UserError, plugins
-from softcpt.engine import config, run_flags
+from softcpt.engine import config, config_keys, run_flags
 from softcpt.engine.their_templates import add_template
 from tests.helpers.plugin_place import place, write  # noqa: F401
 
@@ -108,8 +108,8 @@ def test_hugging_faces_datasets_may_be_imported_already(place, monkeypatch):  # 
 
 def test_a_trainer_without_extend_cfg_has_the_keys_of_its_file(place, capsys):  # noqa: F811
     write(place / "trainers", "bare.py", TRAINER.format(name="Bare"))
-    write(place, "base.yaml", "TRAINER: {BARE: {DEPTH: 9, PREC: fp32}}")
-    write(place, "bare.yaml", "_BASE_: base.yaml\nTRAINER: {BARE: {PREC: amp}}")
+    write(place, "base.yaml", "TRAINER: {Bare: {DEPTH: 9, PREC: fp32}}")
+    write(place, "bare.yaml", "_BASE_: base.yaml\nTRAINER: {Bare: {PREC: amp}}")
     words = (
         "--plugins",
         str(place),
@@ -118,9 +118,9 @@ def test_a_trainer_without_extend_cfg_has_the_keys_of_its_file(place, capsys):  
         "--config-file",
         str(place / "bare.yaml"),
     )
-    cfg = flags(*words, "TRAINER.BARE.DEPTH", "3")
-    assert cfg.TRAINER.BARE.DEPTH == 3 and cfg.TRAINER.BARE.PREC == "amp"
-    assert "has no extend_cfg(cfg), so TRAINER.BARE has the keys" in capsys.readouterr().out
+    cfg = flags(*words, "TRAINER.Bare.DEPTH", "3")
+    assert cfg.TRAINER.Bare.DEPTH == 3 and cfg.TRAINER.Bare.PREC == "amp"
+    assert "has no extend_cfg(cfg), so TRAINER.Bare has the keys" in capsys.readouterr().out
 
 
 def test_an_unknown_key_of_a_trainer_names_extend_cfg():
@@ -221,5 +221,5 @@ def test_a_table_of_prompts_gets_the_data_set_that_it_lacks(code_base, capsys, p
 
 def test_pairs_of_numbers_may_be_text_as_in_published_files():
     cfg = config.default_config()
-    config.set_key(cfg, "INPUT.SIZE", "(64, 64)", "x.yaml")
+    config_keys.set_key(cfg, "INPUT.SIZE", "(64, 64)", "x.yaml")
     assert cfg.INPUT.SIZE == (64, 64)

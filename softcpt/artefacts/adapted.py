@@ -95,9 +95,10 @@ class AdaptedClip:
         """The best classes of images; one entry for each image, in order.
 
         Args:
-            images: an image or many, in a list, a generator or a tensor. An image is a path, a PIL
-                image, an array of bytes (H, W, 3), a tensor of bytes (3, H, W), or one that is
-                pre-processed: (3, S, S) of floating point, S the model's image size.
+            images: an image or many, in a list, a generator or a tensor. An image is a path, one of
+                ``data.test`` of :func:`softcpt.load_data`, a PIL image, an array of bytes (H, W,
+                3), a tensor of bytes (3, H, W), or one that is pre-processed: (3, S, S) of floating
+                point, S the model's image size.
             task: whose classes are compared. None: the only one. "all": every task's. "auto": the
                 task of the class that is best over all tasks. That is a **guess**: methods are
                 trained to tell the classes of one task apart, not tasks from each other.

@@ -23,6 +23,10 @@ COMMANDS = {
         "write a trained prompt for other programs: open_clip, transformers, ONNX, torch, CoOp",
     ),
     "features": ("softcpt.cli.features", "list, delete or verify kept image features"),
+    "inspect": (
+        "softcpt.cli.inspect",
+        "look inside a trained prompt: words, tasks, classes before and after, calibration",
+    ),
     "predict": ("softcpt.cli.predict", "classify images with a trained prompt"),
     "pull": ("softcpt.cli.pull", "download a trained prompt from the Hugging Face hub"),
     "push": ("softcpt.cli.push", "upload a trained prompt to the Hugging Face hub"),

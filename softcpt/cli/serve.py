@@ -43,7 +43,8 @@ def main(args: argparse.Namespace) -> int:
     """Do what ``args`` (of :func:`add_arguments`) say, until Ctrl-C; 0."""
     missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
     if missing:
-        raise UserError(f"serve: {', '.join(missing)} missing; pip install 'softcpt[serve]'")
+        install = f"pip install {' '.join(name.replace('_', '-') for name in missing)}"
+        raise UserError(f"serve: {', '.join(missing)} missing; {install}")
     if min(args.max_mb, args.max_megapixels, args.max_images) <= 0:
         raise UserError("serve: --max-mb, --max-megapixels and --max-images are above 0")
 

@@ -158,8 +158,7 @@ def huggingface_datasets(why: str) -> ModuleType:
         if ours is not None:
             sys.modules["datasets"] = ours
         raise UserError(
-            f"{why}, and the package 'datasets' is not installed; pip install "
-            "'softcpt[huggingface]'"
+            f"{why}, and the package 'datasets' is not installed; pip install datasets"
         ) from error
     finally:
         sys.path[:] = before

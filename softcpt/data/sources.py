@@ -89,8 +89,8 @@ def read_source(source: Any, name: str, asked: Asked) -> Any:
         return _given({"all": part}, name or part.called, asked)
     if not _is_division(source):
         raise UserError(
-            f"data: a dictionary of {', '.join(map(str, source))} inside another, or of parts "
-            "without 'train'; its keys are names of tasks, or train, val and test"
+            f"data: a dictionary of {', '.join(map(str, source))} inside another; give all tasks "
+            "in one"
         )
     reader = _PartReader(asked)
     parts = {PARTS[key.lower()]: reader(own) for key, own in source.items()}
@@ -98,7 +98,11 @@ def read_source(source: Any, name: str, asked: Asked) -> Any:
 
 
 def _is_division(source: Mapping[Any, Any]) -> bool:
-    """Whether the keys are parts of one task's images: a DatasetDict, or a dictionary like one."""
+    """Whether the keys are parts of one task's images: a DatasetDict, or a dictionary like one.
+
+    Raises:
+        UserError: they are, without training images or with one part twice.
+    """
     parts = [PARTS.get(str(key).lower(), "") for key in source]
     if is_huggingface(source) and not all(parts):
         other = next(key for key, part in zip(source, parts) if not part)
@@ -106,7 +110,14 @@ def _is_division(source: Mapping[Any, Any]) -> bool:
             f"data set of Hugging Face: '{other}' is no part; give those that you mean, "
             f"{{'train': data['train'], 'test': data['{other}']}}"
         )
-    return "train" in parts and all(parts) and len(set(parts)) == len(parts)
+    if not parts or not all(parts):
+        return False
+    if "train" not in parts or len(set(parts)) < len(parts):
+        raise UserError(
+            f"data: a dictionary of {', '.join(source)}; of parts it has 'train' and any of 'val' "
+            "and 'test', each once"
+        )
+    return True
 
 
 def _of_word(word: str, name: str, asked: Asked) -> Any:

@@ -103,7 +103,7 @@ def load_data(
     - a table of pandas with the columns path, label and, if you like, split and task: what the same
       CSV file would be, with paths relative to the current folder;
     - a ``datasets.Dataset`` or ``DatasetDict`` of Hugging Face, or a folder that
-      ``save_to_disk`` wrote or that holds Parquet files (pip install 'softcpt[huggingface]');
+      ``save_to_disk`` wrote or that holds Parquet files (the extra ``huggingface``);
     - a data set of torch that gives (image, label), with class names in ``classes``;
     - a list of (image, label) pairs: an image is a path, a PIL image, an array or a tensor; a label
       a class name or, with ``classes``, a number; or a list of labels where an image has several;

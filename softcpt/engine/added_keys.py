@@ -1,8 +1,8 @@
 """Takes the keys that a trainer file of another code base adds to the configuration.
 
-Its ``extend_cfg`` is mostly copied whole from that code's ``train.py``. There it is the only one,
-and may make nodes again (``cfg.TRAINER.COOP = CN()``) and set defaults of all keys. Here it adds
-keys, and other defaults than ours count in runs of that file's trainers alone.
+Its ``extend_cfg`` is mostly copied whole from that code's ``train.py``. There it is the only one:
+it may make nodes that are here already (``cfg.TRAINER.COOP = CN()``), and set defaults of any key.
+Here it adds keys, and other defaults than ours count in runs of that file's trainers alone.
 """
 
 from __future__ import annotations

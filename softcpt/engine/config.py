@@ -9,8 +9,7 @@ from __future__ import annotations
 import ast
 import functools
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
@@ -19,12 +18,12 @@ from yacs.config import CfgNode
 
 from softcpt import dassl
 from softcpt.engine.config_files import read_config, resolved
-from softcpt.engine.extension import as_read, extensions
+from softcpt.engine.config_keys import leaves, set_key
+from softcpt.engine.extension import extensions
 from softcpt.engine.settings import Use, out_of_range, setting_of
 from softcpt.errors import UserError
 from softcpt.prompters import METHODS
 from softcpt.prompters.classifier import MethodOptions
-from softcpt.utils.suggest import did_you_mean, nearest
 from softcpt.utils.yaml_file import plain
 
 _log = logging.getLogger(__name__)
@@ -131,8 +130,8 @@ def open_node(cfg: CfgNode, trainer: str, path: Path) -> None:
         trainer: the registered name.
         path: of the configuration file, not merged yet.
     """
-    node = trainer.upper()
-    if node in cfg.TRAINER:
+    node = name = trainer.partition("@")[0].upper()
+    if any(known.upper() == name for known in cfg.TRAINER):
         return
     found: dict[str, Any] = {}
     place: Path | None = path
@@ -140,8 +139,10 @@ def open_node(cfg: CfgNode, trainer: str, path: Path) -> None:
     while place is not None and place not in seen:
         seen.add(place)
         file, tree = read_config(place)
-        keys = tree.get("TRAINER", {}).get(node, {})
-        found = {**keys, **found}
+        for given, keys in tree.get("TRAINER", {}).items():
+            if given.upper() == name:  # as the file writes it: MMRLpp
+                node = given
+                found = {key: plain(value) for key, value in keys.items()} | found
         place = resolved(file.parent / str(tree["_BASE_"])) if "_BASE_" in tree else None
     if found:
         cfg.TRAINER[node] = CfgNode(found)
@@ -177,155 +178,6 @@ def merge_pairs(cfg: CfgNode, pairs: Sequence[str]) -> None:
         set_key(cfg, key, value, "command line", text)
 
 
-def set_key(cfg: CfgNode, key: str, value: Any, source: str, text: str | None = None) -> None:
-    """Set one key of an existing leaf, with its type checked and aliases resolved.
-
-    A key that a trainer's own file added is set itself, and so is ours that it is another name of.
-
-    Args:
-        cfg: the configuration; changed. Whose options ``key`` means may depend on its trainer.
-        key: its name, here or in other code.
-        value: of a type like the default's.
-        source: where it is given, for messages.
-        text: the value as it was typed: what a leaf of text takes.
-
-    Raises:
-        UserError: there is no such key, or the value is of another type.
-    """
-    read, ours = as_read(str(cfg.TRAINER.NAME), key, value)
-    own = resolve_alias(read)
-    if _is_leaf(cfg, key) and own != key:
-        _set_leaf(cfg, key, value, f"{source}: {key}", text)
-        if not _is_leaf(cfg, own):
-            return
-    if any(key in extension.keys_without_effect for extension in extensions()):
-        _log.info(f"{source}: {key} has no effect, in the published code either; it is left out")
-        return
-    if _is_fixed(key, ours, source):
-        return
-    if not _is_leaf(cfg, own):
-        raise UserError(f"{source}: unknown key '{key}'; {_near(cfg, own)}")
-    _set_leaf(cfg, own, ours, f"{source}: {key}", text if ours is value else None)
-
-
-def _near(cfg: CfgNode, key: str) -> str:
-    """What may have been meant by a key that there is not."""
-    *nodes, leaf = key.split(".")
-    known = [name for name, _ in leaves(cfg)]
-    hint = did_you_mean(key, known, "`python train.py --show-config` lists all keys")
-    others = [name for name, value in cfg.TRAINER.items() if isinstance(value, CfgNode)]
-    if nodes[:-1] == ["TRAINER"] and nodes[1] not in others:
-        known_node = nearest(nodes[1], others, cutoff=0.75)
-        return (
-            f"{hint + '; ' if known_node else ''}a trainer's own keys come from extend_cfg(cfg) in "
-            f"its file: cfg.TRAINER.{nodes[1]} = CfgNode({{'{leaf}': ...}})"
-        )
-    return hint
-
-
-def _node(cfg: CfgNode, key: str) -> CfgNode | None:
-    """The node that holds ``key``; None: there is no such node."""
-    node: Any = cfg
-    for name in key.split(".")[:-1]:
-        node = node.get(name) if isinstance(node, CfgNode) else None
-    return node if isinstance(node, CfgNode) else None
-
-
-def _is_leaf(cfg: CfgNode, key: str) -> bool:
-    node, leaf = _node(cfg, key), key.rpartition(".")[2]
-    return node is not None and leaf in node and not isinstance(node[leaf], CfgNode)
-
-
-def _set_leaf(cfg: CfgNode, key: str, value: Any, place: str, text: str | None) -> None:
-    """Set an existing leaf; ``place`` names it in messages."""
-    node, leaf = _node(cfg, key), key.rpartition(".")[2]
-    assert node is not None
-    if isinstance(node[leaf], str) and text is not None:
-        value = _unquoted(text)  # 2023_10 stays that, None is a word, {} a template
-    elif isinstance(node[leaf], str) and isinstance(value, bool):
-        value = _switch(value, key)
-    node[leaf] = _coerce(value, node[leaf], place)
-
-
-def _unquoted(text: str) -> str:
-    """Text without the quotation marks of a Python literal, where it has them."""
-    if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
-        try:
-            value = ast.literal_eval(text)
-        except (ValueError, SyntaxError):
-            return text
-        if isinstance(value, str):
-            return value
-    return text
-
-
-def _switch(value: bool, key: str) -> Any:
-    """The word, "on" or "off", where these are among a setting's choices: yaml reads both as
-    booleans."""
-    valid, word = setting_of(key).valid, "on" if value else "off"
-    return word if valid is not None and word in valid.choices else value
-
-
-def _is_fixed(key: str, value: Any, source: str) -> bool:
-    """Whether ``key`` is one of other code that has a single value here.
-
-    Raises:
-        UserError: it is, and ``value`` is another.
-    """
-    for extension in extensions():
-        if key in extension.fixed_keys:
-            fixed, why = extension.fixed_keys[key]
-            if value != fixed:
-                raise UserError(f"{source}: {key} is {value!r}: {why}; leave it at {fixed!r}")
-            return True
-    return False
-
-
-def resolve_alias(key: str) -> str:
-    """The reference's ``TRAINER.MTCOOP.PG_TYPE`` is our ``TRAINER.SOFTCPT.GENERATOR``."""
-    for extension in extensions():
-        key = extension.key_aliases.get(key, key)
-    parts = key.split(".")
-    if len(parts) != 3 or parts[0] != "TRAINER":
-        return key
-    node = parts[1]
-    for extension in extensions():
-        node = extension.node_aliases.get(node, node)
-    for prompter, _ in METHODS.values():
-        if prompter.__name__.upper() == node:
-            for field in fields(prompter.Options):
-                if parts[2] in field.metadata["aliases"]:
-                    return f"TRAINER.{node}.{field.metadata['key'] or field.name.upper()}"
-    return f"TRAINER.{node}.{parts[2]}"
-
-
-def _coerce(value: Any, old: Any, place: str) -> Any:
-    """``value`` in the type of the default ``old``: yaml reads 5e-4 and (224, 224) as text, and
-    lists stand for tuples."""
-    kind = type(old)
-    if old is None or type(value) is kind:
-        return plain(value)
-    if kind is int and isinstance(value, int) and not isinstance(value, bool):
-        return int(value)
-    if kind is float and isinstance(value, (int, float, str)) and not isinstance(value, bool):
-        try:
-            return float(value)
-        except ValueError:
-            pass
-    if kind in (tuple, list) and isinstance(value, str):
-        with suppress(ValueError, SyntaxError):
-            value = ast.literal_eval(value)
-    if kind in (tuple, list) and isinstance(value, (tuple, list)):
-        return kind(plain(value))
-    if kind is str and isinstance(value, (int, float)) and not isinstance(value, bool):
-        return str(value)  # DATASET.NAME 101 is a name
-    raise UserError(
-        f"{place} is {value!r} ({type(value).__name__}); its default {old!r} is of type "
-        f"{kind.__name__}, "
-        f"give one like it"
-    )
-
-
 def check_values(cfg: CfgNode) -> None:
     """Refuse values outside the ranges of the table of settings, before anything runs.
 
@@ -335,15 +187,6 @@ def check_values(cfg: CfgNode) -> None:
     wrong = next(out_of_range(dict(leaves(cfg))), None)
     if wrong is not None:
         raise UserError(f"configuration: {wrong}")
-
-
-def leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """("OPTIM.LR", 0.002), ... of a tree of mappings."""
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from leaves(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:

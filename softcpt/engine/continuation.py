@@ -12,7 +12,7 @@ from torch import Tensor
 from yacs.config import CfgNode
 
 from softcpt.artefacts import checkpoint
-from softcpt.engine import config
+from softcpt.engine import config, config_keys
 from softcpt.errors import UserError
 from softcpt.tasks import TaskSet
 
@@ -61,7 +61,7 @@ class RunIdentity:
         ours = config.run_settings(self.cfg)
         theirs = config.run_settings(self.cfg.load_cfg(header["config"]))
         # A key that the version of that run did not have was at its default.
-        for key, value in config.leaves(config.default_config()):
+        for key, value in config_keys.leaves(config.default_config()):
             if key in ours:
                 theirs.setdefault(key, value)
         changed = config.differences(ours, theirs)

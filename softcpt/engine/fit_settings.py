@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from yacs.config import CfgNode
 
 from softcpt.clip.model import Clip
-from softcpt.engine import config
+from softcpt.engine import config, config_keys
 
 # Keyword -> keys of the configuration. All else is at its default there.
 KEYS = {
@@ -68,7 +68,7 @@ class FitSettings:
             "DATASET.ROOT": root,
         }
         for key, value in given.items():
-            config.set_key(cfg, key, value, "fit")
+            config_keys.set_key(cfg, key, value, "fit")
         config.check_values(cfg)
         cfg.freeze()
         return cfg

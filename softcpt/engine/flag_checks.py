@@ -36,12 +36,12 @@ def look_at_flags(cfg: Any, args: argparse.Namespace) -> None:
 
 def _given_precisions(args: argparse.Namespace, trainer: str) -> list[Any]:
     """What the command line and a configuration file given there say of ``TRAINER.*.PREC``."""
-    from softcpt.engine import config, config_files
+    from softcpt.engine import config_files, config_keys
 
     pairs: list[tuple[str, Any]] = list(zip(args.opts[::2], args.opts[1::2]))
     if args.config_file:
         chosen = config_files.trainer_config(args.config_file, trainer)
-        pairs += config.leaves(config_files.read_config(chosen)[1])
+        pairs += config_keys.leaves(config_files.read_config(chosen)[1])
     return [value for key, value in pairs if key.endswith(".PREC")]
 
 

@@ -125,7 +125,7 @@ def setup_config(args: argparse.Namespace) -> Any:
     With ``--eval-only`` the settings of the run in ``--model-dir`` stand in the place of files that
     are not given.
     """
-    from softcpt.engine import config, tested_run
+    from softcpt.engine import config, config_keys, tested_run
     from softcpt.engine.extension import extensions, take_own_defaults, trainer_alias
 
     images_flag.give_back_pairs(args)
@@ -140,7 +140,7 @@ def setup_config(args: argparse.Namespace) -> Any:
         raise UserError("--eval-only: it needs --model-dir with the folder of a training run")
     cfg.TRAINER.NAME = alias.trainer  # whose keys are meant, in files too
     for key, value in alias.settings.items():
-        config.set_key(cfg, key, value, args.trainer)
+        config_keys.set_key(cfg, key, value, args.trainer)
     args = argparse.Namespace(**{**vars(args), "trainer": alias.trainer})
     if run is not None and not tested_run.serves(run, alias.trainer):
         run = None
@@ -160,7 +160,7 @@ def setup_config(args: argparse.Namespace) -> Any:
 
 def _merge_flags(cfg: Any, args: argparse.Namespace, own_images: Mapping[str, Any]) -> None:
     """Put the flags' values into ``cfg``, and those that ``--images`` stands for."""
-    from softcpt.engine import config
+    from softcpt.engine import config_keys
     from softcpt.engine.extension import extensions
 
     flags = {
@@ -176,7 +176,7 @@ def _merge_flags(cfg: Any, args: argparse.Namespace, own_images: Mapping[str, An
     }
     for key, value in flags.items():
         if value:
-            config.set_key(cfg, key, value, "command line")
+            config_keys.set_key(cfg, key, value, "command line")
     cfg.DATASET.DRAW_SPLIT = cfg.DATASET.DRAW_SPLIT or args.draw_split
     if args.seed is not None:
         cfg.SEED = args.seed

@@ -19,7 +19,7 @@ from softcpt.artefacts import checkpoint
 from softcpt.artefacts.artefact_files import read_config
 from softcpt.artefacts.kept_backbone import backbone_source
 from softcpt.artefacts.published_checkpoints import is_reference
-from softcpt.engine import config
+from softcpt.engine import config, config_keys
 from softcpt.engine.continuation import find_run
 from softcpt.engine.results import RESULTS_FILE, read_results
 from softcpt.errors import UserError
@@ -89,7 +89,7 @@ class TestedRun:
             nodes = config.own_nodes(trainer)
             return {
                 f"TRAINER.{key}": value
-                for key, value in config.leaves(self.cfg.TRAINER)
+                for key, value in config_keys.leaves(self.cfg.TRAINER)
                 if key.partition(".")[0] in nodes
             }
         kind, node = METHODS[self.method][0], config.node_name(self.method)
@@ -188,22 +188,22 @@ def take_settings(cfg: CfgNode, run: TestedRun, trainer: str, images: bool, data
     """
     source = f"run {run.folder}"
     if run.backbone in _backbones():
-        config.set_key(cfg, "MODEL.BACKBONE.NAME", run.backbone, source)
+        config_keys.set_key(cfg, "MODEL.BACKBONE.NAME", run.backbone, source)
     for key, value in run.settings_of_prompt(trainer).items():
-        config.set_key(cfg, key, value, source)
+        config_keys.set_key(cfg, key, value, source)
     for key, value in run.kept.items():
         of_data = key.partition(".")[0] in _OF_THE_DATA
         if data if of_data else images or key == "MODEL.BACKBONE.NAME":
-            config.set_key(cfg, key, value, source)
+            config_keys.set_key(cfg, key, value, source)
     if run.cfg is None:
         return
-    config.set_key(cfg, "MODEL.BACKBONE.NAME", run.cfg.MODEL.BACKBONE.NAME, source)
-    known = dict(config.leaves(cfg))
-    for key, value in config.leaves(run.cfg):
+    config_keys.set_key(cfg, "MODEL.BACKBONE.NAME", run.cfg.MODEL.BACKBONE.NAME, source)
+    known = dict(config_keys.leaves(cfg))
+    for key, value in config_keys.leaves(run.cfg):
         node = key.partition(".")[0]
         wanted = data if node in _OF_THE_DATA else images and node not in _OF_THE_TEST
         if wanted and key in known:
-            config.set_key(cfg, key, value, source)
+            config_keys.set_key(cfg, key, value, source)
 
 
 def refuse_contradictions(cfg: CfgNode, run: TestedRun, trainer: str) -> None:
@@ -212,7 +212,7 @@ def refuse_contradictions(cfg: CfgNode, run: TestedRun, trainer: str) -> None:
     Raises:
         UserError: naming the first one.
     """
-    given = dict(config.leaves(cfg))
+    given = dict(config_keys.leaves(cfg))
     trained = run.settings_of_prompt(trainer)
     for key, value in trained.items():
         name = key.rpartition(".")[2]

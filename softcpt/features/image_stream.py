@@ -1,7 +1,8 @@
 """A stream of images in batches: decoded by worker processes, in order, with no more in memory than
 is in work.
 
-Items are file paths, PIL images, arrays and tensors, from a list or a generator.
+Items are file paths, images with a path, PIL images, arrays and tensors, from a list or a
+generator.
 """
 
 from __future__ import annotations
@@ -120,8 +121,9 @@ class ImageStream:
 
     def _prepare(self, item: Any) -> Iterator[Prepared]:
         """What is in memory is made ready here; files are left to the workers."""
-        if isinstance(item, (str, os.PathLike)):
-            yield os.fspath(item)
+        path = getattr(item, "path", item)  # of an image with labels, as softcpt.load_data gives it
+        if isinstance(path, (str, os.PathLike)):
+            yield os.fspath(path)
         elif isinstance(item, Image.Image):
             yield self._of_image(item)
         elif isinstance(item, Tensor) and item.dim() == 4:

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from softcpt.engine import config
+from softcpt.engine import config, config_keys
 from softcpt.engine.settings import OF_TRAINING, SETTINGS, Use, setting_of, shared_of
 from softcpt.errors import UserError
 from softcpt.grid.jobs import Job, PlannedJob
@@ -25,7 +25,7 @@ def settings_of(planned: PlannedJob) -> dict[str, Any]:
         uses.add(Use.TRAINING)
     kept = {
         key: value
-        for key, value in config.leaves(planned.cfg)
+        for key, value in config_keys.leaves(planned.cfg)
         if setting_of(key).use in uses and not key.startswith("TRAINER.")
     }
     return {**kept, PRECISION: _precision(planned)}

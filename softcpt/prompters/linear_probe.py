@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from sklearn.linear_model import LogisticRegression
 
 Arrays = tuple[np.ndarray, np.ndarray]  # features (n, D) and classes (n,)
+LOWEST = -1e30  # below every logit, and unlike -inf one that can be subtracted
 COARSE = (6.0, 4.0, 2.0, 0.0, -2.0, -4.0, -6.0)  # log10 C; of equals the first wins
 
 
@@ -125,6 +126,19 @@ def _arrays(labelled: Labelled) -> Arrays:
     return features.double().numpy(), labels.numpy()
 
 
+def _logits(fitted: LogisticRegression | int, features: np.ndarray, classes: int) -> np.ndarray:
+    """(n, classes) of what is fitted; very low for a class without training images."""
+    logits = np.full((len(features), classes), LOWEST)
+    if isinstance(fitted, int):
+        logits[:, fitted] = 0
+        return logits
+    scores = fitted.decision_function(features)
+    if scores.ndim == 1:  # two classes, of which it gives the second
+        scores = np.stack([-scores / 2, scores / 2], axis=1)
+    logits[:, fitted.classes_] = scores
+    return logits
+
+
 class _Search:
     """The search for one task's C; each C is fitted once."""
 
@@ -155,14 +169,9 @@ class _Search:
         """The task's metric on its validation images."""
         if exponent not in self._scores:
             features, labels = self.val
-            fitted = self.fitted(exponent)
-            guess = (
-                np.full(len(labels), fitted)
-                if isinstance(fitted, int)
-                else fitted.predict(features)
-            )
+            logits = _logits(self.fitted(exponent), features, len(self.task.class_names))
             self._scores[exponent] = metric_of(
-                self.task, torch.from_numpy(guess), torch.from_numpy(labels)
+                self.task, torch.from_numpy(logits), torch.from_numpy(labels)
             )
         return self._scores[exponent]
 

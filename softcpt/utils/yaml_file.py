@@ -51,6 +51,8 @@ def plain(value: Any) -> Any:
         return float(value)
     if isinstance(value, (list, tuple)):
         return type(value)(plain(item) for item in value)
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
     return value
 
 

@@ -8,6 +8,7 @@ import itertools
 import json
 import os
 import resource
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -111,9 +112,19 @@ def test_images_are_given_in_every_way(q, folder):
     [expected] = q.predict(str(path), task="road signs")
     array = np.asarray(picture)
     bytes_ = torch.from_numpy(array.copy()).permute(2, 0, 1)
-    given = [path, picture, ready, ready[None], array, bytes_, ready.half()]
+    given = [
+        path,
+        SimpleNamespace(path=str(path)),
+        picture,
+        ready,
+        ready[None],
+        array,
+        bytes_,
+        ready.half(),
+    ]
     for images in given:
-        [found] = q.predict(images, task="road signs")
+        single = [images] if isinstance(images, SimpleNamespace) else images
+        [found] = q.predict(single, task="road signs")
         assert found.label == expected.label
         assert found.probability == pytest.approx(expected.probability, abs=2e-3)
     mixed = q.predict((item for item in given), task="road signs", batch_size=2, workers=1)

@@ -506,4 +506,4 @@ def test_images_of_your_own_need_no_root(tmp_path, capsys, monkeypatch):
 def test_some_data_sets_are_listed(capsys):
     assert run("list", "oxford_pets", "RS8") == 0
     names = [line.split()[0] for line in capsys.readouterr().out.splitlines()[2:] if line]
-    assert names[0] == "OxfordPets" and "WHURS19" in names and "Food101" not in names
+    assert names[0] == "OxfordPets" and "RESISC45" in names and "Food101" not in names

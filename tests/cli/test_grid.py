@@ -89,9 +89,18 @@ def test_two_grids_on_one_output_do_no_work_twice(tmp_path, capsys, monkeypatch)
     assert grid(file) == 0 and "6 of 6 jobs are done" in capsys.readouterr().out
 
 
+# Ctrl-C reaches the grid also where the tests run in the background of a script, and ignore it.
+GRID = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from softcpt.cli.grid import main
+main(sys.argv[1:])
+"""
+
+
 def grid_process(file: Path) -> subprocess.Popen:
-    """``softcpt grid`` on a terminal of its own."""
-    command = [sys.executable, "-m", "softcpt", "grid", str(file), "--workers", "1"]
+    """``softcpt grid`` as on a terminal of its own."""
+    command = [sys.executable, "-c", GRID, str(file), "--workers", "1"]
     return subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=ROOT
     )

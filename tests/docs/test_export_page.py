@@ -23,6 +23,8 @@ SECTIONS = dict(
     section.split("\n", 1) for section in PAGE.read_text(encoding="utf-8").split("\n## ")[1:]
 )
 
+STATE = random_openai_state_dict("vit", vision_layers=1, text_layers=1)
+
 
 def blocks(section: str, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", SECTIONS[section], re.DOTALL)
@@ -82,27 +84,30 @@ def test_open_clip_finds_what_the_library_finds(folder, capsys, method):
     assert_as_the_library(run_program("open_clip", capsys), q)
 
 
-def test_transformers_finds_what_the_library_finds(folder, capsys):
-    state = random_openai_state_dict("vit", text_layers=1)
-    save_file(state, folder / "weights.safetensors")
-    save_for_transformers(state, 32, folder / "clip-for-transformers")
+def small(folder: Path) -> softcpt.AdaptedClip:
+    """On a small random CLIP with weights in ``folder``, saved as the page calls it."""
+    save_file(STATE, folder / "weights.safetensors")
     q = adapted("CoOp", softcpt.load_clip(folder / "weights.safetensors"))
     q.save("my_prompt")
+    return q
+
+
+def test_transformers_finds_what_the_library_finds(folder, capsys):
+    save_for_transformers(STATE, 32, folder / "clip-for-transformers")
+    q = small(folder)
     run_commands("transformers")
     assert_as_the_library(run_program("transformers", capsys), q)
 
 
 def test_onnxruntime_finds_what_the_library_finds(folder, capsys):
-    q = adapted("SoftCPT", softcpt.load_clip("tiny"))
-    q.save("my_prompt")
+    q = small(folder)
     run_commands("ONNX")
     assert "largest difference from torch's logits" in capsys.readouterr().out
     assert_as_the_library(run_program("ONNX", capsys), q)
 
 
-def test_torch_alone_reads_the_graph(folder, capsys, clip):
-    q = adapted("SoftCPT", softcpt.load_clip("tiny"))
-    q.save("my_prompt")
+def test_torch_alone_reads_the_graph(folder, capsys):
+    q = small(folder)
     run_commands("torch.export")
     [program] = blocks("torch.export", "python")
     capsys.readouterr()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from softcpt import plugins
-from softcpt.engine import config
+from softcpt.engine import config, config_keys
 from softcpt.errors import UserError
 
 CONFIGS = sorted((plugins.folder("configs") / "trainers").glob("*/*.yaml"))
@@ -137,7 +137,7 @@ def test_text_stays_as_it_is_typed(tmp_path, key, text):
     config.merge_pairs(typed, [key, text])
     (tmp_path / "numbers.yaml").write_text("DATASET: {ROOT: 2023_10, TASK_NAME: 1e5}")
     config.merge_file(written, tmp_path / "numbers.yaml")
-    assert dict(config.leaves(typed))[key] == text
+    assert dict(config_keys.leaves(typed))[key] == text
     assert (written.DATASET.ROOT, written.DATASET.TASK_NAME) == ("2023_10", "1e5")
     assert written.clone().dump() == written.dump()
 

@@ -6,7 +6,7 @@ import pytest
 
 from softcpt import plugins
 from softcpt.data.dataset_names import config_names
-from softcpt.engine import config
+from softcpt.engine import config, config_keys
 from softcpt.engine.config_files import (
     dataset_config,
     read_config,
@@ -35,7 +35,7 @@ def merged(*paths) -> dict:
     cfg = config.default_config()
     for path in paths:
         config.merge_file(cfg, path)
-    return dict(config.leaves(cfg))
+    return dict(config_keys.leaves(cfg))
 
 
 @pytest.mark.parametrize("trainer", TRAINERS)

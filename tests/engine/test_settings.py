@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from softcpt import plugins
-from softcpt.engine import config
+from softcpt.engine import config, config_keys
 from softcpt.engine.settings import (
     AXES,
     OF_TRAINING,
@@ -23,7 +23,7 @@ from softcpt.engine.settings import (
 )
 from softcpt.errors import UserError
 
-KEYS = [key for key, _ in config.leaves(config.default_config())]
+KEYS = [key for key, _ in config_keys.leaves(config.default_config())]
 
 
 def test_every_key_of_the_configuration_is_in_the_table():

@@ -57,7 +57,9 @@ def test_a_jpeg_is_decoded_as_pillow_does(tmp_path):
 def test_any_colour_mode_becomes_rgb(tmp_path, mode):
     grey = Image.linear_gradient("L").resize((32, 32)).convert("RGB")
     converted = grey.quantize(64) if mode == "P" else grey.convert(mode)
-    image = read_image(saved(tmp_path, converted, "image.tiff"))
+    # Pillow 10 to 12 write YCbCr without compression, but cannot read it.
+    packing = {"compression": "tiff_lzw"} if mode == "YCbCr" else {}
+    image = read_image(saved(tmp_path, converted, "image.tiff", **packing))
     assert image.mode == "RGB" and image.size == (32, 32)
     tolerance = 255 if mode == "1" else 6
     assert np.abs(np.asarray(image, int) - np.asarray(grey, int)).max() <= tolerance

@@ -11,6 +11,7 @@ from sklearn.linear_model import LogisticRegression
 
 import softcpt
 from softcpt.prompters.linear_probe import LinearProbe
+from softcpt.task_results import Tally
 from tests.helpers.runs import agree, close, identical, prompt, recorded_logits, run
 from tests.helpers.toy import DATASET_REGISTRY, Toy
 
@@ -69,6 +70,21 @@ def test_the_probe_is_the_logistic_regression_that_the_published_search_ends_wit
         assert report[TASKS[task].name]["C"] == pytest.approx(wanted.C)
         ours = probe.logits(test_x, [task]).softmax(dim=1).detach().numpy()
         assert np.abs(ours - wanted.predict_proba(test_x.double().numpy())).max() < 1e-4
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("metric", ["roc_auc", "map11"])
+def test_c_is_chosen_by_a_metric_that_ranks_images(clip, metric):
+    tasks = softcpt.TaskSet([softcpt.Task("signs", ["stop sign", "yield"], metric)])
+    x, y = images(clip, 3, 1, classes=2)
+    val_x, val_y = images(clip, 40, 11, classes=2)
+    probe = softcpt.build_prompter("LinearProbe", clip, tasks)
+    [found] = probe.fit(x, y, val_x, val_y).values()
+    tally = Tally(tasks)
+    tally.add(probe.logits(val_x).detach(), val_y)
+    [result] = tally.results()
+    assert found["validation"] == pytest.approx(result.metric, abs=0.1)
+    assert 50 < result.metric < 100
 
 
 def test_the_probe_takes_features_as_the_tower_gives_them(clip):

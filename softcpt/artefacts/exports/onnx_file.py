@@ -41,7 +41,7 @@ def write(source: Source, path: Path, model: str = "") -> Exported:
     ]
     if missing:
         raise UserError(
-            f"export to onnx: {', '.join(missing)} not installed; pip install 'softcpt[export]'"
+            f"export to onnx: {', '.join(missing)} not installed; pip install {' '.join(missing)}"
         )
     module = image_classifier(source.method)
     size = sum(t.numel() * t.element_size() for t in module.state_dict().values())

@@ -17,7 +17,7 @@ from starlette.requests import Request
 
 from softcpt.artefacts.serve.limits import Limits, Refused, in_millions
 
-_FIELD_BYTES = 10_000  # of a field that is no file, such as the task's name
+_FIELD_BYTES = 10_000  # of a field that is no file, such as the task's name, and of a part's head
 _SILENCE = 30.0  # seconds without a byte after which a sender is given up
 
 
@@ -68,8 +68,8 @@ class Upload:
             raise _too_much(self._limits)
         callbacks = {
             "on_part_begin": self._part_begins,
-            "on_header_field": lambda data, start, end: self._header[0].extend(data[start:end]),
-            "on_header_value": lambda data, start, end: self._header[1].extend(data[start:end]),
+            "on_header_field": lambda *part: self._header_goes_on(0, *part),
+            "on_header_value": lambda *part: self._header_goes_on(1, *part),
             "on_header_end": self._header_ends,
             "on_headers_finished": self._content_begins,
             "on_part_data": self._content_goes_on,
@@ -88,6 +88,11 @@ class Upload:
 
     def _part_begins(self) -> None:
         self._disposition, self._content = b"", bytearray()
+
+    def _header_goes_on(self, part: int, data: bytes, start: int, end: int) -> None:
+        if len(self._header[part]) + end - start > _FIELD_BYTES:
+            raise Refused(413, "form: the head of a part is too long; use shorter file names")
+        self._header[part].extend(data[start:end])
 
     def _header_ends(self) -> None:
         name, value = (bytes(part) for part in self._header)

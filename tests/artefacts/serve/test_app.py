@@ -140,6 +140,8 @@ def test_what_is_too_large_is_refused_while_it_is_read(client):
     assert b"413" in answer and b"request: larger than 12 images of 20 MB" in answer
     answer = client.post("/predict", files=files(*[b"x"] * 13), data={"task": "road signs"})
     assert answer.status_code == 413 and "more than 12 images" in answer.json()["error"]
+    answer = client.post("/predict", files=files(png(1), name="x" * 20_000))
+    assert answer.status_code in (400, 413) and "form" in answer.json()["error"]
     answer = client.post("/predict", files=files(png(1)), data={"task": "r" * 20_000})
     assert answer.status_code == 413 and "field 'task'" in answer.json()["error"]
 

@@ -1,0 +1,1 @@
+"""Looks inside a trained prompt: what it learned, what it changed, and where it errs."""

@@ -1,0 +1,155 @@
+"""What the run beside an artefact wrote: figures of every class, and a prediction for every
+image."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from softcpt.artefacts.adapted import AdaptedClip
+from softcpt.engine.predictions import PREDICTIONS_FILE
+from softcpt.errors import UserError
+from softcpt.utils.files import cache_folder
+
+RESULTS_FILE = "results.json"
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What predictions.npz says of N images; see docs/results.md.
+
+    Attributes:
+        split: "test" or "val".
+        methods, classes: names.
+        task_of_class: (C,).
+        path: (N,) below the root of the data.
+        label: (N, K) classes of each image, then -1.
+        best: (M, N) the class predicted.
+        probability: (M, N) of that class.
+    """
+
+    split: str
+    methods: list[str]
+    classes: list[str]
+    task_of_class: NDArray[np.int32]
+    path: list[str]
+    label: NDArray[np.int32]
+    best: NDArray[np.int32]
+    probability: NDArray[np.float32]
+
+    def right(self, method: str) -> NDArray[np.bool_]:
+        """(N,) whether the class predicted is one of the image's."""
+        best = self.best[self.methods.index(method)]
+        found: NDArray[np.bool_] = (best[:, None] == self.label).any(axis=1)
+        return found
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """Of one run.
+
+    Attributes:
+        folder: of the run.
+        results: results.json.
+        predictions: None where there are none; ``why`` then says why.
+    """
+
+    folder: Path
+    results: dict[str, Any]
+    predictions: Predictions | None
+    why: str = ""
+
+    def figures(self, method: str) -> dict[str, dict[str, Any]]:
+        """Task -> what results.json has of it; empty where the method was not measured."""
+        return {task["name"]: task for task in self.results["tasks"].get(method, [])}
+
+
+def find_run(artefact: Path, adapted: AdaptedClip, given: Path | None) -> RunFiles | str:
+    """The run that made an artefact, or one line that says why it is not there.
+
+    Args:
+        artefact: folder of the artefact; a run keeps its own in a folder of its output folder.
+        adapted: what is in it.
+        given: the run's folder, where the artefact was moved away from it.
+
+    Raises:
+        UserError: there is no run in ``given``, or it is of another prompt.
+    """
+    folder = given or artefact.resolve().parent
+    try:
+        results = json.loads((folder / RESULTS_FILE).read_text(encoding="utf-8"))
+        problem = _differs(results, adapted)
+    except FileNotFoundError:
+        problem = f"no run beside the artefact (no {RESULTS_FILE} in {folder}); --run names one"
+    except (OSError, ValueError) as error:
+        problem = f"{folder / RESULTS_FILE}: cannot be read ({' '.join(str(error).split())[:100]})"
+    if problem and given:
+        raise UserError(f"--run {given}: {problem}; give the run that left the artefact")
+    if problem:
+        return problem
+    predictions = _predictions(folder, adapted)
+    if isinstance(predictions, str):
+        return RunFiles(folder, results, None, predictions)
+    return RunFiles(folder, results, predictions)
+
+
+def _differs(results: Any, adapted: AdaptedClip) -> str:
+    """In what the run is of another prompt; "" if it is not."""
+    if not isinstance(results, dict) or not isinstance(results.get("tasks"), dict):
+        return f"{RESULTS_FILE} is not a run's"
+    if results.get("method") != adapted.method_name:
+        return f"the run is of {results.get('method')}, the artefact of {adapted.method_name}"
+    if "class_names" not in results:
+        return f"{RESULTS_FILE} is of an older version, which kept no figures of classes"
+    tested = {task: tuple(names) for task, names in results["class_names"].items()}
+    if tested != {task.name: task.class_names for task in adapted.tasks}:
+        return "the run tested other tasks or classes than the artefact has"
+    return ""
+
+
+def _predictions(folder: Path, adapted: AdaptedClip) -> Predictions | str:
+    path = folder / PREDICTIONS_FILE
+    if not path.is_file():
+        return f"the run left no {PREDICTIONS_FILE} (TEST.PREDICTIONS on writes it)"
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            found = Predictions(
+                str(file["split"]),
+                file["methods"].tolist(),
+                file["classes"].tolist(),
+                file["task_of_class"],
+                file["path"].tolist(),
+                file["label"],
+                file["top5"][:, :, 0],
+                file["probability"][:, :, 0],
+            )
+    except Exception as error:  # noqa: BLE001 - damaged archives make numpy raise nearly any
+        return f"{path}: damaged ({' '.join(str(error).split())[:100]}); test again"
+    if found.classes != list(adapted.tasks.class_names):
+        return f"{path}: of other classes than the artefact has; test again"
+    return found
+
+
+def image_finder(run: RunFiles, root: Path | None) -> Path | None:
+    """The folder below which the images of a run lie; None: they are not on this machine."""
+    if run.predictions is None or not run.predictions.path:
+        return None
+    first = run.predictions.path[0]
+    return next((place for place in _roots(run, root) if (place / first).is_file()), None)
+
+
+def _roots(run: RunFiles, root: Path | None) -> Iterator[Path]:
+    if root:
+        yield root
+        return
+    config = yaml.safe_load(run.results.get("config") or "") or {}
+    yield Path(config.get("DATASET", {}).get("ROOT") or ".").expanduser()
+    # Embedded benchmarks are unpacked there.
+    yield from sorted(path for path in cache_folder().glob("*") if path.is_dir())
