@@ -124,7 +124,7 @@ def load_data(
         seed: of the draw.
         classes: "all", "base" (the first half of each task's classes) or "new"; or the class names
             of images in memory, in label order ({task name: class names} for several sources).
-        tasks: "all", "base", "new", "task<i>", "task<i>,task<j>" or "all-but-task<i>".
+        tasks: "all", "base", "new", "task3", "task0,task3" or "all-but-task3".
         task_names: a name for the task of each source, "" for its own. SoftCPT reads it, so it says
             what the pictures are of.
         template: zero-shot prompt with {} for the class name, in place of the data sets' own.

@@ -86,7 +86,8 @@ class Prompter(TaskClassifier):
         >>> prompter.class_embeddings().shape
         torch.Size([2, 256])
         >>> features = prompter.encode_image(torch.zeros(3, 3, clip.image_size, clip.image_size))
-        >>> loss, accuracy = prompter.loss(features, torch.tensor([0, 1, 1]))
+        >>> labels = torch.tensor([0, 1, 1], device=prompter.device)
+        >>> loss, accuracy = prompter.loss(features, labels)
         >>> loss.backward()  # gradients of what is trained; the CLIP has none
     """
 

@@ -253,7 +253,7 @@ class TaskClassifier(nn.Module):
         """What the first dimension of the trainable tensor ``name`` counts: "task", "class", or ""
         for neither.
 
-        Tensors of single tasks ("<module>.learners.<task>.<tensor>") need no mention.
+        Tensors of single tasks (``<module>.learners.<task>.<tensor>``) need no mention.
         """
         return ""
 

@@ -40,6 +40,12 @@ def section(docstring: str, title: str) -> str:
     return textwrap.dedent(found[1]) if found else ""
 
 
+def prose(docstring: str) -> str:
+    """Without code and examples."""
+    lines = re.sub(r"^Example:\n(?:    .*\n|\n)+", "", docstring + "\n", flags=re.MULTILINE)
+    return re.sub(r"``.*?``|`.*?`", "", lines, flags=re.DOTALL)
+
+
 def entries(docstring: str, *titles: str) -> set[str]:
     """Names that have an entry in one of the sections."""
     text = "\n".join(section(docstring, title) for title in titles)
@@ -107,6 +113,13 @@ def test_methods_name_their_arguments_and_errors(owner, name):
     named = {word for one in overridden for word in re.findall(r"\w+", inspect.getdoc(one) or "")}
     assert docstring and not parameters(method) - named
     assert section(docstring, "Raises") or not raises(method)
+
+
+def test_a_page_of_html_can_be_made_of_them():
+    """<i> would be italics from there on."""
+    named = {**PUBLIC, **{".".join(names): method for names, method in METHODS.items()}}
+    docstrings = {name: inspect.getdoc(thing) for name, thing in named.items()}
+    assert not {name for name, text in docstrings.items() if re.search(r"<\w+>", prose(text))}
 
 
 def test_every_public_name_is_checked():

@@ -15,17 +15,26 @@ from pathlib import Path
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
+from pymdownx.slugs import slugify
 
 ROOT = Path(__file__).resolve().parents[2]
 FIRST = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
 LINK = re.compile(r"(!?\[[^\]]*\])\(([^)\s]+)\)")
 
 
+def on_config(config: MkDocsConfig) -> None:
+    """Anchors are GitHub's. (In yaml a function needs a tag that safe readers refuse.)"""
+    config.mdx_configs.setdefault("toc", {})["slugify"] = slugify(case="lower")
+
+
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """The theme's files, and the repository's."""
     kept = [file for file in files if not _is_ours(file)]
     ours = [f"docs/{file.src_uri}" for file in files if _is_ours(file)]
-    return Files([*kept, *(_file(path, config) for path in _with_linked([*FIRST, *ours]))])
+    css = Path(__file__).with_name("site.css")
+    style = File.generated(config, "site.css", abs_src_path=str(css))
+    found = [_file(path, config) for path in _with_linked([*FIRST, *ours])]
+    return Files([*kept, style, *found])
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
