@@ -130,7 +130,7 @@ class BatchMaker:
         )
         transform = self._transform(train)
         size, views = settings.BATCH_SIZE, self.views() if train else None
-        drop_last = train and len(items) >= size
+        drop_last = train and cfg.DATALOADER.TRAIN_X.DROP_LAST and len(items) >= size
         if cfg.FEATURES.MODE == "bank" and not prompts_images:
             return FeatureBatches(
                 items,

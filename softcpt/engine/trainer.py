@@ -137,6 +137,7 @@ class PromptTrainer(ResumableTrainer):
         if self.by_steps and any(True for _ in method.parameters()):
             self.optim = build_optimizer(method, cfg.OPTIM)
             self.sched = build_lr_scheduler(self.optim, cfg.OPTIM)
+            self.data.train.print_left_out()
         repeats = method.reference_steps if cfg.OPTIM.REFERENCE_SCHEDULE else 1
         self.learner = Learner(
             method, self.optim, self.sched, seed=cfg.SEED, repeats=repeats, watch=self.watch
