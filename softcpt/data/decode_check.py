@@ -32,6 +32,15 @@ def unreadable(paths: Sequence[str], workers: int) -> Iterator[str]:
                 yield problem
 
 
+def problems(paths: Sequence[str], workers: int) -> list[str]:
+    """What is wrong with each of ``paths``, as :func:`unreadable` says it; "": nothing.
+
+    Raises:
+        UserError: as :func:`unreadable`.
+    """
+    return list(tqdm(_problems(paths, workers), "decoding", len(paths), unit="image", delay=1))
+
+
 def _problems(paths: Sequence[str], workers: int) -> Iterator[str]:
     if not workers or len(paths) <= _CHUNK:
         yield from map(_decode, paths)

@@ -3,6 +3,7 @@ step."""
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -16,6 +17,8 @@ from softcpt.features.bank import FeatureBank
 from softcpt.features.images import ViewDataset, default_workers
 from softcpt.prompters import TaskClassifier
 from softcpt.utils import parallel
+
+_log = logging.getLogger(__name__)
 
 Batch = dict[str, Any]
 
@@ -58,6 +61,17 @@ class Batches(ABC):
 
     def open(self) -> None:  # noqa: B027 - there need not be anything to do
         """Have at hand what is the same for all batches of the present view."""
+
+    def print_left_out(self) -> None:
+        """Print how many images every epoch leaves out with a last batch that is not full, where
+        these are more than a tenth."""
+        count, size = len(self.labels), self.order.batch_size
+        lost = count % size if self.order.drop_last else 0
+        if lost > count / 10:
+            _log.info(
+                f"{lost} of {count} training images are left out of every epoch, others each time "
+                f"(batches of {size}; DATALOADER.TRAIN_X.DROP_LAST False takes a smaller last one)"
+            )
 
     @property
     def view(self) -> int | None:

@@ -66,6 +66,8 @@ def default_config() -> CfgNode:
     # An image of the split that is not on disk: stop, skip it, or skip-classes of which there is no
     # image at all.
     cfg.DATASET.ON_MISSING = "stop"
+    # A last batch that is not full is left out of an epoch, as in the published code.
+    cfg.DATALOADER.TRAIN_X.DROP_LAST = True
     cfg.OPTIM.REFERENCE_SCHEDULE = (
         False  # SoftCPT's published code: 3 or 4 optimiser and schedule steps in place of 1
     )

@@ -95,6 +95,7 @@ def fit(
     schedule: str = "cosine",
     warmup_epochs: int = 1,
     warmup_lr: float = 1e-5,
+    drop_last: bool = True,
     transforms: Sequence[str] = ("random_resized_crop", "random_flip", "normalize"),
     crop_scale: tuple[float, float] = (0.08, 1.0),
     views: int = 0,
@@ -128,6 +129,7 @@ def fit(
         schedule: "cosine" to 0 over the epochs, or "single_step": none.
         warmup_epochs: at ``warmup_lr``, in front of the schedule.
         warmup_lr: learning rate of the warm-up.
+        drop_last: leave a last batch that is not full out of an epoch.
         transforms: of training images, by Dassl's names.
         crop_scale: smallest and largest share of an image that a random crop keeps.
         views: 0: a new augmented view of every image in every epoch; K: the same K in turn, so
@@ -173,6 +175,7 @@ def fit(
         schedule=schedule,
         warmup_epochs=warmup_epochs,
         warmup_lr=warmup_lr,
+        drop_last=drop_last,
         transforms=tuple(transforms),
         crop_scale=crop_scale,
         views=views,
@@ -219,6 +222,7 @@ class _Fit:
         if learner.optimiser is None:
             return  # zero-shot
         batches = self.source.batches()
+        batches.print_left_out()
         first = self._resumed(Path(resume_from)) if resume_from is not None else 0
         kept = resume_from if folder is None else folder
         started, saving = time.perf_counter(), Paced()

@@ -102,7 +102,7 @@ class Given(Source):
             self.tasks.owners(first),
             RandomSampler(range(len(labels))),
             size,
-            drop_last=len(labels) >= size,
+            drop_last=self.cfg.DATALOADER.TRAIN_X.DROP_LAST and len(labels) >= size,
         )
 
     def fit(

@@ -30,8 +30,8 @@ class FitTrainer(PromptTrainer):
             self.selected = fitting.selected
             self.save_run(done)
 
-        parts = data.dataset
-        fitting.fit(parts.train_x, parts.val, parts.test, self.start_epoch, keep)
+        items = data.items
+        fitting.fit(items["train"], items["val"], items["test"], self.start_epoch, keep)
         self.selected = fitting.selected
         self.save_model(0, self.output_dir)
         self.after_train()

@@ -46,8 +46,7 @@ def leave_artefact(run: Run, method: TaskClassifier, data: RunData, folder: str 
 
 def record_of(run: Run, data: RunData) -> Record:
     """What a run knows of its training, and what its tests found."""
-    cfg, dataset = data.maker.cfg, data.dataset
-    images = {"train": dataset.train_x, "val": dataset.val, "test": dataset.test}
+    cfg = data.maker.cfg
     return Record(
         measured={split: figures_of(figures(found)) for split, found in run.results.items()},
         selected=run.origin.selected,
@@ -57,7 +56,7 @@ def record_of(run: Run, data: RunData) -> Record:
             "name": cfg.DATASET.NAME,
             "shots": cfg.DATASET.NUM_SHOTS,
             "seed": cfg.SEED,
-            "images": {split: len(items or ()) for split, items in images.items()},
+            "images": {split: len(items) for split, items in data.items.items()},
             "keys": data_keys(cfg),
         },
         parameters=run.parameters,

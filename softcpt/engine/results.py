@@ -168,8 +168,8 @@ def shared_settings(data: RunData, clip: Clip) -> dict[str, Any]:
     found = {
         "tasks": list(data.tasks.names),
         "split": split,
-        "train_images": data.digest(data.dataset.train_x),
-        "test_images": data.digest(getattr(data.dataset, split)),
+        "train_images": data.digest(data.items["train"]),
+        "test_images": data.digest(data.items[split]),
         **machine_facts(clip),
     }
     return shared_values(data.maker.cfg, found)

@@ -89,7 +89,7 @@ class ResumableTrainer(DasslTrainer):
     # -- continuation ------------------------------------------------------------------------------
 
     def _identity(self) -> RunIdentity:
-        data = data_digest(self.data.tasks, self.data.digest(self.data.dataset.train_x))
+        data = data_digest(self.data.tasks, self.data.digest(self.data.items["train"]))
         return RunIdentity(self.given_cfg, self.cfg.TEST.FINAL_MODEL, data, self.source)
 
     def save_run(self, done: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, redirect_stdout
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +17,7 @@ from yacs.config import CfgNode
 from softcpt.clip.model import Clip, load_clip
 from softcpt.engine.batches import FeatureBatches, FileBatches, ImageBatches
 from softcpt.engine.continuation import images_digest
+from softcpt.engine.readable import readable
 from softcpt.errors import UserError
 from softcpt.features.bank import FeatureBank
 from softcpt.prompters import TaskClassifier
@@ -129,7 +130,7 @@ class BatchMaker:
         )
         transform = self._transform(train)
         size, views = settings.BATCH_SIZE, self.views() if train else None
-        drop_last = train and len(items) >= size
+        drop_last = train and cfg.DATALOADER.TRAIN_X.DROP_LAST and len(items) >= size
         if cfg.FEATURES.MODE == "bank" and not prompts_images:
             return FeatureBatches(
                 items,
@@ -168,25 +169,40 @@ class BatchMaker:
         return (lambda epoch: epoch % count) if count else (lambda epoch: epoch)
 
 
+def items_of(dataset: Any, cfg: CfgNode) -> dict[str, Sequence[Any]]:
+    """Part -> images of a data set of Dassl's kind; with ``FEATURES.ON_ERROR`` skip those that can
+    be read."""
+    items = {"train": dataset.train_x, "val": dataset.val or [], "test": dataset.test}
+    if cfg.FEATURES.ON_ERROR == "skip":
+        return dict(readable(items, cfg.DATALOADER.NUM_WORKERS))
+    return items
+
+
+def root_of(dataset: Any, cfg: CfgNode) -> str:
+    """Where paths of images start from."""
+    return str(cfg.DATASET.ROOT or getattr(dataset, "dataset_dir", "") or "/")
+
+
 class RunData:
-    """A data set's tasks and batches.
+    """The tasks and batches of a run.
 
     Args:
-        dataset: of Dassl's kind: ``train_x``, ``val`` and ``test``.
-        tasks: its tasks.
-        maker: makes batches of its images.
+        items: "train", "val" and "test" -> Dassl's image records; "val" may be empty.
+        tasks: that their labels count.
+        maker: makes batches of them.
+        root: where paths of images start from.
 
     Attributes:
         train, val, test: batches; ``val`` is None where there are no validation images.
-        root: where paths of images start from.
     """
 
-    def __init__(self, dataset: Any, tasks: TaskSet, maker: BatchMaker) -> None:
-        self.dataset, self.tasks, self.maker = dataset, tasks, maker
-        self.train = maker.make(dataset.train_x, train=True)
-        self.val = maker.make(dataset.val, train=False) if dataset.val else None
-        self.test = maker.make(dataset.test, train=False)
-        self.root: str = maker.cfg.DATASET.ROOT or getattr(dataset, "dataset_dir", "") or "/"
+    def __init__(
+        self, items: Mapping[str, Sequence[Any]], tasks: TaskSet, maker: BatchMaker, root: str
+    ) -> None:
+        self.items, self.tasks, self.maker, self.root = items, tasks, maker, root
+        self.train = maker.make(items["train"], train=True)
+        self.val = maker.make(items["val"], train=False) if items["val"] else None
+        self.test = maker.make(items["test"], train=False)
 
     def split(self, name: str) -> tuple[str, FileBatches]:
         """The split that ``name`` stands for, and its batches: "val" without validation images is

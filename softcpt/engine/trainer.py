@@ -31,9 +31,11 @@ from softcpt.engine.results import Origin, Run, recorded
 from softcpt.engine.run_inputs import (
     BatchMaker,
     RunData,
+    items_of,
     model_of,
     named_splits,
     open_bank,
+    root_of,
     tasks_of,
 )
 from softcpt.engine.run_table import write_results
@@ -106,9 +108,10 @@ class PromptTrainer(ResumableTrainer):
     def build_data_loader(self) -> None:
         """The data set's batches, as features from the bank or as images."""
         kind, dataset = METHODS[self.method][0], build_dataset(self.cfg)
+        items = items_of(dataset, self.cfg)
         # Dassl's hooks ask self.cfg for FINAL_MODEL.
         self.cfg = cfg = selection.settled(
-            self.cfg, dataset.val, dataset.test, tell=self.learns and self.by_steps
+            self.cfg, items["val"], items["test"], tell=self.learns and self.by_steps
         )
         self.clip = model_of(cfg, self.precision(), self.device)
         if kind.prompts_images and cfg.FEATURES.MODE == "bank":
@@ -117,7 +120,7 @@ class PromptTrainer(ResumableTrainer):
                 "zero-shot alone from the feature bank"
             )
         maker = BatchMaker(cfg, open_bank(cfg, self.clip, kind), kind.prompts_images)
-        self.data = data = RunData(dataset, tasks_of(dataset, cfg), maker)
+        self.data = data = RunData(items, tasks_of(dataset, cfg), maker, root_of(dataset, cfg))
         self.dataset, self.tasks = dataset, data.tasks
         # Dassl's names.
         self.train_loader_x, self.val_loader, self.test_loader = data.train, data.val, data.test
@@ -134,6 +137,7 @@ class PromptTrainer(ResumableTrainer):
         if self.by_steps and any(True for _ in method.parameters()):
             self.optim = build_optimizer(method, cfg.OPTIM)
             self.sched = build_lr_scheduler(self.optim, cfg.OPTIM)
+            self.data.train.print_left_out()
         repeats = method.reference_steps if cfg.OPTIM.REFERENCE_SCHEDULE else 1
         self.learner = Learner(
             method, self.optim, self.sched, seed=cfg.SEED, repeats=repeats, watch=self.watch

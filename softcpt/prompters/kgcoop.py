@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from softcpt.clip.model import Clip
+from softcpt.prompters.base import Prompter
 from softcpt.prompters.classifier import option
 from softcpt.prompters.coop import CoOp, CoOpOptions
 from softcpt.prompters.zeroshot import template_embeddings
@@ -63,8 +64,16 @@ class KgCoOp(CoOp):
 
     def loss(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Cross-entropy plus lambda times the mean cosine distance, and the accuracy in %."""
-        present, classes = self.tasks.chosen(self.tasks.present(labels))
-        embeddings = self.class_embeddings(present)
-        loss, accuracy = self.task_loss(self.compare(features, embeddings), labels, classes)
-        cosine = (embeddings * self.hand_written[classes.to(self.device)]).sum(dim=1)
-        return loss + self.options.weight * (1 - cosine.mean()), accuracy
+        return held_loss(self, features, labels, self.hand_written, self.options.weight)
+
+
+def held_loss(
+    method: Prompter, features: Tensor, labels: Tensor, hand_written: Tensor, weight: float
+) -> tuple[Tensor, Tensor]:
+    """Cross-entropy plus ``weight`` times the mean cosine distance of the classes' embeddings to
+    those of ``hand_written`` prompts (C, D); and the accuracy in %."""
+    present, classes = method.tasks.chosen(method.tasks.present(labels))
+    embeddings = method.class_embeddings(present)
+    loss, accuracy = method.task_loss(method.compare(features, embeddings), labels, classes)
+    cosine = (embeddings * hand_written[classes.to(method.device)]).sum(dim=1)
+    return loss + weight * (1 - cosine.mean()), accuracy

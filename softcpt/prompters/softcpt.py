@@ -9,7 +9,8 @@ Trained are U (shared, or one per task) and W. With ``csc``, contexts are made f
 [F_c ; F_t], where F_c = text([SOS] V_1 ... V_K name of class c . [EOS]) and V is shared or one per
 class. SoftCPT* is a row of the paper's table whose number of parameters fits free vectors F_t; the
 paper's code does not have it. In place of a task's name a longer description can be read, and in
-place of W a smaller network trained.
+place of W a smaller network trained. With ``weight`` the loss has KgCoOp's term, too
+(softcpt/prompters/kgcoop.py).
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ from softcpt.prompters.context_prompter import (
     device_index,
     pack_names,
 )
+from softcpt.prompters.kgcoop import held_loss
+from softcpt.prompters.zeroshot import template_embeddings
 from softcpt.tasks import TaskSet
 from softcpt.text.packing import PackedPrompts
 from softcpt.text.prompts import init_context, words_context
@@ -73,6 +76,19 @@ class SoftCPTOptions(PromptOptions):
         "vector per task (SoftCPT*)",
         ("name", "description", "none"),
     )
+    weight: float = option(
+        0.0,
+        "lambda of KgCoOp's term, which holds class embeddings near the hand-written prompts; not "
+        "the paper's (0: no term)",
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.weight and (self.cls_sample_rate or self.softmax == "joint"):
+            raise UserError(
+                f"option weight = {self.weight}: its term needs the classes of the batch's tasks; "
+                "leave cls_sample_rate at 0 and softmax at task"
+            )
 
 
 class SoftCPT(ContextPrompter):
@@ -83,6 +99,7 @@ class SoftCPT(ContextPrompter):
     makes_contexts = True
 
     options: SoftCPTOptions
+    hand_written: Tensor
 
     def __init__(self, clip: Clip, tasks: TaskSet, options: SoftCPTOptions) -> None:
         super().__init__(clip, tasks, options)
@@ -114,6 +131,15 @@ class SoftCPT(ContextPrompter):
             options.rank,
         ).to(clip.device)
         self.pack_class_names(options.n_ctx, options.position, options.csc)
+        if options.weight:
+            embeddings = template_embeddings(clip, tasks, max_tokens=options.token_bound)
+            self.register_buffer("hand_written", embeddings, persistent=False)
+
+    def loss(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """The multi-task cross-entropy; with ``weight`` KgCoOp's term, too; and accuracy in %."""
+        if not self.options.weight:
+            return super().loss(features, labels)
+        return held_loss(self, features, labels, self.hand_written, self.options.weight)
 
     @property
     def reference_steps(self) -> int:

@@ -42,8 +42,8 @@ def similarities(cfg: Any, tasks: tuple[int, ...]) -> dict[str, np.ndarray]:
     from dassl.engine import build_trainer
 
     trainer = build_trainer(cfg)
-    items, centre = trainer.dataset.train_x, build_transform(cfg, is_train=False)
-    features = trainer.bank.features(
+    items, centre = trainer.data.items["train"], build_transform(cfg, is_train=False)
+    features = trainer.data.maker.bank.features(
         [item.impath for item in items], centre, None, cfg.DATASET.ROOT
     )
     features = F.normalize(torch.as_tensor(features).float(), dim=-1)

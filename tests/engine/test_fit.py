@@ -63,3 +63,19 @@ def toy_data(folder, kind):
     cfg = default_config()
     cfg.DATASET.ROOT = str(folder / "data")
     return kind(cfg)
+
+
+@pytest.mark.parametrize("trainer", ["CoOp", "VPT"])
+def test_the_last_batch_is_left_out_or_not_and_said(tmp_path, capsys, trainer):
+    pairs = ["TRAINER.VPT.N_CTX", "2", "OPTIM.MAX_EPOCH", "1"]
+    pairs += ["DATALOADER.TRAIN_X.BATCH_SIZE", "12"]  # of 40 images
+    run(tmp_path, trainer, *pairs)
+    said = "4 of 40 training images are left out of every epoch"
+    assert said not in capsys.readouterr().out  # a tenth
+    pairs[-1] = "15"
+    run(tmp_path, trainer, *pairs, out="more")
+    assert said.replace("4 of", "10 of") in capsys.readouterr().out
+    run(tmp_path, trainer, *pairs, "DATALOADER.TRAIN_X.DROP_LAST", "False", out="all")
+    assert "left out of every epoch" not in capsys.readouterr().out
+    more, whole = prompt(tmp_path / "more"), prompt(tmp_path / "all")
+    assert not identical(more, whole)

@@ -88,3 +88,23 @@ def test_a_state_of_the_published_code_loads_for_one_task(double_clip):
 def test_a_negative_weight_is_refused(double_clip):
     with pytest.raises(softcpt.UserError, match="option weight = -1.0"):
         softcpt.build_prompter("KgCoOp", double_clip, TASK_SETS["one task"], weight=-1.0)
+
+
+@pytest.mark.parametrize("options", [{}, {"csc": True}, {"task_csc": True}])
+def test_softcpt_takes_the_term_too(double_clip, options):
+    tasks = TASK_SETS["three tasks"]
+    held = build("SoftCPT", double_clip, tasks, weight=1.5, **options)
+    free = build("SoftCPT", double_clip, tasks, **options)
+    free.load_reference_state(held.reference_state())
+    features = F.normalize(torch.randn(4, double_clip.embed_dim, dtype=torch.float64), dim=1)
+    labels = torch.tensor([0, 0, 7, 7])  # of the first and the last task
+    present = sorted({tasks.to_local(label)[0] for label in labels.tolist()})
+    written = torch.cat([hand_written(double_clip, tasks[task]) for task in present])
+    cosines = F.cosine_similarity(free.class_embeddings(present), written, dim=1)
+    expected = free.loss(features, labels)[0] + 1.5 * (1 - cosines.mean())
+    loss = held.loss(features, labels)[0]
+    torch.testing.assert_close(loss, expected)
+    gradients = torch.autograd.grad(loss, list(held.parameters()))
+    torch.testing.assert_close(gradients, torch.autograd.grad(expected, list(free.parameters())))
+    with pytest.raises(softcpt.UserError, match="option weight = 1.0"):
+        build("SoftCPT", double_clip, tasks, weight=1.0, cls_sample_rate=0.5)
