@@ -139,7 +139,7 @@ def _library() -> Any:
         return importlib.import_module("huggingface_hub")
     except ImportError as error:
         raise UserError(
-            "hub: huggingface_hub is not installed; pip install huggingface_hub"
+            "hub: huggingface_hub is not installed; pip install huggingface-hub"
         ) from error
 
 

@@ -36,7 +36,7 @@ def main(args: argparse.Namespace) -> int:
     if args.words < 3:
         raise UserError(f"inspect: --words {args.words}: give 3 or more")
     if importlib.util.find_spec("matplotlib") is None:
-        raise UserError("inspect: matplotlib is missing; pip install 'softcpt[report]'")
+        raise UserError("inspect: matplotlib is missing; pip install matplotlib")
 
     from softcpt.report.inspection.inspection import inspect, write_inspection
     from softcpt.report.inspection.pages import printed

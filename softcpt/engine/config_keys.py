@@ -48,7 +48,7 @@ def set_key(cfg: CfgNode, key: str, value: Any, source: str, text: str | None = 
     """
     read, ours = as_read(str(cfg.TRAINER.NAME), key, value)
     own = resolve_alias(read)
-    if _is_leaf(cfg, key) and own != key:
+    if read == key and _is_leaf(cfg, key) and own != key:
         _set_leaf(cfg, key, value, f"{source}: {key}", text)
         if not _is_leaf(cfg, own):
             return

@@ -132,7 +132,7 @@ def test_status_of_a_damaged_split_says_so(tmp_path, capsys):
         "-",
         "unreadable",
     ]
-    assert "not a split" in text
+    assert "not valid JSON" in text
 
 
 def test_status_of_a_data_set_whose_split_nobody_published(tmp_path, capsys):

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from softcpt import Task, TaskSet, UserError
-from softcpt.engine import config
+from softcpt.engine import config, config_keys
 from softcpt.engine.predictions import (
     MANY_IMAGES,
     PREDICTIONS_FILE,
@@ -98,7 +98,7 @@ def test_other_words_are_refused():
     with pytest.raises(UserError, match="choose auto, on or off"):
         config.check_values(cfg)
     with pytest.raises(UserError, match="DATASET.NAME is True"):
-        config.merge_pairs(cfg, ["DATASET.NAME", "True"])
+        config_keys.set_key(cfg, "DATASET.NAME", True, "data.yaml")
 
 
 def test_images_of_several_classes_and_paths_of_any_kind(tmp_path):
