@@ -37,6 +37,10 @@ ADDED = {
     "python -m softcpt report": ["--formats", "md"],
     "python -m softcpt transfer": ["--list"],
     "python -m softcpt data preview": [],
+    "python -m softcpt predict": [],
+    "python -m softcpt export": [],
+    "python -m softcpt inspect": [],
+    "python -m softcpt serve": ["--help"],
 }
 SET_UP = ("python3 -m venv", ". .venv/bin/activate", "pip install ")
 # One process for all: each command is run as Python would run it, and ends it only if it fails.
