@@ -184,10 +184,10 @@ class FeatureBank:
         files = [os.path.join(root, path) for path in paths]
         about = self._about(transform, view)
         entry = BlockFile(self.folder / _key(about, files, os.fspath(root)))
-        if not entry.is_whole():
+        if not self._has(entry, files):
             with self._sole_builder(entry):
                 # Asked again, as another process may have built it while this one waited.
-                if not entry.is_whole():
+                if not self._has(entry, files):
                     self._build(entry, files, transform, view, about)
         if entry.missing and self.on_error == "stop":
             unreadable = files[entry.missing[0]]
@@ -198,6 +198,9 @@ class FeatureBank:
                 unreadable,
             )
         return entry
+
+    def _has(self, entry: BlockFile, files: list[str]) -> bool:
+        return entry.is_whole() and entry.shape == self._shape(len(files))
 
     def _shape(self, count: int) -> tuple[int, ...]:
         if self.kind == "unprojected":
@@ -232,12 +235,13 @@ class FeatureBank:
         view: int | None,
         about: dict[str, Any],
     ) -> None:
-        if not entry.load():
+        shape = self._shape(len(files))
+        if not entry.load() or (entry.shape, entry.meta["dtype"]) != (shape, self.dtype):
             if entry.meta_path.exists():
                 _log.warning("features %s: meta.json is damaged, all is built again", entry.folder)
             about = {"name": self.clip.name, "count": len(files), **about}
             block = self.batch_size * max(1, BLOCK_ROWS // self.batch_size)
-            entry.create(self._shape(len(files)), self.dtype, block, about)
+            entry.create(shape, self.dtype, block, about)
         damaged = list(entry.corrupt())
         if damaged:
             _log.warning(
