@@ -161,7 +161,9 @@ class FeatureBank:
         """
         if not paths:
             return torch.empty(self._shape(0))
-        return torch.from_numpy(self._entry(paths, transform, view, root).array()).float()
+        once, places = _once(paths, view)
+        features = torch.from_numpy(self._entry(once, transform, view, root).array()).float()
+        return features if len(once) == len(paths) else features[places]
 
     def missing(
         self,
@@ -172,7 +174,11 @@ class FeatureBank:
     ) -> list[int]:
         """Indices of the images that could not be read: rows of zeros in :meth:`features`
         (``on_error="skip"``)."""
-        return self._entry(paths, transform, view, root).missing if paths else []
+        if not paths:
+            return []
+        once, places = _once(paths, view)
+        missing = set(self._entry(once, transform, view, root).missing)
+        return [index for index, place in enumerate(places) if place in missing]
 
     def _entry(
         self,
@@ -350,6 +356,16 @@ class FeatureBank:
                 if entry.load():
                     bar.total = entry.count
                     bar.update(entry.rows_written - bar.n)
+
+
+def _once(paths: Sequence[str], view: int | None) -> tuple[Sequence[str], list[int]]:
+    """Each image once, as an image may be of several tasks; and where each of ``paths`` is among
+    them. Augmented views differ from row to row."""
+    if view is not None:
+        return paths, list(range(len(paths)))
+    places: dict[str, int] = {}
+    found = [places.setdefault(path, len(places)) for path in paths]
+    return list(places), found
 
 
 def _acquired(lock: FileLock, seconds: float) -> bool:
