@@ -18,7 +18,7 @@ from softcpt.errors import UserError
 from softcpt.tasks import TaskSet
 from softcpt.utils.kinds import Kind, is_kind, wrong_value
 
-_REMEDY = "delete it to begin the run anew, or restore it to continue"
+_REMEDY = "delete it to begin the run again, or restore it to continue"
 # What the header of a run that can go on must have. "sha256" of the tensors came later.
 _HEADER: dict[str, Kind] = {
     "config": str,
@@ -112,7 +112,7 @@ def find_run(directory: str, required: bool) -> tuple[dict[str, Tensor], dict[st
 
     Raises:
         UserError: there is none, and one is ``required``; or it is damaged. Then nothing is begun
-            anew in its place, which would lose the epochs that it stands for.
+            again in its place, which would lose the epochs that it stands for.
     """
     path = checkpoint.resume_file(directory)
     if not required and not os.path.lexists(path):

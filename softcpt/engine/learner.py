@@ -221,7 +221,7 @@ class Learner:
                 self.scaler.load_state_dict(dict(facts["scaler"]))
             except (RuntimeError, KeyError, TypeError, ValueError) as error:
                 raise UserError(
-                    f"checkpoint {place}: its scaler is damaged; delete it to begin the run anew"
+                    f"checkpoint {place}: its scaler is damaged; delete it to begin the run again"
                 ) from error
         self._replay_schedule(done)
 

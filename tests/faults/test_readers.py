@@ -122,7 +122,7 @@ def test_a_damaged_run_is_never_begun_anew_in_silence(tmp_path):
     checkpoint.save_tensors(path, {"a": torch.ones(3)}, RUN)
     assert find_run(str(tmp_path), required=False) is not None
     path.write_bytes(path.read_bytes()[:-5])
-    with pytest.raises(UserError, match="damaged .*; delete it to begin the run anew, or restore"):
+    with pytest.raises(UserError, match="damaged .*; delete it to begin the run again, or restore"):
         find_run(str(tmp_path), required=False)
 
 
