@@ -136,7 +136,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG_FILE
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:  # cut anywhere, also inside a letter
+    except (ValueError, OSError, RecursionError) as error:  # cut anywhere, also inside a letter
         raise UserError(
             f"artefact {folder}: {CONFIG_FILE} is damaged ({_short(error)}); copy or save the "
             "artefact again"

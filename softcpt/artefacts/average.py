@@ -36,7 +36,7 @@ def average(runs: Sequence[str | Path], folder: str | Path, epoch: int | None = 
             f"average: {len(paths)} run given; give two or more, or a folder with seed1, seed2, "
             "... in it"
         )
-    states, headers = zip(*map(checkpoint.load_tensors, paths))
+    states, headers = zip(*map(checkpoint.load_prompt, paths))
     for path, header in zip(paths, headers):
         other = next((name for name in _COMMON if header.get(name) != headers[0].get(name)), None)
         if other:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,26 @@ from torch.optim import Optimizer
 
 from softcpt.errors import UserError
 from softcpt.utils.files import atomic_write
+from softcpt.utils.kinds import Kind, wrong_value
 
 PROMPT_FOLDER = "prompt"
 RESUME_FILE = "resume.safetensors"
 # Of an artefact (softcpt/artefacts/artefact_files.py): its tensors, and its folder inside a run's.
 ARTEFACT_PROMPT = "prompt.safetensors"
 RUN_ARTEFACT = "artefact"
+
+# What the header of a prompt must have.
+_PROMPT: dict[str, Kind] = {
+    "method": str,
+    "backbone": str,
+    "fingerprint": str,
+    "tasks": [str],
+    "classes": [[str]],
+    "options": dict,
+    "epoch": int,
+    "val_result": (int, float, type(None)),
+}
+_OF_EPOCH = re.compile(r"epoch-[0-9]{1,9}")
 
 
 def save_tensors(
@@ -55,11 +70,34 @@ def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             names = file.keys()
             tensors = {name: file.get_tensor(name) for name in names}
         header = json.loads(written)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise UserError(f"checkpoint {path}: damaged ({error}); delete it and run again") from error
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"checkpoint {path}: damaged ({reason}); delete it and run again"
+        ) from error
     if not isinstance(header, dict):
         raise UserError(
             f"checkpoint {path}: not written by softcpt; give a run's folder as --model-dir"
+        )
+    return tensors, header
+
+
+def load_prompt(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The same of a prompt, whose header says for what it was trained.
+
+    Raises:
+        UserError: as :func:`load_tensors`; or a part of the header is missing or of another kind.
+    """
+    tensors, header = load_tensors(path)
+    fault = wrong_value(header, _PROMPT)
+    if not fault and len(header["tasks"]) != len(header["classes"]):
+        fault = "tasks and classes are not equally many"
+    if not fault and not isinstance(header.get("selected"), (dict, type(None))):
+        fault = "selected is no mapping"
+    if fault:
+        raise UserError(
+            f"checkpoint {path}: its header is damaged ({fault}); delete it and run again, or get "
+            "it again"
         )
     return tensors, header
 
@@ -127,7 +165,9 @@ def saved_prompts(folder: str | Path) -> list[Path]:
 
 
 def _epochs(folder: str | Path) -> list[Path]:
-    return sorted((Path(folder) / PROMPT_FOLDER).glob("epoch-*.safetensors"), key=_epoch_of)
+    found = (Path(folder) / PROMPT_FOLDER).glob("epoch-*.safetensors")
+    # Others lie there, too: "epoch-best.safetensors" is somebody's copy.
+    return sorted((path for path in found if _OF_EPOCH.fullmatch(path.stem)), key=_epoch_of)
 
 
 def _epoch_of(path: Path) -> int:
@@ -145,10 +185,17 @@ def optimizer_tensors(optimizer: Optimizer) -> dict[str, Tensor]:
 
 
 def restore_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Put back what :func:`optimizer_tensors` took; learning rates stay as they are."""
+    """Put back what :func:`optimizer_tensors` took; learning rates stay as they are.
+
+    Raises:
+        ValueError, IndexError: they are of other parameters.
+    """
     state: dict[int, dict[str, Tensor]] = {}
+    trained = [one for group in optimizer.param_groups for one in group["params"]]
     for key, value in tensors.items():
         number, name = key.split(".", 1)
+        if value.ndim and value.shape != trained[int(number)].shape:
+            raise ValueError(f"the optimiser's {key} has the shape of another parameter")
         state.setdefault(int(number), {})[name] = value
     optimizer.load_state_dict(
         {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
@@ -178,13 +225,13 @@ def restore_run(
     """
     try:
         model.load_state_dict(_below("parameter.", tensors))
-    except RuntimeError as error:
+        if optimizer is not None:
+            restore_optimizer(optimizer, _below("optimizer.", tensors))
+    except (RuntimeError, ValueError, KeyError, IndexError, TypeError) as error:
         raise UserError(
             f"checkpoint {place}: not of this model ({' '.join(str(error).split())[:200]}); give "
             "another --output-dir"
         ) from error
-    if optimizer is not None:
-        restore_optimizer(optimizer, _below("optimizer.", tensors))
 
 
 def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

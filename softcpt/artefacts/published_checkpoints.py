@@ -13,6 +13,7 @@ from __future__ import annotations
 import collections
 import pickle
 import types
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -21,8 +22,9 @@ import torch
 from torch import Tensor
 
 from softcpt.artefacts.checkpoint import PROMPT_FOLDER
-from softcpt.clip.jit_archive import is_jit_archive
+from softcpt.clip.jit_archive import is_jit_archive, is_zip
 from softcpt.errors import UserError
+from softcpt.utils.archives import refuse_bomb
 from softcpt.utils.unpickling import InertUnpickler, Refused
 
 BEST = "model-best.pth.tar"
@@ -118,6 +120,9 @@ def _read(path: Path) -> tuple[dict[str, Tensor], int]:
     try:
         if is_jit_archive(path):  # torch.load would run it
             raise ValueError("it is a TorchScript archive")
+        if is_zip(path):
+            with zipfile.ZipFile(path) as file:
+                refuse_bomb(file, path.stat().st_size)
         try:
             content = torch.load(path, map_location="cpu", weights_only=True)
         except pickle.UnpicklingError:
@@ -135,7 +140,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], int]:
         ) from error
     state = content.get("state_dict") if isinstance(content, dict) else None
     if not isinstance(state, dict) or not all(
-        isinstance(v, Tensor) and isinstance(k, str) for k, v in state.items()
+        isinstance(v, Tensor) and not v.is_meta and isinstance(k, str) for k, v in state.items()
     ):
         raise UserError(
             f"checkpoint {path}: no state_dict of tensors in it, so no code of the CoOp family "

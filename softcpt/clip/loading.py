@@ -26,14 +26,17 @@ from softcpt.clip.preprocessing import Preprocessing
 from softcpt.clip.weights import OPENAI_WEIGHTS, as_state_dict, openai_weights, read_state_dict
 from softcpt.errors import UserError
 from softcpt.text.open_clip_parts import ClipModel
+from softcpt.utils.kinds import wrong_value
 from softcpt.utils.suggest import did_you_mean
 from softcpt.utils.text_files import read_json
+from softcpt.utils.typed import read_mapping
 
 TINY = Path(__file__).parents[1] / "assets" / "tiny"
 
 _FILE_SUFFIXES = (".pt", ".pth", ".safetensors", ".npz", ".bin", ".tar")
 _SCHEMAS = ("hf-hub:", "local-dir:")
 _VOCABULARY = 49408
+_COPY = "copy the model's folder again"
 # Without these no layout of OpenAI's can be deduced.
 _CORNERSTONES = (
     "visual.conv1.weight",
@@ -120,10 +123,9 @@ def _from_openai_format(name: str, state: dict[str, Tensor]) -> LoadedModel:
             f"{name}: not a CLIP model in OpenAI's format ({missing[0]!r} is missing); check the "
             "file"
         )
-    if state["token_embedding.weight"].shape[0] != _VOCABULARY:
-        raise _other_tokenizer(
-            name, f"its vocabulary has {state['token_embedding.weight'].shape[0]} tokens"
-        )
+    vocabulary = len(state["token_embedding.weight"]) if state["token_embedding.weight"].ndim else 0
+    if vocabulary != _VOCABULARY:
+        raise _other_tokenizer(name, f"its vocabulary has {vocabulary} tokens")
     try:
         with torch.device("meta"):
             shapes = {key: torch.empty_like(value, device="meta") for key, value in state.items()}
@@ -135,7 +137,9 @@ def _from_openai_format(name: str, state: dict[str, Tensor]) -> LoadedModel:
         ValueError,
         AssertionError,
         RuntimeError,
-        ZeroDivisionError,
+        ArithmeticError,
+        TypeError,
+        AttributeError,
     ) as error:
         raise _misfit(name, error) from error
     model.attn_mask = torch.full((model.context_length,) * 2, float("-inf")).triu_(1)
@@ -149,14 +153,17 @@ def _from_folder(folder: Path) -> LoadedModel:
     settings = dict(config["model_cfg"])
     _refuse_other_tokenizer(folder.name, settings["text_cfg"])
     kind = CustomTextCLIP if settings.pop("custom_text", False) else CLIP
-    model = kind(**settings).eval()
     try:
+        model = kind(**settings).eval()
         model.load_state_dict(_materialised(stored), assign=True)
-    except RuntimeError as error:
+        preprocessing = read_mapping(Preprocessing, config["preprocess"], f"{folder}: preprocess")
+    except UserError:
+        raise
+    except Exception as error:  # sizes that do not go together make open_clip and torch raise any
         raise _misfit(str(folder), error) from error
     if isinstance(getattr(model.visual, "trunk", None), EfficientNet):
         _fold_batch_norms(model.visual.trunk)
-    return LoadedModel(folder.name, model, Preprocessing(**config["preprocess"]), stored)
+    return LoadedModel(folder.name, model, preprocessing, stored)
 
 
 def folder_config_and_weights(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -181,7 +188,13 @@ def _folder_files(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
             f"{folder}: no model there ({config_path.name} is missing); for the embedded one "
             "install softcpt again"
         )
-    config: dict[str, Any] = read_json(config_path, "model", "copy the model's folder again")
+    config = read_json(config_path, "model", _COPY)
+    if not isinstance(config, dict):
+        raise UserError(f"model {config_path}: no mapping of keys; {_COPY}")
+    fault = wrong_value(config, {"model_cfg": dict, "preprocess": dict})
+    fault = fault or wrong_value(config["model_cfg"], {"text_cfg": dict, "vision_cfg": dict})
+    if fault:
+        raise UserError(f"model {config_path}: damaged ({fault}); {_COPY}")
     return config, read_state_dict(weights_path)
 
 
@@ -191,7 +204,10 @@ def _materialised(stored: dict[str, Tensor]) -> dict[str, Tensor]:
     state = dict(stored)
     for left in [key for key in stored if key.endswith(".left")]:
         key = left.removesuffix(".left")
-        state[key] = state.pop(left) @ state.pop(f"{key}.right")
+        right = state.pop(f"{key}.right", None)
+        if right is None:
+            raise UserError(f"model: {key}.right is missing beside {left}; {_COPY}")
+        state[key] = state.pop(left) @ right
     return state
 
 

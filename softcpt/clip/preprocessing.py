@@ -4,12 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from open_clip.transform import MaybeConvertMode, PreprocessCfg
 from PIL import Image
 from torch import Tensor
 from torchvision import transforms
+
+from softcpt.utils.rgb import as_rgb
+
+
+class _ToRgb(MaybeConvertMode):
+    """open_clip's step, which cuts 16-bit images at 255, and leaves what was transparent in any
+    colour. Here images become RGB as those of a feature bank do."""
+
+    def __call__(self, pic: Any) -> Any:
+        return as_rgb(pic) if isinstance(pic, Image.Image) else pic
+
+    def __repr__(self) -> str:
+        # Of the transform's description, by which features are found: a bank's images are RGB
+        # before it, so that they are the same ones as ever.
+        return "MaybeConvertMode()"
 
 
 @dataclass(frozen=True)
@@ -40,11 +56,11 @@ class Preprocessing:
         flip."""
         normalise = transforms.Normalize(self.mean, self.std)
         steps = self._training_crop() if train else self._crop()
-        return transforms.Compose([MaybeConvertMode(), *steps, transforms.ToTensor(), normalise])
+        return transforms.Compose([_ToRgb(), *steps, transforms.ToTensor(), normalise])
 
     def crop(self) -> transforms.Compose:
         """The part of :meth:`transform` in front of the tensor: PIL image -> PIL image (H, W)."""
-        return transforms.Compose([MaybeConvertMode(), *self._crop()])
+        return transforms.Compose([_ToRgb(), *self._crop()])
 
     def normalised(self, pixels: Tensor) -> Tensor:
         """The rest of it for many images at once: bytes (B, H, W, 3) -> (B, 3, H, W), the same

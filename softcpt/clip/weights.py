@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from torch import Tensor
 from softcpt.clip.jit_archive import is_jit_archive, is_zip, read_jit_archive
 from softcpt.clip.no_downloads import not_on_this_machine
 from softcpt.errors import UserError
+from softcpt.utils.archives import read_npz, refuse_bomb
 from softcpt.utils.download import download, file_digest
 
 # OpenAI's name -> (file name, sha256), as in the table of github.com/openai/CLIP.
@@ -122,7 +124,8 @@ def as_state_dict(content: Any, name: str, consume: bool = False) -> dict[str, T
     for key in list(content):
         if not isinstance(key, str):
             raise UserError(
-                f"{name}: {key!r} is no name of a tensor; give the model's state dict alone"
+                f"{name}: {_first_line(repr(key))} is no name of a tensor; give the model's state "
+                "dict alone"
             )
         if key.removeprefix("module.") in _NOT_WEIGHTS:
             continue
@@ -132,10 +135,28 @@ def as_state_dict(content: Any, name: str, consume: bool = False) -> dict[str, T
                 f"{name}: {key!r} is {type(value).__name__}, not a tensor; give the model's state "
                 "dict alone"
             )
-        tensor = value.detach() if isinstance(value, Tensor) else torch.from_numpy(np.array(value))
-        dtype = torch.float32 if tensor.is_floating_point() else tensor.dtype
-        state[key.removeprefix("module.")] = tensor.to("cpu", dtype, copy=not consume)
+        state[key.removeprefix("module.")] = _plain(value, f"{name}: {key!r}", copy=not consume)
     return state
+
+
+def _plain(value: Any, where: str, copy: bool) -> Tensor:
+    """A dense tensor on the CPU, floating point as fp32."""
+    if isinstance(value, Tensor):
+        tensor = value.detach()
+        if tensor.is_meta:
+            fault = "has a shape and no numbers (a tensor on the device 'meta')"
+            raise UserError(f"{where} {fault}; save the model again with its weights loaded")
+        if tensor.layout != torch.strided or tensor.is_quantized:
+            raise UserError(f"{where} is sparse or quantized; save it as a dense tensor of floats")
+    else:
+        try:
+            tensor = torch.from_numpy(np.array(value))
+        except TypeError as error:  # text, dates, numbers that torch does not have
+            raise UserError(
+                f"{where} is an array of {value.dtype}, not of numbers that torch has; leave it out"
+            ) from error
+    dtype = torch.float32 if tensor.is_floating_point() else tensor.dtype
+    return tensor.to("cpu", dtype, copy=copy)
 
 
 def _unwrapped(content: Any) -> Any:
@@ -149,8 +170,10 @@ def _read(path: Path) -> Mapping[str, Any]:
         # Cloned, for load_file's tensors are the file itself, mapped into memory.
         return {key: tensor.clone() for key, tensor in load_file(path).items()}
     if path.suffix == ".npz":
-        with np.load(path, allow_pickle=False) as arrays:
-            return dict(arrays)
+        return read_npz(path)
+    if is_zip(path):
+        with zipfile.ZipFile(path) as file:
+            refuse_bomb(file, path.stat().st_size)
     if is_jit_archive(path):
         return read_jit_archive(path)
     content: Mapping[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
@@ -164,7 +187,9 @@ def _refuse_expanded(content: Any) -> None:
     if not isinstance(content, Mapping):
         return
     for key, value in content.items():
-        if isinstance(value, Tensor) and value.nbytes > value.untyped_storage().nbytes():
+        if not isinstance(value, Tensor) or value.is_meta or value.layout != torch.strided:
+            continue  # as_state_dict refuses them
+        if value.nbytes > value.untyped_storage().nbytes():
             raise ValueError(f"{key!r} is larger than what is stored of it")
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from softcpt.data.class_words import words
+from softcpt.data.class_words import quoted, words
 from softcpt.data.dassl_dataset import TaskedDataset, chosen_metric
 from softcpt.data.draw_files import Drawn
 from softcpt.data.draw_rules import CoopDraw, DrawRule, undrawn_test_images
@@ -149,10 +149,11 @@ class TaskDataset(PoolReader, TaskedDataset):
             )
         for part in ("train", "test"):
             there = {label for item in parts[part] for label in item.labels}
-            bare = tasks.num_classes - len(there)
+            bare = [name for label, name in enumerate(tasks.class_names) if label not in there]
             if bare:
                 _log.info(
-                    f"{self.called}: {bare} of {tasks.num_classes} classes have no {part} image"
+                    f"{self.called}: {len(bare)} of {tasks.num_classes} classes have no {part} "
+                    f"image ({quoted(bare)})"
                 )
 
     # -- the split ---------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from softcpt.data.few_shot import few_shot_indices
-from softcpt.data.published_draws import Paths, read_index, read_lines, read_pickle
+from softcpt.data.published_draws import Paths, checked_paths, read_index, read_lines, read_pickle
 from softcpt.data.split import Item, Split
 from softcpt.data.writable_path import writable_path
 from softcpt.errors import UserError
@@ -100,7 +100,7 @@ def _own(split: Split, shots: int, seed: int, path: Path, new: Drawn) -> Paths:
         if "split_sha256" not in content:
             return read_index(content, path)
         if content["split_sha256"] == digest and {"train", "val"} <= content.keys():
-            return {part: content[part] for part in ("train", "val")}
+            return checked_paths({part: content[part] for part in ("train", "val")}, path)
     paths = {part: [item.path for item in items] for part, items in new.items()}
     about = {"split": split.source, "split_sha256": digest, "shots": shots, "seed": seed}
     write_json(path, {**about, **paths})

@@ -13,8 +13,8 @@ import torch
 from PIL import Image
 
 from softcpt.errors import UserError
-from softcpt.features.images import as_rgb
 from softcpt.utils.files import atomic_write, cache_folder
+from softcpt.utils.rgb import as_rgb
 
 
 def kept_image(image: Any) -> str:

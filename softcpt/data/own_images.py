@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from softcpt.data.base import TaskDataset
-from softcpt.data.class_words import words
+from softcpt.data.class_words import quoted, words
+from softcpt.data.same_images import shared_images
 from softcpt.data.split import DRAW_SEED, Item, Split, read_split, write_drawn
 from softcpt.data.subsample import Parts
 from softcpt.data.writable_path import writable_path
@@ -62,6 +63,37 @@ class OwnDataset(TaskDataset):
             _log.info(
                 f"{self.called}: trained on are {self.options.shots} images per class of "
                 f"its {self._to_draw_from:,} training images (DATASET.NUM_SHOTS -1: all)"
+            )
+        for index, task in enumerate(tasks):
+            self._print_same_prompts(task)
+            self._print_shared(index, parts)
+
+    def _print_same_prompts(self, task: Task) -> None:
+        """Print which classes no text can tell apart: blanks, underscores and capitals do not
+        count in a prompt."""
+        alike: dict[str, list[str]] = {}
+        for name in task.class_names:
+            alike.setdefault(" ".join(name.replace("_", " ").split()).lower(), []).append(name)
+        for prompt, names in alike.items():
+            if len(names) > 1:
+                _log.warning(
+                    f"{self.called}: classes {quoted(names)} have one prompt, '{prompt}', so that "
+                    "text cannot tell them apart; give them different names, or make them one"
+                )
+
+    def _print_shared(self, task: int, parts: Parts) -> None:
+        """Print which images of a task are trained on and tested on."""
+        train, test = (
+            [item.impath for item in parts[part] if item.domain == task]
+            for part in ("train", "test")
+        )
+        shared = shared_images(train, test)
+        if shared:
+            first, second = shared[0]
+            twin = "" if first == second else f", the same as {first}"
+            _log.warning(
+                f"{self.called}: {len(shared):,} of {len(test):,} test images are trained on, too "
+                f"({second}{twin}); take them out of one part"
             )
 
     def _whole_split(self, folder: Path) -> Split:

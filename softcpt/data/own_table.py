@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from softcpt.data.part_folders import PARTS
 from softcpt.data.split import Split
 from softcpt.errors import UserError
 from softcpt.utils.text_files import read_table, table_columns
+
+_log = logging.getLogger(__name__)
 
 
 class TableDataset(OwnDataset):
@@ -53,8 +56,30 @@ class TableDataset(OwnDataset):
             raise UserError(
                 f"{self.table}: no column {' and '.join(sorted(missing))}; {self.advice}"
             )
+        seen: dict[tuple[str, str], tuple[ImageRow, int]] = {}  # by path and task
+        twice: list[str] = []
         for number, line in read_table(self.table):
-            yield self._row(line, f"{self.table} line {number}")
+            row = self._row(line, f"{self.table} line {number}")
+            before, first = seen.setdefault((row.path, row.task), (row, number))
+            if first == number:
+                yield row
+                continue
+            if row.class_name != before.class_name:
+                of_task = f" of task '{row.task}'" if row.task else ""
+                raise UserError(
+                    f"{self.table} lines {first} and {number}: {row.path} is "
+                    f"'{before.class_name}' and '{row.class_name}'{of_task}; an image has one "
+                    "label in a task: correct it"
+                )
+            if row.part != before.part:
+                yield row  # trained on and tested on, which is printed
+            else:
+                twice.append(f"{first} and {number}")
+        if twice:
+            more = f", ... ({len(twice):,} in all)" if len(twice) > 3 else ""
+            _log.warning(
+                f"{self.called}: rows given twice count once: lines {', '.join(twice[:3])}{more}"
+            )
 
     def _row(self, line: Mapping[str, str], where: str) -> ImageRow:
         path, label, split, task = (line.get(key, "") for key in ("path", "label", "split", "task"))

@@ -8,6 +8,7 @@ from typing import Any
 
 from softcpt.data.split import Item, Split
 from softcpt.errors import UserError
+from softcpt.utils.kinds import is_kind
 from softcpt.utils.text_files import read_text
 from softcpt.utils.unpickling import TableUnpickler
 
@@ -104,18 +105,31 @@ def read_lines(train: Path) -> Paths:
                 paths[part] = [json.loads(line)["_impath"] for line in lines if line.strip()]
             except Exception as error:
                 raise _unreadable(path, error) from error
-    return paths
+    return checked_paths(paths, train)
 
 
 def read_index(content: dict[str, Any], path: Path) -> Paths:
     """The index files of cross-modal adaptation, {"train": {"data": [{"impath": ...}, ...], ...},
     "val": ...}."""
     try:
-        return {
+        paths = {
             part: [record["impath"] for record in content[part]["data"]] for part in _parts(content)
         }
     except Exception as error:
         raise _unreadable(path, error) from error
+    return checked_paths(paths, path)
+
+
+def checked_paths(paths: Paths, source: Path) -> Paths:
+    """``paths``, if they are lists of texts.
+
+    Raises:
+        UserError: they are not.
+    """
+    for part, listed in paths.items():
+        if not is_kind(listed, [str]):
+            raise _unreadable(source, ValueError(f"{part} is no list of paths"))
+    return paths
 
 
 def _parts(content: Any) -> list[str]:
@@ -125,7 +139,7 @@ def _parts(content: Any) -> list[str]:
 
 
 def _unreadable(path: Path, error: Exception) -> UserError:
-    reason = " ".join(str(error).split()) or type(error).__name__
+    reason = " ".join(str(error).split())[:200] or type(error).__name__
     return UserError(
         f"few-shot file {path}: not a list of images ({reason}); delete it, or put the right one "
         "there"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from softcpt.errors import UserError
 from softcpt.utils.files import atomic_write
+from softcpt.utils.kinds import is_kind, shown
 from softcpt.utils.text_files import read_json
 from softcpt.version import __version__
 
@@ -102,14 +103,14 @@ def read_split(path: Path, inside: bool = True) -> Split:
         split = (
             _with_meta(parts, content["meta"], path)
             if "meta" in content
-            else single_task(parts, path.name)
+            else single_task(_checked_rows(parts), path.name)
         )
     except OSError as error:
         raise UserError(
             f"split file {path}: cannot be read ({error.strerror}); check its permissions"
         ) from error
     except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-        reason = f"{type(error).__name__}: {error}"
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
         raise UserError(
             f"split file {path}: not a split ({reason}); delete it and fetch it again"
         ) from error
@@ -128,26 +129,65 @@ def refuse_outside(items: Iterable[Item], where: str) -> None:
 
 
 def _with_meta(parts: Mapping[str, list[Any]], meta: Mapping[str, Any], path: Path) -> Split:
-    names = meta["taskid2cname"]
-    items = {part: [_item_with_task(*row) for row in rows] for part, rows in parts.items()}
-    for part in items.values():
-        for row in part:
-            names[row.task][row.label]  # IndexError: the file names no such class
-    return Split(
-        **items, class_names=names, task_names=meta.get("taskid2tname", []), source=path.name
-    )
+    names, called = meta["taskid2cname"], meta.get("taskid2tname", [])
+    if not is_kind(names, [[str]]) or not is_kind(called, [str]):
+        raise ValueError("the names in its meta are no lists of texts")
+    if called and len(called) != len(names):
+        raise ValueError(f"its meta has {len(called)} names of tasks for {len(names)}")
+    items = {
+        part: [_item_with_task(place, *row) for place, row in _numbered(part, rows)]
+        for part, rows in parts.items()
+    }
+    for part, rows in items.items():
+        for place, row in _numbered(part, rows):
+            if row.task not in range(len(names)) or row.label not in range(len(names[row.task])):
+                raise ValueError(f"{place}: it names no class {row.label} of task {row.task}")
+    return Split(**items, class_names=names, task_names=called, source=path.name)
 
 
-def _item_with_task(image: str, labels: list[int] | int, tasks: list[int] | int) -> Item:
-    return Item(image, _single(tasks), _single(labels))
+def _checked_rows(parts: Mapping[str, Any]) -> dict[str, list[tuple[str, int, str]]]:
+    """CoOp's rows, as they stand there. Raises ValueError naming the first that is none."""
+    checked: dict[str, list[tuple[str, int, str]]] = {}
+    for part, rows in parts.items():
+        checked[part] = []
+        for place, row in _numbered(part, rows):
+            if not isinstance(row, list) or len(row) != 3:
+                raise ValueError(f"{place} is not [path, label, class name]")
+            image, label, name = row
+            if not isinstance(name, str):
+                raise ValueError(f"{place}: the class name {shown(name)} is no text")
+            checked[part].append((_path(image, place), _number(label, place), name))
+    return checked
 
 
-def _single(value: list[int] | int) -> int:
+def _numbered(part: str, rows: Any) -> Iterator[tuple[str, Any]]:
+    """Where each row stands, and the row."""
+    if not isinstance(rows, list):
+        raise ValueError(f"{part} is no list")
+    return ((f"{part}[{index}]", row) for index, row in enumerate(rows))
+
+
+def _path(value: Any, place: str) -> str:
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise ValueError(f"{place}: the path {shown(value)} is none")
+    return value
+
+
+def _number(value: Any, place: str) -> int:
+    if not is_kind(value, int) or value < 0:
+        raise ValueError(f"{place}: the label {shown(value)} is no number from 0")
+    return int(value)
+
+
+def _item_with_task(place: str, image: Any, labels: Any, tasks: Any) -> Item:
+    return Item(_path(image, place), _single(tasks, place), _single(labels, place))
+
+
+def _single(value: Any, place: str) -> int:
     """The number, or the one in a list of one. Raises ValueError for other lists."""
-    if isinstance(value, int):
-        return value
-    [only] = value
-    return int(only)
+    if isinstance(value, list) and len(value) == 1:
+        [value] = value
+    return _number(value, place)
 
 
 def write_drawn(path: Path, split: Split, rule: str) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
@@ -15,6 +16,20 @@ from softcpt.artefacts import checkpoint
 from softcpt.engine import config, config_keys
 from softcpt.errors import UserError
 from softcpt.tasks import TaskSet
+from softcpt.utils.kinds import Kind, is_kind, wrong_value
+
+_REMEDY = "delete it to begin the run again, or restore it to continue"
+# What the header of a run that can go on must have. "sha256" of the tensors came later.
+_HEADER: dict[str, Kind] = {
+    "config": str,
+    "data": str,
+    "source": (dict, type(None)),
+    "epoch": int,
+    "best": (int, float, type(None)),
+    "seconds": dict,
+    "curve": [dict],
+}
+_EPOCH: dict[str, Kind] = {"epoch": int, "loss": (int, float)}
 
 
 def images_digest(items: Sequence[Any], root: str) -> str:
@@ -59,7 +74,12 @@ class RunIdentity:
             UserError: naming what differs.
         """
         ours = config.run_settings(self.cfg)
-        theirs = config.run_settings(self.cfg.load_cfg(header["config"]))
+        try:
+            theirs = config.run_settings(self.cfg.load_cfg(header["config"]))
+        except Exception as error:  # text that is no configuration makes yaml and yacs raise any
+            reason = f"its config cannot be read: {type(error).__name__}"
+            path = checkpoint.resume_file(directory)
+            raise UserError(f"checkpoint {path}: damaged ({reason}); {_REMEDY}") from error
         # A key that the version of that run did not have was at its default.
         for key, value in config_keys.leaves(config.default_config()):
             if key in ours:
@@ -91,14 +111,40 @@ def find_run(directory: str, required: bool) -> tuple[dict[str, Tensor], dict[st
     """Tensors and header of the run kept in ``directory``; None: there is none.
 
     Raises:
-        UserError: there is none that can be read, and one is ``required``.
+        UserError: there is none, and one is ``required``; or it is damaged. Then nothing is begun
+            again in its place, which would lose the epochs that it stands for.
     """
-    try:
-        return checkpoint.load_tensors(checkpoint.resume_file(directory))
-    except UserError:
-        if required:
-            raise
+    path = checkpoint.resume_file(directory)
+    if not required and not os.path.lexists(path):
         return None
+    return read_run(path)
+
+
+def read_run(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and header of the file that a continuation reads.
+
+    Raises:
+        UserError: it is missing, cut, or a part of it is missing or not what was written.
+    """
+    if not path.is_file():
+        raise UserError(f"checkpoint {path}: no such file; check --resume")
+    try:
+        tensors, header = checkpoint.load_tensors(path)
+    except UserError as error:
+        raise UserError(f"{str(error).rpartition(';')[0]}; {_REMEDY}") from error
+    fault = wrong_value(header, _HEADER)
+    digest = checkpoint.digest(tensors)
+    if not fault and header.get("sha256", digest) != digest:
+        fault = "its tensors are not those that were written"
+    if not fault and not 0 <= len(header["curve"]) <= header["epoch"]:
+        fault = f"epoch is {header['epoch']}, and its curve has {len(header['curve'])}"
+    if not fault:
+        fault = next(filter(None, (wrong_value(one, _EPOCH) for one in header["curve"])), "")
+    if not fault and not all(is_kind(one, (int, float)) for one in header["seconds"].values()):
+        fault = "seconds are no numbers"
+    if fault:
+        raise UserError(f"checkpoint {path}: damaged ({fault}); {_REMEDY}")
+    return tensors, header
 
 
 def _source_digest(source: Mapping[str, Any] | None) -> str | None:

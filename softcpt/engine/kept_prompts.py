@@ -89,7 +89,7 @@ def load_prompt(method: TaskClassifier, directory: str, epoch: int | None) -> Lo
     if is_reference(directory):
         return _load_published(method, directory, epoch)
     path = checkpoint.find_prompt(directory, epoch)
-    state, header = checkpoint.load_tensors(path)
+    state, header = checkpoint.load_prompt(path)
     if header["fingerprint"] != method.clip.fingerprint:
         raise UserError(
             f"checkpoint {path}: trained on {header['backbone']}, and this is {method.clip.name} "

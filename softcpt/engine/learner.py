@@ -217,7 +217,12 @@ class Learner:
         self.watch.restart(facts["seconds"])
         self.curve = list(facts["curve"])
         if facts.get("scaler"):  # an older version did not keep it
-            self.scaler.load_state_dict(dict(facts["scaler"]))
+            try:
+                self.scaler.load_state_dict(dict(facts["scaler"]))
+            except (RuntimeError, KeyError, TypeError, ValueError) as error:
+                raise UserError(
+                    f"checkpoint {place}: its scaler is damaged; delete it to begin the run again"
+                ) from error
         self._replay_schedule(done)
 
     def _replay_schedule(self, epochs: int) -> None:

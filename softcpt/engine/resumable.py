@@ -100,6 +100,7 @@ class ResumableTrainer(DasslTrainer):
             "epoch": done,
             "best": self.best_result if self.best_result > float("-inf") else None,
             "selected": self.selected,
+            "sha256": checkpoint.digest(tensors),
         }
         if parallel.is_main():
             checkpoint.save_tensors(checkpoint.resume_file(self.output_dir), tensors, header)

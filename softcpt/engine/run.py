@@ -11,7 +11,7 @@ from typing import Any
 
 from softcpt.engine.flag_checks import look_at_flags
 from softcpt.engine.run_flags import setup_config
-from softcpt.engine.run_folder import explained_folder
+from softcpt.engine.run_folder import LOCK, alone_in, explained_folder
 from softcpt.errors import UserError
 from softcpt.utils.console import logged
 
@@ -40,9 +40,10 @@ def _run(args: argparse.Namespace) -> None:
     look_at_flags(cfg, args)
     if args.eval_only:
         refuse_overwriting(cfg.OUTPUT_DIR)
+    main = parallel.is_main()
     log = Path(cfg.OUTPUT_DIR, LOG)
     made = [folder for folder in (log.parent, *log.parent.parents) if not folder.exists()]
-    with logged(log) if parallel.is_main() else nullcontext():
+    with alone_in(log.parent) if main else nullcontext(), logged(log) if main else nullcontext():
         if mark := explained_folder(args):
             _log.info(f"{cfg.OUTPUT_DIR}: {mark}")
         with _left_only_if_built(made):
@@ -59,7 +60,8 @@ def _left_only_if_built(made: Sequence[Path]) -> Iterator[None]:
     except BaseException:
         for folder in made:
             with suppress(OSError):  # something else is in it
-                (folder / LOG).unlink(missing_ok=True)
+                for name in (LOG, LOCK):
+                    (folder / name).unlink(missing_ok=True)
                 folder.rmdir()
         raise
 

@@ -1,14 +1,52 @@
-"""Where a run writes if nobody says it, and what the mark in that folder's name stands for."""
+"""Where a run writes if nobody says it, what the mark in that folder's name stands for, and that
+no other run writes there."""
 
 from __future__ import annotations
 
 import argparse
+import errno
 import hashlib
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from softcpt.engine import images_flag
+from softcpt.errors import UserError
+
+LOCK = ".lock"
+# Loader processes of a run that was killed hold its lock until they notice, after 5 seconds at
+# most.
+PATIENCE = 10.0
+
+
+@contextmanager
+def alone_in(folder: str | Path) -> Iterator[None]:
+    """Hold the lock of an output folder, which is made; the system frees it when its holder dies.
+
+    Raises:
+        UserError: another process runs into the folder.
+        OSError: the folder cannot be made, or its file system has no locks.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(str(folder / LOCK))
+    try:
+        lock.acquire(timeout=PATIENCE, poll_interval=0.1)
+    except Timeout as error:
+        raise UserError(
+            f"{folder}: another run writes into it now; wait for its end, or choose another "
+            "--output-dir"
+        ) from error
+    except NotImplementedError as error:  # what filelock says where flock is not known
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK), str(folder / LOCK)) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def output_folder(cfg: Any, config_name: str, args: argparse.Namespace) -> Path:

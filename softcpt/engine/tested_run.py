@@ -110,7 +110,7 @@ def find_tested_run(folder: str, epoch: int | None) -> TestedRun | None:
         path = checkpoint.find_prompt(folder, epoch)
     except UserError:
         return None
-    _, header = checkpoint.load_tensors(path)
+    _, header = checkpoint.load_prompt(path)
     text = _config_text(folder)
     cfg = None if text is None else CfgNode.load_cfg(text)
     artefact = path.name == checkpoint.ARTEFACT_PROMPT and cfg is None

@@ -161,7 +161,9 @@ class FeatureBank:
         """
         if not paths:
             return torch.empty(self._shape(0))
-        return torch.from_numpy(self._entry(paths, transform, view, root).array()).float()
+        once, places = _once(paths, view)
+        features = torch.from_numpy(self._entry(once, transform, view, root).array()).float()
+        return features if len(once) == len(paths) else features[places]
 
     def missing(
         self,
@@ -172,7 +174,11 @@ class FeatureBank:
     ) -> list[int]:
         """Indices of the images that could not be read: rows of zeros in :meth:`features`
         (``on_error="skip"``)."""
-        return self._entry(paths, transform, view, root).missing if paths else []
+        if not paths:
+            return []
+        once, places = _once(paths, view)
+        missing = set(self._entry(once, transform, view, root).missing)
+        return [index for index, place in enumerate(places) if place in missing]
 
     def _entry(
         self,
@@ -184,10 +190,10 @@ class FeatureBank:
         files = [os.path.join(root, path) for path in paths]
         about = self._about(transform, view)
         entry = BlockFile(self.folder / _key(about, files, os.fspath(root)))
-        if not entry.is_whole():
+        if not self._has(entry, files):
             with self._sole_builder(entry):
                 # Asked again, as another process may have built it while this one waited.
-                if not entry.is_whole():
+                if not self._has(entry, files):
                     self._build(entry, files, transform, view, about)
         if entry.missing and self.on_error == "stop":
             unreadable = files[entry.missing[0]]
@@ -198,6 +204,9 @@ class FeatureBank:
                 unreadable,
             )
         return entry
+
+    def _has(self, entry: BlockFile, files: list[str]) -> bool:
+        return entry.is_whole() and entry.shape == self._shape(len(files))
 
     def _shape(self, count: int) -> tuple[int, ...]:
         if self.kind == "unprojected":
@@ -232,12 +241,13 @@ class FeatureBank:
         view: int | None,
         about: dict[str, Any],
     ) -> None:
-        if not entry.load():
+        shape = self._shape(len(files))
+        if not entry.load() or (entry.shape, entry.meta["dtype"]) != (shape, self.dtype):
             if entry.meta_path.exists():
                 _log.warning("features %s: meta.json is damaged, all is built again", entry.folder)
             about = {"name": self.clip.name, "count": len(files), **about}
             block = self.batch_size * max(1, BLOCK_ROWS // self.batch_size)
-            entry.create(self._shape(len(files)), self.dtype, block, about)
+            entry.create(shape, self.dtype, block, about)
         damaged = list(entry.corrupt())
         if damaged:
             _log.warning(
@@ -346,6 +356,16 @@ class FeatureBank:
                 if entry.load():
                     bar.total = entry.count
                     bar.update(entry.rows_written - bar.n)
+
+
+def _once(paths: Sequence[str], view: int | None) -> tuple[Sequence[str], list[int]]:
+    """Each image once, as an image may be of several tasks; and where each of ``paths`` is among
+    them. Augmented views differ from row to row."""
+    if view is not None:
+        return paths, list(range(len(paths)))
+    places: dict[str, int] = {}
+    found = [places.setdefault(path, len(places)) for path in paths]
+    return list(places), found
 
 
 def _acquired(lock: FileLock, seconds: float) -> bool:

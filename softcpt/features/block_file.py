@@ -15,6 +15,7 @@ import numpy as np
 from numpy.lib.format import open_memmap
 
 from softcpt.utils.files import write_json
+from softcpt.utils.kinds import Kind, wrong_value
 
 # What numpy raises on a file that is cut short, or whose header is damaged.
 _DAMAGE = (OSError, ValueError, TypeError, SyntaxError, OverflowError, tokenize.TokenError)
@@ -43,11 +44,11 @@ class BlockFile:
     def load(self) -> bool:
         """Read ``meta.json`` again; False when it is absent or damaged."""
         try:
-            self.meta = json.loads(self.meta_path.read_bytes())
-            return bool(len(self.blocks) == -(-self.count // self.meta["block"]))
-        except (OSError, ValueError, KeyError, TypeError):
-            self.meta = {}
-            return False
+            found = json.loads(self.meta_path.read_bytes())
+        except (OSError, ValueError, RecursionError):
+            found = None
+        self.meta = found if _is_whole(found) else {}
+        return bool(self.meta)
 
     def create(self, shape: tuple[int, ...], dtype: str, block: int, about: dict[str, Any]) -> None:
         """Begin with nothing written: ``shape`` (N, ...) of ``dtype`` in blocks of ``block`` rows,
@@ -165,6 +166,25 @@ class BlockFile:
     def _slice(self, block: int) -> slice:
         rows = self.rows(block)
         return slice(rows.start, rows.stop)
+
+
+def _is_whole(meta: Any) -> bool:
+    """Whether ``meta.json`` says what :meth:`BlockFile.create` makes it say."""
+    kinds: dict[str, Kind] = {"shape": [int], "dtype": str, "block": int, "blocks": list}
+    if not isinstance(meta, dict) or wrong_value(meta, kinds):
+        return False
+    shape, size, blocks = meta["shape"], meta["block"], meta["blocks"]
+    if not shape or min(shape) < 0 or size < 1 or meta["dtype"] not in ("float32", "float16"):
+        return False
+    return len(blocks) == -(-shape[0] // size) and all(
+        block is None or _is_block(block, range(shape[0])) for block in blocks
+    )
+
+
+def _is_block(block: Any, rows: range) -> bool:
+    kinds: dict[str, Kind] = {"crc32": int, "missing": [int]}
+    fits = isinstance(block, dict) and not wrong_value(block, kinds)
+    return fits and all(row in rows for row in block["missing"])
 
 
 def _checksum(rows: np.ndarray) -> int:

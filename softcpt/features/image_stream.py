@@ -21,7 +21,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from softcpt.clip.preprocessing import Preprocessing
 from softcpt.errors import UserError
-from softcpt.features.images import ImageError, as_rgb, default_workers, read_image
+from softcpt.features.images import ImageError, default_workers, read_image
+from softcpt.utils.rgb import as_rgb
 
 # A path; bytes (H, W, 3), or numbers (3, H, W) that are normalised already; or what is wrong.
 Prepared = str | Tensor | ImageError

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from softcpt.errors import UserError
+from softcpt.utils.rgb import as_rgb
 
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 
@@ -65,23 +66,6 @@ def read_image(path: str | os.PathLike[str]) -> Image.Image:
             " ".join(str(error).split()).replace(repr(path), "the file") or type(error).__name__
         )
         raise _unreadable(path, f"cannot be read ({reason})") from error
-
-
-def as_rgb(image: Image.Image) -> Image.Image:
-    """An image as 8-bit RGB, see :func:`read_image`.
-
-    Raises:
-        ValueError: its mode has no known range of values. Pillow raises nearly anything on one that
-            is not decoded yet.
-    """
-    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):
-        image = Image.fromarray((np.asarray(image).astype(np.int64) >> 8).astype(np.uint8))
-    elif image.mode in ("I", "F"):
-        raise ValueError(f"mode {image.mode!r} has no known range of values, convert it to 8 bits")
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image.convert("RGB")
 
 
 @contextmanager

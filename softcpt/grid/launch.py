@@ -60,4 +60,13 @@ def read_launch(path: str) -> Launch:
             f"launch {path}: a worker cannot read it ({error.strerror}); let the grid's output be "
             "a folder that all machines see"
         ) from error
-    return Launch(**{**tree, "jobs": [QueuedJob(**job) for job in tree["jobs"]]})
+    except (ValueError, RecursionError) as error:
+        raise _no_launch(path) from error
+    try:
+        return Launch(**{**tree, "jobs": [QueuedJob(**job) for job in tree["jobs"]]})
+    except (TypeError, KeyError) as error:
+        raise _no_launch(path) from error
+
+
+def _no_launch(path: str) -> UserError:
+    return UserError(f"launch {path}: damaged; start the grid again, which writes another")

@@ -22,9 +22,11 @@ from filelock import FileLock, Timeout
 
 from softcpt.artefacts import checkpoint
 from softcpt.engine import config
+from softcpt.engine.continuation import read_run
 from softcpt.engine.results import RESULTS_FILE, SCHEMA
 from softcpt.errors import UserError
 from softcpt.utils.files import write_json
+from softcpt.utils.kinds import Kind, is_kind, wrong_value
 
 JOB_FILE = "job.json"
 LOG_FILE = "log.txt"
@@ -55,12 +57,31 @@ class JobRecord:
     error: str = ""
 
 
+_NOTED: dict[str, Kind] = {
+    "state": str,
+    "launch": str,
+    "attempts": dict,
+    "host": str,
+    "pid": int,
+    "started": (int, float),
+    "seconds": (int, float),
+    "error": str,
+}
+
+
 def read_record(folder: str) -> JobRecord | None:
     """The job's note, if there is a whole one."""
     try:
-        return JobRecord(**json.loads((Path(folder) / JOB_FILE).read_bytes()))
-    except (OSError, ValueError, TypeError):
+        found = json.loads((Path(folder) / JOB_FILE).read_bytes())
+        if wrong_value(found, _NOTED) or not all(map(_is_count, found["attempts"].values())):
+            return None
+        return JobRecord(**found)
+    except (OSError, ValueError, TypeError, RecursionError):
         return None
+
+
+def _is_count(value: Any) -> bool:
+    return is_kind(value, int)
 
 
 def write_record(folder: str, record: JobRecord) -> None:
@@ -73,7 +94,7 @@ def read_result(folder: str) -> dict[str, Any] | None:
     try:
         result: dict[str, Any] = json.loads((Path(folder) / RESULTS_FILE).read_bytes())
         whole = result["schema"] == SCHEMA and result["tasks"] and result["config"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     return result if whole else None
 
@@ -90,7 +111,7 @@ def is_done(folder: str, cfg: Any) -> bool:
     if result is not None:
         theirs = result["config"]
     elif begun.is_file():
-        theirs = checkpoint.load_tensors(begun)[1]["config"]
+        theirs = read_run(begun)[1]["config"]
     else:
         return False
     if theirs != cfg.dump():

@@ -12,6 +12,7 @@ from tabulate import tabulate
 
 from softcpt.report.table import Row, Table
 
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _MARKDOWN = str.maketrans({character: f"\\{character}" for character in "\\`*_[]<|~$"})
 _MARKDOWN[ord("&")] = "&amp;"  # it could begin an entity
 _LATEX = str.maketrans(
@@ -99,19 +100,33 @@ def latex(table: Table) -> str:
 
 
 def _latex_row(cells: Iterable[str]) -> str:
-    return " & ".join(cells) + r" \\"
+    row = " & ".join(cells)
+    # Behind a line break or a rule these would be taken for its options.
+    return f"{'{}' if row.startswith(('[', '*')) else ''}{row} \\\\"
 
 
 def csv_text(records: Sequence[dict[str, Any]]) -> str:
     """Records with the same keys as CSV, in full precision; nothing stands for what is not
-    known."""
+    known. Text is :func:`defused`."""
     file = io.StringIO(newline="")
     writer = csv.DictWriter(
         file, list(dict.fromkeys(key for record in records for key in record)), lineterminator="\n"
     )
     writer.writeheader()
-    writer.writerows(records)
+    writer.writerows({key: defused(value) for key, value in record.items()} for record in records)
     return file.getvalue()
+
+
+def defused(value: Any) -> Any:
+    """A cell of a CSV file. Text that a spreadsheet would run as a formula begins with an
+    apostrophe, which it hides; numbers stay numbers."""
+    if not isinstance(value, str) or not value.startswith(_FORMULA):
+        return value
+    try:
+        float(value)
+    except ValueError:
+        return f"'{value}"
+    return value
 
 
 def plain(table: Table) -> str:

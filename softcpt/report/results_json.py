@@ -19,6 +19,7 @@ from softcpt.report.run_result import (
     Result,
     TestedTask,
 )
+from softcpt.utils.kinds import shown
 
 SCHEMAS = (1,)
 # Data sets that may be anybody's images.
@@ -55,10 +56,9 @@ def read_results(path: Path) -> list[Result]:
             "images": tuple(str(shared[key]) for key in IMAGES if key in shared),
         }
         return [_result(run, method, tasks, common) for method, tasks in run["tasks"].items()]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UnreadableError(
-            f"not as docs/results.md describes it ({type(error).__name__}: {error})"
-        ) from error
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        raise UnreadableError(f"not as docs/results.md describes it ({reason})") from error
 
 
 def _data_name(dataset: str, tasks: Sequence[Mapping[str, Any]]) -> str:
@@ -74,13 +74,16 @@ def _load(path: Path) -> dict[str, Any]:
     try:
         run = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
-        raise UnreadableError(f"not whole ({error})") from error
+        reason = " ".join(str(error).split())[:200]
+        raise UnreadableError(f"not whole ({reason})") from error
+    except RecursionError as error:
+        raise UnreadableError("not whole (nested too deeply)") from error
     if not isinstance(run, dict) or "schema" not in run:
         raise UnreadableError("not a results.json of this project (no key 'schema')")
     if run["schema"] not in SCHEMAS:
         raise UnreadableError(
-            f"schema {run['schema']}; this version reads {', '.join(map(str, SCHEMAS))}, update "
-            "softcpt"
+            f"schema {shown(run['schema'])}; this version reads {', '.join(map(str, SCHEMAS))}, "
+            "update softcpt"
         )
     return run
 

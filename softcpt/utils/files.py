@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from softcpt.errors import UserError
+from softcpt.utils.leftovers import open_temporary
 
 # A list of numbers as json.dumps indents it.
 _NUMBERS = re.compile(r"\[\n([-+\d.,eE\s]+)\]")
@@ -28,7 +28,8 @@ def atomic_write(path: str | os.PathLike[str], flush: bool = True) -> Iterator[P
     ``path``.
 
     A process killed at any point leaves the old file or the new one, never a part. Two processes
-    may write the same path at once: the last to finish wins, and each file is whole. Without
+    may write the same path at once: the last to finish wins, and each file is whole. The temporary
+    file of a killed process is removed by the next one that writes into the folder. Without
     ``flush`` only the machine's own end can leave less: for many files that can be made again.
 
     Raises:
@@ -36,9 +37,10 @@ def atomic_write(path: str | os.PathLike[str], flush: bool = True) -> Iterator[P
             other files that are read meanwhile are passed on as they are.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+    temporary, lock = path, None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        temporary, lock = open_temporary(path)
         yield temporary
         if flush:
             with open(temporary, "rb") as file:
@@ -49,9 +51,10 @@ def atomic_write(path: str | os.PathLike[str], flush: bool = True) -> Iterator[P
             raise
         raise cannot_write(path, error) from error
     finally:
-        # NotADirectoryError: a file lies where its folder should be, which is reported already.
-        with suppress(FileNotFoundError, NotADirectoryError):
-            temporary.unlink()
+        if lock is not None:
+            with suppress(FileNotFoundError, NotADirectoryError):
+                temporary.unlink()
+            os.close(lock)
 
 
 def cannot_write(path: Path, error: OSError) -> UserError:

@@ -207,6 +207,7 @@ def test_damaged_files_are_one_clear_line(root, name, content):
         path.write_bytes(b"{")
     with pytest.raises(
         UserError,
-        match=f"few-shot file .*{name}.*(list of images|not valid JSON|not UTF-8|a mapping)",
+        match=f"few-shot file .*{name}.*(not valid JSON|not UTF-8|a mapping is needed|"
+        "not a list of images).*delete it",
     ):
         dataset(root, 1)

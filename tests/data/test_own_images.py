@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from softcpt import plugins
 from softcpt.engine import flag_checks, run_flags
@@ -473,3 +474,46 @@ def test_the_guide_works_as_it_is_written(tmp_path):
         "flowers",
         "trees",
     }
+
+
+def test_a_row_that_is_there_twice_counts_once_and_is_named_by_its_lines(tmp_path, caplog):
+    write(tmp_path, [f"{number}.png" for number in range(3)])
+    rows = ["0.png,a,train", "1.png,b,train", "./0.png,a,train", "2.png,a,test"]
+    data = dataset("CSV", table(tmp_path / "mine.csv", rows, "path,label,split"))
+    assert sizes(data) == [2, 0, 1]
+    assert "mine.csv: rows given twice count once: lines 2 and 4" in caplog.text
+
+
+def test_an_image_with_two_labels_of_one_task_is_refused(tmp_path):
+    write(tmp_path, ["0.png", "1.png"])
+    rows = ["0.png,a,train,x", "1.png,b,train,x", "0.png,c,train,y", "1.png,d,train,y"]
+    file = table(tmp_path / "mine.csv", [*rows, "0.png,b,test,x"])
+    with pytest.raises(UserError, match=r"mine.csv lines 2 and 6: 0.png is 'a' and 'b' of task"):
+        dataset("CSV", file)
+    # In two tasks it may have two.
+    more = [row.replace("train", "test") for row in rows]
+    assert len(dataset("CSV", table(file, [*rows, *more])).tasks) == 2
+
+
+def loud(name, root):
+    """A data set that prints what may surprise."""
+    return DATASET_REGISTRY.get(name)(root=str(root), shots=-1, verbose=True)
+
+
+def test_classes_that_have_one_prompt_are_named(tmp_path, caplog):
+    images(tmp_path / "flowers", ["red_rose", "red rose", "tulip"])
+    loud("ImageFolder", tmp_path / "flowers")
+    assert "flowers: classes 'red rose', 'red_rose' have one prompt, 'red rose'" in caplog.text
+
+
+def test_an_image_that_is_trained_on_and_tested_on_is_named(tmp_path, caplog):
+    folder = tmp_path / "pets"
+    for number, path in enumerate(["train/cat/a", "train/dog/b", "test/cat/c", "test/dog/d"]):
+        (folder / path).parent.mkdir(parents=True)
+        Image.new("RGB", (8, 8), (number, 0, 0)).save(folder / f"{path}.png")
+    loud("ImageFolder", folder)
+    assert "trained on, too" not in caplog.text
+    shutil.copy(folder / "train/dog/b.png", folder / "test/dog/other.png")
+    loud("ImageFolder", folder)
+    assert "pets: 1 of 3 test images are trained on, too (" in caplog.text
+    assert "other.png, the same as" in caplog.text

@@ -461,3 +461,23 @@ def test_the_command_does_not_remove_what_is_being_built(tmp_path, clip, images,
     with entry_lock(entries(tmp_path)[0]), pytest.raises(UserError, match="being built"):
         command(tmp_path, "rm", "--all")
     assert len(entries(tmp_path)) == 1
+
+
+def test_an_image_of_several_tasks_is_encoded_once(tmp_path, clip, images, names):
+    bank = make_bank(tmp_path, clip, on_error="skip")
+    (images / "broken.png").write_bytes(b"no image")
+    wanted = [*names[:9], *names[:3], "broken.png", *names[3:6], "broken.png"]
+    found = bank.features(names[:9], CENTRE, root=images)
+    several: list[torch.Tensor] = []
+    more = encoded_more(clip, lambda: several.append(bank.features(wanted, CENTRE, root=images)))
+    assert more == 9 and len(several[0]) == len(wanted)
+    for row, name in zip(several[0], wanted):
+        right = torch.zeros(found.shape[1]) if name == "broken.png" else found[names.index(name)]
+        assert torch.equal(row, right)
+    assert bank.missing(wanted, CENTRE, root=images) == [12, 16]
+    (images / "broken.png").unlink()
+
+
+def test_views_of_a_row_that_is_there_twice_differ(tmp_path, clip, images, names):
+    first, second = make_bank(tmp_path, clip).features([names[0]] * 2, AUGMENT, 1, root=images)
+    assert not torch.equal(first, second)

@@ -11,6 +11,7 @@ from PIL import Image
 from torch.utils.data import DataLoader
 from torchvision import transforms
 
+from softcpt.clip.preprocessing import Preprocessing
 from softcpt.errors import UserError
 from softcpt.features.images import ImageError, ViewDataset, default_workers, drawn_from, read_image
 
@@ -188,3 +189,18 @@ def test_the_global_generators_are_left_as_they_were(paths):
 
 def test_there_is_a_loader_process_for_any_machine():
     assert 1 <= default_workers() <= 8
+
+
+@pytest.mark.parametrize("mode", ["I;16", "RGBA", "L"])
+def test_a_models_own_transform_sees_what_the_bank_sees(tmp_path, mode):
+    values = np.linspace(0, 65535 if mode == "I;16" else 255, 32 * 32).reshape(32, 32)
+    image = Image.fromarray(values.astype(np.uint16 if mode == "I;16" else np.uint8))
+    if mode == "RGBA":
+        image = Image.merge("RGBA", [image] * 4)
+    image.save(tmp_path / "a.png")
+    transform = Preprocessing(32).transform()
+    with Image.open(tmp_path / "a.png") as opened:
+        assert opened.mode.startswith(mode) or mode == "RGBA"
+        own = transform(opened)
+    assert torch.equal(own, transform(read_image(tmp_path / "a.png")))
+    assert own.std() > 0.2  # not cut at 255

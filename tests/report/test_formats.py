@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import re
+
+import pytest
 
 from softcpt.report.formats import csv_text, latex, latex_text, markdown, markdown_text, plain
 from softcpt.report.table import Cell, Row, Table
@@ -87,3 +90,22 @@ def test_records_with_other_keys_share_a_file():
 
 def test_the_terminal_shows_the_best_with_a_star():
     assert "1.00 ± 0.10 *" in plain(nasty_table())
+
+
+@pytest.mark.parametrize("first", ["[x] CoOp", "*CoOp"])
+def test_a_latex_row_never_begins_with_an_option_of_the_line_break_before_it(first):
+    text = latex(Table("a", "a", "t", [first, "b"], [Row([Cell(first), Cell("1")])] * 2, [], []))
+    assert text.count(f"{{}}{first} & ") == 3
+    assert not re.search(r"(\\\\|rule)\s*[\[*]", text)
+
+
+def test_a_cell_that_a_spreadsheet_would_run_is_text():
+    names = ["=1+1", "+CoOp", "-x", "@SUM(A1)", "\t=1"]
+    rows = csv.DictReader(io.StringIO(csv_text([{"a": name} for name in names])))
+    assert [row["a"] for row in rows] == [f"'{name}" for name in names]
+
+
+def test_numbers_stay_numbers():
+    values = [-1.5, "-2", "+3e4", "CoOp", None]
+    rows = csv.DictReader(io.StringIO(csv_text([{"a": value, "b": 1} for value in values])))
+    assert [row["a"] for row in rows] == ["-1.5", "-2", "+3e4", "CoOp", ""]

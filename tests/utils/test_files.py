@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import errno
 import json
+import os
+import signal
 from pathlib import Path
 
 import pytest
 
 from softcpt.errors import UserError
+from softcpt.utils import leftovers
 from softcpt.utils.files import atomic_write, cache_folder, write_json
 
 
@@ -61,3 +64,37 @@ def test_the_cache_is_where_the_user_says(tmp_path, monkeypatch):
     assert cache_folder() == tmp_path
     monkeypatch.delenv("SOFTCPT_CACHE")
     assert cache_folder() == Path.home() / ".cache/softcpt"
+
+
+def killed_while_writing(path: Path) -> None:
+    """A process that begins to write ``path`` and is killed."""
+    child = os.fork()
+    if not child:
+        with atomic_write(path) as temporary:
+            temporary.write_text("half")
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next_that_writes_there(tmp_path):
+    killed_while_writing(tmp_path / "a.json")
+    (tmp_path / ".weights.pt.0a1b2c3d.part").write_text("a download that goes on")
+    assert len(listed(tmp_path)) == 2
+    write_json(tmp_path / "b.json", {})
+    assert listed(tmp_path) == [".weights.pt.0a1b2c3d.part", "b.json"]
+
+
+def test_what_a_living_process_writes_stays(tmp_path):
+    with atomic_write(tmp_path / "a.json") as temporary:
+        temporary.write_text("whole")
+        leftovers._cleared.clear()
+        write_json(tmp_path / "b.json", {})
+        assert temporary.name in listed(tmp_path)
+    assert listed(tmp_path) == ["a.json", "b.json"]
+    assert (tmp_path / "a.json").read_text() == "whole"
+
+
+def test_a_file_has_the_rights_that_the_user_gives_new_files(tmp_path):
+    write_json(tmp_path / "a.json", {})
+    (tmp_path / "b").touch()
+    assert (tmp_path / "a.json").stat().st_mode == (tmp_path / "b").stat().st_mode

@@ -33,7 +33,7 @@ def export(run: str | Path, folder: str | Path) -> list[Path]:
     """
     written = []
     for path in checkpoint.saved_prompts(run):
-        state, header = checkpoint.load_tensors(path)
+        state, header = checkpoint.load_prompt(path)
         best = path == checkpoint.prompt_file(run, None)
         name = BEST if best else f"{OF_EPOCH}{header['epoch']}"
         for module, tensors in _by_module(state, header["method"]).items():

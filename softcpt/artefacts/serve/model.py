@@ -11,7 +11,7 @@ from torch import Tensor
 from softcpt.artefacts.adapted import AdaptedClip
 from softcpt.artefacts.prediction import Classifiers, Entry, Failed, Predictor, chosen_task
 from softcpt.artefacts.serve.limits import Limits, in_millions
-from softcpt.features.images import as_rgb
+from softcpt.utils.rgb import as_rgb
 
 # Readers of Pillow that only read: others start programs (EPS), or follow what a file points to.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM")

@@ -3,8 +3,7 @@ image."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,9 @@ from numpy.typing import NDArray
 from softcpt.artefacts.adapted import AdaptedClip
 from softcpt.engine.predictions import PREDICTIONS_FILE
 from softcpt.errors import UserError
+from softcpt.utils.archives import read_npz
 from softcpt.utils.files import cache_folder
+from softcpt.utils.text_files import read_json
 
 RESULTS_FILE = "results.json"
 
@@ -84,11 +85,14 @@ def find_run(artefact: Path, adapted: AdaptedClip, given: Path | None) -> RunFil
     """
     folder = given or artefact.resolve().parent
     try:
-        results = json.loads((folder / RESULTS_FILE).read_text(encoding="utf-8"))
+        remedy = "restore it, or make the run again"
+        results = read_json(folder / RESULTS_FILE, "results", remedy)
         problem = _differs(results, adapted)
     except FileNotFoundError:
         problem = f"no run beside the artefact (no {RESULTS_FILE} in {folder}); --run names one"
-    except (OSError, ValueError) as error:
+    except UserError as error:
+        problem = str(error)
+    except OSError as error:
         problem = f"{folder / RESULTS_FILE}: cannot be read ({' '.join(str(error).split())[:100]})"
     if problem and given:
         raise UserError(f"--run {given}: {problem}; give the run that left the artefact")
@@ -106,9 +110,9 @@ def _differs(results: Any, adapted: AdaptedClip) -> str:
         return f"{RESULTS_FILE} is not a run's"
     if results.get("method") != adapted.method_name:
         return f"the run is of {results.get('method')}, the artefact of {adapted.method_name}"
-    if "class_names" not in results:
+    if not isinstance(results.get("class_names"), dict):
         return f"{RESULTS_FILE} is of an older version, which kept no figures of classes"
-    tested = {task: tuple(names) for task, names in results["class_names"].items()}
+    tested = {task: tuple(map(str, names or ())) for task, names in results["class_names"].items()}
     if tested != {task.name: task.class_names for task in adapted.tasks}:
         return "the run tested other tasks or classes than the artefact has"
     return ""
@@ -119,22 +123,41 @@ def _predictions(folder: Path, adapted: AdaptedClip) -> Predictions | str:
     if not path.is_file():
         return f"the run left no {PREDICTIONS_FILE} (TEST.PREDICTIONS on writes it)"
     try:
-        with np.load(path, allow_pickle=False) as file:
-            found = Predictions(
-                str(file["split"]),
-                file["methods"].tolist(),
-                file["classes"].tolist(),
-                file["task_of_class"],
-                file["path"].tolist(),
-                file["label"],
-                file["top5"][:, :, 0],
-                file["probability"][:, :, 0],
-            )
+        found = _checked(read_npz(path))
     except Exception as error:  # noqa: BLE001 - damaged archives make numpy raise nearly any
         return f"{path}: damaged ({' '.join(str(error).split())[:100]}); test again"
     if found.classes != list(adapted.tasks.class_names):
         return f"{path}: of other classes than the artefact has; test again"
     return found
+
+
+def _checked(file: Mapping[str, NDArray[Any]]) -> Predictions:
+    """predictions.npz as docs/results.md describes it. Raises ValueError where it is not so."""
+    best, probability = file["top5"], file["probability"]
+    methods, classes, paths = (file[name].tolist() for name in ("methods", "classes", "path"))
+    shape, count = (len(methods), len(paths)), len(classes)
+    fits = best.ndim == 3 and best.shape[:2] == shape and best.shape == probability.shape
+    if not fits or file["label"].ndim != 2 or len(file["label"]) != len(paths):
+        raise ValueError("its arrays do not belong together")
+    if len(file["task_of_class"]) != count or not all(map(_is_text, (methods, classes, paths))):
+        raise ValueError("its names are not those of methods, classes and images")
+    for name, numbers in (("label", file["label"]), ("top5", best)):
+        if numbers.dtype.kind != "i" or (numbers.size and numbers.max() >= count):
+            raise ValueError(f"its {name} has numbers that are no classes")
+    return Predictions(
+        str(file["split"]),
+        methods,
+        classes,
+        file["task_of_class"],
+        paths,
+        file["label"],
+        best[:, :, 0],
+        probability[:, :, 0],
+    )
+
+
+def _is_text(names: Any) -> bool:
+    return isinstance(names, list) and all(isinstance(name, str) for name in names)
 
 
 def image_finder(run: RunFiles, root: Path | None) -> Path | None:

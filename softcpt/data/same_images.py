@@ -1,0 +1,50 @@
+"""Finds images that are trained on and tested on: the same file, or another with the same bytes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+_HEAD = 1 << 14
+_BLOCK = 1 << 20
+
+
+def shared_images(train: Iterable[str], test: Iterable[str]) -> list[tuple[str, str]]:
+    """(training image, test image) for each test image that is among the training images.
+
+    Only files of the same size are opened, and only those with the same beginning are read whole.
+    Files that cannot be read are left to whoever decodes them.
+    """
+    by_size: dict[int, dict[str, None]] = {}
+    for path in train:
+        by_size.setdefault(_size(path), {})[path] = None
+    found = []
+    for path in dict.fromkeys(test):
+        size = _size(path)
+        same = (one for one in by_size.get(size, ()) if size > 0 and _same_bytes(one, path))
+        first = next(same, None)
+        if first is not None:
+            found.append((first, path))
+    return found
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return -1
+
+
+def _same_bytes(one: str, other: str) -> bool:
+    if one == other:
+        return True
+    try:
+        with open(one, "rb") as first, open(other, "rb") as second:
+            size = _HEAD
+            while (block := first.read(size)) == second.read(size):
+                if not block:
+                    return True
+                size = _BLOCK
+    except OSError:
+        return False
+    return False
