@@ -64,7 +64,7 @@ def default_config() -> CfgNode:
     cfg.DATASET.METRICS = ()
     cfg.DATASET.DRAW_SPLIT = False  # --draw-split: divide a data set whose split file is missing
     # An image of the split that is not on disk: stop, skip it, or skip-classes of which there is no
-    # image at all.
+    # image at all; skip-tasks: of merged data sets, those that have no folder.
     cfg.DATASET.ON_MISSING = "stop"
     cfg.OPTIM.REFERENCE_SCHEDULE = (
         False  # SoftCPT's published code: 3 or 4 optimiser and schedule steps in place of 1
