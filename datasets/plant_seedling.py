@@ -1,5 +1,7 @@
 """Plant Seedlings (Plant-6)."""
 
+from typing import ClassVar
+
 from dassl.data.datasets import DATASET_REGISTRY
 
 from softcpt.data.base import TaskDataset
@@ -13,7 +15,10 @@ class PlantSeedlingV1(TaskDataset):
 
     dataset_dir = "PlantSeedlingV1"
     image_dir = "Nonsegmented"
-    split_files = ("split_dk_PlantSeedlingV1.json", "split_zhou_PlantSeedlingV1.json")
+    split_files: ClassVar[tuple[str, ...]] = (
+        "split_dk_PlantSeedlingV1.json",
+        "split_zhou_PlantSeedlingV1.json",
+    )
     task_name = "plant seedling image classification"
     template = "a photo of a {}, a type of seedling."
     num_classes = 12

@@ -15,7 +15,7 @@ from torchvision import transforms
 from softcpt.utils.rgb import as_rgb
 
 
-class _ToRgb(MaybeConvertMode):
+class _ToRgb(MaybeConvertMode):  # type: ignore[misc]  # open_clip has no types
     """open_clip's step, which cuts 16-bit images at 255, and leaves what was transparent in any
     colour. Here images become RGB as those of a feature bank do."""
 

@@ -26,6 +26,7 @@ NO_CLASSES = {
     "split_fewshot",
     "split_fewshot_mt",
     "split_fewshot_elevater",
+    "split_fewshot_photo16",
     "__MACOSX",
     "@eaDir",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, ClassVar
 from softcpt.data.dassl_dataset import DATASET_REGISTRY, DatasetBase, TaskedDataset
 from softcpt.data.dataset_names import registered_name
 from softcpt.data.datum import Datum, ImageDatum, all_labels
+from softcpt.data.folder_layout import Layout
 from softcpt.data.merged_draw import merged_draw
 from softcpt.data.options import DataOptions
 from softcpt.data.split import Split
@@ -18,6 +20,8 @@ from softcpt.data.subsample import subsample
 from softcpt.errors import UserError
 from softcpt.tasks import Task, TaskSet
 from softcpt.utils.suggest import did_you_mean
+
+_log = logging.getLogger(__name__)
 
 
 class MultiTaskDataset(TaskedDataset):
@@ -30,6 +34,9 @@ class MultiTaskDataset(TaskedDataset):
     those of a single-task run. Keywords are ``members`` and ``task_names``, and those of every data
     set (:class:`softcpt.data.options.DataOptions`).
 
+    With ``DATASET.ON_MISSING`` "skip-tasks", members that have no folder are left out, which is
+    printed; the others must be whole.
+
     Where SoftCPT left a file with the images of all ``members``,
     ``dataset_dir/split_fewshot_mt/shot_K-seed_S.pkl`` below the root, these are the images.
 
@@ -38,7 +45,8 @@ class MultiTaskDataset(TaskedDataset):
         dataset_dir: SoftCPT's folder of the whole ("general10"); "": it has none.
 
     Raises:
-        UserError: no members, one that is not registered, or two tasks of the same name.
+        UserError: no members, one that is not registered or not there, or two tasks of the same
+            name.
     """
 
     members: ClassVar[tuple[str, ...]] = ()
@@ -62,6 +70,7 @@ class MultiTaskDataset(TaskedDataset):
                 f"DATASET.TASK_NAMES: {len(called)} names of tasks for {len(names)} data sets; "
                 "give one for each, '' for those that keep theirs"
             )
+        names, called = self._at_hand(names, called, asked)
         drawn = self._merged_draw(names, asked)
         self.dataset_dir = asked.root
         members = [
@@ -70,12 +79,64 @@ class MultiTaskDataset(TaskedDataset):
         ]
         super().__init__(*subsample(*merge(members), which_tasks=asked.tasks))
 
+    def _at_hand(
+        self, names: tuple[str, ...], called: tuple[str, ...], asked: DataOptions
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The members that have a folder, and what their tasks are to be called.
+
+        Raises:
+            UserError: some have none, and ``DATASET.ON_MISSING`` is not "skip-tasks"; or none has.
+        """
+        absent = {name: error for name in names if (error := missing_folder(name, asked))}
+        if not absent:
+            return names, called
+        listed = ", ".join(absent)
+        if asked.on_missing != "skip-tasks" or len(absent) == len(names):
+            if len(absent) == 1:
+                [error] = absent.values()
+                more = "; DATASET.ON_MISSING skip-tasks leaves it out" if len(names) > 1 else ""
+                raise UserError(f"{error}{more}")
+            kind = type(self).__name__ if self.members else " ".join(absent)
+            raise UserError(
+                f"data set {type(self).__name__}: {len(absent)} of {len(names)} data sets have no "
+                f"folder in {asked.root}: {listed}; `python -m softcpt data get {kind} --root "
+                f"{asked.root}` brings them, or prints what to do; DATASET.ON_MISSING skip-tasks "
+                "leaves out those that are not there"
+            )
+        _log.info(
+            f"{type(self).__name__}: {len(absent)} of {len(names)} data sets are not there and are "
+            f"left out (DATASET.ON_MISSING skip-tasks): {listed}"
+        )
+        kept = [(name, own) for name, own in zip(names, called) if name not in absent]
+        return tuple(name for name, _ in kept), tuple(own for _, own in kept)
+
     def _merged_draw(self, names: tuple[str, ...], asked: DataOptions) -> list[Split] | None:
         if not self.dataset_dir or names != self.members:
             return None
         folder = Path(asked.root).expanduser().absolute() / self.dataset_dir
         members = [DATASET_REGISTRY.get(name) for name in names]
         return merged_draw(folder, asked.shots, asked.seed, members)
+
+
+def missing_folder(name: str, asked: DataOptions) -> UserError | None:
+    """What is wrong with the folder of an entry of ``DATASET.TASKS``; None: it is there, or its
+    class does not say where it lies."""
+    registered, _, place = name.partition(":")
+    registered = registered_name(registered)
+    if not asked.root or registered not in DATASET_REGISTRY.registered_names():
+        return None
+    kind = DATASET_REGISTRY.get(registered)
+    if not issubclass(kind, Layout):
+        return None
+    try:
+        kind.find_folder(_root(place, asked))
+    except UserError as error:
+        return error
+    return None
+
+
+def _root(place: str, asked: DataOptions) -> str:
+    return str(Path(asked.root, place).expanduser().absolute()) if place else asked.root
 
 
 def build_member(
@@ -96,7 +157,7 @@ def build_member(
     member = replace(
         asked,
         name=registered,
-        root=str(Path(asked.root, place).expanduser().absolute()) if place else asked.root,
+        root=_root(place, asked),
         task_name=task_name,
         description="",
         tasks="all",

@@ -29,7 +29,10 @@ KEYS = {
     "members": "TASKS",
     "task_names": "TASK_NAMES",
 }
-_CHOICES = {"classes": ("all", "base", "new"), "on_missing": ("stop", "skip", "skip-classes")}
+_CHOICES = {
+    "classes": ("all", "base", "new"),
+    "on_missing": ("stop", "skip", "skip-classes", "skip-tasks"),
+}
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,8 @@ class DataOptions:
         metrics: "data set=metric" entries, for several data sets (``DATASET.METRICS``).
         draw_split: divide images whose split file is missing (``DATASET.DRAW_SPLIT``).
         on_missing: an image of the split that is not on disk: "stop", "skip" it, or "skip-classes"
-            of which there is no image (``DATASET.ON_MISSING``).
+            of which there is no image; "skip-tasks" whose data set has no folder, of several that
+            are merged (``DATASET.ON_MISSING``).
         members: data sets that are merged (``DATASET.TASKS``).
         task_names: a name for each of ``members``, "" for its own (``DATASET.TASK_NAMES``).
         verbose: print what was read (``VERBOSE``).

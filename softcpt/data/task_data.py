@@ -134,7 +134,8 @@ def load_data(
         split: a split file in CoOp's form, in place of a single data set's own.
         draw_split: divide where no split is published, or comes with the images.
         on_missing: an image of the split that is not on disk: "stop", "skip" it, or "skip-classes"
-            of which there is no image.
+            of which there is no image; "skip-tasks": data sets that have no folder are left out of
+            those that a data set merges.
         image_column: of a data set of Hugging Face, where it has several with images.
         label_column: the same of labels.
         verbose: log what is read.

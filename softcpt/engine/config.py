@@ -64,7 +64,7 @@ def default_config() -> CfgNode:
     cfg.DATASET.METRICS = ()
     cfg.DATASET.DRAW_SPLIT = False  # --draw-split: divide a data set whose split file is missing
     # An image of the split that is not on disk: stop, skip it, or skip-classes of which there is no
-    # image at all.
+    # image at all; skip-tasks: of merged data sets, those that have no folder.
     cfg.DATASET.ON_MISSING = "stop"
     # A last batch that is not full is left out of an epoch, as in the published code.
     cfg.DATALOADER.TRAIN_X.DROP_LAST = True

@@ -174,7 +174,9 @@ SETTINGS = (
     Setting("DATASET.TASK_NAMES", Use.ALL),
     Setting("DATASET.TASK_DESCRIPTION", Use.ALL),
     Setting("DATASET.METRICS", Use.ALL),
-    Setting("DATASET.ON_MISSING", Use.ALL, valid=Valid(("stop", "skip", "skip-classes"))),
+    Setting(
+        "DATASET.ON_MISSING", Use.ALL, valid=Valid(("stop", "skip", "skip-classes", "skip-tasks"))
+    ),
     Setting("DATASET.SOURCE_DOMAINS", Use.ALL),
     Setting("DATASET.TARGET_DOMAINS", Use.ALL),
     Setting("DATASET.NUM_LABELED", Use.ALL),
