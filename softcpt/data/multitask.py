@@ -34,8 +34,8 @@ class MultiTaskDataset(TaskedDataset):
     those of a single-task run. Keywords are ``members`` and ``task_names``, and those of every data
     set (:class:`softcpt.data.options.DataOptions`).
 
-    With ``DATASET.ON_MISSING`` "skip-tasks", members that have no folder are left out, which is
-    printed; the others must be whole.
+    With ``DATASET.ON_MISSING`` "skip-tasks", members whose folder is not there or empty are left
+    out, which is printed; the others must be whole.
 
     Where SoftCPT left a file with the images of all ``members``,
     ``dataset_dir/split_fewshot_mt/shot_K-seed_S.pkl`` below the root, these are the images.
@@ -129,9 +129,15 @@ def missing_folder(name: str, asked: DataOptions) -> UserError | None:
     if not issubclass(kind, Layout):
         return None
     try:
-        kind.find_folder(_root(place, asked))
+        folder = kind.find_folder(_root(place, asked))
     except UserError as error:
         return error
+    # A download that failed leaves an empty folder.
+    if folder.is_dir() and all(path.name.startswith(".") for path in folder.iterdir()):
+        return UserError(
+            f"data set {registered}: nothing is in {folder}; `python -m softcpt data get "
+            f"{registered} --root {asked.root}` downloads it, or prints what to do"
+        )
     return None
 
 
