@@ -16,8 +16,8 @@ from softcpt.utils.rgb import as_rgb
 
 
 class _ToRgb:
-    """In place of open_clip's step, which cuts 16-bit images at 255, and leaves what was transparent in any
-    colour. Here images become RGB as those of a feature bank do."""
+    """In place of open_clip's step, which cuts 16-bit images at 255 and leaves what was transparent
+    in any colour. Here images become RGB as those of a feature bank do."""
 
     def __call__(self, pic: Any) -> Any:
         return as_rgb(pic) if isinstance(pic, Image.Image) else pic
