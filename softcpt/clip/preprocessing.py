@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from open_clip.transform import MaybeConvertMode, PreprocessCfg
+from open_clip.transform import PreprocessCfg
 from PIL import Image
 from torch import Tensor
 from torchvision import transforms
@@ -15,9 +15,9 @@ from torchvision import transforms
 from softcpt.utils.rgb import as_rgb
 
 
-class _ToRgb(MaybeConvertMode):  # type: ignore[misc]  # open_clip has no types
-    """open_clip's step, which cuts 16-bit images at 255, and leaves what was transparent in any
-    colour. Here images become RGB as those of a feature bank do."""
+class _ToRgb:
+    """In place of open_clip's step, which cuts 16-bit images at 255 and leaves what was transparent
+    in any colour. Here images become RGB as those of a feature bank do."""
 
     def __call__(self, pic: Any) -> Any:
         return as_rgb(pic) if isinstance(pic, Image.Image) else pic
