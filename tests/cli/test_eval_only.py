@@ -131,6 +131,16 @@ def test_the_prompt_alone_knows_method_and_options(tmp_path):
     assert (cfg.TRAINER.NAME, cfg.TRAINER.COOP.N_CTX) == ("CoOp", 3)
 
 
+HEADER = {
+    "backbone": "tiny",
+    "fingerprint": "0a1b",
+    "tasks": ["pets"],
+    "classes": [["cat", "dog"]],
+    "epoch": 1,
+    "val_result": None,
+}
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -142,7 +152,7 @@ def test_the_prompt_alone_knows_method_and_options(tmp_path):
 def test_what_contradicts_the_run_is_refused(tmp_path, given, message):
     file = tmp_path / "run" / "prompt" / "epoch-1.safetensors"
     options = {"n_ctx": 16, "position": "end", "per_task": True}
-    header = {"method": "CoOp", "backbone": "tiny", "options": options}
+    header = HEADER | {"method": "CoOp", "options": options}
     save_tensors(file, {"prompt_learner.ctx": torch.zeros(1)}, header)
     with pytest.raises(UserError, match=message):
         setup("--eval-only", "--model-dir", str(tmp_path / "run"), *given)
@@ -151,7 +161,7 @@ def test_what_contradicts_the_run_is_refused(tmp_path, given, message):
 
 def test_a_test_lies_beside_others_of_its_run(tmp_path):
     folder = tmp_path / "CoOp" / "rn50_ep50_4shots-0a1b2c" / "seed1"
-    header = {"method": "CoOp", "backbone": "tiny", "options": {}}
+    header = HEADER | {"method": "CoOp", "options": {}}
     save_tensors(folder / "prompt/epoch-1.safetensors", {"x": torch.zeros(1)}, header)
     cfg = setup("--eval-only", "--model-dir", str(folder))
     assert cfg.OUTPUT_DIR == "output/evaluation/Emoji44/CoOp/rn50_ep50-0a1b2c_4shots/seed1"

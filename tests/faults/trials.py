@@ -62,14 +62,16 @@ class Place:
         for seed in ("1", "2"):
             ended = self.attempt("train", Fault("write", "EIO", 0, str(self.target)), seed)
             assert ended.status == 0, ended.err
-            (self.target / "out").rename(folder / f"run{seed}")
+            # As deep as it was: the path of its weights is relative.
+            (folder / "runs").mkdir(exist_ok=True)
+            (self.target / "out").rename(folder / "runs" / f"run{seed}")
         self.calls: dict[tuple[str, str], int] = {}
         self.right: dict[str, Any] = {}
 
     def words(self, command: str, seed: str = "1") -> list[str]:
         """The command line."""
         out = str(self.target / "out")
-        run, other = (str(self.folder / name) for name in ("run1", "run2"))
+        run, other = (str(self.folder / "runs" / name) for name in ("run1", "run2"))
         if command == "train":
             more = ["--output-dir", out, "--seed", seed]
             return arguments(self.folder, "CoOp", *more, "OPTIM.MAX_EPOCH", "2")

@@ -19,7 +19,7 @@ def trained(tmp_path_factory):
     """A run on two tasks, and a folder without it that has the artefact alone."""
     folder = tmp_path_factory.mktemp("trained")
     run(folder, "CoOp")
-    shutil.copytree(folder / "out" / "artefact", folder / "alone")
+    shutil.copytree(folder / "out" / "artefact", folder / "alone" / "artefact")
     return folder
 
 
@@ -52,7 +52,7 @@ def test_a_run_is_shown_whole(trained, tmp_path, capsys):
 
 
 def test_a_prompt_alone_says_what_is_not_known(trained, tmp_path, capsys):
-    status, files = inspected(trained / "alone", tmp_path / "page")
+    status, files = inspected(trained / "alone" / "artefact", tmp_path / "page")
     printed = capsys.readouterr().out
     assert status == 0
     for title in ("Most confused classes", "Calibration"):
@@ -60,16 +60,18 @@ def test_a_prompt_alone_says_what_is_not_known(trained, tmp_path, capsys):
     assert {"accuracy-tasks.png", "curve.png", "index.html"} <= files
     assert not {"calibration.png", "accuracy-classes.png"} & files
     words = ["--run", trained / "out"]
-    status, files = inspected(trained / "alone", *words, tmp_path / "whole")
+    status, files = inspected(trained / "alone" / "artefact", *words, tmp_path / "whole")
     assert status == 0 and {f"{name}.png" for name in PICTURES} <= files
 
 
 def test_a_run_of_another_prompt_is_refused(trained, tmp_path, capsys):
     run(trained, "SoftCPT", out="other", epochs=1)
-    status, files = inspected(trained / "alone", "--run", trained / "other", tmp_path / "page")
+    status, files = inspected(
+        trained / "alone" / "artefact", "--run", trained / "other", tmp_path / "page"
+    )
     assert status == 2 and not files
     assert "the run is of SoftCPT, the artefact of CoOp" in capsys.readouterr().err
-    status, _ = inspected(trained / "alone", "--run", tmp_path, tmp_path / "page")
+    status, _ = inspected(trained / "alone" / "artefact", "--run", tmp_path, tmp_path / "page")
     assert status == 2 and "no results.json" in capsys.readouterr().err
 
 
