@@ -25,6 +25,12 @@ def test_the_reference_has_every_public_name():
     assert all(f"`{name}`" in page for name in RENAMED)
 
 
+def test_the_site_leads_to_every_page():
+    site = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    pages = [path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").glob("*.md")]
+    assert [page for page in pages if f"- {page}" not in site] == []
+
+
 @pytest.mark.slow
 def test_the_site_is_built_without_warnings(tmp_path):
     done = subprocess.run(
