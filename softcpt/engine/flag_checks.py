@@ -90,14 +90,15 @@ def require_trainer(name: str) -> None:
 
 
 def require_dataset(name: str) -> None:
-    """Raises UserError if the file that registers data set ``name`` cannot be imported; other
-    names are looked at when it is built."""
+    """Raises UserError if there is no data set ``name``, or the file that registers it cannot be
+    imported; without a name, that is seen when it is built."""
     from dassl.data.datasets import DATASET_REGISTRY
 
     if name and name not in DATASET_REGISTRY.registered_names():
         reason = plugins.why_missing("datasets", name)
-        if reason:
-            raise UserError(f"DATASET.NAME {name}: {reason}")
+        known = DATASET_REGISTRY.registered_names()
+        reason = reason or f"no such data set; {near_and_all(name, known)}"
+        raise UserError(f"DATASET.NAME {name}: {reason}")
 
 
 def learns(name: str) -> bool:
