@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -200,6 +200,7 @@ class _Fit:
         self, name: str, clip: Clip, source: Source, cfg: CfgNode, options: dict[str, Any]
     ) -> None:
         self.cfg, self.source = cfg, source
+        self.data_digest = source.digest()  # once: it reads all features, or all paths
         seed_everything(cfg.SEED)
         method = build_method(name, clip, source.tasks, **options)
         self.name = variant_name(name, asdict(method.options))
@@ -237,19 +238,23 @@ class _Fit:
                 loss = learner.end_epoch()
                 learner.update_rate()
                 bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
-                end = EpochEnd(
-                    epoch + 1, epochs, loss, rate, time.perf_counter() - started, self.adapted()
-                )
-                for callback in callbacks:
-                    callback(end)
-                last = end.stopped or epoch + 1 == epochs
+                stopped = False
+                if callbacks:
+                    end = EpochEnd(
+                        epoch + 1, epochs, loss, rate, time.perf_counter() - started, self.adapted()
+                    )
+                    for callback in callbacks:
+                        callback(end)
+                    stopped = end.stopped
                 if kept is not None:
+                    last = stopped or epoch + 1 == epochs
                     saving(partial(self._keep, Path(kept), epoch + 1), always=last)
-                if end.stopped:
+                if stopped:
                     break
 
     # -- continuation ------------------------------------------------------------------------------
 
+    @cached_property
     def _identity(self) -> RunIdentity:
         cfg = self.cfg.clone()
         cfg.defrost()
@@ -259,12 +264,12 @@ class _Fit:
             cfg.TRAINER[node][key] = self.options[option]
         cfg.TRAINER[node].PREC = self.learner.method.clip.precision
         cfg.MODEL.BACKBONE.NAME = self.learner.method.clip.name
-        data = data_digest(self.source.tasks, self.source.digest())
+        data = data_digest(self.source.tasks, self.data_digest)
         return RunIdentity(cfg, cfg.TEST.FINAL_MODEL, data, None)
 
     def _keep(self, folder: Path, done: int) -> None:
         tensors, facts = self.learner.state()
-        header = self._identity().header() | {**facts, "epoch": done, "best": None}
+        header = self._identity.header() | {**facts, "epoch": done, "best": None}
         checkpoint.save_tensors(checkpoint.resume_file(folder), tensors, header)
 
     def _resumed(self, folder: Path) -> int:
@@ -272,7 +277,7 @@ class _Fit:
         found = find_run(str(folder), required=True)
         assert found is not None  # required
         tensors, header = found
-        self._identity().refuse_another(str(folder), header)
+        self._identity.refuse_another(str(folder), header)
         done = int(header["epoch"])
         self.learner.load_state(tensors, header, done, checkpoint.resume_file(folder))
         return done
@@ -286,7 +291,7 @@ class _Fit:
             "tasks": list(self.source.tasks.names),
             "split": None,  # nothing is tested here
             "test_images": None,
-            "train_images": self.source.digest(),
+            "train_images": self.data_digest,
             **machine_facts(method.clip),
         }
         record = Record(

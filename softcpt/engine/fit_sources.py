@@ -95,11 +95,10 @@ class Given(Source):
         """In an order of their own in every epoch."""
         size = self.cfg.DATALOADER.TRAIN_X.BATCH_SIZE
         labels = self.data.labels
-        first = labels if labels.dim() == 1 else labels[:, 0]
         return GivenFeatures(
             self.data.features,
             labels,
-            self.tasks.owners(first),
+            self.tasks.owners(labels),
             RandomSampler(range(len(labels))),
             size,
             drop_last=self.cfg.DATALOADER.TRAIN_X.DROP_LAST and len(labels) >= size,

@@ -24,7 +24,7 @@ def write_results(run: Run, folder: str | Path) -> None:
     write_json(path, result)
     for split, figures in result["other_splits"].items():
         _log.info(f"\n{format_table([result | figures], f'task ({split}, metric in %)')}")
-    shown = [*_comparable(run, path), result]
+    shown = [*_comparable(result, path), result]
     _log.info("\n" + format_table(shown))
     for other in shown:
         if _only_tested(other):
@@ -34,22 +34,22 @@ def write_results(run: Run, folder: str | Path) -> None:
     _log.info(f"\nResults written to {path}")
 
 
-def _comparable(run: Run, path: Path) -> list[dict[str, Any]]:
+def _comparable(own: dict[str, Any], path: Path) -> list[dict[str, Any]]:
     """Other methods' results in output folders of the same layout, made under the same shared
     settings."""
     try:
         root, config_name, seed = path.parents[3], path.parents[1].name, path.parent.name
     except IndexError:
         return []
-    own, found = run.to_dict(), []
+    found = []
     for other in sorted(root.glob(f"*/{config_name}/{seed}/{RESULTS_FILE}")):
         if other.absolute() == path.absolute():
             continue
         try:
             result = read_results(other)
-            if result.get("schema") != SCHEMA or shared_of(result) != run.shared:
+            if result.get("schema") != SCHEMA or shared_of(result) != own["shared"]:
                 continue
-            if result["method"] not in (run.method, "ZeroShot"):
+            if result["method"] not in (own["method"], "ZeroShot"):
                 format_table([result, own])  # it has all that the table takes from it
                 found.append(result)
         except (UserError, OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):

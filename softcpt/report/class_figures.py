@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from softcpt.report.benchmark import NO_SHOTS, Benchmark, Place, is_zero_shot
+from softcpt.report.benchmark import Benchmark, Place, is_zero_shot
+from softcpt.report.more_figures import where_of
 from softcpt.report.run_result import TestedTask
 
 _DIGITS = string.digits + string.ascii_lowercase
@@ -140,13 +141,4 @@ def _runs(benchmark: Benchmark) -> Iterator[tuple[dict[str, Any], TestedTask]]:
     """Of every run and task where it stands, and its test images."""
     for place, of_tasks in benchmark.tested.items():
         for task, tested in of_tasks.items():
-            where = {
-                "group": benchmark.group,
-                "benchmark": benchmark.name,
-                "method": place.method,
-                "classes": place.classes,
-                "shots": NO_SHOTS if is_zero_shot(place.method) else place.shots,
-                "seed": place.seed,
-                "task": task,
-            }
-            yield where, tested
+            yield where_of(benchmark, place, task), tested

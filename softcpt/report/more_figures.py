@@ -101,14 +101,15 @@ def _records(benchmark: Benchmark) -> Iterator[dict[str, Any]]:
         for task, figures in of_tasks.items():
             interval = benchmark.test_interval(place, task)
             yield {
-                **_where(benchmark, place, task),
+                **where_of(benchmark, place, task),
                 **{figure: figures.get(figure) for figure in FIGURES},
                 "test_ci95_low": interval and interval[0],
                 "test_ci95_high": interval and interval[1],
             }
 
 
-def _where(benchmark: Benchmark, place: Place, task: str) -> dict[str, Any]:
+def where_of(benchmark: Benchmark, place: Place, task: str) -> dict[str, Any]:
+    """Where a task's figures of a run stand, as columns of a table."""
     return {
         "group": benchmark.group,
         "benchmark": benchmark.name,
