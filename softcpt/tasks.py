@@ -270,6 +270,14 @@ class TaskSet:
         return self.restrict(logits, labels)[0].argmax(dim=1)
 
 
+def padded(several: Sequence[Sequence[int]]) -> Tensor:
+    """(N,) labels; (N, K) with -1 behind an image's own where one has ``several``."""
+    most = max(map(len, several), default=1)
+    if most == 1:
+        return torch.tensor([labels[0] for labels in several])
+    return torch.tensor([(*labels, *[-1] * (most - len(labels))) for labels in several])
+
+
 def first(labels: Tensor) -> Tensor:
     """(B,) the first label of each image, of (B,) or (B, K)."""
     return labels if labels.dim() == 1 else labels[:, 0]

@@ -17,8 +17,9 @@ from softcpt.errors import UserError
 from softcpt.features.bank import FeatureBank
 from softcpt.features.image_stream import ImageStream
 from softcpt.prompters import TaskClassifier
+from softcpt.prompters.classifier import bank_kind
 from softcpt.task_results import Tally, TaskResult, intervals, overall
-from softcpt.tasks import TaskSet
+from softcpt.tasks import TaskSet, padded
 
 _ROWS = 512  # features that are classified at once
 
@@ -90,7 +91,7 @@ def evaluate(
     if not images:
         raise UserError("evaluate: there are no images; give some, such as data.test")
     _refuse_other_classes(method.tasks, images)
-    labels = _labels_of(images)
+    labels = padded([image.labels for image in images])
     paths = [image.path for image in images]
     method.eval()
     features = _encoded if method.prompts_images else _from_bank
@@ -114,11 +115,10 @@ def _from_bank(
     progress: bool,
 ) -> Iterator[Tensor]:
     """Features as ``method`` takes them, of the frozen tower's that the bank keeps."""
-    kind = "spatial" if method.local_features else "global"
     bank = FeatureBank(
         None,
         method.clip,
-        kind="unprojected" if method.unprojected else kind,
+        kind=bank_kind(type(method)),
         batch_size=batch_size,
         workers=workers,
         progress=progress,
@@ -148,14 +148,6 @@ def _encoded(
             if images is not None:
                 yield method.encode_image(images)
             bar.update(batch.count)
-
-
-def _labels_of(images: Sequence[Labelled]) -> Tensor:
-    """(N,) labels; (N, K) with -1 behind an image's own where one has several."""
-    most = max(len(image.labels) for image in images)
-    if most == 1:
-        return torch.tensor([image.labels[0] for image in images])
-    return torch.tensor([(*image.labels, *[-1] * (most - len(image.labels))) for image in images])
 
 
 def _refuse_other_classes(tasks: TaskSet, images: Sequence[Labelled]) -> None:

@@ -16,6 +16,7 @@ from softcpt.data.datum import all_labels
 from softcpt.features.bank import FeatureBank
 from softcpt.features.images import ViewDataset, default_workers
 from softcpt.prompters import TaskClassifier
+from softcpt.tasks import padded
 from softcpt.utils import parallel
 
 _log = logging.getLogger(__name__)
@@ -109,11 +110,7 @@ class FileBatches(Batches):
 def labels_of(items: Sequence[Any]) -> Tensor:
     """(N,) labels of Dassl's ``Datum``; (N, K) with -1 behind an image's own where one has several
     ``labels``."""
-    several = [all_labels(item) for item in items]
-    most = max(map(len, several), default=1)
-    if most == 1:
-        return torch.tensor([item.label for item in items])
-    return torch.tensor([(*labels, *[-1] * (most - len(labels))) for labels in several])
+    return padded([all_labels(item) for item in items])
 
 
 class FeatureBatches(FileBatches):

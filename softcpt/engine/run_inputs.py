@@ -21,6 +21,7 @@ from softcpt.engine.readable import readable
 from softcpt.errors import UserError
 from softcpt.features.bank import FeatureBank
 from softcpt.prompters import TaskClassifier
+from softcpt.prompters.classifier import bank_kind
 from softcpt.tasks import Task, TaskSet
 from softcpt.utils.process_cache import cached
 
@@ -75,13 +76,10 @@ def open_bank(
     cfg: CfgNode, clip: Clip, method: type[TaskClassifier], progress: bool = True
 ) -> FeatureBank:
     """The bank of ``clip``'s image features, of the kind that ``method`` takes."""
-    kind = "spatial" if method.local_features else "global"
-    if method.unprojected:
-        kind = "unprojected"
     return FeatureBank(
         cfg.FEATURES.FOLDER or None,
         clip,
-        kind=kind,
+        kind=bank_kind(method),
         seed=cfg.SEED,
         on_error=cfg.FEATURES.ON_ERROR,
         workers=None if cfg.DATALOADER.NUM_WORKERS < 0 else cfg.DATALOADER.NUM_WORKERS,

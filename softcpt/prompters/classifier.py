@@ -317,6 +317,13 @@ class TaskClassifier(nn.Module):
             )
 
 
+def bank_kind(method: type[TaskClassifier]) -> str:
+    """The kind of feature bank whose features ``method`` takes (softcpt/features/bank.py)."""
+    if method.unprojected:
+        return "unprojected"
+    return "spatial" if method.local_features else "global"
+
+
 def loss_and_accuracy(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     """Cross-entropy, and accuracy in %, of logits (B, C) and columns (B,) or marks (B, C)."""
     return cross_entropy(logits, targets), 100 * hits(logits, targets).float().mean()
