@@ -21,6 +21,8 @@ from softcpt.utils.yaml_file import plain
 
 _log = logging.getLogger(__name__)
 
+OF_ALL_METHODS = "TRAINER.*.PREC"  # each method has a key of its own, and a comparison needs one
+
 
 def leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """("OPTIM.LR", 0.002), ... of a tree of mappings."""
@@ -38,7 +40,7 @@ def set_key(cfg: CfgNode, key: str, value: Any, source: str, text: str | None = 
 
     Args:
         cfg: the configuration; changed. Whose options ``key`` means may depend on its trainer.
-        key: its name, here or in other code.
+        key: its name, here or in other code; or :data:`OF_ALL_METHODS`.
         value: of a type like the default's.
         source: where it is given, for messages.
         text: the value as it was typed: what a leaf of text takes.
@@ -46,6 +48,11 @@ def set_key(cfg: CfgNode, key: str, value: Any, source: str, text: str | None = 
     Raises:
         UserError: there is no such key, or the value is of another type.
     """
+    if key == OF_ALL_METHODS:
+        for node, options in cfg.TRAINER.items():
+            if isinstance(options, CfgNode) and "PREC" in options:
+                _set_leaf(cfg, f"TRAINER.{node}.PREC", value, f"{source}: {key}", text)
+        return
     read, ours = as_read(str(cfg.TRAINER.NAME), key, value)
     own = resolve_alias(read)
     if read == key and _is_leaf(cfg, key) and own != key:
@@ -60,6 +67,8 @@ def set_key(cfg: CfgNode, key: str, value: Any, source: str, text: str | None = 
     if not _is_leaf(cfg, own):
         raise UserError(f"{source}: unknown key '{key}'; {_near(cfg, own)}")
     _set_leaf(cfg, own, ours, f"{source}: {key}", text if ours is value else None)
+    if own == "OPTIM.MAX_EPOCH" and _is_leaf(cfg, "OPTIM.MAX_STEPS"):
+        cfg.OPTIM.MAX_STEPS = 0  # a command that counts epochs, with a file that counts steps
 
 
 def _near(cfg: CfgNode, key: str) -> str:

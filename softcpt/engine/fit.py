@@ -30,6 +30,7 @@ from softcpt.errors import UserError
 from softcpt.features.feature_data import FeatureData
 from softcpt.features.images import default_workers
 from softcpt.prompters import METHODS, FeatureClassifier, build_method, variant_name
+from softcpt.steps import epochs_given, with_epochs
 from softcpt.utils.paced import Paced
 from softcpt.utils.seeding import generators_kept, seed_everything
 from softcpt.utils.suggest import near_and_all
@@ -86,6 +87,7 @@ def fit(
     data: TaskData | FeatureData | Any,
     *,
     epochs: int = 50,
+    steps: int = 0,
     lr: float = 0.002,
     batch_size: int = 32,
     seed: int = 1,
@@ -120,6 +122,7 @@ def fit(
         data: what :func:`softcpt.load_data` gives, or takes (all of its images are then used); or
             features at hand, :class:`softcpt.FeatureData`.
         epochs: passes over the training images.
+        steps: as many at least, in whole epochs, in place of ``epochs``; 0: ``epochs`` count.
         lr: learning rate after the warm-up.
         batch_size: images of a step.
         seed: of the start, the order of images, and views.
@@ -166,6 +169,7 @@ def fit(
         raise UserError(f"method '{method}': unknown; {near_and_all(method, METHODS)}")
     settings = FitSettings(
         epochs=epochs,
+        steps=steps,
         lr=lr,
         batch_size=batch_size,
         seed=seed,
@@ -206,9 +210,12 @@ class _Fit:
         self.name = variant_name(name, asdict(method.options))
         self.options = asdict(method.options)
         optimiser = schedule = None
+        self.batches = None
         if any(True for _ in method.parameters()):
-            optimiser = build_optimizer(method, cfg.OPTIM)
-            schedule = build_lr_scheduler(optimiser, cfg.OPTIM)
+            self.batches = source.batches()
+            self.cfg = with_epochs(cfg, len(self.batches))
+            optimiser = build_optimizer(method, self.cfg.OPTIM)
+            schedule = build_lr_scheduler(optimiser, self.cfg.OPTIM)
         self.learner = Learner(method, optimiser, schedule, seed=cfg.SEED)
 
     def run(
@@ -219,10 +226,9 @@ class _Fit:
         resume_from: str | os.PathLike[str] | None,
     ) -> None:
         """Train the epochs that are left."""
-        learner, epochs = self.learner, self.cfg.OPTIM.MAX_EPOCH
-        if learner.optimiser is None:
+        learner, epochs, batches = self.learner, self.cfg.OPTIM.MAX_EPOCH, self.batches
+        if batches is None:
             return  # zero-shot
-        batches = self.source.batches()
         batches.print_left_out()
         first = self._resumed(Path(resume_from)) if resume_from is not None else 0
         kept = resume_from if folder is None else folder
@@ -291,6 +297,7 @@ class _Fit:
             "tasks": list(self.source.tasks.names),
             "split": None,  # nothing is tested here
             "test_images": None,
+            "epochs": epochs_given(cfg),
             "train_images": self.data_digest,
             **machine_facts(method.clip),
         }

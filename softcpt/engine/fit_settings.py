@@ -12,6 +12,7 @@ from softcpt.engine import config, config_keys
 # Keyword -> keys of the configuration. All else is at its default there.
 KEYS = {
     "epochs": "OPTIM.MAX_EPOCH",
+    "steps": "OPTIM.MAX_STEPS",  # behind epochs: the one that is given last counts
     "lr": "OPTIM.LR",
     "optimizer": "OPTIM.NAME",
     "weight_decay": "OPTIM.WEIGHT_DECAY",
@@ -36,6 +37,7 @@ class FitSettings:
     :func:`softcpt.fit` for each."""
 
     epochs: int = 50
+    steps: int = 0
     lr: float = 0.002
     batch_size: int = 32
     seed: int = 1

@@ -22,6 +22,7 @@ from softcpt.engine.run_inputs import RunData
 from softcpt.engine.settings import shared_values
 from softcpt.errors import UserError
 from softcpt.prompters import TaskClassifier
+from softcpt.steps import epochs_given
 from softcpt.task_results import TaskResult, intervals, overall
 from softcpt.utils.text_files import read_json
 
@@ -170,6 +171,7 @@ def shared_settings(data: RunData, clip: Clip) -> dict[str, Any]:
         "split": split,
         "train_images": data.digest(data.items["train"]),
         "test_images": data.digest(data.items[split]),
+        "epochs": epochs_given(data.maker.cfg),
         **machine_facts(clip),
     }
     return shared_values(data.maker.cfg, found)

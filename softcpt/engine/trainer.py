@@ -12,7 +12,7 @@ from typing import Any
 
 from yacs.config import CfgNode
 
-from softcpt import selection
+from softcpt import selection, steps
 from softcpt.engine.resumable import ResumableTrainer  # first: it finds who provides dassl
 
 # isort: split
@@ -121,6 +121,8 @@ class PromptTrainer(ResumableTrainer):
             )
         maker = BatchMaker(cfg, open_bank(cfg, self.clip, kind), kind.prompts_images)
         self.data = data = RunData(items, tasks_of(dataset, cfg), maker, root_of(dataset, cfg))
+        self.cfg = steps.with_epochs(cfg, len(data.train))
+        self.max_epoch = self.cfg.OPTIM.MAX_EPOCH
         self.dataset, self.tasks = dataset, data.tasks
         # Dassl's names.
         self.train_loader_x, self.val_loader, self.test_loader = data.train, data.val, data.test

@@ -17,6 +17,14 @@ def written(folder, **files: str):
     return folder
 
 
+def test_one_key_sets_the_precision_of_all_methods():
+    cfg = config.default_config()
+    config.merge_pairs(cfg, ["TRAINER.*.PREC", "bf16"])
+    assert {cfg.TRAINER[name].PREC for name in ("COOP", "SOFTCPT", "CLAP", "ZEROSHOT")} == {"bf16"}
+    with pytest.raises(UserError, match=r"file: TRAINER\.\*\.PREC is \[16\]"):
+        config_keys.set_key(cfg, "TRAINER.*.PREC", [16], "file")
+
+
 def test_a_file_overrides_its_base_and_that_its_own(tmp_path):
     written(
         tmp_path,

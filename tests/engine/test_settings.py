@@ -67,6 +67,7 @@ def test_the_classes_are_those_that_reports_and_grids_had_before_there_was_a_tab
         "workers",
         "batch_size",
         "epochs",
+        "steps",
         "optimiser",
         "schedule",
         "warmup_epochs",
@@ -90,8 +91,8 @@ def test_what_an_older_version_did_not_write_is_read_from_its_configuration(
     text, final_model, template
 ):
     shared = shared_of({"shared": {"seed": 1}, "config": text})
-    assert shared == {"seed": 1, "final_model": final_model, "template": template}
-    new = {"final_model": "x", "template": "y"}
+    assert shared == {"seed": 1, "final_model": final_model, "template": template, "steps": 0}
+    new = {"final_model": "x", "template": "y", "steps": 5}
     assert shared_of({"shared": new, "config": text}) == new
 
 
