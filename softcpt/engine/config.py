@@ -68,9 +68,10 @@ def default_config() -> CfgNode:
     cfg.DATASET.ON_MISSING = "stop"
     # A last batch that is not full is left out of an epoch, as in the published code.
     cfg.DATALOADER.TRAIN_X.DROP_LAST = True
-    # Train for as many steps at least, in place of MAX_EPOCH epochs; of the two, the one that is
-    # given last counts.
+    # In place of MAX_EPOCH epochs, as many as give so many steps, or so many for each image of a
+    # class. Of the three, the one that is given last counts.
     cfg.OPTIM.MAX_STEPS = 0
+    cfg.OPTIM.STEPS_PER_SHOT = 0
     cfg.OPTIM.REFERENCE_SCHEDULE = (
         False  # SoftCPT's published code: 3 or 4 optimiser and schedule steps in place of 1
     )

@@ -16,6 +16,7 @@ from softcpt.engine.extension import as_read, extensions
 from softcpt.engine.settings import setting_of
 from softcpt.errors import UserError
 from softcpt.prompters import METHODS
+from softcpt.steps import STEP_KEYS
 from softcpt.utils.suggest import did_you_mean, nearest
 from softcpt.utils.yaml_file import plain
 
@@ -67,8 +68,10 @@ def set_key(cfg: CfgNode, key: str, value: Any, source: str, text: str | None = 
     if not _is_leaf(cfg, own):
         raise UserError(f"{source}: unknown key '{key}'; {_near(cfg, own)}")
     _set_leaf(cfg, own, ours, f"{source}: {key}", text if ours is value else None)
-    if own == "OPTIM.MAX_EPOCH" and _is_leaf(cfg, "OPTIM.MAX_STEPS"):
-        cfg.OPTIM.MAX_STEPS = 0  # a command that counts epochs, with a file that counts steps
+    if own == "OPTIM.MAX_EPOCH" or (own in STEP_KEYS and ours):
+        for other in STEP_KEYS:  # a command that counts otherwise than a file
+            if other != own and _is_leaf(cfg, other):
+                _set_leaf(cfg, other, 0, source, None)
 
 
 def _near(cfg: CfgNode, key: str) -> str:

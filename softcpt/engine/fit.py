@@ -30,7 +30,7 @@ from softcpt.errors import UserError
 from softcpt.features.feature_data import FeatureData
 from softcpt.features.images import default_workers
 from softcpt.prompters import METHODS, FeatureClassifier, build_method, variant_name
-from softcpt.steps import epochs_given, with_epochs
+from softcpt.steps import epochs_given, wanted_steps, with_epochs
 from softcpt.utils.paced import Paced
 from softcpt.utils.seeding import generators_kept, seed_everything
 from softcpt.utils.suggest import near_and_all
@@ -88,6 +88,7 @@ def fit(
     *,
     epochs: int = 50,
     steps: int = 0,
+    steps_per_shot: int = 0,
     lr: float = 0.002,
     batch_size: int = 32,
     seed: int = 1,
@@ -123,6 +124,7 @@ def fit(
             features at hand, :class:`softcpt.FeatureData`.
         epochs: passes over the training images.
         steps: as many at least, in whole epochs, in place of ``epochs``; 0: ``epochs`` count.
+        steps_per_shot: the same, for each image of a class.
         lr: learning rate after the warm-up.
         batch_size: images of a step.
         seed: of the start, the order of images, and views.
@@ -170,6 +172,7 @@ def fit(
     settings = FitSettings(
         epochs=epochs,
         steps=steps,
+        steps_per_shot=steps_per_shot,
         lr=lr,
         batch_size=batch_size,
         seed=seed,
@@ -213,7 +216,8 @@ class _Fit:
         self.batches = None
         if any(True for _ in method.parameters()):
             self.batches = source.batches()
-            self.cfg = with_epochs(cfg, len(self.batches))
+            wanted = wanted_steps(cfg, len(self.batches.labels), source.tasks.num_classes)
+            self.cfg = with_epochs(cfg, wanted, len(self.batches))
             optimiser = build_optimizer(method, self.cfg.OPTIM)
             schedule = build_lr_scheduler(optimiser, self.cfg.OPTIM)
         self.learner = Learner(method, optimiser, schedule, seed=cfg.SEED)

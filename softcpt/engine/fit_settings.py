@@ -13,6 +13,7 @@ from softcpt.engine import config, config_keys
 KEYS = {
     "epochs": "OPTIM.MAX_EPOCH",
     "steps": "OPTIM.MAX_STEPS",  # behind epochs: the one that is given last counts
+    "steps_per_shot": "OPTIM.STEPS_PER_SHOT",
     "lr": "OPTIM.LR",
     "optimizer": "OPTIM.NAME",
     "weight_decay": "OPTIM.WEIGHT_DECAY",
@@ -38,6 +39,7 @@ class FitSettings:
 
     epochs: int = 50
     steps: int = 0
+    steps_per_shot: int = 0
     lr: float = 0.002
     batch_size: int = 32
     seed: int = 1

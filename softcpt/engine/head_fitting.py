@@ -77,9 +77,9 @@ class HeadFitting:
         left = list(range(done, len(method.tasks)))
         if not left:
             return
-        features, labels = self._features(train, views=self._count_views())
+        features, labels = self.features(train, views=self._count_views())
         needs_validation = method.uses_validation or method.selects
-        choosing = self._features(self._validation(val, test) if needs_validation else ())
+        choosing = self.features(self._validation(val, test) if needs_validation else ())
         rounds = [left] if method.all_at_once else [[task] for task in left]
         for tasks in tqdm(rounds, "tasks", disable=not self.progress):
             for name, chosen in method.fit(features, labels, *choosing, tasks).items():
@@ -120,7 +120,7 @@ class HeadFitting:
         return self.maker.cfg.FEATURES.VIEWS or AUGMENTED_VIEWS
 
     @torch.no_grad()
-    def _features(self, items: Sequence[Any], views: int = 0) -> Labelled:
+    def features(self, items: Sequence[Any], views: int = 0) -> Labelled:
         """(N, D) features of clean images, or with ``views`` (N, 1 + views, D), the augmented ones
         behind; and their labels (N,), or (N, K) where some have several classes."""
         if not items:

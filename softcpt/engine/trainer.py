@@ -12,7 +12,7 @@ from typing import Any
 
 from yacs.config import CfgNode
 
-from softcpt import selection, steps
+from softcpt import selection
 from softcpt.engine.resumable import ResumableTrainer  # first: it finds who provides dassl
 
 # isort: split
@@ -41,6 +41,7 @@ from softcpt.engine.run_inputs import (
 from softcpt.engine.run_table import write_results
 from softcpt.errors import UserError
 from softcpt.prompters import METHODS, build_prompter, variant_name
+from softcpt.steps import wanted_steps, with_epochs
 from softcpt.task_results import TaskResult, overall, print_results
 from softcpt.utils import parallel
 from softcpt.utils.console import show_messages
@@ -121,7 +122,8 @@ class PromptTrainer(ResumableTrainer):
             )
         maker = BatchMaker(cfg, open_bank(cfg, self.clip, kind), kind.prompts_images)
         self.data = data = RunData(items, tasks_of(dataset, cfg), maker, root_of(dataset, cfg))
-        self.cfg = steps.with_epochs(cfg, len(data.train))
+        wanted = wanted_steps(cfg, len(data.items["train"]), data.tasks.num_classes)
+        self.cfg = with_epochs(cfg, wanted, len(data.train))
         self.max_epoch = self.cfg.OPTIM.MAX_EPOCH
         self.dataset, self.tasks = dataset, data.tasks
         # Dassl's names.

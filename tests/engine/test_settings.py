@@ -68,6 +68,7 @@ def test_the_classes_are_those_that_reports_and_grids_had_before_there_was_a_tab
         "batch_size",
         "epochs",
         "steps",
+        "steps_per_shot",
         "optimiser",
         "schedule",
         "warmup_epochs",
@@ -90,9 +91,10 @@ def test_the_classes_are_those_that_reports_and_grids_had_before_there_was_a_tab
 def test_what_an_older_version_did_not_write_is_read_from_its_configuration(
     text, final_model, template
 ):
+    none = {"steps": 0, "steps_per_shot": 0}
     shared = shared_of({"shared": {"seed": 1}, "config": text})
-    assert shared == {"seed": 1, "final_model": final_model, "template": template, "steps": 0}
-    new = {"final_model": "x", "template": "y", "steps": 5}
+    assert shared == {"seed": 1, "final_model": final_model, "template": template} | none
+    new = {"final_model": "x", "template": "y", "steps": 5, "steps_per_shot": 0}
     assert shared_of({"shared": new, "config": text}) == new
 
 

@@ -7,10 +7,32 @@ import torch
 
 import softcpt
 from softcpt.engine import config
-from softcpt.steps import with_epochs
+from softcpt.steps import epochs_given, wanted_steps, with_epochs
 from tests.helpers.runs import run
 
 TASKS = softcpt.TaskSet([softcpt.Task("pets", ["cat", "dog"])])
+
+
+@pytest.mark.parametrize(
+    ("pairs", "images", "steps"),
+    [
+        ([], 40, 0),
+        (["OPTIM.MAX_STEPS", "7"], 40, 7),
+        (["OPTIM.STEPS_PER_SHOT", "7"], 40, 4 * 7),  # ten classes
+        (["OPTIM.STEPS_PER_SHOT", "7"], 3, 7),
+        (["OPTIM.STEPS_PER_SHOT", "7"], 10_000, 16 * 7),
+        (["OPTIM.STEPS_PER_SHOT", "7", "OPTIM.MAX_STEPS", "9"], 40, 9),
+        (["OPTIM.MAX_STEPS", "9", "OPTIM.STEPS_PER_SHOT", "7"], 40, 28),
+        (["OPTIM.MAX_STEPS", "9", "OPTIM.MAX_EPOCH", "3"], 40, 0),
+        (["OPTIM.MAX_EPOCH", "3", "OPTIM.MAX_STEPS", "9"], 40, 9),
+        (["OPTIM.MAX_STEPS", "9", "OPTIM.STEPS_PER_SHOT", "0"], 40, 9),
+    ],
+)
+def test_of_what_says_how_long_to_train_the_one_given_last_counts(pairs, images, steps):
+    cfg = config.default_config()
+    config.merge_pairs(cfg, pairs)
+    assert wanted_steps(cfg, images, 10) == steps
+    assert epochs_given(cfg) == (None if steps else cfg.OPTIM.MAX_EPOCH)
 
 
 @pytest.mark.parametrize(
@@ -18,22 +40,8 @@ TASKS = softcpt.TaskSet([softcpt.Task("pets", ["cat", "dog"])])
 )
 def test_epochs_are_as_many_as_give_the_steps(steps, batches, epochs):
     cfg = config.default_config()
-    config.merge_pairs(cfg, ["OPTIM.MAX_STEPS", str(steps)])
-    assert epochs == with_epochs(cfg, batches).OPTIM.MAX_EPOCH
+    assert epochs == with_epochs(cfg, steps, batches).OPTIM.MAX_EPOCH
     assert cfg.OPTIM.MAX_EPOCH == 10  # as it was given
-
-
-@pytest.mark.parametrize(
-    ("pairs", "steps"),
-    [
-        (["OPTIM.MAX_STEPS", "8", "OPTIM.MAX_EPOCH", "3"], 0),
-        (["OPTIM.MAX_EPOCH", "3", "OPTIM.MAX_STEPS", "8"], 8),
-    ],
-)
-def test_of_steps_and_epochs_the_one_given_last_counts(pairs, steps):
-    cfg = config.default_config()
-    config.merge_pairs(cfg, pairs)
-    assert (steps, 3) == (cfg.OPTIM.MAX_STEPS, cfg.OPTIM.MAX_EPOCH)
 
 
 def test_a_run_of_steps_is_the_run_of_their_epochs(tmp_path):

@@ -20,7 +20,6 @@ from torch.utils.data import DataLoader
 from yacs.config import CfgNode
 
 from softcpt.selection import check_final_model, settled
-from softcpt.steps import with_epochs
 
 from .base import TrainerBase
 from .net import SimpleNet
@@ -61,8 +60,7 @@ class SimpleTrainer(TrainerBase):
         self.cfg, self.output_dir, self.max_epoch = cfg, cfg.OUTPUT_DIR, cfg.OPTIM.MAX_EPOCH
         self.device = torch.device("cuda" if cfg.USE_CUDA and torch.cuda.is_available() else "cpu")
         self.build_data_loader()
-        self.cfg = with_epochs(self._settled(), len(self.train_loader_x))
-        self.max_epoch = self.cfg.OPTIM.MAX_EPOCH
+        self.cfg = self._settled()
         self.build_model()
         self.evaluator = build_evaluator(cfg, lab2cname=self.lab2cname)
 
