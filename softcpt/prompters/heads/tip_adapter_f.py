@@ -19,11 +19,15 @@ from softcpt.prompters.heads.head import Settings
 from softcpt.prompters.heads.kernel_head import KernelHead, Memory
 from softcpt.prompters.heads.shots import Shots
 from softcpt.prompters.heads.tip_adapter import cache
-from softcpt.prompters.heads.training import TrainedOptions, cross_entropy, minimise
+from softcpt.prompters.heads.training import PublishedOptions, Recipe, cross_entropy, minimise
+
+PUBLISHED = Recipe(
+    "adamw", lr=0.001, epochs=20, batch=256, in_turn=True, weight_decay=0.01, eps=1e-4
+)
 
 
 @dataclass
-class TipAdapterFOptions(TrainedOptions):
+class TipAdapterFOptions(PublishedOptions):
     """Options of Tip-Adapter-F."""
 
     alpha: float = option(1.0, "weight of the cache beside zero-shot")
@@ -49,10 +53,10 @@ class TipAdapterF(KernelHead):
             keys = start.keys.clone()
             memory = replace(start, keys=keys)
 
-            def loss() -> Tensor:
-                return cross_entropy(memory(shots.samples), shots.sample_targets)
+            def loss(samples: Tensor, targets: Tensor) -> Tensor:
+                return cross_entropy(memory(samples), targets)
 
-            minimise(loss, [keys], self.options)
+            minimise(loss, shots, [keys], self.options.choose(PUBLISHED))
             return memory
 
         return solve

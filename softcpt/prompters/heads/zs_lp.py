@@ -20,11 +20,13 @@ from softcpt.prompters.classifier import option
 from softcpt.prompters.heads.head import Settings
 from softcpt.prompters.heads.linear_head import Linear, LinearHead
 from softcpt.prompters.heads.shots import Shots
-from softcpt.prompters.heads.training import TrainedOptions, cross_entropy, minimise
+from softcpt.prompters.heads.training import PublishedOptions, Recipe, cross_entropy, minimise
+
+PUBLISHED = Recipe("sgd", lr=0.1, epochs=300, batch=256, dassl=True)
 
 
 @dataclass
-class ZSLPOptions(TrainedOptions):
+class ZSLPOptions(PublishedOptions):
     """Options of ZS-LP, and of CLAP."""
 
     lr: float = option(0.004, "learning rate of Adam's first step", key="HEAD_LR")
@@ -46,11 +48,11 @@ class ZSLP(LinearHead):
         def solve(_: Settings) -> Linear:
             weight = shots.text.clone()
 
-            def loss() -> Tensor:
-                logits = shots.scale * shots.samples @ F.normalize(weight, dim=1).t()
-                return cross_entropy(logits, shots.sample_targets) + self.penalty(weight, shots)
+            def loss(samples: Tensor, targets: Tensor) -> Tensor:
+                logits = shots.scale * samples @ F.normalize(weight, dim=1).t()
+                return cross_entropy(logits, targets) + self.penalty(weight, shots)
 
-            minimise(loss, [weight], self.options)
+            minimise(loss, shots, [weight], self.options.choose(PUBLISHED))
             return Linear(shots.scale * F.normalize(weight, dim=1))
 
         return solve
