@@ -6,7 +6,8 @@
     minimise cross-entropy + lambda |W - W_0|_F^2,   lambda = 1 / K for K shots
 
 Nothing belongs to a class, so classes that are first named after training are served too. There is
-a W for every task. *Differs*: published are 300 full-batch steps; here the number that
+a W for every task. *Differs*: published are 300 steps, each over one view of all images, and
+learning rates of 1e-5 to 1e-2 (``published``: 1e-5); here all views, and as many steps as
 Emoji-44's validation images ask for.
 """
 

@@ -3,8 +3,9 @@
     logit of c = tau f . t_c + alpha sum_m exp(-beta (1 - f . F_m)) L_mc,   F trained
 
 F starts at Tip-Adapter's keys and is trained by cross-entropy over all views; alpha 1 and beta 5.5
-stay. *Differs*: published are 20 epochs of AdamW at 1e-3 in batches of 256, each over a new view,
-and then a search for alpha and beta on test images; here full batches and no search.
+stay. *Differs*: published are 20 epochs of AdamW at 1e-3 in batches of 256, each over a new view
+(``published``); its code then takes the best epoch on test images and searches for alpha and beta.
+Here full batches, the last step, and no search.
 """
 
 from __future__ import annotations

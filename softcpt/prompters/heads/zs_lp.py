@@ -4,8 +4,10 @@ CVPR 2024, arXiv 2312.12730, the baseline of CLAP).
     logit of c = tau f . w_c / |w_c|,   w_c starts at t_c
     minimise the cross-entropy of the task's images and views
 
-*Differs*: published are 300 epochs of SGD at 0.1 in batches of 256 over 20 cached views; here full
-batches, Adam and 50 steps. Neither needs validation images.
+*Differs*: published are 300 epochs of SGD at 0.1 in batches of 256 over 20 cached views, each as
+long as one view (``published``); here full batches, Adam and 50 steps. Neither needs validation
+images. The published code's w starts at t as the tower gives it, not normalised: for t of length n
+its learning rate is 0.1 / n^2 here.
 """
 
 from __future__ import annotations
