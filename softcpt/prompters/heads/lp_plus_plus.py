@@ -81,7 +81,7 @@ class Descent:
         self.step = 4 * len(samples) / largest_eigenvalue(samples)
         most = self.cosines.square().sum(dim=0).max()
         self.step_alpha = len(samples) / (4 * most) if published else 4 * len(samples) / most
-        self.step_bias = self.step if published else 4.0
+        self.step_bias: Tensor | float = self.step if published else 4.0
         # Of the published code: SGD's momentum, and gradients of alpha that are never cleared.
         self.momentum, self.kept, self.every = (0.9, 1.0, 10) if published else (0.0, 0.0, 1)
         self.moves = [torch.zeros_like(x) for x in (self.weight, self.alpha, self.bias)]
