@@ -6,7 +6,8 @@
     lambda_c = mean over the samples of c of its zero-shot probability
 
 What zero-shot knows is kept, what it does not know is free. The paper writes the sum over classes,
-its code takes their mean, as here. *Differs* from the published training as ZS-LP does.
+its code takes their mean, as here. *Differs* from the published training as ZS-LP does; there t has
+length n, and the penalty n^2 times the weight that it has here.
 """
 
 from __future__ import annotations

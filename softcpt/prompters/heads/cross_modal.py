@@ -47,13 +47,12 @@ class CrossModal(LinearHead):
             weight = shots.text.clone()
             names = torch.eye(len(weight), device=weight.device)
 
-            def loss() -> Tensor:
-                images = shots.scale * shots.samples @ weight.t()
+            def loss(samples: Tensor, targets: Tensor) -> Tensor:
+                images = shots.scale * samples @ weight.t()
                 texts = shots.scale * shots.text @ weight.t()
-                of_images = cross_entropy(images, shots.sample_targets)
-                return (of_images + cross_entropy(texts, names)) / 2
+                return (cross_entropy(images, targets) + cross_entropy(texts, names)) / 2
 
-            minimise(loss, [weight], self.options)
+            minimise(loss, shots, [weight], self.options.own())
             return Linear(shots.scale * weight)
 
         return solve

@@ -7,7 +7,8 @@
 m_c is the mean of f over the N training samples (every view is one) of c, S their covariance within
 classes. alpha is chosen on validation images in the paper (``search`` here); fixed, it is 0.02 K^2
 for K shots, chosen on Emoji-44's validation images once for all. One view of one shot leaves no
-covariance: then it is a sphere.
+covariance: then it is a sphere; the published code's pseudo-inverse is zero there, and leaves
+zero-shot.
 """
 
 from __future__ import annotations

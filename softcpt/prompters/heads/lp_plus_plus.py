@@ -7,6 +7,11 @@ each class (Huang et al., CVPR 2024, arXiv 2404.02285).
 Cross-entropy is minimised by gradient descent over full batches whose step is set by the data: for
 each block of unknowns 4 N / lambda_max(X'X), X its inputs (f for w; f . t_c for alpha_c; 1 for
 b_c), an implicit Lipschitz constant in place of a learning rate.
+
+*Differs*: in the published code w and b have momentum 0.9 and the step of w; alpha_c start at 2.5
+tau times the mean cosine of images and their own names, and every tenth step adds up all gradients
+since the first, with N / (4 max_c sum (f . t_c)^2) for a step (``published``). It draws the first b
+at random, and takes the best epoch on validation images.
 """
 
 from __future__ import annotations
@@ -30,6 +35,9 @@ class LPPlusPlusOptions(MethodOptions):
     steps: int = option(
         300, "steps of gradient descent, each over all images and views of the task"
     )
+    published: bool = option(
+        False, "momentum, alpha's start and its steps are those of the published code"
+    )
 
 
 class LPPlusPlus(LinearHead):
@@ -45,22 +53,60 @@ class LPPlusPlus(LinearHead):
         """Gradient descent; the gradients are written out."""
 
         def solve(_: Settings) -> Linear:
-            samples, targets = shots.samples, shots.sample_targets
-            cosines = samples @ shots.text.t()
-            weight = targets.t() @ samples / shots.features.shape[1]
-            alpha = torch.full_like(targets[0], shots.scale)
-            bias = torch.zeros_like(alpha)
-            step = 4 * len(samples) / largest_eigenvalue(samples)
-            step_alpha = 4 * len(samples) / cosines.square().sum(dim=0).max()
-            for _step in range(self.options.steps):
-                logits = samples @ weight.t() + alpha * cosines + bias
-                error = (logits.softmax(dim=1) - targets) / len(samples)
-                weight = weight - step * error.t() @ samples
-                alpha = alpha - step_alpha * (error * cosines).sum(dim=0)
-                bias = bias - 4 * error.sum(dim=0)
-            return Linear(weight + alpha[:, None] * shots.text, bias)
+            descent = Descent(shots, self.options.published)
+            for step in range(1, self.options.steps + 1):
+                descent.take(step)
+            return Linear(descent.weight + descent.alpha[:, None] * shots.text, descent.bias)
 
         return solve
+
+
+class Descent:
+    """The unknowns, and one step after the other.
+
+    Attributes:
+        weight: (C, D) w.
+        alpha: (C,).
+        bias: (C,) b.
+    """
+
+    def __init__(self, shots: Shots, published: bool) -> None:
+        samples, targets = shots.samples, shots.sample_targets
+        self.samples, self.targets = samples, targets
+        self.cosines = samples @ shots.text.t()
+        self.weight = targets.t() @ samples / shots.features.shape[1]
+        start = 2.5 * shots.scale * own_cosine(shots) if published else shots.scale
+        self.alpha = torch.full_like(targets[0], start)
+        self.bias = torch.zeros_like(self.alpha)
+        self.step = 4 * len(samples) / largest_eigenvalue(samples)
+        most = self.cosines.square().sum(dim=0).max()
+        self.step_alpha = len(samples) / (4 * most) if published else 4 * len(samples) / most
+        self.step_bias: Tensor | float = self.step if published else 4.0
+        # Of the published code: SGD's momentum, and gradients of alpha that are never cleared.
+        self.momentum, self.kept, self.every = (0.9, 1.0, 10) if published else (0.0, 0.0, 1)
+        self.moves = [torch.zeros_like(x) for x in (self.weight, self.alpha, self.bias)]
+
+    def take(self, step: int) -> None:
+        """Step number ``step``, from 1."""
+        logits = self.samples @ self.weight.t() + self.alpha * self.cosines + self.bias
+        error = (logits.softmax(dim=1) - self.targets) / len(self.samples)
+        weight, alpha, bias = self.moves
+        self.moves = [
+            self.momentum * weight + self.step * error.t() @ self.samples,
+            self.kept * alpha + self.step_alpha * (error * self.cosines).sum(dim=0),
+            self.momentum * bias + self.step_bias * error.sum(dim=0),
+        ]
+        self.weight = self.weight - self.moves[0]
+        if step % self.every == 0:
+            self.alpha = self.alpha - self.moves[1]
+        self.bias = self.bias - self.moves[2]
+
+
+def own_cosine(shots: Shots) -> float:
+    """Mean over classes with images of the mean of f . t_c over the samples of c."""
+    targets = shots.sample_targets
+    of_class = (targets * (shots.samples @ shots.text.t())).sum(dim=0)[shots.seen]
+    return (of_class / targets.sum(dim=0)[shots.seen]).mean().item()
 
 
 def largest_eigenvalue(samples: Tensor) -> Tensor:

@@ -6,7 +6,8 @@
     minimise cross-entropy + lambda |W - W_0|_F^2,   lambda = 1 / K for K shots
 
 Nothing belongs to a class, so classes that are first named after training are served too. There is
-a W for every task. *Differs*: published are 300 full-batch steps; here the number that
+a W for every task. *Differs*: published are 300 steps, each over one view of all images, and
+learning rates of 1e-5 to 1e-2 (``published``: 1e-5); here all views, and as many steps as
 Emoji-44's validation images ask for.
 """
 
@@ -23,12 +24,14 @@ from softcpt.clip.model import Clip
 from softcpt.prompters.classifier import option
 from softcpt.prompters.heads.head import Head, Settings
 from softcpt.prompters.heads.shots import Shots
-from softcpt.prompters.heads.training import TrainedOptions, cross_entropy, minimise
+from softcpt.prompters.heads.training import PublishedOptions, Recipe, cross_entropy, minimise
 from softcpt.tasks import TaskSet
+
+PUBLISHED = Recipe("adam", lr=1e-5, epochs=300, in_turn=True, eps=1e-4)
 
 
 @dataclass
-class ProLIPOptions(TrainedOptions):
+class ProLIPOptions(PublishedOptions):
     """Options of ProLIP."""
 
     weight: float = option(1.0, "lambda times the number of shots")
@@ -110,11 +113,11 @@ class ProLIP(Head[Projected]):
             weight = start.clone()
             fitted = Projected(weight, bias, shots.scale * shots.text)
 
-            def loss() -> Tensor:
+            def loss(samples: Tensor, targets: Tensor) -> Tensor:
                 held = ridge * (weight - start).square().sum()
-                return cross_entropy(fitted(shots.samples), shots.sample_targets) + held
+                return cross_entropy(fitted(samples), targets) + held
 
-            minimise(loss, [weight], self.options)
+            minimise(loss, shots, [weight], self.options.choose(PUBLISHED))
             return fitted
 
         return solve

@@ -3,8 +3,9 @@
     logit of c = tau f . t_c + alpha sum_m exp(-beta (1 - f . F_m)) L_mc,   F trained
 
 F starts at Tip-Adapter's keys and is trained by cross-entropy over all views; alpha 1 and beta 5.5
-stay. *Differs*: published are 20 epochs of AdamW at 1e-3 in batches of 256, each over a new view,
-and then a search for alpha and beta on test images; here full batches and no search.
+stay. *Differs*: published are 20 epochs of AdamW at 1e-3 in batches of 256, each over a new view
+(``published``); its code then takes the best epoch on test images and searches for alpha and beta.
+Here full batches, the last step, and no search.
 """
 
 from __future__ import annotations
@@ -19,11 +20,15 @@ from softcpt.prompters.heads.head import Settings
 from softcpt.prompters.heads.kernel_head import KernelHead, Memory
 from softcpt.prompters.heads.shots import Shots
 from softcpt.prompters.heads.tip_adapter import cache
-from softcpt.prompters.heads.training import TrainedOptions, cross_entropy, minimise
+from softcpt.prompters.heads.training import PublishedOptions, Recipe, cross_entropy, minimise
+
+PUBLISHED = Recipe(
+    "adamw", lr=0.001, epochs=20, batch=256, in_turn=True, weight_decay=0.01, eps=1e-4
+)
 
 
 @dataclass
-class TipAdapterFOptions(TrainedOptions):
+class TipAdapterFOptions(PublishedOptions):
     """Options of Tip-Adapter-F."""
 
     alpha: float = option(1.0, "weight of the cache beside zero-shot")
@@ -49,10 +54,10 @@ class TipAdapterF(KernelHead):
             keys = start.keys.clone()
             memory = replace(start, keys=keys)
 
-            def loss() -> Tensor:
-                return cross_entropy(memory(shots.samples), shots.sample_targets)
+            def loss(samples: Tensor, targets: Tensor) -> Tensor:
+                return cross_entropy(memory(samples), targets)
 
-            minimise(loss, [keys], self.options)
+            minimise(loss, shots, [keys], self.options.choose(PUBLISHED))
             return memory
 
         return solve

@@ -4,8 +4,10 @@ CVPR 2024, arXiv 2312.12730, the baseline of CLAP).
     logit of c = tau f . w_c / |w_c|,   w_c starts at t_c
     minimise the cross-entropy of the task's images and views
 
-*Differs*: published are 300 epochs of SGD at 0.1 in batches of 256 over 20 cached views; here full
-batches, Adam and 50 steps. Neither needs validation images.
+*Differs*: published are 300 epochs of SGD at 0.1 in batches of 256 over 20 cached views, each as
+long as one view (``published``); here full batches, Adam and 50 steps. Neither needs validation
+images. The published code's w starts at t as the tower gives it, not normalised: for t of length n
+its learning rate is 0.1 / n^2 here.
 """
 
 from __future__ import annotations
@@ -20,11 +22,13 @@ from softcpt.prompters.classifier import option
 from softcpt.prompters.heads.head import Settings
 from softcpt.prompters.heads.linear_head import Linear, LinearHead
 from softcpt.prompters.heads.shots import Shots
-from softcpt.prompters.heads.training import TrainedOptions, cross_entropy, minimise
+from softcpt.prompters.heads.training import PublishedOptions, Recipe, cross_entropy, minimise
+
+PUBLISHED = Recipe("sgd", lr=0.1, epochs=300, batch=256, dassl=True)
 
 
 @dataclass
-class ZSLPOptions(TrainedOptions):
+class ZSLPOptions(PublishedOptions):
     """Options of ZS-LP, and of CLAP."""
 
     lr: float = option(0.004, "learning rate of Adam's first step", key="HEAD_LR")
@@ -46,11 +50,11 @@ class ZSLP(LinearHead):
         def solve(_: Settings) -> Linear:
             weight = shots.text.clone()
 
-            def loss() -> Tensor:
-                logits = shots.scale * shots.samples @ F.normalize(weight, dim=1).t()
-                return cross_entropy(logits, shots.sample_targets) + self.penalty(weight, shots)
+            def loss(samples: Tensor, targets: Tensor) -> Tensor:
+                logits = shots.scale * samples @ F.normalize(weight, dim=1).t()
+                return cross_entropy(logits, targets) + self.penalty(weight, shots)
 
-            minimise(loss, [weight], self.options)
+            minimise(loss, shots, [weight], self.options.choose(PUBLISHED))
             return Linear(shots.scale * F.normalize(weight, dim=1))
 
         return solve

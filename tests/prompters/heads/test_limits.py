@@ -140,6 +140,69 @@ def test_one_view_of_one_shot_has_no_scatter_and_the_covariance_is_a_sphere(meth
     assert torch.equal(head.logits(queries, [0]).argmax(dim=1), distances.argmin(dim=1))
 
 
+@pytest.mark.parametrize(
+    "method, options",
+    [
+        ("GDA", {"weight": 0.0}),
+        ("MeansText", {"weight": 0.0}),
+        ("ProKeR", {"ridge": 1e9}),
+        ("Tip-Adapter", {"alpha": 0.0}),
+    ],
+)
+def test_images_without_weight_leave_zero_shot(method, options):
+    head = build(method, **options)
+    head.fit(*shots_of(head))
+    queries, scale = queries_of(head), CLIP.logit_scale.exp()
+    for task in range(len(TASKS)):
+        wanted = scale * queries @ head.text[TASKS.columns(task)].t()
+        if method == "ProKeR":
+            wanted = scale * wanted.softmax(dim=1)
+        assert torch.allclose(head.logits(queries, [task]), wanted, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "method, options",
+    [
+        ("ProKeR", {"beta": 30.0, "ridge": 1e-9}),
+        ("Tip-Adapter", {"alpha": 1e6, "beta": 300.0}),
+    ],
+)
+def test_a_memory_with_all_the_weight_repeats_what_it_was_shown(method, options):
+    head = build(method, **options)
+    features, labels = shots_of(head, 2, 1)
+    head.fit(features, labels)
+    predicted = head.logits(features[:, 0])
+    assert torch.equal(TASKS.predict(predicted, labels), labels)
+    if method == "ProKeR":
+        mine = labels < 4
+        wanted = CLIP.logit_scale.exp() * F.one_hot(labels[mine], 4)
+        assert torch.allclose(predicted[mine][:, :4], wanted, atol=1e-2)
+
+
+@pytest.mark.parametrize("method", ["GDA", "MeansText"])
+def test_with_all_the_weight_class_means_decide(method):
+    """Of GDA with a covariance that is a sphere, and of directions: the nearest mean."""
+    head = build(method, weight=1e6)
+    features, labels = shots_of(head, 1, 1)
+    head.fit(features, labels)
+    queries = queries_of(head)
+    for task in range(len(TASKS)):
+        means = features[TASKS.task_of_class[labels] == task][:, 0]
+        distances = torch.cdist(queries, means)
+        assert gap(-distances) > 1e-4
+        assert torch.equal(head.logits(queries, [task]).argmax(dim=1), distances.argmin(dim=1))
+
+
+@few
+@given(classes=st.integers(1, 6), width=st.integers(2, 40), seed=st.integers(0, 99))
+def test_one_view_of_one_shot_leaves_no_scatter(classes, width, seed):
+    features = F.normalize(torch.randn(classes, 1, width, generator=seeded(seed)).double(), dim=-1)
+    shots = Shots(features, torch.eye(classes).double(), features[:, 0], 10.0)
+    assert shots.scatter.abs().max() == 0 and shots.degrees == 0
+    sphere = covariance(shots.scatter, shots.degrees, shots.spread)
+    assert torch.equal(sphere, shots.spread * torch.eye(width).double()) and shots.spread > 0
+
+
 @pytest.mark.parametrize("method", SOLVED)
 @pytest.mark.parametrize("shots, views", [(1, 1), (1, 3), (4, 1)])
 def test_few_images_give_finite_logits(method, shots, views):

@@ -65,7 +65,8 @@ def clap(task, options, queries):
 
 def task_res(task, options, queries):
     def logits(x, f):
-        return task.tau * f @ (task.t + 0.5 * x).T
+        w = task.t + 0.5 * x
+        return task.tau * f @ (w / w.norm(dim=1, keepdim=True)).T
 
     start = torch.zeros_like(task.t)
     return logits(
