@@ -251,8 +251,8 @@ def page(
         ]
         about_text = (
             f"The class embeddings of a SoftCPT trained on the draw ({STEPS['steps_per_shot']} "
-            f"steps per shot) in place of zero-shot's; mean of {args.text_seeds} draw(s). \"On other "
-            f"tasks\": a task's text is from a SoftCPT that never saw the task ({FOLDS} folds of tasks)."
+            f"steps per shot) in place of zero-shot's; mean of {args.text_seeds} draw(s). 'On other "
+            f"tasks': a task's text is from a SoftCPT that never saw it ({FOLDS} folds of tasks)."
         )
         head = ["shots", "text", *TEXT_HEADS]
         parts += ["## Tuned text under the heads", about_text, table(head, rows)]
