@@ -1,4 +1,4 @@
-# make run    set up .venv and tune on the embedded benchmark: zero-shot, CoOp, SoftCPT, a table at the end
+# make run    set up .venv and tune on the embedded benchmark: zero-shot, CoOp, SoftCPT, TextGDA-MT, a table at the end
 # make test   set up .venv with the test extra and run the quick tests; says which were skipped, and why
 # make test-all   with the slow ones, Ray, submitit and a browser: nothing may be skipped
 # make gpu-check   does the GPU compute what the CPU computes, and how fast (without a GPU: the CPU half)

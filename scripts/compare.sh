@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Zero-shot, CoOp and SoftCPT under identical settings, side by side in the last table.
+# Zero-shot, CoOp, SoftCPT and the head TextGDA-MT under identical settings, side by side in one table.
 #
 #   scripts/compare.sh                     the embedded benchmark and model
 #   scripts/compare.sh [flags] [KEY VALUE ...]
@@ -10,4 +10,4 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 help_if_asked "$@"
-grid --methods ZeroshotCLIP CoOp SoftCPT --layout "{dataset}/{trainer}/{config}_{shots}shots{mark}/seed{seed}" "$@"
+grid --methods ZeroshotCLIP CoOp SoftCPT TextGDAMT --layout "{dataset}/{trainer}/{config}_{shots}shots{mark}/seed{seed}" "$@"

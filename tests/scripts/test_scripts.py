@@ -163,7 +163,7 @@ def test_without_words_scripts_use_what_comes_with_the_project(script):
         "zeroshot.sh": 1,
         "linear_probe.sh": 9,
         "base2new.sh": 12,
-        "compare.sh": 3,
+        "compare.sh": 4,
     }.items():
         plans = jobs(script(name)[0])
         assert len(plans) == count
