@@ -119,8 +119,9 @@ class PromptTrainer(ResumableTrainer):
                 f"{self.method} prompts the image tower: images are encoded at every step, for "
                 "zero-shot alone from the feature bank"
             )
-        maker = BatchMaker(cfg, open_bank(cfg, self.clip, kind), kind.prompts_images)
-        self.data = data = RunData(items, tasks_of(dataset, cfg), maker, root_of(dataset, cfg))
+        tasks, bank = tasks_of(dataset, cfg), open_bank(cfg, self.clip, kind)
+        maker = BatchMaker(cfg, bank, kind.prompts_images, tasks=tasks)
+        self.data = data = RunData(items, tasks, maker, root_of(dataset, cfg))
         self.dataset, self.tasks = dataset, data.tasks
         # Dassl's names.
         self.train_loader_x, self.val_loader, self.test_loader = data.train, data.val, data.test
