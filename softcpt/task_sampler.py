@@ -22,7 +22,7 @@ class TaskBalancedSampler(Sampler[int]):
     """An order of images in which every stretch has the labels of the tasks in given shares.
 
     Each place goes to the task that is furthest behind its share of the labels so far, and of that
-    task to the next image in a random order of its own, which is drawn anew when it has come to its
+    task to the next image in a random order of its own, which is drawn again when it has come to its
     end. An image of several tasks counts for each of them. So with images of one task each, a batch
     has a task's share of them, to within an image; with images of several, labels come as near to
     the shares as the images allow.
