@@ -22,10 +22,10 @@ class TaskBalancedSampler(Sampler[int]):
     """An order of images in which every stretch has the labels of the tasks in given shares.
 
     Each place goes to the task that is furthest behind its share of the labels so far, and of that
-    task to the next image in a random order of its own, which is drawn again when it has come to its
-    end. An image of several tasks counts for each of them. So with images of one task each, a batch
-    has a task's share of them, to within an image; with images of several, labels come as near to
-    the shares as the images allow.
+    task to the next image in a random order of its own, which is drawn again at its end. An image
+    of several tasks counts for each of them. So with images of one task each, a batch has a task's
+    share of them, to within an image; with images of several, labels come as near to the shares as
+    the images allow.
 
     An epoch has as many images as there are, as with a random order: images of small tasks come
     several times in it, and not all of large ones. Orders are drawn from torch's global generator

@@ -81,8 +81,8 @@ class Task:
             )
 
     def with_classes(self, class_names: Sequence[str]) -> Task:
-        """The same task with ``class_names``. Those that it had keep their values; with one that has
-        none, and whose name is no number, it is ordinal no more."""
+        """The same task with ``class_names``. Those that it had keep their values; with one that
+        has none, and whose name is no number, it is ordinal no more."""
         known = dict(zip(self.class_names, self.values))
         found = [known.get(name, number(name)) for name in class_names]
         values = tuple(value for value in found if value is not None)

@@ -72,7 +72,7 @@ class FrameTable(TableDataset):
         """The table's columns."""
         return [str(name) for name in self.frame.columns]
 
-    def lines(self) -> Iterator[tuple[int, Mapping[str, str]]]:
+    def table_lines(self) -> Iterator[tuple[int, Mapping[str, str]]]:
         """Number and cells of every row."""
         names = self.task_columns
         known = [

@@ -60,7 +60,7 @@ class TableDataset(OwnDataset):
         """The table's columns."""
         return table_columns(self.table)
 
-    def lines(self) -> Iterator[tuple[int, Mapping[str, str]]]:
+    def table_lines(self) -> Iterator[tuple[int, Mapping[str, str]]]:
         """Number and cells of every line."""
         return read_table(self.table)
 
@@ -96,7 +96,7 @@ class TableDataset(OwnDataset):
             )
         labels: dict[str, list[str]] = {name: [] for name in tasks}
         bare = 0
-        for number, line in self.lines():
+        for number, line in self.table_lines():
             where = self.where(number)
             given = list(line_per_label(line, tasks)) if tasks else [line]
             bare += not given
