@@ -138,8 +138,8 @@ def load_data(
         ordinal: tasks whose classes are ordered, so that their mean absolute error is measured, too
             (:class:`softcpt.Task`): their names, if their classes are numbers; else
             {task: classes in order}, or "task=first<second<third".
-        label_columns: of a table, the columns that are tasks; none: all but those of image and
-            split, in a table without a column "label".
+        label_columns: of a table or a data set of Hugging Face, the columns that are tasks; none:
+            of a table all but those of image and split, if it has no column "label".
         split: a split file in CoOp's form, in place of a single data set's own.
         draw_split: divide where no split is published, or comes with the images.
         on_missing: an image of the split that is not on disk: "stop", "skip" it, or "skip-classes"
