@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
+from softcpt.data.split import Split
 from softcpt.errors import UserError
 from softcpt.utils.suggest import near_and_all
 
@@ -65,3 +67,34 @@ def refuse_names(labels: Mapping[str, Sequence[str]], place: str) -> None:
                 f"{place}: column '{name}' has another value for each of {len(found):,} images, so "
                 "it is no task; name the columns of labels with DATASET.LABEL_COLUMNS"
             )
+
+
+def refuse_other_labels(now: Split, then: Split, path: Path) -> None:
+    """Refuse a split that was drawn when images had other labels: these are filled in one by one.
+
+    Args:
+        now: the table's labels, whatever its parts.
+        then: the split that was drawn.
+        path: its file.
+
+    Raises:
+        UserError: an image that is in both has other labels now.
+    """
+    before, after = _by_image(then), _by_image(now)
+    other = next(
+        (image for image in after if before.get(image, after[image]) != after[image]), None
+    )
+    if other is not None:
+        raise UserError(
+            f"{path}: labels changed since this split was drawn (the first is of {other}); delete "
+            "it to draw a new one"
+        )
+
+
+def _by_image(split: Split) -> dict[str, dict[str, str]]:
+    """By path the class in each task."""
+    found: dict[str, dict[str, str]] = {}
+    for item in (*split.train, *split.val, *split.test):
+        name = split.task_names[item.task] if len(split.class_names) > 1 else ""
+        found.setdefault(item.path, {})[name] = split.class_names[item.task][item.label]
+    return found

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from softcpt.data.base import TaskDataset
 from softcpt.data.class_words import quoted, words
-from softcpt.data.datum import Datum, all_labels
-from softcpt.data.same_images import shared_images
+from softcpt.data.label_columns import refuse_other_labels
+from softcpt.data.same_images import files_of_task, shared_images
 from softcpt.data.split import DRAW_SEED, Item, Split, read_split, write_drawn
 from softcpt.data.split_rules import SplitRule
 from softcpt.data.subsample import Parts
@@ -90,7 +90,9 @@ class OwnDataset(TaskDataset):
             self._print_same_prompts(task)
             self._print_shared(tasks, index, parts)
             if self.joins_tasks and len(tasks) > 1:
-                counts = (f"{part} {len(_of_task(tasks, index, parts[part])):,}" for part in parts)
+                counts = (
+                    f"{part} {len(files_of_task(tasks, index, parts[part])):,}" for part in parts
+                )
                 _log.info(f"{self.called}: {task.name}: labelled images {', '.join(counts)}")
 
     def _print_same_prompts(self, task: Task) -> None:
@@ -108,7 +110,7 @@ class OwnDataset(TaskDataset):
 
     def _print_shared(self, tasks: TaskSet, task: int, parts: Parts) -> None:
         """Print which images of a task are trained on and tested on."""
-        train, test = (_of_task(tasks, task, parts[part]) for part in ("train", "test"))
+        train, test = (files_of_task(tasks, task, parts[part]) for part in ("train", "test"))
         shared = shared_images(train, test)
         if shared:
             first, second = shared[0]
@@ -181,7 +183,8 @@ class OwnDataset(TaskDataset):
             )
         split = read_split(path, inside=False)  # a table may name images anywhere
         if self.task_columns:
-            self._refuse_other_labels(rows, split, path)
+            now = self.as_split([row._replace(part="train") for row in rows])
+            refuse_other_labels(now, split, path)
         known = {item.path for item in (*split.train, *split.val, *split.test)}
         here = {row.path for row in rows}
         new, gone = len(here - known), len(known - here)
@@ -192,23 +195,6 @@ class OwnDataset(TaskDataset):
                 f"delete it to draw a new one{without}"
             )
         return split
-
-    def _refuse_other_labels(self, rows: list[ImageRow], split: Split, path: Path) -> None:
-        """Labels are filled in one by one, and a split holds those of its day.
-
-        Raises:
-            UserError: an image that is in both has other labels now.
-        """
-        now, then = (
-            _labels_of(one.train + one.val + one.test, one.class_names)
-            for one in (self.as_split([row._replace(part="train") for row in rows]), split)
-        )
-        other = next((image for image in now if image in then and now[image] != then[image]), None)
-        if other is not None:
-            raise UserError(
-                f"{path}: labels changed since this split was drawn (the first is of {other}); "
-                "delete it to draw a new one"
-            )
 
     def drawn_name(self) -> str:
         """Name of the split file."""
@@ -233,21 +219,3 @@ class OwnDataset(TaskDataset):
     def default_task_name(self) -> str:
         """The file's or folder's name in words."""
         return words(Path(self.options.root).stem)
-
-
-def _of_task(tasks: TaskSet, index: int, items: Sequence[Datum]) -> list[str]:
-    """The files of the images that have a label of one of ``tasks``."""
-    columns = tasks.columns(index)
-    return [
-        item.impath
-        for item in items
-        if any(columns.start <= label < columns.stop for label in all_labels(item))
-    ]
-
-
-def _labels_of(items: Sequence[Item], names: Sequence[Sequence[str]]) -> dict[str, dict[int, str]]:
-    """By path the class in each task, of ``names`` by task."""
-    found: dict[str, dict[int, str]] = {}
-    for item in items:
-        found.setdefault(item.path, {})[item.task] = names[item.task][item.label]
-    return found
