@@ -10,7 +10,7 @@ keep the logits that it needs, and results.json has its figure.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,7 +30,8 @@ class TestedImages:
         predictions: (n,) the class that was predicted.
         truths: (n,) the class that an image counts as, see above.
         labels: (n, K) all classes of an image, then -1.
-        logits: (n, C') fp32, of a metric with ``needs_logits``; of others None.
+        logits: (n, C') fp32, of a metric with ``needs_logits`` or an ordinal task; of others None.
+        values: the number that each class of an ordinal task stands for; of others none.
     """
 
     __test__ = False  # no test case, whatever its name says to pytest
@@ -41,6 +42,7 @@ class TestedImages:
     truths: NDArray[np.int64]
     labels: NDArray[np.int64]
     logits: NDArray[np.float32] | None = None
+    values: tuple[float, ...] = ()
 
     def scores(self) -> NDArray[np.float32]:
         """(n, C') the logits of a metric that needs them.
@@ -175,6 +177,23 @@ def roc_auc(images: TestedImages) -> float:
             f"'{images.class_names[labels[0]]}'; choose accuracy (DATASET.METRICS) or other images"
         )
     return 100 * float(roc_auc_score(labels, scores[:, 1] - scores[:, 0]))
+
+
+def mean_absolute_error(images: TestedImages) -> float:
+    """Of an ordinal task, in its classes' units: mean |E - v| over images, E the expected value of
+    softmax(logits) over the classes' values and v that of the image's class (its first); smaller is
+    better."""
+    values = np.array(images.values)
+    expected = expected_values(images.scores(), images.values)
+    return float(np.abs(expected - values[images.labels[:, 0]]).mean())
+
+
+def expected_values(logits: NDArray[np.floating], values: Sequence[float]) -> NDArray[np.float64]:
+    """(n,) sum over classes of softmax(logits)_c v_c, of logits (n, C') and values v (C',)."""
+    own = logits.astype(np.float64)
+    weights = np.exp(own - own.max(axis=1, keepdims=True))
+    expected: NDArray[np.float64] = (weights @ np.array(values)) / weights.sum(axis=1)
+    return expected
 
 
 METRICS = {

@@ -24,6 +24,7 @@ from softcpt.metrics import (
     chance,
     in_top_5,
     macro_f1,
+    mean_absolute_error,
     mean_per_class,
 )
 from softcpt.ranking import Ranked
@@ -68,6 +69,8 @@ class TaskResult:
         accuracy_ci95: 95 % interval of ``accuracy`` over the test images, Wilson's.
         per_class, confusion: numbers of images; one of several classes counts as one of the class
             predicted if that is among them, else of its first.
+        mae: mean absolute error of an ordinal task's expected value, in its classes' units and not
+            in percent; None: the task is none. No mean over tasks has a part of it.
     """
 
     name: str
@@ -84,10 +87,12 @@ class TaskResult:
     accuracy_ci95: Interval
     per_class: PerClass
     confusion: Confusion
+    mae: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self)
+        """For JSON; only an ordinal task has ``mae``."""
+        found = asdict(self)
+        return found if self.mae is not None else {k: v for k, v in found.items() if k != "mae"}
 
 
 class Tally:
@@ -98,11 +103,15 @@ class Tally:
         self.tasks = tasks
         self._ranked: list[Ranked] = []
         self._logits: dict[int, list[Tensor]] = {
-            index: [] for index, task in enumerate(tasks) if METRICS[task.metric].needs_logits
+            index: []
+            for index, task in enumerate(tasks)
+            if METRICS[task.metric].needs_logits or task.values
         }
 
     def add(self, logits: Tensor, labels: Tensor) -> None:
-        """Add logits (B, C) and global labels, (B,) or (B, K) (:class:`softcpt.tasks.TaskSet`)."""
+        """Add logits (B, C) and global labels, (B,) or (B, K) (:class:`softcpt.tasks.TaskSet`); an
+        image counts once in each of its tasks."""
+        logits, labels = self.tasks.of_pairs(logits, labels)
         self._ranked.append(Ranked.of(self.tasks, logits, labels))
         owners = self.tasks.owners(labels)
         for index, kept in self._logits.items():
@@ -165,6 +174,7 @@ def _task_result(tasks: TaskSet, index: int, ranked: Ranked, logits: Tensor | No
             tuple(np.bincount(images.truths[right], minlength=size).tolist()),
         ),
         confusion=_confusion(images.truths[~right], images.predictions[~right]),
+        mae=mean_absolute_error(images) if task.values else None,
     )
 
 
@@ -192,6 +202,7 @@ def _tested(
         # What stands for "no class" stays below zero.
         labels=torch.where(every < 0, -1, every - offset).numpy(),
         logits=None if logits is None else logits.numpy(),
+        values=tasks[index].values,
     )
 
 
@@ -234,4 +245,7 @@ def print_results(results: Sequence[TaskResult], per_task: bool = True) -> None:
                 f"\tmetric: {result.metric:.2f}%"
             )
         _log.info(f"* average: {means['overall_metric']:.2f}%")
+    for result in results:
+        if result.mae is not None:
+            _log.info(f"* mean absolute error ({result.name}): {result.mae:.4g}")
     _log.info(f"* overall_metric: {means['overall_metric']:.2f}%")

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from softcpt.errors import UserError
+from softcpt.label_pairs import image_task_pairs
 from softcpt.metrics import METRICS
 
 
@@ -29,10 +30,12 @@ class Task:
         template: prompt for zero-shot classification, with {} for the class name.
         description: what the task is, at more length ("classify pictures of flowers into 102
             kinds"); SoftCPT can read it in place of the name.
+        values: of an ordinal task the number that each class stands for, an age or a rank; its mean
+            absolute error is measured beside its metric. None: the classes have no order.
 
     Raises:
-        UserError: it has no classes, the metric is unknown or of another number of classes, or the
-            template has no {}.
+        UserError: it has no classes, the metric is unknown or of another number of classes, the
+            template has no {}, or there are not as many finite values as classes.
 
     Example:
         >>> flowers = softcpt.Task("flowers", ["rose", "tulip"])
@@ -47,9 +50,11 @@ class Task:
     metric: str = "accuracy"
     template: str = "a photo of a {}."
     description: str = ""
+    values: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "class_names", tuple(self.class_names))
+        object.__setattr__(self, "values", tuple(map(float, self.values)))
         if not self.class_names:
             raise UserError(f"task '{self.name}': it has no classes; give at least one class name")
         if self.metric not in METRICS:
@@ -68,6 +73,21 @@ class Task:
                 f"task '{self.name}': template '{self.template}' has no {{}} for the class name; "
                 "add it"
             )
+        finite = sum(map(math.isfinite, self.values))
+        if self.values and not finite == len(self.values) == len(self.class_names):
+            raise UserError(
+                f"task '{self.name}': {finite} finite values for {len(self.class_names)} classes; "
+                "give one for each"
+            )
+
+    def with_classes(self, class_names: Sequence[str]) -> Task:
+        """The same task with ``class_names``. Those that it had keep their values; with one that
+        has none, and whose name is no number, it is ordinal no more."""
+        known = dict(zip(self.class_names, self.values))
+        found = [known.get(name, number(name)) for name in class_names]
+        values = tuple(value for value in found if value is not None)
+        whole = self.values and len(values) == len(class_names)
+        return replace(self, class_names=tuple(class_names), values=values if whole else ())
 
     def prompt(self, class_name: str) -> str:
         """``class_name`` in the template, as zero-shot CLIP reads it: underscores are blanks."""
@@ -79,7 +99,10 @@ class TaskSet:
     (task, local class).
 
     Wherever labels (B,) are taken, (B, K) may be given for images of which some have several
-    classes, all of one task: a row holds an image's global class indices and then -1.
+    classes: a row holds an image's global class indices and -1 for none. Classes of one task share
+    its target equally. With classes of several tasks an image counts once for each of them, exactly
+    as if it stood in the batch once per task (:meth:`pairs`): losses are means over pairs of an
+    image and a task.
 
     Args:
         tasks: one or more tasks, names unique.
@@ -154,12 +177,31 @@ class TaskSet:
         """Where the task's classes stand among all C."""
         return slice(self.offsets[task], self.offsets[task] + self.sizes[task])
 
+    def pairs(self, labels: Tensor) -> tuple[Tensor | None, Tensor]:
+        """Of ``labels`` (B,) or (B, K) a row for each image and task that has a label, image by
+        image: the images (P,), None where each has one task; and labels (P,) or (P, K'), those of
+        one task each."""
+        return image_task_pairs(labels, self.task_of_class)
+
+    def of_pairs(self, rows: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """``rows`` (B, ...) of images and their labels, as those of :meth:`pairs` (P, ...)."""
+        images, labels = self.pairs(labels)
+        return (rows if images is None else rows[images.to(rows.device)]), labels
+
     def owners(self, labels: Tensor) -> Tensor:
-        """(B,) task of each image, on the labels' device."""
-        return self.task_of_class.to(labels.device)[first(labels)]
+        """(B,) task of each image, of several tasks (P,) of each of :meth:`pairs`; on the labels'
+        device."""
+        return self.task_of_class.to(labels.device)[first(self.pairs(labels)[1])]
+
+    def members(self, labels: Tensor) -> Tensor:
+        """(B, T) whether each image of ``labels`` (B,) or (B, K) has a label of each task, on the
+        CPU."""
+        known = labels.cpu().reshape(len(labels), -1)
+        tasks = self.task_of_class[known.clamp(min=0)]
+        return marks(tasks.masked_fill(known < 0, -1), len(self))
 
     def present(self, labels: Tensor) -> list[int]:
-        """The tasks that ``labels`` (B,) belong to, ascending."""
+        """The tasks that ``labels`` (B,) or (B, K) belong to, ascending."""
         tasks: list[int] = torch.unique(self.owners(labels).cpu()).tolist()
         return tasks
 
@@ -226,8 +268,10 @@ class TaskSet:
             classes: (C',) ascending global class index of each column; None: all C.
 
         Returns:
-            Logits (B, C') and targets: columns (B,), or marks (B, C').
+            Logits (B, C') and targets: columns (B,), or marks (B, C'). Of images with several tasks
+            a row for each of :meth:`pairs`.
         """
+        logits, labels = self.of_pairs(logits, labels)
         task_of_class = self.task_of_class.to(labels.device)
         if classes is None:
             task_of_column, targets = task_of_class, labels
@@ -243,16 +287,17 @@ class TaskSet:
 
     def joint(self, labels: Tensor) -> Tensor:
         """What :func:`cross_entropy` over the classes of all tasks takes: ``labels`` (B,), or of
-        (B, K) marks (B, C)."""
+        (B, K) marks (B, C); of images of one task each (:meth:`of_pairs`)."""
         return labels if labels.dim() == 1 else marks(labels, self.num_classes)
 
     def loss(self, logits: Tensor, labels: Tensor, classes: Tensor | None = None) -> Tensor:
         """The multi-task loss (SoftCPT, Eq. 8): cross-entropy inside each image's own task, mean
         over the batch.
 
-        L = 1/B * sum over tasks t, images i of t: CE(logits_i restricted to the classes of t,
-        label_i). Every image has the same weight; a task weighs what it has in the batch. An image
-        of several classes has the same share of each as its target.
+        L = 1/P * sum over tasks t, images i of t: CE(logits_i restricted to the classes of t,
+        label_i), P pairs (i, t) in all. Every pair has the same weight; a task weighs what it has
+        in the batch. An image of several classes of a task has the same share of each as its
+        target.
 
         Args:
             logits: (B, C').
@@ -266,8 +311,18 @@ class TaskSet:
 
     def predict(self, logits: Tensor, labels: Tensor) -> Tensor:
         """(B,) global class index of the best class inside each image's own task, from ``logits``
-        (B, C); a label of ``labels`` (B,) says only which task that is."""
+        (B, C); a label of ``labels`` (B,) says only which task that is. Of images with several
+        tasks (P,), one for each of :meth:`pairs`."""
         return self.restrict(logits, labels)[0].argmax(dim=1)
+
+
+def number(name: str) -> float | None:
+    """The finite number that a class's name is; None: it is none."""
+    try:
+        value = float(name)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
 
 
 def padded(several: Sequence[Sequence[int]]) -> Tensor:

@@ -180,7 +180,8 @@ class AdaptedClip:
         old, tasks = self.tasks[index], list(self.tasks)
         needed = METRICS[old.metric].num_classes
         metric = old.metric if needed in (None, len(names)) else "accuracy"
-        tasks[index] = replace(old, class_names=tuple(names), metric=metric)
+        tasks[index] = replace(old, metric="accuracy").with_classes(names)
+        tasks[index] = replace(tasks[index], metric=metric)
         return self._for_tasks(tasks, task, "its classes were renamed after training")
 
     def add_task(

@@ -75,7 +75,12 @@ class Evaluation:
         total = sum(task.total for task in self.tasks)
         rows.append(["MEAN OVER TASKS", "", total, f"{self.overall['overall_metric']:.2f}"])
         head = ["task", "classes", "images", "metric, %"]
-        text: str = tabulate(rows, head, disable_numparse=True, colalign=["left"] + ["right"] * 3)
+        if any(task.mae is not None for task in self.tasks):
+            head.append("mean abs. error")
+            for row, task in zip(rows, self.tasks):
+                row.append("" if task.mae is None else f"{task.mae:.4g}")
+        aligned = ["left"] + ["right"] * (len(head) - 1)
+        text: str = tabulate(rows, head, disable_numparse=True, colalign=aligned)
         return text
 
 
@@ -98,10 +103,11 @@ def evaluate(
     tally, start = Tally(method.tasks), 0
     with torch.no_grad():
         classify = method.own_classifier()
-        for found in features(method, paths, preprocessing, batch_size, workers, progress):
-            own = labels[start : start + len(found)].to(method.device)
-            tally.add(classify(found, method.tasks.owners(own)), own)
-            start += len(found)
+        for batch in features(method, paths, preprocessing, batch_size, workers, progress):
+            rows = labels[start : start + len(batch)]
+            found, own = method.tasks.of_pairs(batch, rows)
+            tally.add(classify(found, method.tasks.owners(own)), own.to(method.device))
+            start += len(batch)
     results = tally.results()
     return Evaluation(results, overall(results) | intervals(results))
 
@@ -154,6 +160,12 @@ def _refuse_other_classes(tasks: TaskSet, images: Sequence[Labelled]) -> None:
     names = tasks.class_names
     for image in images:
         label = image.labels[0]
+        beyond = [one for one in image.labels[1:] if one >= len(names)]
+        if beyond:
+            raise UserError(
+                f"evaluate: {image.path} is of class {beyond[0]}, and there are {len(names)}; give "
+                f"images of the tasks {', '.join(tasks.names)}"
+            )
         if label >= len(names) or names[label] != image.class_name:
             known = f"'{names[label]}'" if label < len(names) else "not one of them"
             raise UserError(

@@ -29,6 +29,8 @@ class Prediction:
         label: the class's name.
         probability: from 0 to 1, among the classes of the task.
         task: the task's name.
+        expected: of an ordinal task the expected value over its classes, the same for all classes
+            of an image; None: the task is none.
 
     Example:
         >>> tasks = softcpt.TaskSet([softcpt.Task("pets", ["cat", "dog"])])
@@ -42,6 +44,7 @@ class Prediction:
     label: str
     probability: float
     task: str
+    expected: float | None = None
 
 
 @dataclass(frozen=True)
@@ -197,12 +200,15 @@ class Predictor:
         """The best classes of one task."""
         task, own = self.tasks[index], logits[:, self.tasks.columns(index)].softmax(dim=1)
         values, columns = own.sort(dim=1, descending=True, stable=True)  # of equals the first
+        expected: list[float | None] = [None] * len(own)
+        if task.values:
+            expected = (own.double() @ torch.tensor(task.values, dtype=torch.float64)).tolist()
         return [
             [
-                Prediction(task.class_names[column], value, task.name)
+                Prediction(task.class_names[column], value, task.name, of_image)
                 for value, column in zip(values_of_one, columns_of_one)
             ]
-            for values_of_one, columns_of_one in zip(
-                values[:, : self.top].tolist(), columns[:, : self.top].tolist()
+            for values_of_one, columns_of_one, of_image in zip(
+                values[:, : self.top].tolist(), columns[:, : self.top].tolist(), expected
             )
         ]

@@ -1,6 +1,7 @@
 """Predictions as text: a table to read, JSON, or CSV; each image is written when it is there.
 
-With a guessed task (``auto``) the column or key is "guessed_task" in place of "task".
+With a guessed task (``auto``) the column or key is "guessed_task" in place of "task". Where a task
+is ordinal, there is a further column or key "expected".
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ class Writer(ABC):
     def __init__(self, file: TextIO, paths: Sequence[str], tasks: TaskSet, guessed: bool) -> None:
         self.file, self.paths, self.tasks = file, paths, tasks
         self.task_key = "guessed_task" if guessed else "task"
+        self.ordinal = any(task.values for task in tasks)
 
     def begin(self) -> None:  # noqa: B027 - not every format has a head
         """Write what is in front of all images."""
@@ -58,9 +60,10 @@ class TableWriter(Writer):
             )
         ]
         self.shows_task = several or self.task_key == "guessed_task"
-        self._line("image", task, "label", "probability")
+        expected = "  expected" if self.ordinal else ""
+        self._line("image", task, "label", "probability" + expected)
         image, owner, label = ("-" * width for width in self.widths)
-        self._line(image, owner, label, "-" * len("probability"))
+        self._line(image, owner, label, "-" * len("probability") + ("  " + "-" * 8) * self.ordinal)
 
     def row(self, path: str, entry: Entry) -> None:
         """A line for each prediction."""
@@ -69,7 +72,8 @@ class TableWriter(Writer):
             return
         for place, one in enumerate(_several(entry)):
             shown = "" if place else path
-            self._line(shown, one.task, one.label, f"{one.probability:>11.4f}")
+            expected = "" if one.expected is None else f"  {one.expected:>8.4g}"
+            self._line(shown, one.task, one.label, f"{one.probability:>11.4f}{expected}")
 
     def _line(self, image: str, task: str, label: str, probability: str) -> None:
         cells = [image, *([task] if self.shows_task else []), label]
@@ -103,17 +107,22 @@ class CsvWriter(Writer):
     def begin(self) -> None:
         """The head."""
         self._csv = csv.writer(self.file, lineterminator="\n")
-        self._csv.writerow(["image", "rank", self.task_key, "label", "probability", "error"])
+        expected = ["expected"] if self.ordinal else []
+        head = ["image", "rank", self.task_key, "label", "probability", "error", *expected]
+        self._csv.writerow(head)
 
     def row(self, path: str, entry: Entry) -> None:
         """Ranks count from 1 in each task."""
         if isinstance(entry, Failed):
-            self._csv.writerow([path, "", "", "", "", entry.reason])
+            self._csv.writerow([path, "", "", "", "", entry.reason, *[""] * self.ordinal])
             return
         rank, task = 0, ""
         for one in _several(entry):
             rank, task = (rank + 1 if one.task == task else 1), one.task
-            self._csv.writerow([path, rank, one.task, one.label, f"{one.probability:.6f}", ""])
+            row = [path, rank, one.task, one.label, f"{one.probability:.6f}", ""]
+            if self.ordinal:
+                row.append("" if one.expected is None else f"{one.expected:.6g}")
+            self._csv.writerow(row)
 
 
 def as_json(path: str, entry: Entry, task_key: str = "task") -> dict[str, Any]:
@@ -122,11 +131,13 @@ def as_json(path: str, entry: Entry, task_key: str = "task") -> dict[str, Any]:
         return {"image": path, "error": entry.reason}
     return {
         "image": path,
-        "predictions": [
-            {task_key: one.task, "label": one.label, "probability": one.probability}
-            for one in _several(entry)
-        ],
+        "predictions": [_prediction(one, task_key) for one in _several(entry)],
     }
+
+
+def _prediction(one: Prediction, task_key: str) -> dict[str, Any]:
+    found = {task_key: one.task, "label": one.label, "probability": one.probability}
+    return found if one.expected is None else {**found, "expected": one.expected}
 
 
 def _several(entry: Prediction | list[Prediction]) -> list[Prediction]:

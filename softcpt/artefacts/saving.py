@@ -72,12 +72,14 @@ def rebuilt(files: ArtefactFiles, clip: Clip) -> tuple[TaskClassifier, Record, P
 
 
 def _task_to_dict(task: Task) -> dict[str, Any]:
+    ordinal = {"values": list(task.values)} if task.values else {}
     return {
         "name": task.name,
         "classes": list(task.class_names),
         "template": task.template,
         "metric": task.metric,
         "description": task.description,
+        **ordinal,
     }
 
 

@@ -161,7 +161,7 @@ def _get_one(entry: CatalogEntry, keep: bool, again: bool) -> int:
             print(f"  {number}. {step}", file=sys.stderr)
     if inventory.state == "found":
         print(
-            f"{entry.name}: {len(inventory.images):,} images in {inventory.folder}, split: "
+            f"{entry.name}: {len(inventory.files):,} images in {inventory.folder}, split: "
             f"{inventory.split}"
         )
         return 0
@@ -192,13 +192,13 @@ def _check(args: argparse.Namespace) -> int:
     status = 0
     for entry in _entries(args):
         inventory = _at_hand(_look(entry))
-        paths = [image.path for image in inventory.images if os.path.exists(image.path)]
+        paths = [path for path in inventory.files if os.path.exists(path)]
         bad = 0
         for problem in unreadable(paths, args.workers):
             bad += 1
             print(problem, flush=True)
         print(f"{entry.name}: {len(paths):,} images checked, {bad:,} of them cannot be read")
-        if packed := len(inventory.images) - len(paths):
+        if packed := len(inventory.files) - len(paths):
             print(
                 f"{entry.name}: {packed:,} images lie in a packed file, from which a run takes "
                 "those that it needs"
@@ -258,7 +258,7 @@ def _table(found: Iterable[Inventory], by_task: bool) -> str:
             (
                 one.name,
                 one.state,
-                _number(len(one.images)),
+                _number(len(one.files)),
                 _number(one.expected),
                 classes,
                 one.split,

@@ -14,7 +14,7 @@ from softcpt.data.dassl_dataset import TaskedDataset, chosen_metric
 from softcpt.data.draw_files import Drawn
 from softcpt.data.draw_rules import CoopDraw, DrawRule, undrawn_test_images
 from softcpt.data.image_files import find_images
-from softcpt.data.image_search import described_missing, located, records
+from softcpt.data.image_search import described_missing, joined, located, records
 from softcpt.data.options import DataOptions
 from softcpt.data.pool_reader import PoolReader
 from softcpt.data.pools import Pool, Row, numbered
@@ -104,13 +104,19 @@ class TaskDataset(PoolReader, TaskedDataset):
         paths = self.find_images(
             {item.path for items in drawn.values() for item in items}, split.source
         )
+        found = records(drawn, tasks, paths)
         chosen, parts = subsample(
             tasks,
-            records(drawn, tasks, paths),
+            joined(found, tasks) if self.joins_tasks else found,
             self.options.classes,
             self.chosen_tasks(),
         )
         return chosen, parts, f"{split.source}, few-shot draw {draw}" if draw else split.source
+
+    @property
+    def joins_tasks(self) -> bool:
+        """Whether the labels that an image has in several tasks are one record's."""
+        return False
 
     @property
     def _skips_classes(self) -> bool:

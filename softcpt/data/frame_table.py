@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,6 @@ from softcpt.data.options import DataOptions
 from softcpt.data.own_images import ImageRow
 from softcpt.data.own_table import TableDataset
 from softcpt.data.split import Split
-from softcpt.errors import UserError
 
 
 def is_frame(source: Any) -> bool:
@@ -22,8 +21,8 @@ def is_frame(source: Any) -> bool:
 
 
 class FrameTable(TableDataset):
-    """A table with the columns ``path``, ``label`` and, if you like, ``split`` and ``task``: what
-    the same CSV file would be.
+    """A table with the columns ``path``, ``label`` and, if you like, ``split`` and ``task``, or
+    with a column of labels for each task: what the same CSV file would be.
 
     Paths are relative to the current folder. As the table lies nowhere, no split and no draw is
     written: both follow from its rows and the seed.
@@ -34,7 +33,7 @@ class FrameTable(TableDataset):
         name: the task's, where the table has no column ``task``.
     """
 
-    advice = "the columns path,label[,split[,task]] are needed"
+    advice = "the columns path,label[,split[,task]] or path[,split],<a task>,... are needed"
 
     def __init__(self, frame: Any, options: DataOptions, name: str) -> None:
         self.frame, self.task_called = frame, name
@@ -59,22 +58,56 @@ class FrameTable(TableDataset):
         """CoOp's draw, kept nowhere."""
         return unkept_draw
 
-    def labelled(self, folder: Path) -> Iterator[ImageRow]:  # noqa: ARG002 (the table says all)
-        """A row per row of the table."""
-        missing = {"path", "label"} - set(self.frame.columns)
-        if missing:
-            raise UserError(f"table: no column {' and '.join(sorted(missing))}; {self.advice}")
-        known = [name for name in ("path", "label", "split", "task") if name in self.frame.columns]
+    @property
+    def place(self) -> str:
+        """What messages call the table."""
+        return "table"
+
+    def where(self, *numbers: int) -> str:
+        """What messages call some rows."""
+        rows = "rows" if len(numbers) > 1 else "row"
+        return f"table {rows} {' and '.join(map(str, numbers))}"
+
+    def columns(self) -> list[str]:
+        """The table's columns."""
+        return [str(name) for name in self.frame.columns]
+
+    def table_lines(self) -> Iterator[tuple[int, Mapping[str, str]]]:
+        """Number and cells of every row."""
+        names = self.task_columns
+        known = [
+            name
+            for name in self.frame.columns
+            if str(name) in ("path", "image", "label", "split", "task", *names)
+        ]
         columns = [list(self.frame[name]) for name in known]
         for number, cells in enumerate(zip(*columns)):
-            line = {name: _text(cell) for name, cell in zip(known, cells)}
-            yield self._row(line, f"table row {number}")
+            yield (
+                number,
+                {
+                    str(name): _text(cell, whole=str(name) in names)
+                    for name, cell in zip(known, cells)
+                },
+            )
+
+    def labelled(self, folder: Path) -> Iterator[ImageRow]:  # noqa: ARG002 (the table says all)
+        """A row per label."""
+        if self.task_columns:
+            return self.each_once(self.rows())
+        return (row for _, row in self.rows())
 
     def _kept(self, rows: list[ImageRow], folder: Path) -> Split:  # noqa: ARG002 (no file)
         return self.as_split(rows)
 
 
-def _text(cell: Any) -> str:
-    """A cell as a CSV file has it; an empty one is None, or not a number."""
-    empty = cell is None or (isinstance(cell, float) and math.isnan(cell))
-    return "" if empty else str(cell)
+def _text(cell: Any, whole: bool) -> str:
+    """A cell as a CSV file has it; an empty one is None, not a number, or pandas' NA. With
+    ``whole`` 25.0 is 25: pandas makes it so in a column with empty cells."""
+    if cell is None or type(cell).__name__ in ("NAType", "NaTType"):
+        return ""
+    if isinstance(cell, float):
+        if math.isnan(cell):
+            return ""
+        if whole and cell.is_integer():
+            return str(int(cell))
+    return str(cell)

@@ -59,7 +59,7 @@ def read_saved(folder: Path) -> Any:
 
 
 def read_dataset(
-    source: Any, image_column: str, label_column: str
+    source: Any, image_column: str, label_column: str, gaps: bool = False
 ) -> tuple[Labels, list[str], Callable[[int], str]]:
     """Labels, class names ([]: it states none) and each image's path, of a ``datasets.Dataset``.
 
@@ -69,6 +69,7 @@ def read_dataset(
         source: the data set.
         image_column: the column with images; "": the one of type Image.
         label_column: the column with labels; "": the one of type ClassLabel, else "label".
+        gaps: a cell that is None, -1 or "" is no label, and its image has none.
 
     Raises:
         UserError: it is streamed, or has no such column, or several.
@@ -89,7 +90,8 @@ def read_dataset(
     plain = source.with_format(None)
     if _kind(features[image]) == "Image":
         plain = plain.cast_column(image, type(features[image])(decode=False))
-    labels = [labels_of(own) for own in plain.select_columns([label])[:][label]]
+    cells = plain.select_columns([label])[:][label]
+    labels = [() if gaps and cell in (None, -1, "") else labels_of(cell) for cell in cells]
     return labels, _names(features[label]), lambda place: _path(plain[place][image])
 
 

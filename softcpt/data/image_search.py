@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from softcpt.data.datum import ImageDatum
@@ -56,3 +56,22 @@ def records(parts: Drawn, tasks: TaskSet, paths: Mapping[str, str]) -> dict[str,
         ]
         for part, items in parts.items()
     }
+
+
+def joined(
+    parts: Mapping[str, Sequence[ImageDatum]], tasks: TaskSet
+) -> dict[str, list[ImageDatum]]:
+    """One record for each image of a part, with the labels of all of its own, task by task, where
+    the first of them stood."""
+    return {part: list(_joined(items, tasks)) for part, items in parts.items()}
+
+
+def _joined(items: Sequence[ImageDatum], tasks: TaskSet) -> Iterator[ImageDatum]:
+    of_image: dict[str, list[int]] = {}
+    for item in items:
+        own = of_image.setdefault(item.impath, [])
+        own.extend(label for label in item.labels if label not in own)
+    for path, labels in of_image.items():
+        # Tasks in order; the first of an image's classes of a task stays the first.
+        first, *others = sorted(labels, key=lambda label: tasks.to_local(label)[0])
+        yield ImageDatum(path, first, tasks.to_local(first)[0], tasks.class_names[first], others)

@@ -40,8 +40,8 @@ class Inventory:
     Attributes:
         name: the data set's.
         folder: its folder; None: there is none.
-        images: those of its split that are on disk; without a split, all image files, as task 0 and
-            class 0.
+        images: those of its split that are on disk, of several tasks one for each; without a split,
+            all image files, as task 0 and class 0.
         expected: how many there should be; None: not known.
         split: where the split is from, or what there is in its place.
         problem: what is wrong and what helps, in one line; "": nothing.
@@ -64,6 +64,11 @@ class Inventory:
     wanted: Counter[int] = field(default_factory=Counter)
     in_part: bool = False
     unpack: Callable[[Sequence[str]], None] = lambda _: None
+
+    @property
+    def files(self) -> list[str]:
+        """The files of :attr:`images`, each once."""
+        return list(dict.fromkeys(image.path for image in self.images))
 
     @property
     def state(self) -> str:
@@ -197,10 +202,11 @@ def _of_folder(entry: CatalogEntry, kind: type[TaskDataset], cfg: Any) -> Invent
     ]
     listed = source == split.source  # rather than what happens to lie there
     if (listed and not (kind.rule == "official" and expected)) or issubclass(kind, OwnDataset):
-        expected = len(items)
-    in_part = len(images) < (expected or 0) * (1.0 if listed else 1 - TOLERANCE)
+        expected = len({item.path for item in items})
+    there = len({item.path for item, place in zip(items, places) if place is not None})
+    in_part = there < (expected or 0) * (1.0 if listed else 1 - TOLERANCE)
     if problem:
-        problem += _besides(len(images), expected)
+        problem += _besides(there, expected)
     elif in_part:
         problem = _missing(dataset, items, places, expected or 0)
     wanted = Counter(item.task for item in items)
@@ -211,7 +217,7 @@ def _of_folder(entry: CatalogEntry, kind: type[TaskDataset], cfg: Any) -> Invent
         expected,
         source,
         problem,
-        _surplus(dataset, items, len(images)),
+        _surplus(dataset, items, there),
         tasks,
         wanted,
         in_part,
@@ -220,10 +226,15 @@ def _of_folder(entry: CatalogEntry, kind: type[TaskDataset], cfg: Any) -> Invent
 
 
 def _chosen(dataset: TaskDataset, split: Split) -> tuple[TaskSet, list[Item]]:
-    """The tasks of a data set and their images, each once; of one that is a task of a larger set,
-    that task's."""
+    """The tasks of a data set and their images, each once, or of a table with a column for each
+    task once in each; of one that is a task of a larger set, that task's."""
     tasks = dataset.make_tasks(split)
-    items = list({item.path: item for item in (*split.train, *split.val, *split.test)}.values())
+    items = list(
+        {
+            (item.path, item.task if dataset.joins_tasks else 0): item
+            for item in (*split.train, *split.val, *split.test)
+        }.values()
+    )
     which = dataset.chosen_tasks()
     if which == "all":
         return tasks, items
@@ -242,7 +253,8 @@ def _missing(
     dataset: TaskDataset, items: list[Item], places: list[str | None], expected: int
 ) -> str:
     first = next((item.path for item, place in zip(items, places) if place is None), "")
-    lacking = expected - sum(place is not None for place in places)
+    there = {item.path for item, place in zip(items, places) if place is not None}
+    lacking = expected - len(there)
     which = f", the first is {first}" if first else ""
     return (
         f"data set {dataset.name()}: {lacking:,} of {expected:,} images are not in "

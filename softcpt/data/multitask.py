@@ -188,11 +188,12 @@ def merge(datasets: Sequence[DatasetBase]) -> tuple[TaskSet, dict[str, list[Datu
         places = [group.to_local(label) for label in range(group.num_classes)]
         for part, items in zip(parts.values(), (dataset.train_x, dataset.val or [], dataset.test)):
             for item in items:
-                task = places[item.label][0]
                 label, *others = (
-                    tasks.to_global(first + task, places[label][1]) for label in all_labels(item)
+                    tasks.to_global(first + places[label][0], places[label][1])
+                    for label in all_labels(item)
                 )
-                part.append(ImageDatum(item.impath, label, first + task, item.classname, others))
+                task = first + places[item.label][0]
+                part.append(ImageDatum(item.impath, label, task, item.classname, others))
         first += len(group)
     return tasks, parts
 

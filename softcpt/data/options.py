@@ -24,6 +24,7 @@ KEYS = {
     "description": "TASK_DESCRIPTION",
     "metric": "METRIC",
     "metrics": "METRICS",
+    "label_columns": "LABEL_COLUMNS",
     "draw_split": "DRAW_SPLIT",
     "on_missing": "ON_MISSING",
     "members": "TASKS",
@@ -57,6 +58,9 @@ class DataOptions:
         description: of a single task (``DATASET.TASK_DESCRIPTION``).
         metric: a name in :data:`softcpt.metrics.METRICS`, in place of the data set's.
         metrics: "data set=metric" entries, for several data sets (``DATASET.METRICS``).
+        label_columns: columns of a table that are tasks (``DATASET.LABEL_COLUMNS``); none: all
+            but those of image and split, in a table without a column "label"
+            (:mod:`softcpt.data.label_columns`).
         draw_split: divide images whose split file is missing (``DATASET.DRAW_SPLIT``).
         on_missing: an image of the split that is not on disk: "stop", "skip" it, or "skip-classes"
             of which there is no image; "skip-tasks" whose data set has no folder, of several that
@@ -82,6 +86,7 @@ class DataOptions:
     description: str = ""
     metric: str = ""
     metrics: tuple[str, ...] = ()
+    label_columns: tuple[str, ...] = ()
     draw_split: bool = False
     on_missing: str = "stop"
     members: tuple[str, ...] = ()
@@ -97,7 +102,7 @@ class DataOptions:
             value = getattr(self, name)
             if not hasattr(value, "__index__") or isinstance(value, bool):
                 raise UserError(f"{name}={value!r}: no whole number; give one, as {name}=1")
-        for name in ("metrics", "members", "task_names"):
+        for name in ("metrics", "label_columns", "members", "task_names"):
             value = getattr(self, name)
             self._set(name, (value,) if isinstance(value, str) else tuple(value))
         for name, choices in _CHOICES.items():

@@ -10,9 +10,12 @@ from typing import NamedTuple
 
 from softcpt.data.base import TaskDataset
 from softcpt.data.class_words import quoted, words
-from softcpt.data.same_images import shared_images
+from softcpt.data.label_columns import refuse_other_labels
+from softcpt.data.same_images import files_of_task, shared_images
 from softcpt.data.split import DRAW_SEED, Item, Split, read_split, write_drawn
+from softcpt.data.split_rules import SplitRule
 from softcpt.data.subsample import Parts
+from softcpt.data.whole_images import WholeImagesRule
 from softcpt.data.writable_path import writable_path
 from softcpt.errors import UserError
 from softcpt.tasks import Task, TaskSet
@@ -54,8 +57,27 @@ class OwnDataset(TaskDataset):
             UserError: images came or went since.
         """
         split = self.given_split() if self.options.split else self._whole_split(folder)
-        self._to_draw_from = len(split.train)
+        # One image of several tasks has an item for each.
+        paths = {item.path for item in split.train}
+        self._to_draw_from = len(paths) if self.task_columns else len(split.train)
         return split
+
+    @property
+    def task_columns(self) -> tuple[str, ...]:
+        """Columns of a table that are tasks, so that an image may have labels of several: it is
+        then one record with all of them, and in one part of a split. None: every row of the data
+        is an image of its own."""
+        return ()
+
+    @property
+    def joins_tasks(self) -> bool:
+        """Whether the rows of an image are one record."""
+        return bool(self.task_columns)
+
+    @property
+    def split_rule(self) -> SplitRule:
+        """Images are divided class by class; with labels of several tasks whole."""
+        return WholeImagesRule() if len(self.task_columns) > 1 else super().split_rule
 
     def _print_oddities(self, tasks: TaskSet, parts: Parts) -> None:
         super()._print_oddities(tasks, parts)
@@ -66,7 +88,12 @@ class OwnDataset(TaskDataset):
             )
         for index, task in enumerate(tasks):
             self._print_same_prompts(task)
-            self._print_shared(index, parts)
+            self._print_shared(tasks, index, parts)
+            if self.joins_tasks and len(tasks) > 1:
+                counts = (
+                    f"{part} {len(files_of_task(tasks, index, parts[part])):,}" for part in parts
+                )
+                _log.info(f"{self.called}: {task.name}: labelled images {', '.join(counts)}")
 
     def _print_same_prompts(self, task: Task) -> None:
         """Print which classes no text can tell apart: blanks, underscores and capitals do not
@@ -81,12 +108,9 @@ class OwnDataset(TaskDataset):
                     "text cannot tell them apart; give them different names, or make them one"
                 )
 
-    def _print_shared(self, task: int, parts: Parts) -> None:
+    def _print_shared(self, tasks: TaskSet, task: int, parts: Parts) -> None:
         """Print which images of a task are trained on and tested on."""
-        train, test = (
-            [item.impath for item in parts[part] if item.domain == task]
-            for part in ("train", "test")
-        )
+        train, test = (files_of_task(tasks, task, parts[part]) for part in ("train", "test"))
         shared = shared_images(train, test)
         if shared:
             first, second = shared[0]
@@ -118,12 +142,13 @@ class OwnDataset(TaskDataset):
         raise NotImplementedError
 
     def as_split(self, rows: list[ImageRow]) -> Split:
-        """Tasks are numbered in order of appearance, classes in alphabetical order.
+        """Tasks are numbered in order of appearance, or as their columns stand; classes in
+        alphabetical order.
 
         Raises:
             UserError: a task has one class only.
         """
-        classes: dict[str, set[str]] = {}
+        classes: dict[str, set[str]] = {name: set() for name in self.task_columns}
         for row in rows:
             classes.setdefault(row.task, set()).add(row.class_name)
         for task, found in classes.items():
@@ -144,17 +169,22 @@ class OwnDataset(TaskDataset):
             item = Item(row.path, *numbers[row.task, row.class_name])
             pools.setdefault(row.part, []).append(item)
         divided = self.split_rule.divide(pools.items())
-        return Split(*divided, names, list(classes), source=Path(self.options.root).name)
+        called = [task.replace("_", " ") if self.task_columns else task for task in classes]
+        return Split(*divided, names, called, source=Path(self.options.root).name)
 
     def _kept(self, rows: list[ImageRow], folder: Path) -> Split:
         path = writable_path(folder, self.drawn_name())
         if not path.is_file():
             write_drawn(path, self.as_split(rows), "ratio")
+            whole = " of every task" if len(self.task_columns) > 1 else ""
             _log.info(
-                f"{self.called}: 50/20/30 of every class for training, validation and test, "
+                f"{self.called}: 50/20/30 of every class{whole} for training, validation and test, "
                 f"written to {path} (seed {DRAW_SEED})"
             )
         split = read_split(path, inside=False)  # a table may name images anywhere
+        if self.task_columns:
+            now = self.as_split([row._replace(part="train") for row in rows])
+            refuse_other_labels(now, split, path)
         known = {item.path for item in (*split.train, *split.val, *split.test)}
         here = {row.path for row in rows}
         new, gone = len(here - known), len(known - here)

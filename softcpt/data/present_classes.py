@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import replace
 
 from softcpt.data.draw_files import Drawn
 from softcpt.data.split import Item
@@ -38,7 +37,7 @@ def keep_classes(
             places[index, label] = len(kept), new
         if labels:
             names = tuple(task.class_names[label] for label in labels)
-            kept.append(replace(task, class_names=names))
+            kept.append(task.with_classes(names))
     parts: Drawn = {}
     for part, items in drawn.items():
         parts[part] = []

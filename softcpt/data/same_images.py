@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
+from softcpt.data.datum import Datum, all_labels
+from softcpt.tasks import TaskSet
+
 _HEAD = 1 << 14
 _BLOCK = 1 << 20
 
@@ -26,6 +29,16 @@ def shared_images(train: Iterable[str], test: Iterable[str]) -> list[tuple[str, 
         if first is not None:
             found.append((first, path))
     return found
+
+
+def files_of_task(tasks: TaskSet, index: int, items: Iterable[Datum]) -> list[str]:
+    """The files of the images that have a label of one of ``tasks``."""
+    columns = tasks.columns(index)
+    return [
+        item.impath
+        for item in items
+        if any(columns.start <= label < columns.stop for label in all_labels(item))
+    ]
 
 
 def _size(path: str) -> int:

@@ -34,6 +34,7 @@ from softcpt.data.pairs import (
     read_pairs,
 )
 from softcpt.data.part_folders import PARTS
+from softcpt.data.several_columns import tasks_of_columns
 from softcpt.errors import UserError
 from softcpt.utils.suggest import did_you_mean
 
@@ -84,6 +85,13 @@ def read_source(source: Any, name: str, asked: Asked) -> Any:
         return source
     if is_frame(source):
         return FrameTable(source, asked.options, name or UNNAMED)
+    columns = asked.options.label_columns
+    if columns and is_huggingface(source):
+        divided = isinstance(source, Mapping) and _is_division(source)
+        parts = {PARTS[key.lower()]: own for key, own in source.items()} if divided else {}
+        return tasks_of_columns(
+            parts or {"all": source}, columns, asked.image_column, asked.options
+        )
     if not isinstance(source, Mapping):
         part = _PartReader(asked)(source)
         return _given({"all": part}, name or part.called, asked)

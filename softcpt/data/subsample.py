@@ -6,7 +6,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 
 from softcpt.data.datum import Datum, ImageDatum, all_labels
 from softcpt.errors import UserError
@@ -42,7 +41,7 @@ def subsample(
         labels = _half(range(tasks.sizes[number]), which_classes, key)
         names = tuple(task.class_names[label] for label in labels)
         kept.append(labels)
-        reduced_tasks.append(replace(task, class_names=names))
+        reduced_tasks.append(task.with_classes(names))
     reduced = TaskSet(reduced_tasks)
     places: dict[int, tuple[int, int]] = {}  # by old global class index
     for index, (number, labels) in enumerate(zip(chosen, kept)):

@@ -13,6 +13,7 @@ from softcpt.data.given_images import DrawnTask
 from softcpt.data.labelled_image import Images
 from softcpt.data.multitask import merge, tasks_in
 from softcpt.data.options import DataOptions
+from softcpt.data.ordinal import with_values
 from softcpt.data.sources import Asked, named_sources, read_source
 from softcpt.data.subsample import Parts, subsample
 from softcpt.errors import UserError
@@ -84,6 +85,8 @@ def load_data(
     description: str = "",
     metric: str = "",
     metrics: Sequence[str] = (),
+    ordinal: str | Sequence[str] | Mapping[str, Sequence[str]] = (),
+    label_columns: str | Sequence[str] = (),
     split: str | os.PathLike[str] = "",
     draw_split: bool = False,
     on_missing: str = "stop",
@@ -100,8 +103,9 @@ def load_data(
       ("General10", "Emoji44"); "Name:folder" for one that lies in ``root``/folder;
     - a folder of class folders, an archive of one, or a CSV file (docs/add-a-task.md), by its path.
       A name of a data set comes first: "./mnist" is the folder;
-    - a table of pandas with the columns path, label and, if you like, split and task: what the same
-      CSV file would be, with paths relative to the current folder;
+    - a table of pandas with the columns path, label and, if you like, split and task, or with a
+      column of labels for each task: what the same CSV file would be, with paths relative to the
+      current folder;
     - a ``datasets.Dataset`` or ``DatasetDict`` of Hugging Face, or a folder that
       ``save_to_disk`` wrote or that holds Parquet files (the extra ``huggingface``);
     - a data set of torch that gives (image, label), with class names in ``classes``;
@@ -131,6 +135,11 @@ def load_data(
         description: of a single task.
         metric: in place of the data sets' own (:data:`softcpt.metrics.METRICS`).
         metrics: the same for some data sets, ["OxfordPets=accuracy"].
+        ordinal: tasks whose classes are ordered, so that their mean absolute error is measured, too
+            (:class:`softcpt.Task`): their names, if their classes are numbers; else
+            {task: classes in order}, or "task=first<second<third".
+        label_columns: of a table or a data set of Hugging Face, the columns that are tasks; none:
+            of a table all but those of image and split, if it has no column "label".
         split: a split file in CoOp's form, in place of a single data set's own.
         draw_split: divide where no split is published, or comes with the images.
         on_missing: an image of the split that is not on disk: "stop", "skip" it, or "skip-classes"
@@ -176,6 +185,7 @@ def load_data(
         description=description,
         metric=metric,
         metrics=tuple(metrics),
+        label_columns=(label_columns,) if isinstance(label_columns, str) else tuple(label_columns),
         draw_split=draw_split,
         on_missing=on_missing,
         verbose=verbose,
@@ -188,12 +198,19 @@ def load_data(
         read.append(_called(_without_stand_ins(dataset), name))
     _refuse_same_names(read)
     found, parts = subsample(*merge(read), which_tasks=tasks)
-    return _data(found, parts, options.shots, options.seed)
+    return _data(with_values(found, _ordered(ordinal)), parts, options.shots, options.seed)
 
 
 def _data(tasks: TaskSet, parts: Parts, shots: int, seed: int) -> TaskData:
     train, val, test = (Images.of(parts[part]) for part in _PARTS)
     return TaskData(tasks, train, val, test, shots, seed)
+
+
+def _ordered(ordinal: str | Sequence[str] | Mapping[str, Sequence[str]]) -> list[str]:
+    """As ``DATASET.ORDINAL`` has it."""
+    if isinstance(ordinal, Mapping):
+        return [f"{task}={'<'.join(classes)}" for task, classes in ordinal.items()]
+    return [ordinal] if isinstance(ordinal, str) else list(ordinal)
 
 
 def _names(given: Sequence[tuple[str, Any]], task_names: str | Sequence[str]) -> list[str]:

@@ -62,6 +62,9 @@ def default_config() -> CfgNode:
     )
     # In place of data sets' own: "['hateful-memes=roc_auc', 'OxfordPets=accuracy']".
     cfg.DATASET.METRICS = ()
+    # Ordinal tasks: "['age']" if their classes are numbers, else "['age=child<teen<adult']".
+    cfg.DATASET.ORDINAL = ()
+    cfg.DATASET.LABEL_COLUMNS = ()  # of a table: its tasks; none: all but image and split
     cfg.DATASET.DRAW_SPLIT = False  # --draw-split: divide a data set whose split file is missing
     # An image of the split that is not on disk: stop, skip it, or skip-classes of which there is no
     # image at all; skip-tasks: of merged data sets, those that have no folder.
@@ -72,6 +75,8 @@ def default_config() -> CfgNode:
     # class. Of the three, the one that is given last counts.
     cfg.OPTIM.MAX_STEPS = 0
     cfg.OPTIM.STEPS_PER_SHOT = 0
+    # With SAMPLER TaskBalanced: a number for each task, or "['flowers=2']"; none: equal shares.
+    cfg.DATALOADER.TRAIN_X.TASK_SHARES = ()
     cfg.OPTIM.REFERENCE_SCHEDULE = (
         False  # SoftCPT's published code: 3 or 4 optimiser and schedule steps in place of 1
     )

@@ -13,6 +13,7 @@ from torch import Tensor
 from yacs.config import CfgNode
 
 from softcpt.artefacts import checkpoint
+from softcpt.data.datum import all_labels
 from softcpt.engine import config, config_keys
 from softcpt.errors import UserError
 from softcpt.tasks import TaskSet
@@ -32,9 +33,23 @@ _HEADER: dict[str, Kind] = {
 _EPOCH: dict[str, Kind] = {"epoch": int, "loss": (int, float)}
 
 
-def images_digest(items: Sequence[Any], root: str) -> str:
-    """A hash of the images' paths below ``root`` and their labels, in their order."""
-    return _sha256([(os.path.relpath(item.impath, root), item.label) for item in items])
+def images_digest(items: Sequence[Any], root: str, tasks: TaskSet) -> str:
+    """A hash of the images' paths below ``root`` and their labels, in their order: of each of
+    ``tasks`` the first."""
+    return _sha256(
+        [(os.path.relpath(item.impath, root), _first_labels(item, tasks)) for item in items]
+    )
+
+
+def _first_labels(item: Any, tasks: TaskSet) -> int | tuple[int, ...]:
+    """An image's label; of one with several tasks a label of each."""
+    labels = all_labels(item)
+    if len(labels) == 1:
+        return int(item.label)
+    first: dict[int, int] = {}
+    for label in labels:
+        first.setdefault(tasks.to_local(label)[0], label)
+    return tuple(first.values()) if len(first) > 1 else int(item.label)
 
 
 def data_digest(tasks: TaskSet, train_images: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -98,6 +98,8 @@ def fit(
     schedule: str = "cosine",
     warmup_epochs: int = 1,
     warmup_lr: float = 1e-5,
+    sampler: str = "RandomSampler",
+    task_shares: Sequence[float] | Mapping[str, float] = (),
     drop_last: bool = True,
     transforms: Sequence[str] = ("random_resized_crop", "random_flip", "normalize"),
     crop_scale: tuple[float, float] = (0.08, 1.0),
@@ -134,6 +136,10 @@ def fit(
         schedule: "cosine" to 0 over the epochs, or "single_step": none.
         warmup_epochs: at ``warmup_lr``, in front of the schedule.
         warmup_lr: learning rate of the warm-up.
+        sampler: "RandomSampler", or "TaskBalanced": every batch has the tasks in ``task_shares``
+            (:class:`softcpt.task_sampler.TaskBalancedSampler`); with images also Dassl's others.
+        task_shares: a number for each task, or {name: number} for some, the others having 1; none:
+            equal shares.
         drop_last: leave a last batch that is not full out of an epoch.
         transforms: of training images, by Dassl's names.
         crop_scale: smallest and largest share of an image that a random crop keeps.
@@ -182,6 +188,8 @@ def fit(
         schedule=schedule,
         warmup_epochs=warmup_epochs,
         warmup_lr=warmup_lr,
+        sampler=sampler,
+        task_shares=_shares(task_shares),
         drop_last=drop_last,
         transforms=tuple(transforms),
         crop_scale=crop_scale,
@@ -198,6 +206,13 @@ def fit(
             return fitting.adapted(selected)
         fitting.run(callbacks, progress, folder, resume_from)
     return fitting.adapted()
+
+
+def _shares(given: Sequence[float] | Mapping[str, float]) -> tuple[str | float, ...]:
+    """As ``DATALOADER.TRAIN_X.TASK_SHARES`` has them."""
+    if isinstance(given, Mapping):
+        return tuple(f"{name}={share}" for name, share in given.items())
+    return tuple(given)
 
 
 class _Fit:

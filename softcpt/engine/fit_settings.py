@@ -22,6 +22,8 @@ KEYS = {
     "warmup_epochs": "OPTIM.WARMUP_EPOCH",
     "warmup_lr": "OPTIM.WARMUP_CONS_LR",
     "batch_size": "DATALOADER.TRAIN_X.BATCH_SIZE",
+    "sampler": "DATALOADER.TRAIN_X.SAMPLER",
+    "task_shares": "DATALOADER.TRAIN_X.TASK_SHARES",
     "drop_last": "DATALOADER.TRAIN_X.DROP_LAST",
     "transforms": "INPUT.TRANSFORMS",
     "crop_scale": "INPUT.RRCROP_SCALE",
@@ -49,6 +51,8 @@ class FitSettings:
     schedule: str = "cosine"
     warmup_epochs: int = 1
     warmup_lr: float = 1e-5
+    sampler: str = "RandomSampler"
+    task_shares: tuple[str | float, ...] = ()
     drop_last: bool = True
     transforms: tuple[str, ...] = ("random_resized_crop", "random_flip", "normalize")
     crop_scale: tuple[float, float] = (0.08, 1.0)

@@ -14,10 +14,11 @@ from softcpt.data.task_data import TaskData, load_data
 from softcpt.engine.batches import Batches, GivenFeatures
 from softcpt.engine.continuation import images_digest
 from softcpt.engine.head_fitting import HeadFitting
-from softcpt.engine.run_inputs import BatchMaker, open_bank
+from softcpt.engine.run_inputs import BatchMaker, balanced_sampler, open_bank
 from softcpt.errors import UserError
 from softcpt.features.feature_data import FeatureData
 from softcpt.prompters import FeatureClassifier, TaskClassifier
+from softcpt.task_sampler import TASK_BALANCED
 from softcpt.tasks import TaskSet
 from softcpt.utils.stopwatch import Stopwatch
 
@@ -59,7 +60,7 @@ class Images(Source):
             raise UserError("fit: there are no training images; give data with some")
         self.data, self.tasks = data, data.tasks
         bank = open_bank(cfg, clip, kind, progress)
-        self.maker = BatchMaker(cfg, bank, kind.prompts_images, quiet=True)
+        self.maker = BatchMaker(cfg, bank, kind.prompts_images, quiet=True, tasks=self.tasks)
         self.progress = progress
 
     def batches(self) -> Batches:
@@ -74,7 +75,8 @@ class Images(Source):
 
     def digest(self) -> str:
         """Of paths below the root and labels."""
-        return images_digest(self.data.train, self.maker.cfg.DATASET.ROOT or "/")
+        root = self.maker.cfg.DATASET.ROOT or "/"
+        return images_digest(self.data.train, root, self.tasks)
 
     def counts(self) -> dict[str, int]:
         """Of the three splits."""
@@ -95,11 +97,18 @@ class Given(Source):
         """In an order of their own in every epoch."""
         size = self.cfg.DATALOADER.TRAIN_X.BATCH_SIZE
         labels = self.data.labels
+        balanced = balanced_sampler(self.cfg, self.tasks, labels)
+        asked = self.cfg.DATALOADER.TRAIN_X.SAMPLER
+        if balanced is None and asked != "RandomSampler":
+            raise UserError(
+                f"fit: sampler '{asked}' is of images, and these are features; choose "
+                f"RandomSampler or {TASK_BALANCED}"
+            )
         return GivenFeatures(
             self.data.features,
             labels,
-            self.tasks.owners(labels),
-            RandomSampler(range(len(labels))),
+            self.tasks.members(labels).int().argmax(dim=1),  # of several tasks the first
+            balanced or RandomSampler(range(len(labels))),
             size,
             drop_last=self.cfg.DATALOADER.TRAIN_X.DROP_LAST and len(labels) >= size,
         )

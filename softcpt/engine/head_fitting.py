@@ -67,7 +67,7 @@ class HeadFitting:
             keep: is called after each round of tasks.
 
         Raises:
-            UserError: an image has several classes, and the method is fitted to one.
+            UserError: an image has several classes of a task, and the method is fitted to one.
         """
         method = self.method
         if method.selects and not self.selected:
@@ -126,7 +126,7 @@ class HeadFitting:
         if not items:
             return torch.empty(0, self.method.clip.embed_dim), torch.empty(0, dtype=torch.long)
         labels = labels_of(items)
-        if labels.dim() > 1 and not self.method.several_labels:
+        if self.method.tasks.pairs(labels)[1].dim() > 1 and not self.method.several_labels:
             raise UserError(
                 f"{type(self.method).__name__}: it is fitted to images of one class each, and some "
                 "of these have several; leave their data set out, or choose a method that learns "

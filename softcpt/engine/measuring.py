@@ -26,7 +26,8 @@ class Tested:
 
     Attributes:
         results: the figures of every task.
-        ranked: the best classes of every image, in the items' order.
+        ranked: the best classes of every image, in the items' order; of one with several tasks
+            those of each, in the tasks' order.
     """
 
     results: list[TaskResult]
@@ -37,7 +38,7 @@ def classified(
     method: TaskClassifier, batches: Batches, watch: Stopwatch
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Logits (B, C), right for each image's own task, labels, and places among the items (B,) of
-    every batch."""
+    every batch; an image of several tasks has a row for each."""
     with watch.section("text"):
         classify = method.own_classifier()
     with watch.section("image"):
@@ -45,9 +46,10 @@ def classified(
     for batch in batches:
         with watch.section("image"):
             features = features_of(batch, method)
-        labels: Tensor = batch["label"]
+        features, labels = method.tasks.of_pairs(features, batch["label"])
+        index, _ = method.tasks.of_pairs(batch["index"], batch["label"])
         logits = classify(features, method.tasks.owners(labels))
-        yield logits, labels.to(method.device), batch["index"]
+        yield logits, labels.to(method.device), index
 
 
 @torch.no_grad()
@@ -68,7 +70,7 @@ def measured(
         places.append(index)
         if observe is not None:
             observe(logits, labels)
-    in_item_order = torch.cat(places).argsort()
+    in_item_order = torch.cat(places).argsort(stable=True)
     return Tested(tally.results(), tally.ranked()[in_item_order])
 
 

@@ -43,15 +43,23 @@ def leave_predictions(
         The file's name, or None.
     """
     split = data.splits[-1]
-    setting, count = data.maker.cfg.TEST.PREDICTIONS, len(data.split(split)[1].items)
+    paths = paths_of_rows(data, split)
+    setting, count = data.maker.cfg.TEST.PREDICTIONS, len(paths)
     ranked = {method: found.ranked for method, found in tested.items()}
     whole = all(len(found.labels) == count for found in ranked.values())
     if whole and wanted(setting, count):
-        write_predictions(folder, split, data.tasks, data.paths(split), ranked)
+        write_predictions(folder, split, data.tasks, paths, ranked)
         return PREDICTIONS_FILE
     remove_predictions(folder)
     _log.info(f"No predictions.npz (TEST.PREDICTIONS {setting}, {count:,} images)")
     return None
+
+
+def paths_of_rows(data: RunData, split: str) -> list[str]:
+    """The path of each image of a split, as often as it has tasks."""
+    paths = data.paths(split)
+    images, _ = data.tasks.pairs(data.split(split)[1].labels)
+    return paths if images is None else [paths[image] for image in images.tolist()]
 
 
 def write_predictions(
@@ -68,8 +76,9 @@ def write_predictions(
         folder: of the run.
         split: which images they are, "test" or "val".
         tasks: all tasks.
-        paths: (N,) of the images, below the root of the data.
-        methods: by name the N images as they were ranked, in the order of ``paths``.
+        paths: (N,) of the images, below the root of the data; one of several tasks has a row for
+            each.
+        methods: by name the N rows as they were ranked, in the order of ``paths``.
 
     Raises:
         UserError: the file cannot be written.

@@ -12,16 +12,19 @@ from typing import Any
 import torch
 from dassl.data.samplers import build_sampler
 from dassl.data.transforms import build_transform
+from torch.utils.data import Sampler
 from yacs.config import CfgNode
 
 from softcpt.clip.model import Clip, load_clip
-from softcpt.engine.batches import FeatureBatches, FileBatches, ImageBatches
+from softcpt.data.ordinal import with_values
+from softcpt.engine.batches import FeatureBatches, FileBatches, ImageBatches, labels_of
 from softcpt.engine.continuation import images_digest
 from softcpt.engine.readable import readable
 from softcpt.errors import UserError
 from softcpt.features.bank import FeatureBank
 from softcpt.prompters import TaskClassifier
 from softcpt.prompters.classifier import bank_kind
+from softcpt.task_sampler import TASK_BALANCED, TaskBalancedSampler, task_shares
 from softcpt.tasks import Task, TaskSet
 from softcpt.utils.process_cache import cached
 
@@ -47,6 +50,7 @@ def tasks_of(dataset: Any, cfg: CfgNode) -> TaskSet:
     tasks: TaskSet | None = getattr(dataset, "tasks", None)
     if tasks is None:
         tasks = TaskSet([Task(cfg.DATASET.NAME, tuple(dataset.classnames))])
+    tasks = with_values(tasks, cfg.DATASET.ORDINAL)
     description = cfg.DATASET.TASK_DESCRIPTION
     return tasks.described(description) if description else tasks
 
@@ -96,12 +100,14 @@ class BatchMaker:
         bank: where features come from with ``FEATURES.MODE`` bank.
         prompts_images: whether the method prompts the image tower, and so needs images.
         quiet: leave out what Dassl prints about transforms.
+        tasks: that the images' labels count, for a sampler that asks.
     """
 
     cfg: CfgNode
     bank: FeatureBank
     prompts_images: bool
     quiet: bool = False
+    tasks: TaskSet | None = None
     _transforms: dict[bool, Any] = field(default_factory=dict, init=False, repr=False)
 
     def make(
@@ -118,14 +124,7 @@ class BatchMaker:
         if prompts_images is None:
             prompts_images = self.prompts_images
         settings = cfg.DATALOADER.TRAIN_X if train else cfg.DATALOADER.TEST
-        sampler = build_sampler(
-            settings.SAMPLER,
-            cfg=cfg,
-            data_source=items,
-            batch_size=settings.BATCH_SIZE,
-            n_domain=cfg.DATALOADER.TRAIN_X.N_DOMAIN,
-            n_ins=cfg.DATALOADER.TRAIN_X.N_INS,
-        )
+        sampler = self._sampler(items, settings, train)
         transform = self._transform(train)
         size, views = settings.BATCH_SIZE, self.views() if train else None
         drop_last = train and cfg.DATALOADER.TRAIN_X.DROP_LAST and len(items) >= size
@@ -151,6 +150,22 @@ class BatchMaker:
             workers=cfg.DATALOADER.NUM_WORKERS,
         )
 
+    def _sampler(self, items: Sequence[Any], settings: CfgNode, train: bool) -> Sampler[int]:
+        """``TaskBalanced``, or one of Dassl's."""
+        if train and self.tasks is not None:
+            balanced = balanced_sampler(self.cfg, self.tasks, labels_of(items))
+            if balanced is not None:
+                return balanced
+        sampler: Sampler[int] = build_sampler(
+            settings.SAMPLER,
+            cfg=self.cfg,
+            data_source=items,
+            batch_size=settings.BATCH_SIZE,
+            n_domain=self.cfg.DATALOADER.TRAIN_X.N_DOMAIN,
+            n_ins=self.cfg.DATALOADER.TRAIN_X.N_INS,
+        )
+        return sampler
+
     def _transform(self, train: bool) -> Any:
         """Built once for training and once for tests, since Dassl prints each."""
         if train not in self._transforms:
@@ -165,6 +180,26 @@ class BatchMaker:
             return None
         count: int = self.cfg.FEATURES.VIEWS
         return (lambda epoch: epoch % count) if count else (lambda epoch: epoch)
+
+
+def balanced_sampler(
+    cfg: CfgNode, tasks: TaskSet, labels: torch.Tensor
+) -> TaskBalancedSampler | None:
+    """``DATALOADER.TRAIN_X.SAMPLER TaskBalanced`` of images with ``labels`` (N,) or (N, K); None:
+    another sampler is asked for.
+
+    Raises:
+        UserError: shares do not fit the tasks, or there are some for another sampler.
+    """
+    node = cfg.DATALOADER.TRAIN_X
+    if node.SAMPLER != TASK_BALANCED:
+        if node.TASK_SHARES:
+            raise UserError(
+                f"DATALOADER.TRAIN_X.TASK_SHARES: the sampler is {node.SAMPLER}, which has no use "
+                f"for shares; set DATALOADER.TRAIN_X.SAMPLER {TASK_BALANCED}"
+            )
+        return None
+    return TaskBalancedSampler(tasks.members(labels), task_shares(node.TASK_SHARES, tasks.names))
 
 
 def items_of(dataset: Any, cfg: CfgNode) -> dict[str, Sequence[Any]]:
@@ -228,4 +263,4 @@ class RunData:
 
     def digest(self, items: Sequence[Any]) -> str:
         """A hash of the items' paths below the root and their labels, in their order."""
-        return images_digest(items, self.root)
+        return images_digest(items, self.root, self.tasks)

@@ -58,6 +58,10 @@ def _comparable(own: dict[str, Any], path: Path) -> list[dict[str, Any]]:
     return found
 
 
+def _error(task: dict[str, Any]) -> str:
+    return f"{task['mae']:.4g}" if "mae" in task else ""
+
+
 def _only_tested(run: dict[str, Any]) -> bool:
     return bool(run.get("loaded")) and not run["trained"]
 
@@ -93,6 +97,11 @@ def format_table(runs: Sequence[dict[str, Any]], corner: str = "task (metric in 
             *(f"{means[method]['overall_metric']:.2f}" for method in ordered),
         ],
         ["macro-F1", "", "", *(f"{means[method]['macro_f1']:.2f}" for method in ordered)],
+    ]
+    rows += [
+        [f"mean absolute error, {task['name']}", "", "", *map(_error, of_methods)]
+        for task, *of_methods in zip(first, *(columns[method] for method in ordered))
+        if "mae" in task
     ]
     counts = [
         f"{by_method[m]['trainable_parameters']:,}" if m in by_method else "" for m in ordered

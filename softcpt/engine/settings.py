@@ -192,6 +192,8 @@ SETTINGS = (
     Setting("DATASET.TASK_NAMES", Use.ALL),
     Setting("DATASET.TASK_DESCRIPTION", Use.ALL),
     Setting("DATASET.METRICS", Use.ALL),
+    Setting("DATASET.ORDINAL", Use.ALL),
+    Setting("DATASET.LABEL_COLUMNS", Use.ALL),
     Setting(
         "DATASET.ON_MISSING", Use.ALL, valid=Valid(("stop", "skip", "skip-classes", "skip-tasks"))
     ),

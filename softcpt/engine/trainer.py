@@ -120,8 +120,9 @@ class PromptTrainer(ResumableTrainer):
                 f"{self.method} prompts the image tower: images are encoded at every step, for "
                 "zero-shot alone from the feature bank"
             )
-        maker = BatchMaker(cfg, open_bank(cfg, self.clip, kind), kind.prompts_images)
-        self.data = data = RunData(items, tasks_of(dataset, cfg), maker, root_of(dataset, cfg))
+        tasks, bank = tasks_of(dataset, cfg), open_bank(cfg, self.clip, kind)
+        maker = BatchMaker(cfg, bank, kind.prompts_images, tasks=tasks)
+        self.data = data = RunData(items, tasks, maker, root_of(dataset, cfg))
         wanted = wanted_steps(cfg, len(data.items["train"]), data.tasks.num_classes)
         self.cfg = with_epochs(cfg, wanted, len(data.train))
         self.max_epoch = self.cfg.OPTIM.MAX_EPOCH

@@ -20,8 +20,8 @@ class FeatureData:
         features: (N, D) as the backbone's image tower gives them, normalised or not; or (N, V, D):
             V views of every image. A method that learns step by step takes view e mod V in epoch
             e; one that is fitted at once takes the first for the clean image.
-        labels: (N,) global classes (:class:`softcpt.TaskSet`); (N, K) with -1 behind an image's
-            own where one has several.
+        labels: (N,) global classes (:class:`softcpt.TaskSet`); (N, K) where an image has several,
+            of one task or of several, and -1 for none: a column per task, for instance.
         val_features: (M, D) of validation images, for methods that use them.
         val_labels: (M,) theirs.
 
@@ -63,9 +63,9 @@ def _check(
             f"FeatureData: {part}labels are {tuple(labels.shape)} of {labels.dtype} for "
             f"{len(features)} images; give torch.long (N,) or (N, K)"
         )
-    first = labels if labels.dim() == 1 else labels[:, 0]
-    if len(labels) and (first.min() < 0 or labels.max() >= classes):
+    best = labels if labels.dim() == 1 else labels.amax(dim=1)
+    if len(labels) and (best.min() < 0 or labels.max() >= classes):
         raise UserError(
-            f"FeatureData: {part}labels go from {int(first.min())} to {int(labels.max())}, and the "
+            f"FeatureData: {part}labels go from {int(best.min())} to {int(labels.max())}, and the "
             f"tasks have classes 0 to {classes - 1}; labels are global, see TaskSet.to_global"
         )

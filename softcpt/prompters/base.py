@@ -156,7 +156,8 @@ class Prompter(TaskClassifier):
     def loss(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """As of every method; with ``softmax`` joint over the classes of all tasks."""
         if self.options.softmax == "joint":
-            return loss_and_accuracy(self.logits(features), self.tasks.joint(labels))
+            logits, labels = self.tasks.of_pairs(self.logits(features), labels)
+            return loss_and_accuracy(logits, self.tasks.joint(labels))
         return super().loss(features, labels)
 
     def training_logits(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

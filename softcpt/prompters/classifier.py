@@ -191,8 +191,9 @@ class TaskClassifier(nn.Module):
         batch's accuracy in %.
 
         Labels (B, K) are those of images with several classes (:class:`softcpt.tasks.TaskSet`):
-        each class has an equal share in the image's target, and the image counts as right if the
-        best class is one of them.
+        each class of a task has an equal share in the image's target, and the image counts as right
+        if the best class is one of them. One of several tasks counts as if it stood in the batch
+        once per task.
 
         Its ``backward()`` is the method's: of ProGrad it gives gradients that no single loss has.
         """

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from softcpt.prompters.classifier import normalise, option
@@ -93,12 +94,12 @@ class CoCoOp(CoOp):
             parts.append(self._task_logits(features, task, own))
         return torch.cat(parts, dim=1)
 
-    def own_logits(self, features: Tensor, owners: Tensor) -> Tensor:
-        """(B, D) features of images of the tasks ``owners`` (B,) -> (B, C), -inf for the classes of
-        other tasks."""
+    def own_logits(self, features: Tensor, members: Tensor) -> Tensor:
+        """(B, D) features of images and which tasks are theirs (B, T) -> (B, C), -inf for the
+        classes of other tasks."""
         logits = features.new_full((len(features), self.tasks.num_classes), -torch.inf)
-        for task in sorted(set(owners.tolist())):
-            mine = torch.nonzero(owners == task).flatten().to(features.device)
+        for task in members.any(dim=0).nonzero().flatten().tolist():
+            mine = torch.nonzero(members[:, task]).flatten().to(features.device)
             logits[mine, self.tasks.columns(task)] = self._task_logits(features[mine], task)
         return logits
 
@@ -108,12 +109,15 @@ class CoCoOp(CoOp):
 
     def own_classifier(self) -> Callable[[Tensor, Tensor], Tensor]:
         """The logits of each image's own task."""
-        return self.own_logits
+        count = len(self.tasks)
+        return lambda features, owners: self.own_logits(
+            features, F.one_hot(owners.cpu(), count).bool()
+        )
 
     def training_logits(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (B, C), -inf for the classes of other tasks than the image's, and all classes."""
-        owners = self.tasks.owners(labels.cpu())
-        return self.own_logits(features, owners), torch.arange(self.tasks.num_classes)
+        members = self.tasks.members(labels)
+        return self.own_logits(features, members), torch.arange(self.tasks.num_classes)
 
     def _task_logits(self, features: Tensor, task: int, classes: Tensor | None = None) -> Tensor:
         """(B, D) -> (B, C') of the task's classes, or of ``classes``."""

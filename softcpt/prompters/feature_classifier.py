@@ -10,6 +10,7 @@ from torch import Tensor
 
 from softcpt.errors import UserError
 from softcpt.prompters.classifier import TaskClassifier
+from softcpt.tasks import first
 
 Labelled = tuple[Tensor, Tensor]  # features (n, D) and classes (n,)
 
@@ -65,7 +66,8 @@ class FeatureClassifier(TaskClassifier):
 
         Args:
             features: (N, D) of the training images, as :meth:`image_features` gives them.
-            labels: (N,) their global classes.
+            labels: (N,) their global classes; of images with several tasks (N, K) and -1 for none
+                (:class:`softcpt.TaskSet`).
             val_features: the same of validation images, where the method uses them.
             val_labels: their global classes.
             tasks: which tasks.
@@ -96,9 +98,16 @@ class FeatureClassifier(TaskClassifier):
         raise NotImplementedError(f"{type(self).__name__}: a method gives fit_task")
 
     def _of_task(self, task: int, features: Tensor, labels: Tensor) -> Labelled:
-        labels = labels.cpu()
-        mine = self.tasks.task_of_class[labels] == task
-        return features.cpu()[mine], labels[mine] - self.tasks.offsets[task]
+        images, labels = self.tasks.pairs(labels.cpu())
+        if labels.dim() > 1 and (labels[:, 1:] >= 0).any():
+            raise UserError(
+                f"{type(self).__name__}: it is fitted to images of one class each, and some of "
+                "these have several of one task; leave their data set out"
+            )
+        labels = first(labels)
+        mine = self.tasks.owners(labels) == task
+        rows = mine if images is None else images[mine]
+        return features.cpu()[rows], labels[mine] - self.tasks.offsets[task]
 
     def columns(self, tasks: Sequence[int] | None = None, classes: Tensor | None = None) -> Tensor:
         """(C',) global indices of the classes of ``tasks`` (None: all) or ``classes``, on the

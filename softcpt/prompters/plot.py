@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from softcpt.errors import UserError
@@ -95,20 +96,22 @@ class PLOT(CoOp):
     def own_classifier(self) -> Callable[[Tensor, Tensor], Tensor]:
         """From (B, 1 + M, D) and tasks (B,) to (B, C); columns of other tasks are -inf."""
         text, classes = self.text_features(), self.tasks.chosen()[1]
-        return lambda features, owners: self._transport_logits(features, text, classes, owners)
+        count = len(self.tasks)
+        return lambda features, owners: self._transport_logits(
+            features, text, classes, F.one_hot(owners.cpu(), count).bool()
+        )
 
     def training_logits(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, C') for the multi-task loss, -inf outside an image's task, and the classes (C',)."""
+        """(B, C') for the multi-task loss, -inf outside an image's tasks, and the classes (C',)."""
         present, classes = self.tasks.chosen(self.tasks.present(labels))
-        owners = self.tasks.owners(labels.cpu())
-        text = self.text_features(present)
-        return self._transport_logits(features, text, classes, owners), classes
+        members, text = self.tasks.members(labels), self.text_features(present)
+        return self._transport_logits(features, text, classes, members), classes
 
     def _transport_logits(
-        self, features: Tensor, text: Tensor, classes: Tensor, owners: Tensor | None = None
+        self, features: Tensor, text: Tensor, classes: Tensor, members: Tensor | None = None
     ) -> Tensor:
-        """(B, C') logits from ``text`` (N, C', D) of ``classes``; with ``owners`` (B,), -inf
-        outside an image's task.
+        """(B, C') logits from ``text`` (N, C', D) of ``classes``; with ``members`` (B, T), -inf
+        outside an image's tasks.
 
         Task by task: the published code trains one model per task, and its Sinkhorn loop stops for
             a batch as a whole.
@@ -116,11 +119,12 @@ class PLOT(CoOp):
         prompts, scale = normalise(text), self.clip.logit_scale.exp()
         logits = prompts.new_full((len(features), len(classes)), -torch.inf)
         task_of_column = self.tasks.task_of_class[classes]
-        met = task_of_column if owners is None else owners
-        for task in sorted(set(met.tolist())):
+        for task in task_of_column.unique().tolist():
             rows = torch.arange(len(features))
-            if owners is not None:
-                rows = rows[owners.cpu() == task]
+            if members is not None:
+                rows = rows[members[:, task]]
+            if not len(rows):
+                continue
             columns = torch.nonzero(task_of_column == task)[:, 0]
             logits[rows[:, None], columns] = scale * transported(
                 features[rows, 1:], prompts[:, columns]

@@ -109,6 +109,33 @@ def test_a_local_folder_is_read(library, tmp_path, form):
     assert softcpt.load_data(str(folder), shots=1).train == data.train
 
 
+def test_several_columns_are_tasks_on_the_same_images(library):
+    features = library.Features(
+        {
+            "picture": library.Image(),
+            "colour": library.ClassLabel(names=["red", "green"]),
+            "the_size": library.Value("int64"),
+        }
+    )
+    rows = {
+        "picture": [Image.new("RGB", (5, 4), (number, 0, 0)) for number in range(6)],
+        "colour": [0, 1, None, -1, 0, 1],
+        "the_size": [10, None, 9, 9, 10, 9],
+    }
+    whole = library.Dataset.from_dict(rows, features=features)
+    both = library.DatasetDict(train=whole, test=whole.select([0, 1, 2]))
+    columns = ["colour", "the_size"]
+    data = softcpt.load_data(both, label_columns=columns, ordinal="the size")
+    assert data.tasks.names == ("colour", "the size") and data.tasks[1].values == (10, 9)
+    found = {one.image.getpixel((0, 0))[0]: one.labels for one in data.train}
+    assert found == {0: (0, 2), 1: (1,), 2: (3,), 3: (3,), 4: (0, 2), 5: (1, 3)}
+    assert [one.labels for one in data.test] == [(0, 2), (1,), (3,)]
+    one_shot = softcpt.load_data(whole, label_columns=columns, shots=1)
+    assert sorted(label for one in one_shot.train for label in one.labels) == [0, 1, 2, 3]
+    with pytest.raises(UserError, match="with label_columns its images are not divided"):
+        softcpt.load_data(whole, label_columns=columns, draw_split=True)
+
+
 def test_what_is_no_column_is_one_clear_line(library):
     whole = coloured(library, 4)
     wrong = {

@@ -111,8 +111,8 @@ class Head(FeatureClassifier, Generic[F]):
             features: (N, D) of the training images, as :meth:`image_features` gives them, or
                 (N, V, D) of V views of each. A head that shares something among tasks learns it
                 from all of them, whatever ``tasks``.
-            labels: (N,) their global classes, or (N, K) with -1 behind an image's own, where
-                ``several_labels``.
+            labels: (N,) their global classes, or (N, K) with -1 for none, of images with several
+                tasks (:class:`softcpt.TaskSet`) or, where ``several_labels``, classes.
             val_features: (N', D) of validation images, for a search.
             val_labels: their global classes.
             tasks: which tasks.
@@ -184,6 +184,7 @@ class Head(FeatureClassifier, Generic[F]):
     def _by_task(self, features: Tensor, labels: Tensor) -> list[Shots]:
         if features.dim() == 2:
             features = features[:, None]
+        images, labels = self.tasks.pairs(labels.cpu())
         if labels.dim() > 1 and not self.several_labels and (labels[:, 1:] >= 0).any():
             raise UserError(
                 f"{type(self).__name__}: it is fitted to images of one class each, and some of "
@@ -192,19 +193,18 @@ class Head(FeatureClassifier, Generic[F]):
             )
         device = torch.device("cpu") if self.closed_form else self.device
         dtype = torch.float64 if self.closed_form else torch.float32
-        labels = labels.to(device)
         owners = self.tasks.owners(labels)
         if labels.dim() == 1:
             labels = labels[:, None]
         found = []
         for task, columns in enumerate(map(self.tasks.columns, range(len(self.tasks)))):
             mine = owners == task
-            own = labels[mine]
+            own, rows = labels[mine], mine if images is None else images[mine]
             local = torch.where(own >= 0, own - columns.start, own)
-            shares = marks(local, self.tasks.sizes[task]).to(dtype)
+            shares = marks(local, self.tasks.sizes[task]).to(device, dtype)
             found.append(
                 Shots(
-                    features[mine.to(features.device)].to(device, dtype),
+                    features[rows.to(features.device)].to(device, dtype),
                     shares / shares.sum(dim=1, keepdim=True),
                     self.text[columns].to(device, dtype),
                     self.clip.logit_scale.exp().item(),

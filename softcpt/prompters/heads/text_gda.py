@@ -27,7 +27,7 @@ data; neighbours move the result by 0.6 points at most.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -235,7 +235,7 @@ class TextGDA(LinearHead):
             added = self._new_classes(state, origin, self.text[self.tasks.columns(index)][labels])
             weights[origin] = torch.cat([weights[origin], added.weight.to(weights[origin])])
             biases[origin] = torch.cat([biases[origin], added.bias.to(biases[origin])])
-            tasks[origin] = replace(tasks[origin], class_names=(*known, *names))
+            tasks[origin] = tasks[origin].with_classes((*known, *names))
         grown = {**state, "weight": torch.cat(weights), "bias": torch.cat(biases)}
         return grown, TaskSet(tasks)
 
