@@ -72,6 +72,7 @@ def test_the_classes_are_those_that_reports_and_grids_had_before_there_was_a_tab
         "warmup_epochs",
         "reference_schedule",
         "final_model",
+        "early_stop",
     } == OF_TRAINING
     logged = {key for key in KEYS if setting_of(key).logged}
     assert logged == {"INPUT.SIZE", "INPUT.TRANSFORMS", "INPUT.RRCROP_SCALE", "TEST.FINAL_MODEL"}
@@ -90,8 +91,13 @@ def test_what_an_older_version_did_not_write_is_read_from_its_configuration(
     text, final_model, template
 ):
     shared = shared_of({"shared": {"seed": 1}, "config": text})
-    assert shared == {"seed": 1, "final_model": final_model, "template": template}
-    new = {"final_model": "x", "template": "y"}
+    assert shared == {
+        "seed": 1,
+        "final_model": final_model,
+        "template": template,
+        "early_stop": 0,
+    }
+    new = {"final_model": "x", "template": "y", "early_stop": 3}
     assert shared_of({"shared": new, "config": text}) == new
 
 
