@@ -20,7 +20,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 
-def conflict_weights(gram: NDArray[np.float64], orders: Sequence[Sequence[int]]) -> Any:
+def conflict_weights(
+    gram: NDArray[np.float64], orders: Sequence[Sequence[int]]
+) -> NDArray[np.float64]:
     """(T,) the weights a of the tasks' gradients in the step.
 
     Args:

@@ -149,7 +149,7 @@ class TaskBalance(nn.Module):
         means[there] = torch.stack(losses)
         counts += torch.bincount(owners, minlength=len(counts))
         factors, own = self._factors(means, counts)
-        value = (factors * means).sum()
+        value: Tensor = (factors * means).sum()
         factors[there] *= self._conflict_weights(gradients, factors[there])
         if alone:
             loss = gradients.loss(value, factors[there])
@@ -157,7 +157,7 @@ class TaskBalance(nn.Module):
         del gradients  # T' times the parameters
 
         def combine(losses: Tensor) -> Tensor:
-            total = (factors * task_means(losses, owners, len(self.names))[0]).sum()
+            total: Tensor = (factors * task_means(losses, owners, len(self.names))[0]).sum()
             return total + (value - total.detach())
 
         loss, accuracy = method.loss(features, labels, combine)
@@ -167,8 +167,9 @@ class TaskBalance(nn.Module):
         """(T',) a_t of the gradients times ``factors`` (T',)."""
         scales = factors.double().cpu().numpy()
         gram = gradients.gram() * np.outer(scales, scales)
-        orders = [self._orders.permutation(len(scales)) for _ in scales]
-        return torch.from_numpy(conflict_weights(gram, orders)).to(factors)
+        orders = [self._orders.permutation(len(scales)).tolist() for _ in scales]
+        weights: Tensor = torch.from_numpy(conflict_weights(gram, orders))
+        return weights.to(factors)
 
     def described(self) -> dict[str, Any]:
         """For results.json: what was asked for, and w_t and f_t's derivative as they are now."""
