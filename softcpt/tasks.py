@@ -352,9 +352,16 @@ def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     """
     if targets.dim() == 1:
         return F.cross_entropy(logits, targets)
+    return image_losses(logits, targets).mean()
+
+
+def image_losses(logits: Tensor, targets: Tensor) -> Tensor:
+    """(B,) the cross-entropy of every image, of which :func:`cross_entropy` is the mean."""
+    if targets.dim() == 1:
+        return F.cross_entropy(logits, targets, reduction="none")
     # Filled rather than multiplied: 0 times infinity would be no number.
     surprise = -F.log_softmax(logits, dim=1).masked_fill(~targets, 0)
-    return (surprise.sum(dim=1) / targets.sum(dim=1)).mean()
+    return surprise.sum(dim=1) / targets.sum(dim=1)
 
 
 def hits(logits: Tensor, targets: Tensor) -> Tensor:

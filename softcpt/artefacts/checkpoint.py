@@ -202,13 +202,18 @@ def restore_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> No
     )
 
 
-def run_tensors(model: nn.Module, optimizer: Optimizer | None) -> dict[str, Tensor]:
-    """What was learned and the optimiser's state, flat, as a run's file keeps them."""
+def run_tensors(
+    model: nn.Module, optimizer: Optimizer | None, balance: nn.Module | None = None
+) -> dict[str, Tensor]:
+    """What was learned, the optimiser's state and that of the balance of tasks, flat, as a run's
+    file keeps them."""
     tensors = {f"parameter.{name}": value for name, value in model.state_dict().items()}
     if optimizer is not None:
         tensors |= {
             f"optimizer.{key}": value for key, value in optimizer_tensors(optimizer).items()
         }
+    if balance is not None:
+        tensors |= {f"balance.{name}": value for name, value in balance.state_dict().items()}
     return tensors
 
 
@@ -217,6 +222,7 @@ def restore_run(
     optimizer: Optimizer | None,
     tensors: Mapping[str, Tensor],
     place: str | Path,
+    balance: nn.Module | None = None,
 ) -> None:
     """Put back what :func:`run_tensors` gave; ``place`` is named in messages.
 
@@ -227,6 +233,8 @@ def restore_run(
         model.load_state_dict(_below("parameter.", tensors))
         if optimizer is not None:
             restore_optimizer(optimizer, _below("optimizer.", tensors))
+        if balance is not None:
+            balance.load_state_dict(_below("balance.", tensors))
     except (RuntimeError, ValueError, KeyError, IndexError, TypeError) as error:
         raise UserError(
             f"checkpoint {place}: not of this model ({' '.join(str(error).split())[:200]}); give "

@@ -22,6 +22,8 @@ class Record:
             them (docs/results.md).
         selected: what was chosen on which images; None: nothing was.
         curve: per epoch its number and mean loss.
+        balance: how tasks counted in the loss; None: by their images (docs/balance.md).
+        early_stop: by which rule training could end early, and when it did; None: by none.
         settings: of the training, by the names of results.json's "shared".
         data: "name" of the data, "shots", "seed", and "images": their number by split.
         parameters: trained numbers.
@@ -44,6 +46,8 @@ class Record:
     measured: dict[str, Any] = field(default_factory=dict)
     selected: dict[str, Any] | None = None
     curve: list[dict[str, float]] = field(default_factory=list)
+    balance: dict[str, Any] | None = None
+    early_stop: dict[str, Any] | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)
     parameters: int = 0

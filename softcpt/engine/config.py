@@ -83,6 +83,14 @@ def default_config() -> CfgNode:
     cfg.TEST.PER_TASK_RESULT = True
     # predictions.npz: on, off, or auto: below 100,000 images.
     cfg.TEST.PREDICTIONS = "auto"
+    # How tasks count in the loss and the gradient (softcpt/engine/task_balance.py).
+    cfg.MULTITASK = CfgNode()
+    cfg.MULTITASK.SHARES = "images"  # a task counts with its images in the batch, or tasks: alike
+    cfg.MULTITASK.WEIGHTS = ()  # a number for each task in order, or "['flowers=2']" for some
+    cfg.MULTITASK.WEIGHTING = "none"  # none, running_mean or uncertainty
+    cfg.MULTITASK.MEAN_FACTOR = 0.9  # of running_mean: what it keeps of itself in a step
+    cfg.MULTITASK.GRADIENTS = "sum"  # sum or pcgrad
+    cfg.TRAIN.EARLY_STOP = 0  # epochs without a better figure on validation; 0: train them all
     cfg.FEATURES = CfgNode()
     cfg.FEATURES.MODE = (
         "bank"  # bank: each image is encoded once per view; online: at every step, as published

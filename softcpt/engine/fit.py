@@ -20,12 +20,15 @@ from softcpt.artefacts.record import Record
 from softcpt.clip.model import Clip
 from softcpt.data.task_data import TaskData
 from softcpt.engine import config
+from softcpt.engine.balance_settings import BalanceSettings
 from softcpt.engine.continuation import RunIdentity, data_digest, find_run
+from softcpt.engine.fit_choice import EpochChoice
 from softcpt.engine.fit_settings import FitSettings
 from softcpt.engine.fit_sources import Source, source_of
 from softcpt.engine.learner import Learner
 from softcpt.engine.results import machine_facts, versions
 from softcpt.engine.settings import shared_values
+from softcpt.engine.task_balance import TaskBalance
 from softcpt.errors import UserError
 from softcpt.features.feature_data import FeatureData
 from softcpt.features.images import default_workers
@@ -106,6 +109,13 @@ def fit(
     views: int = 0,
     workers: int | None = None,
     bank: str | os.PathLike[str] = "",
+    loss_shares: str = "images",
+    task_weights: Sequence[float] | Mapping[str, float] = (),
+    task_weighting: str = "none",
+    mean_factor: float = 0.9,
+    task_gradients: str = "sum",
+    early_stop: int = 0,
+    final_model: str = "last_step",
     callbacks: Sequence[Callback] = (),
     progress: bool = True,
     folder: str | os.PathLike[str] | None = None,
@@ -147,6 +157,17 @@ def fit(
             that each image is encoded K times only.
         workers: processes that decode images; 0: this one; None: one fewer than cores, 1 to 8.
         bank: folder of the feature bank; "": the user's cache.
+        loss_shares: how tasks count in the loss (docs/balance.md): "images": by their images in
+            the batch; "tasks": all alike.
+        task_weights: what each task's loss is multiplied by: a number for each task in order, or
+            {task name: number} for some.
+        task_weighting: "none"; "running_mean": each task's loss over its running mean;
+            "uncertainty": by a trained variance of each task.
+        mean_factor: what the running mean keeps of itself in a step.
+        task_gradients: "sum"; "pcgrad": without what conflicts between tasks.
+        early_stop: end after so many epochs in a row without a better figure on validation images;
+            0: never.
+        final_model: "last_step", or "best_val": the epoch that is best on validation images.
         callbacks: each is called with an :class:`EpochEnd` after every epoch.
         progress: show progress bars.
         folder: keep there, after every epoch or nearly, what a continuation needs.
@@ -158,8 +179,9 @@ def fit(
         The trained method with its CLIP: it predicts, is measured, saved and exported.
 
     Raises:
-        UserError: a method, option or setting is unknown or out of its range; there are no
-            training images; the loss or a parameter is not finite; or ``resume_from`` holds
+        UserError: a method, option or setting is unknown or out of its range, or has no meaning
+            for the method; there are no training images, or no validation images to choose an
+            epoch by; the loss or a parameter is not finite; or ``resume_from`` holds
             another run.
 
     Example:
@@ -189,13 +211,20 @@ def fit(
         warmup_epochs=warmup_epochs,
         warmup_lr=warmup_lr,
         sampler=sampler,
-        task_shares=_shares(task_shares),
+        task_shares=_as_entries(task_shares),
         drop_last=drop_last,
         transforms=tuple(transforms),
         crop_scale=crop_scale,
         views=views,
         workers=default_workers() if workers is None else workers,
         bank=os.fspath(bank),
+        loss_shares=loss_shares,
+        task_weights=_as_entries(task_weights),
+        task_weighting=task_weighting,
+        mean_factor=mean_factor,
+        task_gradients=task_gradients,
+        early_stop=early_stop,
+        final_model=final_model,
     )
     cfg = settings.to_cfg(clip, getattr(data, "root", ""))
     source = source_of(data, cfg, clip, METHODS[method][0], progress)
@@ -204,15 +233,14 @@ def fit(
         if isinstance(fitting.learner.method, FeatureClassifier):
             selected = source.fit(fitting.learner.method, fitting.learner.watch)
             return fitting.adapted(selected)
-        fitting.run(callbacks, progress, folder, resume_from)
-    return fitting.adapted()
+        return fitting.adapted(fitting.run(callbacks, progress, folder, resume_from))
 
 
-def _shares(given: Sequence[float] | Mapping[str, float]) -> tuple[str | float, ...]:
-    """As ``DATALOADER.TRAIN_X.TASK_SHARES`` has them."""
-    if isinstance(given, Mapping):
-        return tuple(f"{name}={share}" for name, share in given.items())
-    return tuple(given)
+def _as_entries(weights: Sequence[float] | Mapping[str, float]) -> tuple[Any, ...]:
+    """As the configuration has them."""
+    if isinstance(weights, Mapping):
+        return tuple(f"{name}={weight}" for name, weight in weights.items())
+    return tuple(weights)
 
 
 class _Fit:
@@ -229,13 +257,20 @@ class _Fit:
         self.options = asdict(method.options)
         optimiser = schedule = None
         self.batches = None
+        balancing = BalanceSettings.of(cfg)
+        balance = TaskBalance(balancing, method) if balancing.asked else None
         if any(True for _ in method.parameters()):
             self.batches = source.batches()
             wanted = wanted_steps(cfg, len(self.batches.labels), source.tasks.num_classes)
             self.cfg = with_epochs(cfg, wanted, len(self.batches))
             optimiser = build_optimizer(method, self.cfg.OPTIM)
+            if balance is not None:
+                balance.join(optimiser)
             schedule = build_lr_scheduler(optimiser, self.cfg.OPTIM)
-        self.learner = Learner(method, optimiser, schedule, seed=cfg.SEED)
+        self.learner = Learner(method, optimiser, schedule, seed=cfg.SEED, balance=balance)
+        self.choice: EpochChoice | None = None
+        if optimiser is not None and EpochChoice.asked(cfg):
+            self.choice = EpochChoice(cfg, self.learner, source.validation())
 
     def run(
         self,
@@ -243,15 +278,17 @@ class _Fit:
         progress: bool,
         folder: str | os.PathLike[str] | None,
         resume_from: str | os.PathLike[str] | None,
-    ) -> None:
-        """Train the epochs that are left."""
+    ) -> dict[str, Any] | None:
+        """Train the epochs that are left; returns what was chosen on validation images."""
         learner, epochs, batches = self.learner, self.cfg.OPTIM.MAX_EPOCH, self.batches
         if batches is None:
-            return  # zero-shot
+            return None  # zero-shot
         batches.print_left_out()
         first = self._resumed(Path(resume_from)) if resume_from is not None else 0
         kept = resume_from if folder is None else folder
         started, saving = time.perf_counter(), Paced()
+        if self.choice is not None and self.choice.stop.stops:
+            first = epochs  # it was stopped before
         with tqdm(
             range(first, epochs), "epochs", disable=not progress, initial=first, total=epochs
         ) as bar:
@@ -263,19 +300,20 @@ class _Fit:
                 loss = learner.end_epoch()
                 learner.update_rate()
                 bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
-                stopped = False
+                stopped = self.choice is not None and self.choice.after_epoch(epoch + 1, epochs)
                 if callbacks:
                     end = EpochEnd(
                         epoch + 1, epochs, loss, rate, time.perf_counter() - started, self.adapted()
                     )
                     for callback in callbacks:
                         callback(end)
-                    stopped = end.stopped
+                    stopped |= end.stopped
                 if kept is not None:
                     last = stopped or epoch + 1 == epochs
                     saving(partial(self._keep, Path(kept), epoch + 1), always=last)
                 if stopped:
                     break
+        return None if self.choice is None else self.choice.finish()
 
     # -- continuation ------------------------------------------------------------------------------
 
@@ -295,6 +333,9 @@ class _Fit:
     def _keep(self, folder: Path, done: int) -> None:
         tensors, facts = self.learner.state()
         header = self._identity.header() | {**facts, "epoch": done, "best": None}
+        if self.choice is not None:
+            chosen, known = self.choice.state()
+            tensors, header = tensors | chosen, header | known
         checkpoint.save_tensors(checkpoint.resume_file(folder), tensors, header)
 
     def _resumed(self, folder: Path) -> int:
@@ -304,7 +345,10 @@ class _Fit:
         tensors, header = found
         self._identity.refuse_another(str(folder), header)
         done = int(header["epoch"])
-        self.learner.load_state(tensors, header, done, checkpoint.resume_file(folder))
+        place = checkpoint.resume_file(folder)
+        self.learner.load_state(tensors, header, done, place)
+        if self.choice is not None:
+            self.choice.load(tensors, header, place)
         return done
 
     # -- result ------------------------------------------------------------------------------------
@@ -323,6 +367,8 @@ class _Fit:
         record = Record(
             selected=selected,
             curve=list(self.learner.curve),
+            balance=None if self.learner.balance is None else self.learner.balance.described(),
+            early_stop=None if self.choice is None else self.choice.described(),
             settings=shared_values(cfg, known),
             data={"seed": cfg.SEED, "images": self.source.counts()},
             parameters=sum(p.numel() for p in method.parameters()),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 from yacs.config import CfgNode
 
@@ -31,6 +32,13 @@ KEYS = {
     "workers": "DATALOADER.NUM_WORKERS",
     "bank": "FEATURES.FOLDER",
     "seed": "SEED",
+    "loss_shares": "MULTITASK.SHARES",
+    "task_weights": "MULTITASK.WEIGHTS",
+    "task_weighting": "MULTITASK.WEIGHTING",
+    "mean_factor": "MULTITASK.MEAN_FACTOR",
+    "task_gradients": "MULTITASK.GRADIENTS",
+    "early_stop": "TRAIN.EARLY_STOP",
+    "final_model": "TEST.FINAL_MODEL",
 }
 
 
@@ -59,6 +67,13 @@ class FitSettings:
     views: int = 0
     workers: int = 1
     bank: str = ""
+    loss_shares: str = "images"
+    task_weights: tuple[Any, ...] = ()
+    task_weighting: str = "none"
+    mean_factor: float = 0.9
+    task_gradients: str = "sum"
+    early_stop: int = 0
+    final_model: str = "last_step"
 
     def to_cfg(self, clip: Clip, root: str) -> CfgNode:
         """The configuration of a run with these settings, on images as ``clip`` takes them, whose

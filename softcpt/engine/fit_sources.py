@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any
 
-from torch.utils.data import RandomSampler
+from torch.utils.data import RandomSampler, SequentialSampler
 from yacs.config import CfgNode
 
 from softcpt.artefacts import checkpoint
@@ -13,6 +13,7 @@ from softcpt.clip.model import Clip
 from softcpt.data.task_data import TaskData, load_data
 from softcpt.engine.batches import Batches, GivenFeatures
 from softcpt.engine.continuation import images_digest
+from softcpt.engine.early_stop import refuse_without_validation
 from softcpt.engine.head_fitting import HeadFitting
 from softcpt.engine.run_inputs import BatchMaker, balanced_sampler, open_bank
 from softcpt.errors import UserError
@@ -21,6 +22,8 @@ from softcpt.prompters import FeatureClassifier, TaskClassifier
 from softcpt.task_sampler import TASK_BALANCED
 from softcpt.tasks import TaskSet
 from softcpt.utils.stopwatch import Stopwatch
+
+_CHOICE = "fit: early_stop or final_model"
 
 
 class Source(ABC):
@@ -31,6 +34,14 @@ class Source(ABC):
     @abstractmethod
     def batches(self) -> Batches:
         """For training by steps."""
+
+    @abstractmethod
+    def validation(self) -> Batches:
+        """Of validation images, to choose an epoch by.
+
+        Raises:
+            UserError: there are none, or they are test images.
+        """
 
     @abstractmethod
     def fit(self, method: FeatureClassifier, watch: Stopwatch) -> dict[str, Any] | None:
@@ -66,6 +77,11 @@ class Images(Source):
     def batches(self) -> Batches:
         """Features from the bank, or images."""
         return self.maker.make(self.data.train, train=True)
+
+    def validation(self) -> Batches:
+        """Features from the bank, or images."""
+        refuse_without_validation(_CHOICE, self.data.val, self.data.test)
+        return self.maker.make(self.data.val, train=False)
 
     def fit(self, method: FeatureClassifier, watch: Stopwatch) -> dict[str, Any] | None:
         """On clean images and views, from the bank."""
@@ -111,6 +127,20 @@ class Given(Source):
             balanced or RandomSampler(range(len(labels))),
             size,
             drop_last=self.cfg.DATALOADER.TRAIN_X.DROP_LAST and len(labels) >= size,
+        )
+
+    def validation(self) -> Batches:
+        """In their order."""
+        features, labels = self.data.val_features, self.data.val_labels
+        if features is None or labels is None or not len(labels):
+            refuse_without_validation(_CHOICE, None)
+        assert features is not None and labels is not None  # else refused
+        return GivenFeatures(
+            features,
+            labels,
+            self.tasks.owners(labels),
+            SequentialSampler(range(len(labels))),
+            self.cfg.DATALOADER.TEST.BATCH_SIZE,
         )
 
     def fit(

@@ -6,7 +6,7 @@ neither configurations nor Dassl: :func:`softcpt.fit` drives it with a short loo
 :class:`softcpt.engine.trainer.PromptTrainer` lets Dassl's loop drive it.
 
 From a step to the loss: ``step`` -> the method's ``loss`` (softcpt/prompters) ->
-``TaskSet.restrict``.
+``TaskSet.restrict``; with a balance of tasks ``step`` -> ``TaskBalance.loss`` -> the method's.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from softcpt.artefacts import checkpoint
 from softcpt.engine.batches import Batches, features_of
 from softcpt.engine.measuring import Observer, Tested, measured
+from softcpt.engine.task_balance import TaskBalance
 from softcpt.errors import UserError
 from softcpt.prompters import TaskClassifier
 from softcpt.utils import parallel
@@ -53,6 +54,7 @@ class Learner:
         repeats: optimiser steps per batch and schedule steps per epoch; more than one is what some
             published codes do (``OPTIM.REFERENCE_SCHEDULE``).
         watch: counts the time of the towers; None: one of its own.
+        balance: how tasks count in the loss; None: by their images.
 
     Attributes:
         epoch: that is trained now, counted from 0.
@@ -68,7 +70,9 @@ class Learner:
         seed: int = 1,
         repeats: int = 1,
         watch: Stopwatch | None = None,
+        balance: TaskBalance | None = None,
     ) -> None:
+        self.balance = balance
         self.method, self.optimiser, self.schedule = method, optimiser, schedule
         self.seed, self.repeats = seed, repeats
         self.watch = Stopwatch() if watch is None else watch
@@ -87,6 +91,9 @@ class Learner:
         digest = hashlib.sha256(f"{self.seed} {epoch}".encode()).digest()
         seed_everything(int.from_bytes(digest[:4], "big"))
         parallel.sync_parameters(self.method)
+        if self.balance is not None:
+            self.balance.begin_epoch(self.seed, epoch)
+            parallel.sync_parameters(self.balance)
         batches.epoch = epoch
         with self.watch.section("image"):
             batches.open()
@@ -99,7 +106,7 @@ class Learner:
         """
         features, labels = self.encode(batch), batch["label"].to(self.method.device)
         with self.watch.section("text"):
-            loss, accuracy = self.method.loss(features, labels)
+            loss, accuracy = self._loss(features, labels)
             if self.optimiser is not None:
                 self.optimiser.zero_grad()
             value = loss.item()
@@ -109,6 +116,11 @@ class Learner:
             self._update(loss)
         self._losses.append(value)
         return Step(value, accuracy.item())
+
+    def _loss(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        if self.balance is None:
+            return self.method.loss(features, labels)
+        return self.balance.loss(self.method, features, labels, self.scaler.get_scale())
 
     def encode(self, batch: Mapping[str, Any]) -> Tensor:
         """Image features of a batch as the method takes them: (B, D), or (B, 1 + M, D)."""
@@ -197,7 +209,7 @@ class Learner:
             "curve": self.curve,
             "scaler": self.scaler.state_dict(),
         }
-        return checkpoint.run_tensors(self.method, self.optimiser), facts
+        return checkpoint.run_tensors(self.method, self.optimiser, self.balance), facts
 
     def load_state(
         self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any], done: int, place: str | Path
@@ -213,7 +225,7 @@ class Learner:
         Raises:
             UserError: they are of a method with other parameters.
         """
-        checkpoint.restore_run(self.method, self.optimiser, tensors, place)
+        checkpoint.restore_run(self.method, self.optimiser, tensors, place, self.balance)
         self.watch.restart(facts["seconds"])
         self.curve = list(facts["curve"])
         if facts.get("scaler"):  # an older version did not keep it

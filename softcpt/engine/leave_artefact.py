@@ -51,6 +51,8 @@ def record_of(run: Run, data: RunData) -> Record:
         measured={split: figures_of(figures(found)) for split, found in run.results.items()},
         selected=run.origin.selected,
         curve=run.curve,
+        balance=run.balance,
+        early_stop=run.early_stop,
         settings=run.shared,
         data={
             "name": cfg.DATASET.NAME,

@@ -16,6 +16,7 @@ from yacs.config import CfgNode
 
 from softcpt import dassl
 from softcpt.clip.model import Clip
+from softcpt.engine.early_stop import EarlyStop
 from softcpt.engine.learner import Learner
 from softcpt.engine.measuring import Tested
 from softcpt.engine.run_inputs import RunData
@@ -65,6 +66,9 @@ class Run:
         seconds: wall time by section: image, text, other.
         peak_memory: bytes; of the GPU if one was used, else of the process.
         curve: per epoch its number and mean loss.
+        balance: how tasks counted in the loss, and their weights at the end; None: by their images.
+        early_stop: by which rule training could end before its last epoch, and when it did; None:
+            by none.
         contexts: how alike the contexts of the tasks are (see :func:`context_gram`).
         predictions: the file beside it that holds what was predicted for every image; None: none.
         config: the whole configuration as yaml.
@@ -82,6 +86,8 @@ class Run:
     seconds: dict[str, float]
     peak_memory: int
     curve: list[dict[str, float]]
+    balance: dict[str, Any] | None
+    early_stop: dict[str, Any] | None
     contexts: dict[str, Any] | None
     predictions: str | None
     config: str
@@ -103,6 +109,8 @@ class Run:
             "seconds": {**self.seconds, "total": sum(self.seconds.values())},
             "peak_memory_bytes": self.peak_memory,
             "curve": self.curve,
+            "balance": self.balance,
+            "early_stop": self.early_stop,
             "contexts": self.contexts,
             "class_names": self.class_names,
             "predictions": self.predictions,
@@ -127,6 +135,7 @@ def recorded(
     tested: Mapping[str, Mapping[str, Tested]],
     origin: Origin,
     predictions: str | None,
+    early_stop: EarlyStop | None = None,
 ) -> Run:
     """What a run that has been tested reached.
 
@@ -138,7 +147,9 @@ def recorded(
         tested: by split and method what was reached.
         origin: where the prompt is from.
         predictions: the file of every image's prediction; None: none.
+        early_stop: the rule of its training.
     """
+    balance = learner.balance if origin.trained else None
     clip = learner.method.clip
     return Run(
         method,
@@ -157,6 +168,8 @@ def recorded(
         learner.watch.seconds(),
         peak_memory(clip.device),
         learner.curve,
+        None if balance is None else balance.described(),
+        None if early_stop is None else early_stop.described(),
         context_gram(learner.method),
         predictions,
         cfg.dump(),

@@ -11,6 +11,7 @@ from softcpt import selection
 from softcpt.artefacts import checkpoint
 from softcpt.engine.continuation import RunIdentity, data_digest, find_run
 from softcpt.engine.dassl_trainer import DasslTrainer
+from softcpt.engine.early_stop import EarlyStop
 from softcpt.engine.kept_prompts import load_prompt, save_prompt
 from softcpt.engine.learner import Learner
 from softcpt.engine.run_inputs import RunData
@@ -34,6 +35,7 @@ class ResumableTrainer(DasslTrainer):
         source: the same of the prompt that training started from, and a hash of what it gave.
         selected: what was chosen on which images for the prompt at hand; None: nothing
             (docs/results.md).
+        early_stop: when training ends before its last epoch; None: never.
     """
 
     method = ""
@@ -45,6 +47,7 @@ class ResumableTrainer(DasslTrainer):
     loaded: dict[str, Any] | None
     source: dict[str, Any] | None
     selected: dict[str, Any] | None
+    early_stop: EarlyStop | None = None
 
     @property
     def prompter(self) -> TaskClassifier:
@@ -100,6 +103,7 @@ class ResumableTrainer(DasslTrainer):
             "epoch": done,
             "best": self.best_result if self.best_result > float("-inf") else None,
             "selected": self.selected,
+            "early_stop": None if self.early_stop is None else self.early_stop.state(),
             "sha256": checkpoint.digest(tensors),
         }
         if parallel.is_main():
@@ -118,5 +122,9 @@ class ResumableTrainer(DasslTrainer):
         self.selected = header.get("selected")
         if header["best"] is not None:
             self.best_result = header["best"]
+        if self.early_stop is not None:
+            self.early_stop.load(header.get("early_stop"), checkpoint.resume_file(directory))
+            if self.early_stop.stops:  # the loop finds nothing left to train
+                self.max_epoch = done
         _log.info(f"resuming from {directory} after epoch {done}")
         return done

@@ -177,6 +177,15 @@ SETTINGS = (
         valid=Valid(("last_step", "best_val")),
         logged=True,
     ),
+    Setting(
+        "TRAIN.EARLY_STOP",
+        Use.TRAINING,
+        "early_stop",
+        "early stopping after",
+        old=0,
+        valid=_AT_LEAST_0,
+        variant=True,
+    ),
     Setting("", Use.ALL, "tf32"),
     Setting("", Use.ALL, "cudnn_benchmark"),
     # From here on: without a name in results.json, whose ``config`` holds them.
@@ -225,6 +234,17 @@ SETTINGS = (
     Setting("OPTIM.WARMUP_TYPE", Use.TRAINING, valid=Valid(("linear", "constant")), variant=True),
     Setting("OPTIM.*", Use.TRAINING, variant=True),
     Setting("TRAIN.COUNT_ITER", Use.OWN, variant=True),
+    # How tasks count in the loss is compared like a method's own options.
+    Setting("MULTITASK.SHARES", Use.OWN, valid=Valid(("images", "tasks")), variant=True),
+    Setting("MULTITASK.WEIGHTS", Use.OWN, variant=True),
+    Setting(
+        "MULTITASK.WEIGHTING",
+        Use.OWN,
+        valid=Valid(("none", "running_mean", "uncertainty")),
+        variant=True,
+    ),
+    Setting("MULTITASK.MEAN_FACTOR", Use.OWN, valid=Valid(least=0, most=0.999), variant=True),
+    Setting("MULTITASK.GRADIENTS", Use.OWN, valid=Valid(("sum", "pcgrad")), variant=True),
     Setting("TRAINER.*", Use.OWN, variant=True),
     # Batches of images to test change the last bits only, but a run keeps them to be repeatable.
     Setting("DATALOADER.TEST.BATCH_SIZE", Use.OWN, valid=_AT_LEAST_1),

@@ -21,7 +21,9 @@ from dassl.optim import build_lr_scheduler, build_optimizer
 from dassl.utils import count_num_param
 
 from softcpt.engine import config
+from softcpt.engine.balance_settings import BalanceSettings
 from softcpt.engine.described import described
+from softcpt.engine.early_stop import EarlyStop, refuse_without_validation
 from softcpt.engine.evaluator import OWN_EVALUATORS
 from softcpt.engine.learner import Learner
 from softcpt.engine.leave_artefact import leave_artefact
@@ -39,8 +41,9 @@ from softcpt.engine.run_inputs import (
     tasks_of,
 )
 from softcpt.engine.run_table import write_results
+from softcpt.engine.task_balance import TaskBalance
 from softcpt.errors import UserError
-from softcpt.prompters import METHODS, build_prompter, variant_name
+from softcpt.prompters import METHODS, TaskClassifier, build_prompter, variant_name
 from softcpt.steps import wanted_steps, with_epochs
 from softcpt.task_results import TaskResult, overall, print_results
 from softcpt.utils import parallel
@@ -52,6 +55,10 @@ from softcpt.utils.stopwatch import Stopwatch
 _log = logging.getLogger(__name__)
 
 
+class _EndOfTraining(Exception):  # noqa: N818 - it is no error
+    """Leaves Dassl's loop, which counts to its last epoch whatever happens."""
+
+
 class PromptTrainer(ResumableTrainer):
     """Trains (or only tests) one method on all tasks of a data set.
 
@@ -59,6 +66,8 @@ class PromptTrainer(ResumableTrainer):
         method: name for :func:`softcpt.build_method`.
         by_steps: whether an optimiser trains it, epoch by epoch.
         tested: by split and method what was reached.
+        validated: the figure that counts of the last test on validation images.
+        unbalanced: why the balance of tasks that is asked for cannot be; None: it can.
     """
 
     by_steps = True
@@ -71,6 +80,8 @@ class PromptTrainer(ResumableTrainer):
         self.tested: dict[str, dict[str, Tested]] = {}
         self.loaded = self.source = self.selected = None
         self.saving = Paced()
+        self.validated: float | None = None
+        self.unbalanced: UserError | None = None
         super().__init__(cfg)  # builds everything, through the hooks below
 
     # -- what a method may say otherwise -----------------------------------------------------------
@@ -139,13 +150,24 @@ class PromptTrainer(ResumableTrainer):
         seed_everything(cfg.SEED)  # the start does not depend on what reading the data drew
         method = build_prompter(self.method, self.clip, self.tasks, **self.method_options())
         self.optim = self.sched = None
+        balance = self._balance_of(method)
         if self.by_steps and any(True for _ in method.parameters()):
             self.optim = build_optimizer(method, cfg.OPTIM)
+            if balance is not None:
+                balance.join(self.optim)
+            if cfg.TRAIN.EARLY_STOP:
+                self.early_stop = EarlyStop(cfg.TRAIN.EARLY_STOP)
             self.sched = build_lr_scheduler(self.optim, cfg.OPTIM)
             self.data.train.print_left_out()
         repeats = method.reference_steps if cfg.OPTIM.REFERENCE_SCHEDULE else 1
         self.learner = Learner(
-            method, self.optim, self.sched, seed=cfg.SEED, repeats=repeats, watch=self.watch
+            method,
+            self.optim,
+            self.sched,
+            seed=cfg.SEED,
+            repeats=repeats,
+            watch=self.watch,
+            balance=balance,
         )
         self.register_model("prompt_learner", method, self.optim, self.sched)
         _log.info(
@@ -156,11 +178,33 @@ class PromptTrainer(ResumableTrainer):
         for line in described(self.clip, self.tasks):
             _log.info(line)
 
+    def _balance_of(self, method: TaskClassifier) -> TaskBalance | None:
+        """What MULTITASK asks for. A test alone needs none, and may be on a single task: what
+        cannot be is refused when training begins."""
+        settings = BalanceSettings.of(self.cfg)
+        try:
+            return TaskBalance(settings, method) if settings.asked else None
+        except UserError as error:
+            self.unbalanced = error
+            return None
+
     # -- training ----------------------------------------------------------------------------------
+
+    def train(self) -> None:
+        """Dassl's loop, or less of it with ``TRAIN.EARLY_STOP``."""
+        try:
+            super().train()
+        except _EndOfTraining:
+            self.after_train()
 
     def before_train(self) -> None:
         """Have the features of the images that will be tested: one that cannot be read ends the run
         now, not after training."""
+        if self.unbalanced is not None:
+            raise self.unbalanced
+        if self.early_stop is not None:
+            items = self.data.items
+            refuse_without_validation("TRAIN.EARLY_STOP", items["val"], items["test"])
         super().before_train()
         if not self.cfg.TEST.NO_TEST:
             with self.watch.section("image"):
@@ -185,10 +229,37 @@ class PromptTrainer(ResumableTrainer):
     def after_epoch(self) -> None:
         """Validate and save as configured, then keep what an exact continuation needs."""
         self.learner.end_epoch()
+        self.validated = None
         super().after_epoch()
         done = self.epoch + 1
+        ends = self._ends_early(done)
         # A long save of a large prompt after every short epoch would be felt.
         self.saving(lambda: self.save_run(done), always=done == self.max_epoch)
+        if ends:
+            raise _EndOfTraining
+
+    def _ends_early(self, done: int) -> bool:
+        """Whether training ends after ``done`` epochs, though more were to come; then this epoch is
+        the last, and is saved as such."""
+        stop = self.early_stop
+        if stop is None:
+            return False
+        if self.validated is None:
+            self.test("val")
+        assert self.validated is not None  # by test
+        stop.add(done, self.validated)
+        if not stop.stops or done == self.max_epoch:
+            stop.stopped_after = None
+            return False
+        _log.info(
+            f"TRAIN.EARLY_STOP: {stop.best:.2f} on validation after epoch {stop.best_epoch} was "
+            f"not exceeded in {stop.patience} epochs, so epoch {done} is the last"
+        )
+        self.max_epoch = done
+        if self.cfg.TEST.FINAL_MODEL == "last_step":
+            self.selected = selection.of_epoch(done, "val")
+        self.save_model(self.epoch, self.output_dir)
+        return True
 
     def after_train(self) -> None:
         """Test, then write results.json and print the table."""
@@ -211,7 +282,10 @@ class PromptTrainer(ResumableTrainer):
         """Test on ``split``, or on all that ``TEST.SPLIT`` names; returns the (last) overall
         metric."""
         reached = [self._test_on(name) for name in ([split] if split else self.data.splits)]
-        return parallel.broadcast_from_main(reached[-1])
+        figure = parallel.broadcast_from_main(reached[-1])
+        if split == "val":
+            self.validated = figure
+        return figure
 
     def _test_on(self, split: str) -> float:
         split, batches = self.data.split(split)
@@ -247,7 +321,14 @@ class PromptTrainer(ResumableTrainer):
     def _recorded(self, trained: bool, predictions: str | None) -> Run:
         origin = Origin(trained, self.loaded, self.source, self.selected)
         return recorded(
-            self.method, self.given_cfg, self.data, self.learner, self.tested, origin, predictions
+            self.method,
+            self.given_cfg,
+            self.data,
+            self.learner,
+            self.tested,
+            origin,
+            predictions,
+            self.early_stop if trained else None,
         )
 
     def _leave_artefact(self, run: Run) -> None:

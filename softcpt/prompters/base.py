@@ -18,6 +18,7 @@ from torch import Tensor
 from softcpt.clip.model import Clip
 from softcpt.errors import UserError
 from softcpt.prompters.classifier import (
+    Combine,
     MethodOptions,
     TaskClassifier,
     loss_and_accuracy,
@@ -153,12 +154,14 @@ class Prompter(TaskClassifier):
         weights = self.clip.logit_scale.exp() * self.class_embeddings().t()
         return lambda features: features @ weights
 
-    def loss(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def loss(
+        self, features: Tensor, labels: Tensor, combine: Combine | None = None
+    ) -> tuple[Tensor, Tensor]:
         """As of every method; with ``softmax`` joint over the classes of all tasks."""
         if self.options.softmax == "joint":
             logits, labels = self.tasks.of_pairs(self.logits(features), labels)
-            return loss_and_accuracy(logits, self.tasks.joint(labels))
-        return super().loss(features, labels)
+            return loss_and_accuracy(logits, self.tasks.joint(labels), combine)
+        return super().loss(features, labels, combine)
 
     def training_logits(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """As of every method; with ``cls_sample_rate`` of some of the present tasks' classes."""

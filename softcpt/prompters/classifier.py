@@ -19,10 +19,13 @@ from torch import Tensor, nn
 from softcpt.clip.model import Clip
 from softcpt.errors import UserError
 from softcpt.prompters.task_matching import tensors_for_tasks
-from softcpt.tasks import TaskSet, cross_entropy, hits
+from softcpt.tasks import TaskSet, cross_entropy, hits, image_losses
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+# Makes one loss, 0-dim, of the cross-entropies of a batch's images (B,).
+Combine = Callable[[Tensor], Tensor]
 
 
 def option(
@@ -186,9 +189,21 @@ class TaskClassifier(nn.Module):
 
     # -- training ----------------------------------------------------------------------------------
 
-    def loss(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    @property
+    def shares_parameters(self) -> bool:
+        """Whether the losses of two tasks depend on the same parameters; if not, their gradients
+        cannot be in conflict."""
+        return True
+
+    def loss(
+        self, features: Tensor, labels: Tensor, combine: Combine | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Training loss of a batch from its image features (B, D) and global labels (B,), and the
         batch's accuracy in %.
+
+        ``combine`` makes one loss of the images' cross-entropies (B,), as the balance of tasks does
+        (softcpt/engine/task_balance.py); None: their mean. What a method adds to the cross-entropy
+        is no image's, and so is added behind it.
 
         Labels (B, K) are those of images with several classes (:class:`softcpt.tasks.TaskSet`):
         each class of a task has an equal share in the image's target, and the image counts as right
@@ -198,7 +213,7 @@ class TaskClassifier(nn.Module):
         Its ``backward()`` is the method's: of ProGrad it gives gradients that no single loss has.
         """
         logits, classes = self.training_logits(features, labels)
-        return self.task_loss(logits, labels, classes)
+        return self.task_loss(logits, labels, classes, combine)
 
     def training_logits(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (B, C') for the multi-task loss, and their classes (C',), from image ``features``
@@ -207,10 +222,12 @@ class TaskClassifier(nn.Module):
         present, classes = self.tasks.chosen(self.tasks.present(labels))
         return self.logits(features, present), classes
 
-    def task_loss(self, logits: Tensor, labels: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
+    def task_loss(
+        self, logits: Tensor, labels: Tensor, classes: Tensor, combine: Combine | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Multi-task cross-entropy, and accuracy in %, of logits (B, C') of ``classes`` (C',);
-        labels (B,) are global."""
-        return loss_and_accuracy(*self.tasks.restrict(logits, labels, classes))
+        labels (B,) are global, ``combine`` as in :meth:`loss`."""
+        return loss_and_accuracy(*self.tasks.restrict(logits, labels, classes), combine)
 
     # -- contexts ----------------------------------------------------------------------------------
 
@@ -325,9 +342,15 @@ def bank_kind(method: type[TaskClassifier]) -> str:
     return "spatial" if method.local_features else "global"
 
 
-def loss_and_accuracy(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Cross-entropy, and accuracy in %, of logits (B, C) and columns (B,) or marks (B, C)."""
-    return cross_entropy(logits, targets), 100 * hits(logits, targets).float().mean()
+def loss_and_accuracy(
+    logits: Tensor, targets: Tensor, combine: Combine | None = None
+) -> tuple[Tensor, Tensor]:
+    """Cross-entropy, and accuracy in %, of logits (B, C) and columns (B,) or marks (B, C);
+    ``combine`` in place of the mean over images."""
+    accuracy = 100 * hits(logits, targets).float().mean()
+    if combine is None:
+        return cross_entropy(logits, targets), accuracy
+    return combine(image_losses(logits, targets)), accuracy
 
 
 def normalise(features: Tensor) -> Tensor:

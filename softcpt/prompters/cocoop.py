@@ -71,6 +71,11 @@ class CoCoOp(CoOp):
         """Context and network of ``tasks``."""
         return ConditionalContext(self.initial_context(tasks), self.clip.embed_dim)
 
+    @property
+    def shares_parameters(self) -> bool:
+        """One network for all tasks; or one softmax, which compares all classes."""
+        return self.shared or self.options.softmax == "joint"
+
     def image_embeddings(
         self, features: Tensor, task: int, classes: Tensor | None = None
     ) -> Tensor:

@@ -121,6 +121,11 @@ class CoOp(ContextPrompter):
         ctx = torch.cat([self.learners[task].ctx for task in tasks])
         return ctx[torch.searchsorted(self.tasks.classes_of(tasks), classes).to(ctx.device)]
 
+    @property
+    def shares_parameters(self) -> bool:
+        """One context for all tasks; or one softmax, which compares all classes."""
+        return (self.shared and not self.per_class) or self.options.softmax == "joint"
+
     @torch.no_grad()
     def start_from_contexts(self, contexts: Tensor, per_class: bool) -> None:
         """Train on from contexts (T, L, d) of the tasks, or (C, L, d) of their classes.

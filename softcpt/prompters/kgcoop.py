@@ -16,7 +16,7 @@ from torch import Tensor
 
 from softcpt.clip.model import Clip
 from softcpt.prompters.base import Prompter
-from softcpt.prompters.classifier import option
+from softcpt.prompters.classifier import Combine, option
 from softcpt.prompters.coop import CoOp, CoOpOptions
 from softcpt.prompters.zeroshot import template_embeddings
 from softcpt.tasks import TaskSet
@@ -62,18 +62,26 @@ class KgCoOp(CoOp):
         embeddings = template_embeddings(clip, tasks, max_tokens=options.token_bound)
         self.register_buffer("hand_written", embeddings, persistent=False)
 
-    def loss(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def loss(
+        self, features: Tensor, labels: Tensor, combine: Combine | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Cross-entropy plus lambda times the mean cosine distance, and the accuracy in %."""
-        return held_loss(self, features, labels, self.hand_written, self.options.weight)
+        return held_loss(self, features, labels, self.hand_written, self.options.weight, combine)
 
 
 def held_loss(
-    method: Prompter, features: Tensor, labels: Tensor, hand_written: Tensor, weight: float
+    method: Prompter,
+    features: Tensor,
+    labels: Tensor,
+    hand_written: Tensor,
+    weight: float,
+    combine: Combine | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Cross-entropy plus ``weight`` times the mean cosine distance of the classes' embeddings to
-    those of ``hand_written`` prompts (C, D); and the accuracy in %."""
+    """Cross-entropy, as ``combine`` makes it, plus ``weight`` times the mean cosine distance of the
+    classes' embeddings to those of ``hand_written`` prompts (C, D); and the accuracy in %."""
     present, classes = method.tasks.chosen(method.tasks.present(labels))
     embeddings = method.class_embeddings(present)
-    loss, accuracy = method.task_loss(method.compare(features, embeddings), labels, classes)
+    logits = method.compare(features, embeddings)
+    loss, accuracy = method.task_loss(logits, labels, classes, combine)
     cosine = (embeddings * hand_written[classes.to(method.device)]).sum(dim=1)
     return loss + weight * (1 - cosine.mean()), accuracy

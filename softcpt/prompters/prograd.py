@@ -23,7 +23,7 @@ from torch import Tensor
 
 from softcpt.clip.model import Clip
 from softcpt.errors import UserError
-from softcpt.prompters.classifier import option
+from softcpt.prompters.classifier import Combine, option
 from softcpt.prompters.context_prompter import device_index
 from softcpt.prompters.coop import CoOp, CoOpOptions
 from softcpt.prompters.zeroshot import template_embeddings
@@ -90,12 +90,14 @@ class ProGrad(CoOp):
             )
         return F.pad(embeddings[ids].detach().float(), (0, 0, self.options.n_ctx - len(ids), 0))
 
-    def loss(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def loss(
+        self, features: Tensor, labels: Tensor, combine: Combine | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Cross-entropy, whose ``backward()`` gives the projected gradients, and the accuracy in
         %."""
         present, classes = self.tasks.chosen(self.tasks.present(labels))
         logits = self.logits(features, present)
-        loss, accuracy = self.task_loss(logits, labels, classes)
+        loss, accuracy = self.task_loss(logits, labels, classes, combine)
         taught = self.compare(features, self.hand_written[classes.to(self.device)])
         student, _ = self.tasks.restrict(logits, labels, classes)
         teacher, _ = self.tasks.restrict(taught, labels, classes)

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from softcpt.clip.model import Clip
 from softcpt.errors import UserError
 from softcpt.prompters.base import PromptOptions
-from softcpt.prompters.classifier import option
+from softcpt.prompters.classifier import Combine, option
 from softcpt.prompters.context_generator import GENERATORS, ContextGenerator
 from softcpt.prompters.context_prompter import (
     POSITIONS,
@@ -135,11 +135,13 @@ class SoftCPT(ContextPrompter):
             embeddings = template_embeddings(clip, tasks, max_tokens=options.token_bound)
             self.register_buffer("hand_written", embeddings, persistent=False)
 
-    def loss(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def loss(
+        self, features: Tensor, labels: Tensor, combine: Combine | None = None
+    ) -> tuple[Tensor, Tensor]:
         """The multi-task cross-entropy; with ``weight`` KgCoOp's term, too; and accuracy in %."""
         if not self.options.weight:
-            return super().loss(features, labels)
-        return held_loss(self, features, labels, self.hand_written, self.options.weight)
+            return super().loss(features, labels, combine)
+        return held_loss(self, features, labels, self.hand_written, self.options.weight, combine)
 
     @property
     def reference_steps(self) -> int:

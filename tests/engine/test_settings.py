@@ -74,6 +74,7 @@ def test_the_classes_are_those_that_reports_and_grids_had_before_there_was_a_tab
         "warmup_epochs",
         "reference_schedule",
         "final_model",
+        "early_stop",
     } == OF_TRAINING
     logged = {key for key in KEYS if setting_of(key).logged}
     assert logged == {"INPUT.SIZE", "INPUT.TRANSFORMS", "INPUT.RRCROP_SCALE", "TEST.FINAL_MODEL"}
@@ -91,10 +92,10 @@ def test_the_classes_are_those_that_reports_and_grids_had_before_there_was_a_tab
 def test_what_an_older_version_did_not_write_is_read_from_its_configuration(
     text, final_model, template
 ):
-    none = {"steps": 0, "steps_per_shot": 0}
+    none = {"steps": 0, "steps_per_shot": 0, "early_stop": 0}
     shared = shared_of({"shared": {"seed": 1}, "config": text})
     assert shared == {"seed": 1, "final_model": final_model, "template": template} | none
-    new = {"final_model": "x", "template": "y", "steps": 5, "steps_per_shot": 0}
+    new = {"final_model": "x", "template": "y"} | none
     assert shared_of({"shared": new, "config": text}) == new
 
 

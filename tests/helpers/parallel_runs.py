@@ -32,6 +32,10 @@ RUNS = {
     "CoOp online": ("CoOp", ["FEATURES.MODE", "online"]),
     "CoOp by validation": ("CoOp", ["TEST.FINAL_MODEL", "best_val"]),
     "CoOp-MT": ("CoOpMT", []),
+    "CoOp-MT without conflicts": (
+        "CoOpMT",
+        ["MULTITASK.GRADIENTS", "pcgrad", "MULTITASK.WEIGHTING", "uncertainty"],
+    ),
     "CoCoOp": ("CoCoOp", []),
     "KgCoOp": ("KgCoOp", []),
     "ProGrad": ("ProGrad", []),
