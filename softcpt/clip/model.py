@@ -244,8 +244,8 @@ class Clip(nn.Module):
                 return encode_unprojected(self.projection, images).float()
             if spatial:
                 return with_local_embeddings(self.model.visual, images).float()
-            # Said, since CoCa normalises by default.
-            return self.model.encode_image(images, normalize=False).float()
+            features: Tensor = self.model.encode_image(images)
+            return features.float()
 
     @functools.cached_property
     def projection(self) -> Projection:

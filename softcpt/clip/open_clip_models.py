@@ -7,10 +7,13 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from unittest import mock
 
 import open_clip
+from open_clip.coca_model import CoCa
+from open_clip.model import CustomTextCLIP
+from torch import nn
 
 from softcpt.clip.loaded_model import LoadedModel, one_line
 from softcpt.clip.no_downloads import no_downloads, not_on_this_machine
@@ -18,6 +21,7 @@ from softcpt.clip.published_preprocessing import as_preprocessing, of_file
 from softcpt.clip.text_files import text_config, tokenizer_of
 from softcpt.clip.weights import read_state_dict
 from softcpt.errors import UserError
+from softcpt.text.open_clip_parts import ClipModel
 
 LOCAL = "local-dir:"
 SCHEMAS = ("hf-hub:", LOCAL)
@@ -76,7 +80,8 @@ def load_open_clip(
     settings = open_clip.get_model_preprocess_cfg(model)
     if file is not None:
         settings = {**settings, **_published(name, model_name, settings)}
-    return LoadedModel(name, model.eval(), as_preprocessing(settings, name), tokenizer=tokenizer)
+    images = as_preprocessing(settings, name)
+    return LoadedModel(name, _two_towers(model.eval()), images, tokenizer=tokenizer)
 
 
 def is_open_clip_folder(path: Path) -> bool:
@@ -111,6 +116,19 @@ def _folder(model_name: str, file: Path | None) -> Path | None:
     if model_name.startswith(LOCAL):
         return Path(model_name.removeprefix(LOCAL))
     return None if file is None else file.parent
+
+
+def _two_towers(model: Any) -> ClipModel:
+    """The model; of a CoCa its towers as other models have them, which give features alone. What
+    writes captions is left behind."""
+    if not isinstance(model, CoCa):
+        return cast(ClipModel, model)
+    towers = cast(Any, CustomTextCLIP.__new__(CustomTextCLIP))
+    nn.Module.__init__(towers)
+    towers.visual, towers.text, towers.output_dict = model.visual, model.text, False
+    towers.visual.output_tokens = towers.text.output_tokens = False
+    towers.logit_scale, towers.logit_bias = model.logit_scale, model.logit_bias
+    return cast(ClipModel, towers.eval())
 
 
 @contextmanager

@@ -46,18 +46,34 @@ def of_file(model_name: str) -> dict[str, Any]:
 
 def of_name(name: str) -> Preprocessing | None:
     """The pre-processing of a model by its name, before it is loaded; None: it is no model of
-    open_clip's, or its configuration is not on this machine."""
-    settings = asdict(PreprocessCfg())
-    model_name, _, pretrained = name.partition("/")
-    folder = Path(name.removeprefix("local-dir:")).expanduser()
-    if (folder / "open_clip_config.json").is_file():
-        config = json.loads((folder / "open_clip_config.json").read_text(encoding="utf-8"))
-        model = config.get("model_cfg", config)
-        settings = merge_preprocess_dict(settings, config.get("preprocess_cfg", {}))
-    elif pretrained and not Path(name).is_file() and model_name in open_clip.list_models():
-        model = open_clip.get_model_config(model_name)
-        known = open_clip.get_pretrained_cfg(model_name, pretrained) or of_file(model_name)
-        settings = merge_preprocess_dict(settings, known)
-    else:
+    open_clip's, or its configuration cannot be read, which is said when it is loaded.
+
+    Raises:
+        UserError: as of :func:`as_preprocessing`.
+    """
+    try:
+        found = _configuration(name)
+        if found is None:
+            return None
+        model, images = found
+        settings = merge_preprocess_dict(asdict(PreprocessCfg()), images)
+        settings["size"] = model["vision_cfg"]["image_size"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError):
         return None
-    return as_preprocessing({**settings, "size": model["vision_cfg"]["image_size"]}, name)
+    return as_preprocessing(settings, name)
+
+
+def _configuration(name: str) -> tuple[Mapping[str, Any], Mapping[str, Any]] | None:
+    """What open_clip has of a model's architecture, and of its images."""
+    folder = Path(name.removeprefix("local-dir:")).expanduser()
+    if name.startswith("hf-hub:"):
+        written = open_clip.factory._get_hf_config(name.removeprefix("hf-hub:"))
+        return written["model_cfg"], written.get("preprocess_cfg", {})
+    if (folder / "open_clip_config.json").is_file():
+        written = json.loads((folder / "open_clip_config.json").read_text(encoding="utf-8"))
+        return written["model_cfg"], written.get("preprocess_cfg", {})
+    model_name, _, pretrained = name.partition("/")
+    if not pretrained or Path(name).exists() or model_name not in open_clip.list_models():
+        return None
+    tag = open_clip.get_pretrained_cfg(model_name, pretrained)
+    return open_clip.get_model_config(model_name), tag or of_file(model_name)
