@@ -17,7 +17,9 @@ from softcpt.clip.model import Clip
 from softcpt.errors import UserError
 from softcpt.text.encoder import TextEncoder
 from softcpt.text.open_clip_parts import text_parts
+from softcpt.text.prompt_list import PromptList
 from softcpt.text.prompts import prompt_symbols
+from softcpt.text.sharding import _shares
 from softcpt.text.tower import TextTower
 from tests.helpers.clip_files import images
 from tests.helpers.model_families import FAMILIES, reference, write_family
@@ -184,6 +186,11 @@ def test_the_model_of_others_is_as_before(family):
     before = dict(clip.model.named_modules())
     softcpt.build_method("CoOp", clip, TASKS, n_ctx=2).class_embeddings()
     assert dict(clip.model.named_modules()) == before
+
+
+def test_processes_take_equal_shares_of_the_prompts():
+    shares = _shares(PromptList([[1, 2]] * 5), torch.tensor([0, 1, 2, 3, 4]), 2)
+    assert [share.tolist() for share in shares] == [[0, 1, 2], [3, 4]]
 
 
 def test_vectors_before_later_blocks_are_refused(family):
