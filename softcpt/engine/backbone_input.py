@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Collection, Mapping
 from contextlib import redirect_stdout
@@ -48,10 +49,10 @@ def take_input_of_backbone(cfg: CfgNode, named: bool, given: Collection[str]) ->
     for key, value in taken.items():
         set_key(cfg, key, value, "backbone")
     if taken:
-        _log.info("%s takes images so: %s", name, _listed(taken))
+        _say_once(f"{name} takes images so: {_listed(taken)}")
     left = {key: value for key, value in other.items() if key not in taken}
     if left:
-        _log.info("%s was trained on other images than these: %s", name, _listed(left))
+        _say_once(f"{name} was trained on other images than these: {_listed(left)}")
 
 
 def _differs(cfg: CfgNode, key: str, value: Any) -> bool:
@@ -59,6 +60,11 @@ def _differs(cfg: CfgNode, key: str, value: Any) -> bool:
     if isinstance(value, (list, tuple)):
         return list(present) != list(value)
     return bool(present != value)
+
+
+@functools.cache  # a grid makes a configuration for every job
+def _say_once(text: str) -> None:
+    _log.info(text)
 
 
 def _listed(values: Mapping[str, Any]) -> str:
