@@ -54,6 +54,8 @@ def architecture_of(model: ClipModel) -> str | None:
     else:
         return None
     text = text_parts(model)
+    if not hasattr(text, "token_embedding"):
+        return None
     of_text = text.token_embedding.embedding_dim, len(text.transformer.resblocks)
     return ARCHITECTURES.get(Shape(*of_image, *of_text))
 

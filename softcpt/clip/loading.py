@@ -3,15 +3,11 @@ open_clip."""
 
 from __future__ import annotations
 
-import logging
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
-from dataclasses import fields
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
-from unittest import mock
+from typing import Any
 
 import open_clip
 import torch
@@ -21,11 +17,12 @@ from timm.models.efficientnet import EfficientNet
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from softcpt.clip.no_downloads import no_downloads, not_on_this_machine
+from softcpt.clip.loaded_model import LoadedModel, image_side, one_line
+from softcpt.clip.open_clip_models import LOCAL, SCHEMAS, is_open_clip_folder, load_open_clip
 from softcpt.clip.preprocessing import Preprocessing
+from softcpt.clip.text_files import VOCABULARY
 from softcpt.clip.weights import OPENAI_WEIGHTS, as_state_dict, openai_weights, read_state_dict
 from softcpt.errors import UserError
-from softcpt.text.open_clip_parts import ClipModel
 from softcpt.utils.kinds import wrong_value
 from softcpt.utils.suggest import did_you_mean
 from softcpt.utils.text_files import read_json
@@ -34,8 +31,6 @@ from softcpt.utils.typed import read_mapping
 TINY = Path(__file__).parents[1] / "assets" / "tiny"
 
 _FILE_SUFFIXES = (".pt", ".pth", ".safetensors", ".npz", ".bin", ".tar")
-_SCHEMAS = ("hf-hub:", "local-dir:")
-_VOCABULARY = 49408
 _COPY = "copy the model's folder again"
 # Without these no layout of OpenAI's can be deduced.
 _CORNERSTONES = (
@@ -46,20 +41,6 @@ _CORNERSTONES = (
     "text_projection",
     "logit_scale",
 )
-
-
-class LoadedModel(NamedTuple):
-    """A model as its author left it: fp32, on the CPU, in eval mode.
-
-    ``weights`` are the tensors as stored where the model's own are computed from them, else None;
-    ``file`` is the file or folder that was given by its path, else None.
-    """
-
-    name: str
-    model: ClipModel
-    preprocessing: Preprocessing
-    weights: dict[str, Tensor] | None = None
-    file: Path | None = None
 
 
 def load_model(
@@ -75,8 +56,7 @@ def load_model(
         may_download: whether weights that are not on this machine are downloaded.
 
     Raises:
-        UserError: for an unknown name, missing or damaged weights, and models with another
-            tokenizer than CLIP's.
+        UserError: for an unknown name, missing or damaged weights, and a tokenizer that is missing.
     """
     if isinstance(name, Mapping):
         return _from_openai_format("state dict", as_state_dict(name, "state dict"))
@@ -87,15 +67,18 @@ def load_model(
         return _from_openai_format(
             name, read_state_dict(openai_weights(name, cache_dir, may_download))
         )
-    if name.startswith(_SCHEMAS):
-        return _from_open_clip(name, None, cache_dir, may_download)
+    if name.startswith(SCHEMAS):
+        return load_open_clip(name, None, cache_dir, may_download)
     path = Path(name).expanduser()
+    if path.is_dir() and is_open_clip_folder(path):
+        loaded = load_open_clip(f"{LOCAL}{path}", None, cache_dir, may_download)
+        return loaded._replace(name=path.absolute().name, file=path.absolute())
     if path.is_dir():
         return _from_folder(path)._replace(file=path.absolute())
     model_name, _, pretrained = name.partition("/")
     if pretrained and not path.is_file() and model_name in open_clip.list_models():
         weights = Path(pretrained)
-        loaded = _from_open_clip(model_name, pretrained, cache_dir, may_download)
+        loaded = load_open_clip(model_name, pretrained, cache_dir, may_download)
         return loaded._replace(file=weights.absolute() if weights.is_file() else None)
     if path.is_file() or path.suffix in _FILE_SUFFIXES:
         loaded = _from_openai_format(str(path), read_state_dict(path))
@@ -124,7 +107,7 @@ def _from_openai_format(name: str, state: dict[str, Tensor]) -> LoadedModel:
             "file"
         )
     vocabulary = len(state["token_embedding.weight"]) if state["token_embedding.weight"].ndim else 0
-    if vocabulary != _VOCABULARY:
+    if vocabulary != VOCABULARY:
         raise _other_tokenizer(name, f"its vocabulary has {vocabulary} tokens")
     try:
         with torch.device("meta"):
@@ -143,7 +126,7 @@ def _from_openai_format(name: str, state: dict[str, Tensor]) -> LoadedModel:
     ) as error:
         raise _misfit(name, error) from error
     model.attn_mask = torch.full((model.context_length,) * 2, float("-inf")).triu_(1)
-    return LoadedModel(name, model, Preprocessing(_side(model.visual.image_size, name)))
+    return LoadedModel(name, model, Preprocessing(image_side(model.visual.image_size, name)))
 
 
 def _from_folder(folder: Path) -> LoadedModel:
@@ -225,107 +208,23 @@ def _fold_batch_norms(trunk: EfficientNet) -> None:
                 setattr(module, norm_name, norm.act)
 
 
-def _from_open_clip(
-    model_name: str,
-    pretrained: str | None,
-    cache_dir: str | os.PathLike[str] | None,
-    may_download: bool,
-) -> LoadedModel:
-    name = f"{model_name}/{pretrained}" if pretrained else model_name
-    tag = open_clip.get_pretrained_cfg(model_name, pretrained) if pretrained else {}
-    if pretrained and not tag and not Path(pretrained).is_file():
-        tags = ", ".join(open_clip.list_pretrained_tags_by_model(model_name))
-        raise UserError(
-            f"{name}: {pretrained!r} is neither a file nor a tag of {model_name}; its tags are "
-            f"{tags}"
-        )
-    refused: list[str] = []
-    downloads = nullcontext() if may_download else no_downloads(refused)
-    try:
-        with _root_logger_as_it_is(), _weights_read_as_data(), downloads:
-            _refuse_other_tokenizer(name, open_clip.get_model_config(model_name)["text_cfg"])
-            model = open_clip.create_model(
-                model_name,
-                pretrained,
-                force_quick_gelu=bool(tag.get("quick_gelu")),
-                cache_dir=None if cache_dir is None else os.fspath(cache_dir),
-                require_pretrained=True,
-            )
-    except UserError:
-        raise
-    # The network, a damaged file or a wrong configuration make it raise nearly anything.
-    except Exception as error:
-        if refused:
-            raise not_on_this_machine(name) from error
-        raise UserError(
-            f"{name}: open_clip could not load it ({_one_line(error)}); check name, files and "
-            "network"
-        ) from error
-    settings = open_clip.get_model_preprocess_cfg(model)
-    if settings["resize_mode"] not in ("shortest", "squash"):
-        raise UserError(
-            f"{name}: images resized by {settings['resize_mode']!r} are not supported; choose "
-            "another model"
-        )
-    kept = {field.name: settings[field.name] for field in fields(Preprocessing)}
-    return LoadedModel(
-        name, model.eval(), Preprocessing(**{**kept, "size": _side(settings["size"], name)})
-    )
-
-
-@contextmanager
-def _root_logger_as_it_is() -> Iterator[None]:
-    """open_clip logs through the root logger, which would get a handler on stderr for good if it
-    has none."""
-    handler = logging.NullHandler()
-    logging.getLogger().addHandler(handler)
-    try:
-        yield
-    finally:
-        logging.getLogger().removeHandler(handler)
-
-
-@contextmanager
-def _weights_read_as_data() -> Iterator[None]:
-    """Let open_clip read its files with our reader: its own refuses JIT archives, or loads them and
-    runs their code."""
-    with mock.patch.object(
-        open_clip.factory, "load_state_dict", lambda path, **_: read_state_dict(path)
-    ):
-        yield
-
-
-def _side(size: int | tuple[int, int], name: str) -> int:
-    height, width = (size, size) if isinstance(size, int) else size
-    if height != width:
-        raise UserError(
-            f"{name}: its images are {height} x {width}; only square ones are supported, choose "
-            "another model"
-        )
-    return height
-
-
 def _refuse_other_tokenizer(name: str, text_cfg: Mapping[str, Any]) -> None:
     for key in ("hf_tokenizer_name", "hf_model_name", "tokenizer_kwargs"):
         if text_cfg.get(key):
             raise _other_tokenizer(name, f"{key} = {text_cfg[key]}")
-    if text_cfg.get("vocab_size", _VOCABULARY) != _VOCABULARY:
+    if text_cfg.get("vocab_size", VOCABULARY) != VOCABULARY:
         raise _other_tokenizer(name, f"its vocabulary has {text_cfg['vocab_size']} tokens")
 
 
 def _other_tokenizer(name: str, reason: str) -> UserError:
     return UserError(
-        f"{name}: its tokenizer is not CLIP's ({reason}); choose a model with CLIP's byte-pair "
-        "encoding"
+        f"{name}: its tokenizer is not CLIP's ({reason}), which this format has no place for; give "
+        "it as open_clip keeps it, local-dir:FOLDER"
     )
 
 
 def _misfit(name: str, error: Exception) -> UserError:
     return UserError(
-        f"{name}: the tensors make no CLIP model ({_one_line(error)}); check that the file is the "
+        f"{name}: the tensors make no CLIP model ({one_line(error)}); check that the file is the "
         "right one"
     )
-
-
-def _one_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]

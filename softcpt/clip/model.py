@@ -6,11 +6,12 @@ import functools
 import hashlib
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
+from open_clip.hf_model import HFTextEncoder
 from open_clip.model import convert_weights_to_lp
 from open_clip.timm_model import TimmModel
 from open_clip.tokenizer import SimpleTokenizer
@@ -19,14 +20,19 @@ from torch import Tensor, nn
 from torchvision import transforms
 
 from softcpt.clip.architecture import architecture_of
-from softcpt.clip.loading import LoadedModel, load_model
+from softcpt.clip.loaded_model import LoadedModel
+from softcpt.clip.loading import load_model
 from softcpt.clip.local_features import with_local_embeddings
 from softcpt.clip.projection import Projection, encode_unprojected, project, projection
 from softcpt.clip.weights import weights_locations
 from softcpt.errors import UserError
 from softcpt.text.encoder import TextEncoder
-from softcpt.text.open_clip_parts import ClipModel, TextParts, text_parts
+from softcpt.text.engine import why_not_exact
+from softcpt.text.open_clip_parts import ClipModel, text_parts, token_embedding
+from softcpt.text.own_tokenizer import PROBE, OwnTokenizer
 from softcpt.text.packing import PackedPrompts
+from softcpt.text.plain import PlainTextEncoder
+from softcpt.text.prompt_list import PromptList
 from softcpt.text.sharding import encode_prompts
 from softcpt.text.tower import TextTower
 
@@ -53,9 +59,12 @@ class Clip(nn.Module):
         model: the ``open_clip`` module (``model.visual``; text parts on ``model`` itself or on
             ``model.text``).
         tokenizer: CLIP's byte-pair encoding: ``encode(text) -> list[int]`` lower-cases, cleans, and
-            adds no start or end token; ``sot_token_id``, ``eot_token_id``.
+            adds no start or end token; ``sot_token_id``, ``eot_token_id``. Of a model with another
+            one that: ``encode``, ``start``, ``end``. Both give ``tokenizer(texts)`` (N, T).
+        exact: whether the exact engine encodes its prompts; else its plain text tower does, with
+            all tokens of every prompt (:mod:`softcpt.text.plain`).
         precision: ``fp32``, ``fp16``, ``bf16`` or ``amp``; what is really used on this device.
-        context_length: positions of the text tower (77).
+        context_length: positions of the text tower (77) that a prompt may take.
         text_width: d, width of a token embedding.
         embed_dim: D, width of the joint space.
         preprocessing: how images become its input, see :meth:`preprocess`.
@@ -74,18 +83,21 @@ class Clip(nn.Module):
 
     def __init__(self, source: LoadedModel, precision: str) -> None:
         super().__init__()
-        name, model, preprocessing, weights, file = source
-        text = text_parts(model)
+        name, model, preprocessing, weights, file, tokenizer = source
         self.name = name
         self.file = file
         self.model = model.requires_grad_(False)
-        self._fingerprint = None if weights is None else _fingerprint(model, weights)
+        self._fingerprint = None if weights is None else _fingerprint(model, weights, tokenizer)
         self.architecture = architecture_of(model)
         self.precision = precision
-        self.tokenizer = _tokenizer()
-        self.context_length = text.context_length
-        self.text_width = text.token_embedding.embedding_dim
-        self.embed_dim = _embed_dim(text)
+        self.tokenizer = tokenizer or _tokenizer()
+        self._why_not_exact = why_not_exact(model, self.tokenizer)
+        self.exact = self._why_not_exact is None
+        room = text_parts(model).context_length if tokenizer is None else tokenizer.room
+        self.context_length = room
+        embedding = token_embedding(model)
+        self.text_width = 0 if embedding is None else embedding[1].embedding_dim
+        self.embed_dim = _embed_dim(model)
         self.preprocessing = preprocessing
         self.image_size = preprocessing.size
         self.image_mean = tuple(preprocessing.mean)
@@ -120,20 +132,66 @@ class Clip(nn.Module):
 
         It is the same for the same weights from any file format, at any precision and on any
         machine. Activations count because a tower with GELU and one with QuickGELU give different
-        features from the same weights.
+        features from the same weights; a tokenizer that is not CLIP's, by what it makes of a
+        sentence.
         """
         if self._fingerprint is None:
-            self._fingerprint = _fingerprint(self.model, self.model.state_dict())
+            own = self.tokenizer if isinstance(self.tokenizer, OwnTokenizer) else None
+            self._fingerprint = _fingerprint(self.model, self.model.state_dict(), own)
         return self._fingerprint
 
     @functools.cached_property
-    def text(self) -> TextEncoder:
-        """The exact text engine over this model's text tower, at its precision."""
-        return TextEncoder(TextTower(self.model, self.dtype))
+    def text(self) -> TextEncoder | PlainTextEncoder:
+        """The exact text engine over this model's text tower, at its precision; or the tower as it
+        is, where that is not causal, or not read at the end of the text."""
+        if self.exact:
+            return TextEncoder(TextTower(self.model, self.dtype))
+        own = isinstance(self.tokenizer, OwnTokenizer)
+        length = self.tokenizer.length if own else self.context_length
+        _log.info(
+            "%s: its plain text tower encodes all %d tokens of every prompt and saves nothing: the "
+            "exact engine does not fit it (%s)",
+            self.name,
+            length,
+            self._why_not_exact,
+        )
+        return PlainTextEncoder(self.model, self.tokenizer, length)
+
+    def embed_tokens(self, ids: Tensor) -> Tensor:
+        """(n,) token ids, on any device -> (n, d) what goes into the text tower for them, before
+        their places are added; no gradient passes."""
+        ids = ids.to(self.device)
+        if isinstance(self.text, PlainTextEncoder):
+            return self.text.embed(ids)
+        return self.text.tower.tokens[ids]
+
+    def token_table(self) -> Tensor:
+        """(V, d) :meth:`embed_tokens` of the whole vocabulary."""
+        embedding = token_embedding(self.model)
+        count = 0 if embedding is None else embedding[1].num_embeddings
+        return self.embed_tokens(torch.arange(count))
+
+    @property
+    def prompt_form(self) -> Hashable:
+        """What :meth:`prompts` depend on, beside their texts."""
+        return self.tokenizer, self.context_length, self.text_width, self.exact
+
+    def prompts(
+        self,
+        symbols: Sequence[Sequence[int]],
+        groups: Sequence[int] | None = None,
+        n_ctx: int = 0,
+        share_prefix: bool | None = None,
+    ) -> PromptList:
+        """Prompts as :meth:`encode_prompts` takes them; arguments as of
+        :class:`softcpt.text.packing.PackedPrompts`."""
+        if not self.exact:
+            return PromptList(symbols, groups, n_ctx)
+        return PackedPrompts(symbols, groups, n_ctx, self.text_width, share_prefix)
 
     def encode_prompts(
         self,
-        layout: PackedPrompts,
+        layout: PromptList,
         contexts: Tensor | None = None,
         groups: Sequence[int] | None = None,
         deep: Tensor | None = None,
@@ -144,7 +202,7 @@ class Clip(nn.Module):
         :meth:`softcpt.text.encoder.TextEncoder.forward`.
 
         Args:
-            layout: N prompts in K groups with L context vectors each.
+            layout: N prompts in K groups with L context vectors each, of :meth:`prompts`.
             contexts: (..., K, L, d) vectors; None if L is 0.
             groups: only the prompts of these groups; None: all.
             deep: (blocks - 1, ..., K, L, d), in place of the contexts before every block but the
@@ -186,7 +244,8 @@ class Clip(nn.Module):
                 return encode_unprojected(self.projection, images).float()
             if spatial:
                 return with_local_embeddings(self.model.visual, images).float()
-            return self.model.encode_image(images).float()
+            features: Tensor = self.model.encode_image(images)
+            return features.float()
 
     @functools.cached_property
     def projection(self) -> Projection:
@@ -231,7 +290,8 @@ def load_clip(
               taken for a model with OpenAI's QuickGELU; one that open_clip trained is
               ``"<model>/<path>"``: ``"ViT-B-32/run/last.pt"``;
             * an open_clip pair ``"<model>/<pretrained>"``, ``"hf-hub:<repository>"`` or
-              ``"local-dir:<folder>"``;
+              ``"local-dir:<folder>"``; tokenizers other than CLIP's are looked for beside the
+              weights first;
             * a mapping from OpenAI's tensor names to tensors or arrays.
         precision: ``fp32``; ``fp16`` or ``bf16`` (matrices in that type, normalisations and
             embeddings in fp32, as OpenAI converts); ``amp`` (fp32 weights under autocast: fp16 on
@@ -245,7 +305,7 @@ def load_clip(
 
     Raises:
         UserError: for an unknown name or precision, weights that are missing, damaged or of another
-            model, and models whose tokenizer is not CLIP's.
+            model, and a tokenizer that is missing.
 
     Example:
         >>> clip = softcpt.load_clip("tiny", device="cpu")
@@ -282,7 +342,20 @@ def _lower_precision(model: ClipModel, dtype: torch.dtype) -> None:
         if type(module) is LayerNorm:
             # The same parameters, computing in fp32 whatever the input's type.
             module.__class__ = LayerNormFp32
+    text: Any = text_parts(model)
+    projection = getattr(text, "text_projection", None)
+    if isinstance(projection, nn.Linear):  # open_clip takes every projection for a matrix
+        text.text_projection = None
     convert_weights_to_lp(model, dtype)
+    if isinstance(projection, nn.Linear):
+        text.text_projection = projection.to(dtype)
+    # What the line above does not know: tokens of CoCa's towers, and transformers' layers.
+    for module in model.modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            if name in ("cls_emb", "query"):
+                parameter.data = parameter.data.to(dtype)
+        if isinstance(module, HFTextEncoder):
+            module.to(dtype)
     if isinstance(model.visual, TimmModel):
         for module in model.visual.modules():
             if not isinstance(module, nn.BatchNorm2d):
@@ -295,13 +368,17 @@ def _is_convolutional(visual: nn.Module) -> bool:
     return sum(isinstance(module, nn.Conv2d) for module in visual.modules()) > 1
 
 
-def _fingerprint(model: nn.Module, weights: Mapping[str, Tensor]) -> str:
+def _fingerprint(
+    model: nn.Module, weights: Mapping[str, Tensor], tokenizer: OwnTokenizer | None
+) -> str:
     kinds = {
         type(module).__name__
         for module in model.modules()
         if next(module.parameters(), None) is None
     }
     digest = hashlib.sha256(" ".join(sorted(kinds)).encode())
+    if tokenizer is not None:
+        digest.update(repr(tokenizer.padded([*tokenizer.start, *tokenizer.encode(PROBE)])).encode())
     for name, tensor in sorted(weights.items()):
         if tensor.is_floating_point():
             digest.update(f"{name}{tuple(tensor.shape)}".encode())
@@ -309,11 +386,15 @@ def _fingerprint(model: nn.Module, weights: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def _embed_dim(text: TextParts) -> int:
+def _embed_dim(model: ClipModel) -> int:
+    text: Any = text_parts(model)
+    if not hasattr(text, "text_projection"):
+        return int(text.output_dim)
     projection = text.text_projection
     if projection is None:
-        return text.token_embedding.embedding_dim
-    return projection.out_features if isinstance(projection, nn.Linear) else projection.shape[1]
+        return int(text.token_embedding.embedding_dim)
+    linear = isinstance(projection, nn.Linear)
+    return int(projection.out_features if linear else projection.shape[1])
 
 
 @functools.cache

@@ -77,6 +77,9 @@ def default_config() -> CfgNode:
     cfg.OPTIM.STEPS_PER_SHOT = 0
     # With SAMPLER TaskBalanced: a number for each task, or "['flowers=2']"; none: equal shares.
     cfg.DATALOADER.TRAIN_X.TASK_SHARES = ()
+    # Of test images. shortest: the short side is resized and the middle is cut out; squash: both
+    # sides are resized, as SigLIP's are.
+    cfg.INPUT.RESIZE_MODE = "shortest"
     cfg.OPTIM.REFERENCE_SCHEDULE = (
         False  # SoftCPT's published code: 3 or 4 optimiser and schedule steps in place of 1
     )
@@ -232,6 +235,17 @@ def run_settings(cfg: CfgNode) -> dict[str, Any]:
         if setting_of(key).use is not Use.NONE and not of_another:
             settings[key] = value
     return settings
+
+
+def settings_of_text(cfg: CfgNode, text: str) -> dict[str, Any]:
+    """:func:`run_settings` of the configuration that an earlier run wrote, to be compared with
+    ``cfg``'s; a key that its version did not have was at its default."""
+    theirs = run_settings(cfg.load_cfg(text))
+    ours = run_settings(cfg)
+    for key, value in leaves(default_config()):
+        if key in ours:
+            theirs.setdefault(key, value)
+    return theirs
 
 
 def own_nodes(trainer: str) -> set[str]:

@@ -14,7 +14,7 @@ from yacs.config import CfgNode
 
 from softcpt.artefacts import checkpoint
 from softcpt.data.datum import all_labels
-from softcpt.engine import config, config_keys
+from softcpt.engine import config
 from softcpt.errors import UserError
 from softcpt.tasks import TaskSet
 from softcpt.utils.kinds import Kind, is_kind, wrong_value
@@ -90,15 +90,11 @@ class RunIdentity:
         """
         ours = config.run_settings(self.cfg)
         try:
-            theirs = config.run_settings(self.cfg.load_cfg(header["config"]))
+            theirs = config.settings_of_text(self.cfg, header["config"])
         except Exception as error:  # text that is no configuration makes yaml and yacs raise any
             reason = f"its config cannot be read: {type(error).__name__}"
             path = checkpoint.resume_file(directory)
             raise UserError(f"checkpoint {path}: damaged ({reason}); {_REMEDY}") from error
-        # A key that the version of that run did not have was at its default.
-        for key, value in config_keys.leaves(config.default_config()):
-            if key in ours:
-                theirs.setdefault(key, value)
         changed = config.differences(ours, theirs)
         if changed:
             raise UserError(

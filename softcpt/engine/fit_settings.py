@@ -9,6 +9,7 @@ from yacs.config import CfgNode
 
 from softcpt.clip.model import Clip
 from softcpt.engine import config, config_keys
+from softcpt.engine.backbone_input import input_keys
 
 # Keyword -> keys of the configuration. All else is at its default there.
 KEYS = {
@@ -85,10 +86,7 @@ class FitSettings:
         cfg = config.default_config()
         given = {KEYS[field.name]: getattr(self, field.name) for field in fields(self)}
         given |= {
-            "INPUT.SIZE": (clip.image_size, clip.image_size),
-            "INPUT.INTERPOLATION": clip.interpolation,
-            "INPUT.PIXEL_MEAN": list(clip.image_mean),
-            "INPUT.PIXEL_STD": list(clip.image_std),
+            **input_keys(clip.preprocessing),
             "OPTIM.WARMUP_TYPE": "constant",
             "DATASET.ROOT": root,
         }

@@ -83,4 +83,5 @@ def preprocessing_of(cfg: Any) -> Preprocessing | None:
     mean, std = settings.PIXEL_MEAN, settings.PIXEL_STD
     if "normalize" not in steps:
         mean, std = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
-    return Preprocessing(settings.SIZE[0], mean, std, settings.INTERPOLATION)
+    size, mode = settings.SIZE[0], settings.RESIZE_MODE
+    return Preprocessing(size, mean, std, settings.INTERPOLATION, mode)

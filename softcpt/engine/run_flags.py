@@ -95,7 +95,8 @@ def parser() -> argparse.ArgumentParser:
     add(
         "--backbone",
         default="",
-        help="tiny, RN50, RN101, ViT-B/32, ViT-B/16, ViT-L/14, a file, or open_clip's model/tag",
+        help="tiny, RN50, RN101, ViT-B/32, ViT-B/16, ViT-L/14, a file or folder, or open_clip's "
+        "model/tag",
     )
     add("--head", default="", help="name of a head, for trainers that have one")
     add("--eval-only", action="store_true", help="test the prompt in --model-dir")
@@ -125,7 +126,7 @@ def setup_config(args: argparse.Namespace) -> Any:
     With ``--eval-only`` the settings of the run in ``--model-dir`` stand in the place of files that
     are not given.
     """
-    from softcpt.engine import config, config_keys, tested_run
+    from softcpt.engine import backbone_input, config, config_keys, tested_run
     from softcpt.engine.extension import extensions, take_own_defaults, trainer_alias
 
     images_flag.give_back_pairs(args)
@@ -148,6 +149,10 @@ def setup_config(args: argparse.Namespace) -> Any:
     config_name = _merge_files(cfg, args, run, bool(own))
     _merge_flags(cfg, args, own)
     config.merge_pairs(cfg, args.opts)
+    if run is None:
+        given = args.opts[::2]
+        named = bool(args.backbone) or "MODEL.BACKBONE.NAME" in given
+        backbone_input.take_input_of_backbone(cfg, named, given)
     for extension in extensions():
         extension.finish_cfg(cfg)
     if run is not None:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext, redirect_stdout
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from dassl.data.samplers import build_sampler
-from dassl.data.transforms import build_transform
 from torch.utils.data import Sampler
 from yacs.config import CfgNode
 
 from softcpt.clip.model import Clip, load_clip
 from softcpt.data.ordinal import with_values
+from softcpt.engine.backbone_input import build_input_transform
 from softcpt.engine.batches import FeatureBatches, FileBatches, ImageBatches, labels_of
 from softcpt.engine.continuation import images_digest
 from softcpt.engine.readable import readable
@@ -169,8 +167,7 @@ class BatchMaker:
     def _transform(self, train: bool) -> Any:
         """Built once for training and once for tests, since Dassl prints each."""
         if train not in self._transforms:
-            with redirect_stdout(io.StringIO()) if self.quiet else nullcontext():
-                self._transforms[train] = build_transform(self.cfg, is_train=train)
+            self._transforms[train] = build_input_transform(self.cfg, train, self.quiet)
         return self._transforms[train]
 
     def views(self) -> Callable[[int], int] | None:

@@ -192,6 +192,7 @@ SETTINGS = (
     Setting("USE_CUDA", Use.ALL),
     Setting("INPUT.SIZE", Use.ALL, logged=True),
     Setting("INPUT.INTERPOLATION", Use.ALL),
+    Setting("INPUT.RESIZE_MODE", Use.ALL, valid=Valid(("shortest", "squash"))),
     Setting("INPUT.NO_TRANSFORM", Use.ALL),
     Setting("INPUT.PIXEL_*", Use.ALL),
     Setting("INPUT.*", Use.TRAINING),  # strengths of augmentations

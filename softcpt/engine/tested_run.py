@@ -127,6 +127,7 @@ def _settings_of_artefact(folder: Path) -> dict[str, Any]:
         "INPUT.PIXEL_MEAN": image["mean"],
         "INPUT.PIXEL_STD": image["std"],
         "INPUT.INTERPOLATION": image["interpolation"],
+        "INPUT.RESIZE_MODE": image.get("resize", "shortest"),
         **data.get("keys", {}),
     }
     if data.get("keys") and "seed" in data:

@@ -115,9 +115,7 @@ def is_done(folder: str, cfg: Any) -> bool:
     else:
         return False
     if theirs != cfg.dump():
-        changed = config.differences(
-            config.run_settings(cfg), config.run_settings(cfg.load_cfg(theirs))
-        )
+        changed = config.differences(config.run_settings(cfg), config.settings_of_text(cfg, theirs))
         if changed:
             raise UserError(
                 f"{folder}: it holds a run with other settings ({'; '.join(changed[:3])}); choose "

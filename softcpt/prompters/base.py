@@ -25,7 +25,7 @@ from softcpt.prompters.classifier import (
     option,
 )
 from softcpt.tasks import TaskSet
-from softcpt.text.packing import PackedPrompts
+from softcpt.text.prompt_list import PromptList
 
 
 @dataclass
@@ -121,7 +121,7 @@ class Prompter(TaskClassifier):
 
     def encode_prompts(
         self,
-        packed: PackedPrompts,
+        packed: PromptList,
         contexts: Tensor | None = None,
         groups: Sequence[int] | None = None,
         prompts: Sequence[int] | Tensor | None = None,

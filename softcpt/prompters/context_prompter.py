@@ -14,7 +14,7 @@ from softcpt.clip.model import Clip
 from softcpt.errors import UserError
 from softcpt.prompters.base import Prompter
 from softcpt.prompters.classifier import ContextForm, normalise
-from softcpt.text.packing import PackedPrompts
+from softcpt.text.prompt_list import PromptList
 from softcpt.text.prompts import Position, prompt_symbols
 from softcpt.utils.process_cache import cached
 
@@ -37,7 +37,7 @@ class ContextPrompter(Prompter):
         per_class: whether a context belongs to a class, or to a task.
     """
 
-    packed_prompts: PackedPrompts
+    packed_prompts: PromptList
     per_class: bool
 
     def pack_class_names(self, n_ctx: int, position: str, per_class: bool) -> None:
@@ -49,7 +49,7 @@ class ContextPrompter(Prompter):
         names = tuple(task.class_names for task in tasks)
         self.packed_prompts = cached(
             "packed prompts",
-            (names, n_ctx, position, per_class, clip.context_length, clip.text_width),
+            (names, n_ctx, position, per_class, clip.prompt_form),
             lambda: pack_names(clip, tasks.class_names, n_ctx, position, groups),
             most=16,
         )
@@ -94,7 +94,7 @@ def pack_names(
     n_ctx: int,
     position: str = "end",
     groups: Sequence[int] | None = None,
-) -> PackedPrompts:
+) -> PromptList:
     """Prompts of class or task names with ``n_ctx`` context vectors; ``groups``: which context each
     has (None: all the same).
 
@@ -105,7 +105,7 @@ def pack_names(
     prompts = [
         prompt_symbols(clip.tokenizer, name, n_ctx, place, clip.context_length) for name in names
     ]
-    return PackedPrompts(prompts, groups, n_ctx, clip.text_width)
+    return clip.prompts(prompts, groups, n_ctx)
 
 
 def _position(text: str) -> Position:

@@ -93,7 +93,7 @@ class CoOp(ContextPrompter):
         for each class."""
         options, clip = self.options, self.clip
         if options.ctx_init:  # words initialise the unified context only, as in CoOp
-            return words_context(options.ctx_init, clip.tokenizer, clip.text.tower.tokens)
+            return words_context(options.ctx_init, clip.tokenizer, clip.embed_tokens)
         shape = [*self.class_shape(tasks), options.n_ctx, clip.text_width]
         return init_context(shape).to(clip.device)
 

@@ -24,7 +24,6 @@ from torch import Tensor
 from softcpt.clip.model import Clip
 from softcpt.errors import UserError
 from softcpt.prompters.classifier import Combine, option
-from softcpt.prompters.context_prompter import device_index
 from softcpt.prompters.coop import CoOp, CoOpOptions
 from softcpt.prompters.zeroshot import template_embeddings
 from softcpt.tasks import Task, TaskSet
@@ -81,14 +80,14 @@ class ProGrad(CoOp):
         for each class."""
         if self.options.ctx_init != "template":
             return super().initial_context(tasks)
-        embeddings = self.clip.text.tower.tokens
-        ids = device_index(self.clip.tokenizer.encode(words_before_name(tasks)), embeddings)
+        ids = torch.tensor(self.clip.tokenizer.encode(words_before_name(tasks)))
         if len(ids) > self.options.n_ctx:
             raise UserError(
                 f"option n_ctx = {self.options.n_ctx}: the template of task '{tasks[0].name}' has "
                 f"{len(ids)} tokens in front of the name; give at least as many"
             )
-        return F.pad(embeddings[ids].detach().float(), (0, 0, self.options.n_ctx - len(ids), 0))
+        vectors = self.clip.embed_tokens(ids)
+        return F.pad(vectors.detach().float(), (0, 0, self.options.n_ctx - len(ids), 0))
 
     def loss(
         self, features: Tensor, labels: Tensor, combine: Combine | None = None

@@ -36,7 +36,7 @@ from softcpt.prompters.context_prompter import (
 from softcpt.prompters.kgcoop import held_loss
 from softcpt.prompters.zeroshot import template_embeddings
 from softcpt.tasks import TaskSet
-from softcpt.text.packing import PackedPrompts
+from softcpt.text.prompt_list import PromptList
 from softcpt.text.prompts import init_context, words_context
 
 
@@ -175,18 +175,18 @@ class SoftCPT(ContextPrompter):
 
     def _feature_prompts(
         self, names: Sequence[str], n_ctx: int, words: str, specific: bool, position: str
-    ) -> tuple[Context, PackedPrompts]:
+    ) -> tuple[Context, PromptList]:
         """The learnable context, and the prompts, of task (or class) features."""
         clip = self.clip
         if words:
-            ctx, specific = words_context(words, clip.tokenizer, clip.text.tower.tokens), False
+            ctx, specific = words_context(words, clip.tokenizer, clip.embed_tokens), False
         else:
             shape = (len(names), n_ctx, clip.text_width) if specific else (n_ctx, clip.text_width)
             ctx = init_context(shape).to(clip.device)
         groups = range(len(names)) if specific else None
         return Context(ctx), pack_names(clip, names, ctx.shape[-2], position, groups)
 
-    def _features(self, learner: Context, packed: PackedPrompts, chosen: Sequence[int]) -> Tensor:
+    def _features(self, learner: Context, packed: PromptList, chosen: Sequence[int]) -> Tensor:
         """(N', D) text features of the chosen names, not normalised."""
         ctx: Tensor = learner.ctx
         if packed.num_groups > 1:

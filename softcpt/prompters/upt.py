@@ -96,7 +96,7 @@ class UnifiedPrompts(ImagePrompts):
         )
         if options.ctx_init:
             self.ctx = nn.Parameter(
-                words_context(options.ctx_init, clip.tokenizer, clip.text.tower.tokens)
+                words_context(options.ctx_init, clip.tokenizer, clip.embed_tokens)
             )
         else:
             shape = [options.n_ctx, clip.text_width]

@@ -16,7 +16,6 @@ from softcpt.clip.model import Clip
 from softcpt.prompters.base import Prompter, PromptOptions
 from softcpt.prompters.classifier import normalise, option
 from softcpt.tasks import Task, TaskSet
-from softcpt.text.packing import PackedPrompts
 from softcpt.text.prompts import text_symbols
 
 # The templates that OpenAI chose, one after the other, as the best few of its 80 for ImageNet (the
@@ -63,7 +62,7 @@ def _encode(clip: Clip, tasks: TaskSet, templates: Sequence[str], bound: int | N
         for name in task.class_names:
             text = template.format(name.replace("_", " "))
             prompts.append(text_symbols(clip.tokenizer, text, clip.context_length))
-    packed = PackedPrompts(prompts, width=clip.text_width, share_prefix=False)
+    packed = clip.prompts(prompts, share_prefix=False)
     return normalise(clip.encode_prompts(packed, max_tokens=bound))
 
 

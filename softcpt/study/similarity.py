@@ -38,11 +38,12 @@ def similarities(cfg: Any, tasks: tuple[int, ...]) -> dict[str, np.ndarray]:
         cfg: zero-shot CLIP on all tasks of the data.
         tasks: numbers of those that are compared.
     """
-    from dassl.data.transforms import build_transform
     from dassl.engine import build_trainer
 
+    from softcpt.engine.backbone_input import build_input_transform
+
     trainer = build_trainer(cfg)
-    items, centre = trainer.data.items["train"], build_transform(cfg, is_train=False)
+    items, centre = trainer.data.items["train"], build_input_transform(cfg, is_train=False)
     features = trainer.data.maker.bank.features(
         [item.impath for item in items], centre, None, cfg.DATASET.ROOT
     )

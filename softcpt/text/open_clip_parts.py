@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from torch import Tensor, nn
 
@@ -65,9 +65,22 @@ class ClipModel(nn.Module):
 
     visual: nn.Module
     logit_scale: nn.Parameter
-    encode_image: Callable[[Tensor], Tensor]
+    encode_image: Callable[..., Tensor]
+    encode_text: Callable[..., Tensor]
 
 
 def text_parts(model: nn.Module) -> TextParts:
     """The module of ``model`` that has the text tower's parts."""
     return cast(TextParts, getattr(model, "text", model))
+
+
+def token_embedding(model: nn.Module) -> tuple[str, nn.Embedding] | None:
+    """The module that embeds the tokens of a text, and its name in ``model``; None: not known."""
+    text = cast(Any, text_parts(model))
+    embedding = getattr(text, "token_embedding", None)
+    inner = getattr(text, "transformer", None)
+    if embedding is None and inner is not None and hasattr(inner, "get_input_embeddings"):
+        embedding = inner.get_input_embeddings()  # transformers' models
+    if not isinstance(embedding, nn.Embedding):
+        return None
+    return next((name, embedding) for name, module in model.named_modules() if module is embedding)

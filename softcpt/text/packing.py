@@ -26,6 +26,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from softcpt.text.prompt_list import PromptList
+
 Suffix = tuple[int, ...]
 
 # Chunk lengths tried. Longer chunks repeat fewer stems, shorter ones waste less attention and
@@ -116,7 +118,7 @@ class Chunks:
         )
 
 
-class PackedPrompts:
+class PackedPrompts(PromptList):
     """The static part of encoding a list of prompts: built once, used in every step.
 
     Args:
@@ -138,13 +140,8 @@ class PackedPrompts:
         share_prefix: bool | None = None,
         share_stems: bool = True,
     ) -> None:
-        self.n_ctx = n_ctx
+        super().__init__(prompts, groups, n_ctx)
         self._shared_lengths = _shared_lengths if share_stems else _nothing_shared
-        self.prompts = [tuple(prompt) for prompt in prompts]
-        self.groups = (
-            np.zeros(len(self.prompts), dtype=np.int64) if groups is None else np.asarray(groups)
-        )
-        self.num_groups = int(self.groups.max()) + 1
         # A shared prefix costs its own tokens once per group, and splits the tree at the groups'
         # borders. With a context per class there is nothing to share, and SOS alone is cheaper.
         choices = (True, False) if share_prefix is None else (share_prefix,)
@@ -201,10 +198,6 @@ class PackedPrompts:
             ends,
         )
         return Chunks(*map(torch.from_numpy, arrays))
-
-    def prompts_of(self, groups: Sequence[int]) -> Tensor:
-        """Which prompts belong to ``groups``, ascending (N',)."""
-        return torch.from_numpy(np.flatnonzero(np.isin(self.groups, np.asarray(groups))))
 
     def _members(self, shared: bool) -> list[np.ndarray]:
         if not shared:

@@ -9,19 +9,20 @@ replace the placeholders' embeddings; here the context's places are symbols of t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal, Protocol
+from collections.abc import Callable, Sequence
+from typing import Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
 from softcpt.errors import UserError
+from softcpt.text.own_tokenizer import OwnTokenizer
 from softcpt.text.packing import slot
 
 Position = Literal["end", "middle", "front"]
 
 
-class Tokenizer(Protocol):
+class ClipTokenizer(Protocol):
     """CLIP's byte-pair encoding."""
 
     sot_token_id: int
@@ -29,6 +30,39 @@ class Tokenizer(Protocol):
 
     def encode(self, text: str) -> list[int]:
         """Token ids of ``text`` without start and end tokens."""
+
+
+Tokenizer = ClipTokenizer | OwnTokenizer
+
+
+def special_tokens(tokenizer: Tokenizer) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Ids in front of a text (of a model that has none there: nothing), and behind it."""
+    if isinstance(tokenizer, OwnTokenizer):
+        return tokenizer.start, tokenizer.end
+    return (tokenizer.sot_token_id,), (tokenizer.eot_token_id,)
+
+
+class WholeText(NamedTuple):
+    """A prompt as a text tower takes it.
+
+    Attributes:
+        ids: T token ids, padding at the end; a word's where a context vector stands.
+        slots: T numbers: which of the context's vectors that is, -1 for tokens.
+    """
+
+    ids: list[int]
+    slots: list[int]
+
+
+def all_ids(tokenizer: Tokenizer, symbols: Sequence[int], length: int) -> WholeText:
+    """The ``length`` tokens of a prompt, from its symbols."""
+    word = tokenizer.lead if isinstance(tokenizer, OwnTokenizer) else tokenizer.encode("x")[0]
+    ids = [word if symbol < 0 else symbol for symbol in symbols]
+    padding = length - len(symbols)
+    slots = [-1 - symbol if symbol < 0 else -1 for symbol in symbols] + [-1] * padding
+    if isinstance(tokenizer, OwnTokenizer):
+        return WholeText(tokenizer.padded(ids), slots)
+    return WholeText(ids + [0] * padding, slots)
 
 
 def prompt_symbols(
@@ -47,10 +81,6 @@ def prompt_symbols(
         UserError: if the prompt has more than ``context_length`` tokens.
     """
     name = name.replace("_", " ")
-    # The stop is tokenised with the name, as in the published codes: behind punctuation the two
-    # merge into one token.
-    words = tokenizer.encode(name + ".")
-    length = len(tokenizer.encode(name))
     if position == "end":
         before, after = n_ctx, 0
     elif position == "middle":
@@ -59,9 +89,17 @@ def prompt_symbols(
         before, after = 0, n_ctx
     else:
         raise UserError(f"position '{position}': choose end, middle or front")
+    encode = tokenizer.encode
+    if before and isinstance(tokenizer, OwnTokenizer):
+        encode = tokenizer.encode_behind
+    # The stop is tokenised with the name, as in the published codes: behind punctuation the two
+    # merge into one token.
+    words = encode(name + ".")
+    length = len(encode(name))
     slots = [slot(index) for index in range(n_ctx)]
     behind = words[:length] + slots[before:] + words[length:] if after else words
-    symbols = [tokenizer.sot_token_id, *slots[:before], *behind, tokenizer.eot_token_id]
+    start, end = special_tokens(tokenizer)
+    symbols = [*start, *slots[:before], *behind, *end]
     if len(symbols) > context_length:
         raise UserError(
             f"name '{name}': its prompt has {len(symbols)} tokens and the model takes "
@@ -73,7 +111,8 @@ def prompt_symbols(
 
 def text_symbols(tokenizer: Tokenizer, text: str, context_length: int = 77) -> list[int]:
     """Symbols of a plain sentence without context vectors."""
-    symbols = [tokenizer.sot_token_id, *tokenizer.encode(text), tokenizer.eot_token_id]
+    start, end = special_tokens(tokenizer)
+    symbols = [*start, *tokenizer.encode(text), *end]
     if len(symbols) > context_length:
         raise UserError(
             f"text '{text}': {len(symbols)} tokens, and the model takes {context_length}; shorten "
@@ -87,12 +126,20 @@ def init_context(shape: Sequence[int], generator: torch.Generator | None = None)
     return torch.randn(*shape, generator=generator) * 0.02
 
 
-def words_context(words: str, tokenizer: Tokenizer, embeddings: Tensor) -> Tensor:
+def words_context(words: str, tokenizer: Tokenizer, embed: Callable[[Tensor], Tensor]) -> Tensor:
     """Context vectors (L, d) that are the token embeddings of ``words`` ("a photo of a";
     underscores are blanks).
 
-    L is the number of words, as in CoOp: words of several tokens are cut (its behaviour, kept).
+    With CLIP's tokenizer L is the number of words, as in CoOp: words of several tokens are cut
+    (its behaviour, kept). With another one, L is the number of tokens.
+
+    Args:
+        words: the words.
+        tokenizer: the model's.
+        embed: from token ids (L,) to their embeddings (L, d).
     """
     words = words.replace("_", " ")
-    ids = tokenizer.encode(words)[: len(words.split(" "))]
-    return embeddings[torch.tensor(ids, device=embeddings.device)].detach().float().clone()
+    ids = tokenizer.encode(words)
+    if not isinstance(tokenizer, OwnTokenizer):
+        ids = ids[: len(words.split(" "))]
+    return embed(torch.tensor(ids)).detach().float().clone()

@@ -10,12 +10,14 @@ from torch import Tensor
 
 from softcpt.text.encoder import TextEncoder
 from softcpt.text.packing import PackedPrompts
+from softcpt.text.plain import PlainTextEncoder
+from softcpt.text.prompt_list import PromptList
 from softcpt.utils import parallel
 
 
 def encode_prompts(
-    encoder: TextEncoder,
-    packed: PackedPrompts,
+    encoder: TextEncoder | PlainTextEncoder,
+    packed: PromptList,
     contexts: Tensor | None = None,
     groups: Sequence[int] | None = None,
     deep: Tensor | None = None,
@@ -48,12 +50,15 @@ def encode_prompts(
     return parallel.gather_rows(own.movedim(-2, 0), shares).movedim(0, -2)
 
 
-def _shares(packed: PackedPrompts, chosen: Tensor, size: int) -> list[Tensor]:
+def _shares(packed: PromptList, chosen: Tensor, size: int) -> list[Tensor]:
     """For each process the places in ``chosen`` (N',) of its prompts, ascending.
 
     Whole chunks, in their order, for one that holds a wanted prompt is computed as a whole. A
-    process also computes the prefixes of its chunks' groups, which counts.
+    process also computes the prefixes of its chunks' groups, which counts. Prompts of a plain
+    tower take the same time each.
     """
+    if not isinstance(packed, PackedPrompts):
+        return list(torch.arange(len(chosen)).tensor_split(size))
     chunks = packed.chunks
     used, chunk = torch.unique(chunks.ends[chosen] // chunks.size, return_inverse=True)
     tokens = chunks.lengths[used].clone()

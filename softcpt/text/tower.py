@@ -186,25 +186,29 @@ def _projection(tower: TextParts) -> tuple[Tensor, Tensor]:
     return _after_norm(tower.ln_final, projection.t(), None)
 
 
-def _refuse_unless_causal(tower: object) -> None:
+def why_not_causal(tower: object) -> str | None:
+    """What a text tower has that is not CLIP's; None: it is causal and read at the EOS token."""
     # Everything left out by the encoder is left out because no earlier token sees it and nothing
     # but EOS is read. A tower of another kind would give other features without a word.
-    kind = type(tower).__name__
     blocks = getattr(getattr(tower, "transformer", None), "resblocks", None)
     pool = getattr(tower, "pool_type", getattr(tower, "text_pool_type", None))
     mask = getattr(tower, "attn_mask", None)
-    reason = None
     if blocks is None or not all(isinstance(block, ResidualAttentionBlock) for block in blocks):
-        reason = "its blocks are not CLIP's residual attention blocks"
-    elif mask is None or not torch.isinf(mask[0, 1:]).all():
-        reason = "its attention is not causal"
-    elif pool not in ("argmax", "eos"):
-        reason = f"it is pooled by '{pool}', not at the EOS token"
-    elif getattr(tower, "cls_emb", None) is not None:
-        reason = "it appends a class token"
+        return "its blocks are not CLIP's residual attention blocks"
+    if mask is None or not torch.isinf(mask[0, 1:]).all():
+        return "its attention is not causal"
+    if pool not in ("argmax", "eos"):
+        return f"it is pooled by '{pool}', not at the EOS token"
+    if getattr(tower, "cls_emb", None) is not None:
+        return "it appends a class token"
+    return None
+
+
+def _refuse_unless_causal(tower: object) -> None:
+    reason = why_not_causal(tower)
     if reason:
         raise UserError(
-            f"text tower {kind}: prompt tuning here needs CLIP's causal text tower, but {reason}; "
-            "choose an OpenAI or open_clip CLIP model such as ViT-B/16 or "
+            f"text tower {type(tower).__name__}: the exact engine needs CLIP's causal text tower, "
+            f"but {reason}; choose an OpenAI or open_clip CLIP model such as ViT-B/16 or "
             "ViT-B-32/laion2b_s34b_b79k"
         )

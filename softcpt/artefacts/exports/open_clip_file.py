@@ -20,11 +20,10 @@ from softcpt.artefacts.exports.classifier_file import refuse_prompts, write_matr
 from softcpt.artefacts.exports.description import described
 from softcpt.clip.loading import TINY, folder_config_and_weights
 from softcpt.clip.model import Clip
+from softcpt.clip.open_clip_models import LOCAL, SCHEMAS, is_open_clip_folder
 from softcpt.clip.weights import OPENAI_WEIGHTS
 from softcpt.errors import UserError
 from softcpt.utils.files import atomic_write, write_json
-
-_SCHEMAS = ("hf-hub:", "local-dir:")
 
 
 def write(source: Source, path: Path, model: str = "") -> Exported:
@@ -51,7 +50,9 @@ def _names(clip: Clip, given: str, folder: Path) -> tuple[str, str]:
     """(model, weights) as open_clip calls them, weights "" where the model's name says all; a file
     of weights is said relative to ``folder``."""
     name = given or clip.name
-    if name.startswith(_SCHEMAS):
+    if not given and clip.file is not None and is_open_clip_folder(clip.file):
+        return f"{LOCAL}{os.path.relpath(clip.file, folder.absolute())}", ""
+    if name.startswith(SCHEMAS):
         return name, ""
     if name in OPENAI_WEIGHTS:
         return _model(clip, name), "openai"

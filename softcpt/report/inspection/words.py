@@ -17,6 +17,7 @@ from torch import Tensor
 from softcpt.clip.model import Clip
 from softcpt.prompters import TaskClassifier
 from softcpt.report.inspection.part import Part, table
+from softcpt.text.prompts import special_tokens
 
 TITLE = "Nearest words of the context vectors"
 _AT_ONCE = 64  # vectors that are compared with the vocabulary at the same time
@@ -71,8 +72,9 @@ class Vocabulary:
     """The words that a text tower knows, and their embeddings."""
 
     def __init__(self, clip: Clip) -> None:
-        tokens = clip.text.tower.tokens.detach().float().cpu()
-        special = {clip.tokenizer.sot_token_id, clip.tokenizer.eot_token_id}
+        tokens = clip.token_table().detach().float().cpu()
+        start, end = special_tokens(clip.tokenizer)
+        special = {*start, *end, *getattr(clip.tokenizer, "special", ())}
         self._ids = [number for number in range(len(tokens)) if number not in special]
         self._table = tokens[self._ids]
         self._tokenizer = clip.tokenizer

@@ -1,0 +1,49 @@
+"""What every way of loading a model gives, and what they say of one that cannot be loaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from torch import Tensor
+
+from softcpt.clip.preprocessing import Preprocessing
+from softcpt.errors import UserError
+from softcpt.text.open_clip_parts import ClipModel
+from softcpt.text.own_tokenizer import OwnTokenizer
+
+
+class LoadedModel(NamedTuple):
+    """A model as its author left it: fp32, on the CPU, in eval mode.
+
+    ``weights`` are the tensors as stored where the model's own are computed from them, else None;
+    ``file`` is the file or folder that was given by its path, else None; ``tokenizer`` is None
+    where it is CLIP's.
+    """
+
+    name: str
+    model: ClipModel
+    preprocessing: Preprocessing
+    weights: dict[str, Tensor] | None = None
+    file: Path | None = None
+    tokenizer: OwnTokenizer | None = None
+
+
+def image_side(size: int | tuple[int, int], name: str) -> int:
+    """Side of a model's square images in pixels.
+
+    Raises:
+        UserError: they are not square.
+    """
+    height, width = (size, size) if isinstance(size, int) else size
+    if height != width:
+        raise UserError(
+            f"{name}: its images are {height} x {width}; only square ones are supported, choose "
+            "another model"
+        )
+    return height
+
+
+def one_line(error: Exception) -> str:
+    """What an error says, as the part of a message."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
