@@ -26,6 +26,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from softcpt.artefacts import checkpoint
 from softcpt.engine.batches import Batches, features_of
+from softcpt.engine.lookahead import Lookahead
 from softcpt.engine.measuring import Observer, Tested, measured
 from softcpt.errors import UserError
 from softcpt.prompters import TaskClassifier
@@ -53,6 +54,8 @@ class Learner:
         repeats: optimiser steps per batch and schedule steps per epoch; more than one is what some
             published codes do (``OPTIM.REFERENCE_SCHEDULE``).
         watch: counts the time of the towers; None: one of its own.
+        lookahead: measures what each task's gradient does to the others' losses; None: nothing
+            does.
 
     Attributes:
         epoch: that is trained now, counted from 0.
@@ -68,9 +71,11 @@ class Learner:
         seed: int = 1,
         repeats: int = 1,
         watch: Stopwatch | None = None,
+        lookahead: Lookahead | None = None,
     ) -> None:
         self.method, self.optimiser, self.schedule = method, optimiser, schedule
         self.seed, self.repeats = seed, repeats
+        self.lookahead = lookahead
         self.watch = Stopwatch() if watch is None else watch
         self.epoch = 0
         self.curve: list[dict[str, float]] = []
@@ -99,6 +104,8 @@ class Learner:
         """
         features, labels = self.encode(batch), batch["label"].to(self.method.device)
         with self.watch.section("text"):
+            if self.lookahead is not None:
+                self.lookahead.before_step(self.method, batch, self.rate, self.scaler)
             loss, accuracy = self.method.loss(features, labels)
             if self.optimiser is not None:
                 self.optimiser.zero_grad()
@@ -197,6 +204,8 @@ class Learner:
             "curve": self.curve,
             "scaler": self.scaler.state_dict(),
         }
+        if self.lookahead is not None:
+            facts["lookahead"] = self.lookahead.state()
         return checkpoint.run_tensors(self.method, self.optimiser), facts
 
     def load_state(
@@ -211,11 +220,14 @@ class Learner:
             place: the file, for messages.
 
         Raises:
-            UserError: they are of a method with other parameters.
+            UserError: they are of a method with other parameters, or of a run that measured
+                affinities otherwise.
         """
         checkpoint.restore_run(self.method, self.optimiser, tensors, place)
         self.watch.restart(facts["seconds"])
         self.curve = list(facts["curve"])
+        if self.lookahead is not None:
+            self.lookahead.load_state(facts.get("lookahead"), place)
         if facts.get("scaler"):  # an older version did not keep it
             try:
                 self.scaler.load_state_dict(dict(facts["scaler"]))
