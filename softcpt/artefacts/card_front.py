@@ -13,6 +13,7 @@ from softcpt.clip.weights import OPENAI_WEIGHTS
 PIPELINE = "zero-shot-image-classification"
 _CLIP = ("2103.00020",)
 _MVLPT = "2211.11720"
+_SOFTCPT = "2208.13474"
 # arXiv numbers of the papers that a method is from, by its name up to "-MT" or a variant.
 PAPERS: dict[str, tuple[str, ...]] = {
     "ZeroShot": _CLIP,
@@ -38,7 +39,9 @@ PAPERS: dict[str, tuple[str, ...]] = {
     "PLOT": ("2210.01253",),
     "VPT": ("2203.12119", _MVLPT),
     "UPT": ("2210.07225", _MVLPT),
-    "SoftCPT": ("2208.13474",),
+    "SoftCPT": (_SOFTCPT,),
+    "SoftCPT-FedTPG": (_SOFTCPT, "2310.06123"),
+    "SoftCPT-MPT": (_SOFTCPT, "2303.02861"),
 }
 # OpenAI's ViTs, the same weights, where most programs look for them.
 OPENAI_REPOSITORIES = {

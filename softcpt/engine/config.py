@@ -83,6 +83,8 @@ def default_config() -> CfgNode:
     cfg.OPTIM.REFERENCE_SCHEDULE = (
         False  # SoftCPT's published code: 3 or 4 optimiser and schedule steps in place of 1
     )
+    # At every so-manieth step, what each task's gradient does to the others' losses; 0: never.
+    cfg.TRAIN.LOOKAHEAD = 0
     cfg.TEST.PER_TASK_RESULT = True
     # predictions.npz: on, off, or auto: below 100,000 images.
     cfg.TEST.PREDICTIONS = "auto"

@@ -26,6 +26,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from softcpt.artefacts import checkpoint
 from softcpt.engine.batches import Batches, features_of
+from softcpt.engine.lookahead import Lookahead
 from softcpt.engine.measuring import Observer, Tested, measured
 from softcpt.engine.task_balance import TaskBalance
 from softcpt.errors import UserError
@@ -55,6 +56,8 @@ class Learner:
             published codes do (``OPTIM.REFERENCE_SCHEDULE``).
         watch: counts the time of the towers; None: one of its own.
         balance: how tasks count in the loss; None: by their images.
+        lookahead: measures what each task's gradient does to the others' losses; None: nothing
+            does.
 
     Attributes:
         epoch: that is trained now, counted from 0.
@@ -71,10 +74,12 @@ class Learner:
         repeats: int = 1,
         watch: Stopwatch | None = None,
         balance: TaskBalance | None = None,
+        lookahead: Lookahead | None = None,
     ) -> None:
         self.balance = balance
         self.method, self.optimiser, self.schedule = method, optimiser, schedule
         self.seed, self.repeats = seed, repeats
+        self.lookahead = lookahead
         self.watch = Stopwatch() if watch is None else watch
         self.epoch = 0
         self.curve: list[dict[str, float]] = []
@@ -106,6 +111,8 @@ class Learner:
         """
         features, labels = self.encode(batch), batch["label"].to(self.method.device)
         with self.watch.section("text"):
+            if self.lookahead is not None:
+                self.lookahead.before_step(self.method, batch, self.rate, self.scaler)
             loss, accuracy = self._loss(features, labels)
             if self.optimiser is not None:
                 self.optimiser.zero_grad()
@@ -209,6 +216,8 @@ class Learner:
             "curve": self.curve,
             "scaler": self.scaler.state_dict(),
         }
+        if self.lookahead is not None:
+            facts["lookahead"] = self.lookahead.state()
         return checkpoint.run_tensors(self.method, self.optimiser, self.balance), facts
 
     def load_state(
@@ -223,11 +232,14 @@ class Learner:
             place: the file, for messages.
 
         Raises:
-            UserError: they are of a method with other parameters.
+            UserError: they are of a method with other parameters, or of a run that measured
+                affinities otherwise.
         """
         checkpoint.restore_run(self.method, self.optimiser, tensors, place, self.balance)
         self.watch.restart(facts["seconds"])
         self.curve = list(facts["curve"])
+        if self.lookahead is not None:
+            self.lookahead.load_state(facts.get("lookahead"), place)
         if facts.get("scaler"):  # an older version did not keep it
             try:
                 self.scaler.load_state_dict(dict(facts["scaler"]))

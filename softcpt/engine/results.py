@@ -72,6 +72,8 @@ class Run:
         contexts: how alike the contexts of the tasks are (see :func:`context_gram`).
         predictions: the file beside it that holds what was predicted for every image; None: none.
         config: the whole configuration as yaml.
+        affinities: what each task's gradient did to the others' losses, as
+            :meth:`softcpt.engine.lookahead.Lookahead.result` gives it; None: it was not measured.
     """
 
     method: str
@@ -91,6 +93,7 @@ class Run:
     contexts: dict[str, Any] | None
     predictions: str | None
     config: str
+    affinities: dict[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON; the schema is described in docs/results.md."""
@@ -112,6 +115,7 @@ class Run:
             "balance": self.balance,
             "early_stop": self.early_stop,
             "contexts": self.contexts,
+            **({} if self.affinities is None else {"affinities": self.affinities}),
             "class_names": self.class_names,
             "predictions": self.predictions,
             "versions": versions(),
@@ -173,6 +177,7 @@ def recorded(
         context_gram(learner.method),
         predictions,
         cfg.dump(),
+        learner.lookahead.result() if origin.trained and learner.lookahead else None,
     )
 
 

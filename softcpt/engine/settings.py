@@ -256,6 +256,7 @@ SETTINGS = (
     Setting("TEST.COMPUTE_CMAT", Use.NONE),
     Setting("TEST.PREDICTIONS", Use.NONE, valid=Valid(("auto", "on", "off"))),
     Setting("TRAIN.CHECKPOINT_FREQ", Use.NONE, valid=_AT_LEAST_0),
+    Setting("TRAIN.LOOKAHEAD", Use.NONE, valid=_AT_LEAST_0),
     Setting("TRAIN.PRINT_FREQ", Use.NONE, valid=_AT_LEAST_1),
     Setting("DATASET.ROOT", Use.NONE),
     Setting("DATASET.DRAW_SPLIT", Use.NONE),

@@ -27,6 +27,7 @@ from softcpt.engine.early_stop import EarlyStop, refuse_without_validation
 from softcpt.engine.evaluator import OWN_EVALUATORS
 from softcpt.engine.learner import Learner
 from softcpt.engine.leave_artefact import leave_artefact
+from softcpt.engine.lookahead import Lookahead
 from softcpt.engine.measuring import Tested, zero_shot
 from softcpt.engine.predictions import leave_predictions
 from softcpt.engine.results import Origin, Run, recorded
@@ -160,6 +161,7 @@ class PromptTrainer(ResumableTrainer):
             self.sched = build_lr_scheduler(self.optim, cfg.OPTIM)
             self.data.train.print_left_out()
         repeats = method.reference_steps if cfg.OPTIM.REFERENCE_SCHEDULE else 1
+        every = cfg.TRAIN.LOOKAHEAD
         self.learner = Learner(
             method,
             self.optim,
@@ -168,6 +170,7 @@ class PromptTrainer(ResumableTrainer):
             repeats=repeats,
             watch=self.watch,
             balance=balance,
+            lookahead=Lookahead(every, self.data.val) if every else None,
         )
         self.register_model("prompt_learner", method, self.optim, self.sched)
         _log.info(

@@ -38,7 +38,7 @@ from softcpt.utils.suggest import near_and_all
 from softcpt.utils.typed import read_mapping
 
 # SoftCPT's variants: class features N(o) / C(lass) A(gnostic) or S(pecific), then task context
-# A(gnostic) or S(pecific).
+# A(gnostic) or S(pecific). FedTPG and MPT are the papers that a generator is from.
 METHODS: dict[str, tuple[type[TaskClassifier], dict[str, Any]]] = {
     "ZeroShot": (ZeroShot, {}),
     "ZeroShotEnsemble": (ZeroShotEnsemble, {}),
@@ -74,6 +74,8 @@ METHODS: dict[str, tuple[type[TaskClassifier], dict[str, Any]]] = {
     "SoftCPT-CSTA": (SoftCPT, {"csc": True, "class_csc": True}),
     "SoftCPT-CATS": (SoftCPT, {"csc": True, "task_csc": True}),
     "SoftCPT-CSTS": (SoftCPT, {"csc": True, "class_csc": True, "task_csc": True}),
+    "SoftCPT-FedTPG": (SoftCPT, {"generator": "fedtpg"}),
+    "SoftCPT-MPT": (SoftCPT, {"generator": "mpt"}),
 }
 
 

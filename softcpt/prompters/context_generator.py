@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from softcpt.errors import UserError
 
 GENERATORS = ("lin", "linmean", "lincls", "lowrank", "mlp")
+# Those that read no feature of a task: class_name_attention.py and scaled_context.py beside this.
+OTHER_GENERATORS = ("fedtpg", "mpt")
 
 
 class ContextGenerator(nn.Module):

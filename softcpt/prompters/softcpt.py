@@ -9,86 +9,36 @@ Trained are U (shared, or one per task) and W. With ``csc``, contexts are made f
 [F_c ; F_t], where F_c = text([SOS] V_1 ... V_K name of class c . [EOS]) and V is shared or one per
 class. SoftCPT* is a row of the paper's table whose number of parameters fits free vectors F_t; the
 paper's code does not have it. In place of a task's name a longer description can be read, and in
-place of W a smaller network trained. With ``weight`` the loss has KgCoOp's term, too
-(softcpt/prompters/kgcoop.py).
+place of W a smaller network trained. Two generators of other papers read no F_t: FedTPG's makes S_t
+from the names of the task's classes, MPT's scales one context for each task. With ``weight`` the
+loss has KgCoOp's term, too (softcpt/prompters/kgcoop.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from softcpt.clip.model import Clip
 from softcpt.errors import UserError
-from softcpt.prompters.base import PromptOptions
-from softcpt.prompters.classifier import Combine, option
-from softcpt.prompters.context_generator import GENERATORS, ContextGenerator
+from softcpt.prompters.class_name_attention import ClassNameAttention
+from softcpt.prompters.classifier import Combine
+from softcpt.prompters.context_generator import ContextGenerator
 from softcpt.prompters.context_prompter import (
-    POSITIONS,
     Context,
     ContextPrompter,
     device_index,
     pack_names,
 )
 from softcpt.prompters.kgcoop import held_loss
+from softcpt.prompters.scaled_context import ScaledContext
+from softcpt.prompters.softcpt_options import SoftCPTOptions
 from softcpt.prompters.zeroshot import template_embeddings
 from softcpt.tasks import TaskSet
 from softcpt.text.prompt_list import PromptList
 from softcpt.text.prompts import init_context, words_context
-
-
-@dataclass
-class SoftCPTOptions(PromptOptions):
-    """Options of SoftCPT; the defaults are the reference's NATA setting."""
-
-    n_ctx: int = option(16, "L: generated context vectors")
-    position: str = option("end", "place of the class name", POSITIONS, aliases=("TOKEN_POSITION",))
-    task_n_ctx: int = option(4, "M: learnable vectors in front of the task's name")
-    task_ctx_init: str = option("", "words whose embeddings the task context starts from")
-    task_csc: bool = option(False, "a task context of its own for every task (NATS, CATS, CSTS)")
-    task_position: str = option(
-        "end", "place of the task's name", POSITIONS, aliases=("TASK_TOKEN_POSITION",)
-    )
-    csc: bool = option(
-        False, "a context for every class, from class and task features (the CA and CS variants)"
-    )
-    class_n_ctx: int = option(
-        4, "K: learnable vectors in front of the class name for class features (with csc)"
-    )
-    class_ctx_init: str = option("", "words whose embeddings the class context starts from")
-    class_csc: bool = option(False, "a class context of its own for every class (CSTA, CSTS)")
-    class_position: str = option(
-        "end",
-        "place of the class name for class features",
-        POSITIONS,
-        aliases=("CLASS_TOKEN_POSITION",),
-    )
-    generator: str = option(
-        "lin", "network from features to contexts", GENERATORS, aliases=("PG_TYPE",)
-    )
-    rank: int = option(64, "r: inner width of the generators lowrank and mlp")
-    task_text: str = option(
-        "name",
-        "what a task's feature is made from: its name, its description, or none: a free "
-        "vector per task (SoftCPT*)",
-        ("name", "description", "none"),
-    )
-    weight: float = option(
-        0.0,
-        "lambda of KgCoOp's term, which holds class embeddings near the hand-written prompts; not "
-        "the paper's (0: no term)",
-    )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.weight and (self.cls_sample_rate or self.softmax == "joint"):
-            raise UserError(
-                f"option weight = {self.weight}: its term needs the classes of the batch's tasks; "
-                "leave cls_sample_rate at 0 and softmax at task"
-            )
 
 
 class SoftCPT(ContextPrompter):
@@ -114,7 +64,7 @@ class SoftCPT(ContextPrompter):
             )
         if options.task_text == "none":
             self.task_embedding = self._free_features()
-        else:
+        elif options.reads_task_features:
             self.task_prompt_learner, self.task_name_prompts = self._feature_prompts(
                 self._task_texts(),
                 options.task_n_ctx,
@@ -122,18 +72,25 @@ class SoftCPT(ContextPrompter):
                 options.task_csc,
                 options.task_position,
             )
-        self.prompt_gen = ContextGenerator(
-            options.generator,
-            clip.embed_dim,
-            2 if options.csc else 1,
-            options.n_ctx,
-            clip.text_width,
-            options.rank,
-        ).to(clip.device)
+        self.prompt_gen = self._generator().to(clip.device)
         self.pack_class_names(options.n_ctx, options.position, options.csc)
         if options.weight:
             embeddings = template_embeddings(clip, tasks, max_tokens=options.token_bound)
             self.register_buffer("hand_written", embeddings, persistent=False)
+
+    def _generator(self) -> nn.Module:
+        options, clip, tasks = self.options, self.clip, self.tasks
+        n_ctx, width = options.n_ctx, clip.text_width
+        if options.generator == "fedtpg":
+            bare = [["{}"]] * len(tasks)
+            names = template_embeddings(clip, tasks, bare, options.token_bound)
+            return ClassNameAttention(names, tasks.sizes, n_ctx, width)
+        if options.generator == "mpt":
+            return ScaledContext(len(tasks), n_ctx, width)
+        halves = 2 if options.csc else 1
+        return ContextGenerator(
+            options.generator, clip.embed_dim, halves, n_ctx, width, options.rank
+        )
 
     def loss(
         self, features: Tensor, labels: Tensor, combine: Combine | None = None
@@ -146,7 +103,9 @@ class SoftCPT(ContextPrompter):
     @property
     def reference_steps(self) -> int:
         """The reference registers its one optimiser once per trained module and once for the class
-        names' buffers."""
+        names' buffers; it has no generators of other papers."""
+        if not self.options.reads_task_features:
+            return 1
         return 4 if self.options.csc else 3
 
     def _task_texts(self) -> list[str]:
@@ -194,7 +153,8 @@ class SoftCPT(ContextPrompter):
         return self.encode_prompts(packed, ctx.reshape(1, *ctx.shape[-2:]), prompts=chosen)
 
     def task_features(self, tasks: Sequence[int] | None = None) -> Tensor:
-        """(T, D) features F_t of all tasks, or of ``tasks``."""
+        """(T, D) features F_t of all tasks, or of ``tasks``; not with the generators fedtpg and
+        mpt."""
         chosen = list(range(len(self.tasks)) if tasks is None else tasks)
         if self.options.task_text == "none":
             free: Tensor = self.task_embedding.weight
@@ -205,6 +165,9 @@ class SoftCPT(ContextPrompter):
         """Generated contexts (T, L, d); with ``csc`` one per class, (C, L, d). Of ``tasks``, or for
         ``classes``."""
         tasks, classes = self.tasks.chosen(tasks, classes)
+        if not self.options.reads_task_features:
+            made: Tensor = self.prompt_gen(tasks)
+            return made
         features = self.task_features(tasks)
         if self.options.csc:
             own = self._features(
@@ -217,8 +180,8 @@ class SoftCPT(ContextPrompter):
 
     def rows(self, name: str) -> str:
         """Specific task contexts are (T, M, d), specific class contexts (C, K, d), free features
-        (T, D)."""
-        if name == "task_embedding.weight":
+        (T, D), MPT's factors (T, L) and (T, d)."""
+        if name in ("task_embedding.weight", "prompt_gen.u", "prompt_gen.v"):
             return "task"
         specific = name.endswith(".ctx") and self.get_parameter(name).dim() == 3
         return name.split("_", maxsplit=1)[0] if specific else ""

@@ -10,7 +10,7 @@ import numpy as np
 from softcpt.report.plot_frame import STYLE
 from softcpt.report.plots import heat_map
 from softcpt.report.relations import alike_together
-from softcpt.study.matrix import Matrix
+from softcpt.study.matrix import PairTable
 from softcpt.study.similarity import Correlation
 
 if TYPE_CHECKING:
@@ -18,34 +18,33 @@ if TYPE_CHECKING:
 
 
 def figure(
-    matrix: Matrix,
+    table: PairTable,
     names: Sequence[str],
+    words: tuple[str, str, str],
     similarities: Mapping[str, np.ndarray],
     correlations: Mapping[str, Correlation],
 ) -> Figure:
-    """Tasks that help each other are neighbours; beside it the pairs' gains against the
-    similarities (T, T)."""
+    """Tasks that go together are neighbours; beside it the pairs' numbers against the similarities
+    (T, T). ``words``: the title, the numbers' unit, and what they are."""
     import matplotlib
 
+    title, unit, scale = words
     style: Any = STYLE  # matplotlib types every key of it by name
     with matplotlib.rc_context(style):
-        order = alike_together(matrix.mutual_likeness)
-        gains = matrix.gains[np.ix_(order, order)]
+        order = alike_together(table.mutual_likeness)
+        gains = table.gains[np.ix_(order, order)]
         np.fill_diagonal(gains, np.nan)
         limit = max(float(np.nanmax(np.abs(gains))), 1e-9)
-        drawn = heat_map(
-            gains, [names[task] for task in order], "points gained by the target", limit
-        )
-        drawn.axes[0].set_title(
-            f"{matrix.method}, {matrix.reading}: source (row), target (column)", loc="left"
-        )
-        _scatter(drawn, matrix.gains, similarities, correlations)
+        drawn = heat_map(gains, [names[task] for task in order], scale, limit)
+        drawn.axes[0].set_title(f"{title}: source (row), target (column)", loc="left")
+        _scatter(drawn, table.gains, unit, similarities, correlations)
     return drawn
 
 
 def _scatter(
     drawn: Figure,
     gains: np.ndarray,
+    unit: str,
     similarities: Mapping[str, np.ndarray],
     correlations: Mapping[str, Correlation],
 ) -> None:
@@ -69,4 +68,4 @@ def _scatter(
         axes.set_xlabel(f"{name} similarity of source to target")
         axes.set_title(f"ρ = {found.rho:+.2f}, p = {found.p:.3f}", loc="left")
         if column == 0:
-            axes.set_ylabel("points gained")
+            axes.set_ylabel(unit)

@@ -1,42 +1,24 @@
-"""Writes study.md, its figures and its matrices: what pairs and groups of tasks reached."""
+"""Writes study.md, its figures and its tables: what pairs and groups of tasks reached, and what
+gradients say of them."""
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from tabulate import tabulate
-
-from softcpt.report.relations import alike_together
-from softcpt.study.matrix import Matrix
+from softcpt.study import gradient_section, group_section, pair_section
+from softcpt.study.affinities import Affinities, Agreement, agreement
+from softcpt.study.earlier import Earlier
+from softcpt.study.group_section import Grouping
+from softcpt.study.matrix import Floats, Matrix, PairTable
 from softcpt.study.similarity import Correlation, correlation
+from softcpt.study.study_tables import write_affinities, write_pairs
 from softcpt.utils.files import atomic_write, write_json
 from softcpt.utils.requirements import NO_MATPLOTLIB, is_installed
 
-_HOW = {
-    "joint": "both trained together, one prompt",
-    "source": "trained on the source, then on the target from its prompt",
-    "zero-shot": "trained on the source, tested on the target",
-}
-
-
-@dataclass(frozen=True)
-class Grouping:
-    """Task groups that a matrix suggests, and what training them reached.
-
-    Attributes:
-        groups: places of tasks.
-        together, grouped: (S, T) metrics in % of all tasks trained together, and of each in its
-            group.
-    """
-
-    groups: Sequence[Sequence[int]]
-    together: np.ndarray
-    grouped: np.ndarray
+BY_GRADIENTS = " by gradients"
 
 
 @dataclass
@@ -46,180 +28,108 @@ class Findings:
     Attributes:
         names: of the tasks.
         about: data, settings, command, in one line.
-        matrices: of every method and reading.
+        matrices: of every method and pair reading.
         similarities: "visual" and "label" (T, T).
-        chosen_on: what groups are chosen on, in words.
-        groupings: by method.
+        affinities: of every method whose gradients were measured.
+        earlier: another study of the same tasks whose pairs affinities are compared with; None:
+            they are with this one's.
+        groupings: by method, "<method> by gradients" for those of affinities.
         correlations: of each matrix's gains with each similarity, in the matrices' order.
     """
 
     names: Sequence[str]
     about: str
     matrices: Sequence[Matrix]
-    similarities: Mapping[str, np.ndarray]
-    chosen_on: str
+    similarities: Mapping[str, Floats]
+    affinities: Sequence[Affinities] = ()
+    earlier: Earlier | None = None
     groupings: dict[str, Grouping] = field(default_factory=dict)
     correlations: list[dict[str, Correlation]] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.correlations = [
-            {name: correlation(matrix.gains, table) for name, table in self.similarities.items()}
-            for matrix in self.matrices
-        ]
+        self.correlations = [self.alike(matrix) for matrix in self.matrices]
+
+    def alike(self, table: PairTable) -> dict[str, Correlation]:
+        """Of a table's numbers with each similarity."""
+        return {
+            name: correlation(table.gains, measure) for name, measure in self.similarities.items()
+        }
+
+    def agreements(self, found: Affinities) -> list[Agreement]:
+        """Of a method's affinities with the gains of its pairs, here or in the earlier study."""
+        matrices = self.earlier.matrices if self.earlier else self.matrices
+        return [agreement(found, matrix) for matrix in matrices if matrix.method == found.method]
+
+    def compared_with(self, title: str) -> Sequence[Sequence[int]] | None:
+        """The groups that pairs suggested, here or in the earlier study, for those of gradients."""
+        method, by_gradients, _ = title.partition(BY_GRADIENTS)
+        if not by_gradients:
+            return None
+        if self.earlier is not None:
+            return self.earlier.groups.get(method)
+        found = self.groupings.get(method)
+        return found.groups if found else None
 
 
 def write(findings: Findings, folder: Path) -> Path:
-    """Write study.md, study.json, and for each matrix a CSV file and a figure; returns the first's
+    """Write study.md, study.json, and for each table a CSV file and a figure; returns the first's
     path. Without matplotlib study.md has a line in the place of each figure."""
-    drawing = is_installed("matplotlib")
     parts = [f"# Which tasks help which\n\n{findings.about}\n"]
     for matrix, correlations in zip(findings.matrices, findings.correlations):
         name = f"{matrix.method}-{matrix.reading}".replace("/", "-")
-        _write_csv(findings, matrix, folder / f"{name}.csv")
-        shown = f"*Figure left out: {NO_MATPLOTLIB}*"
-        if drawing:
-            _draw(findings, matrix, correlations, folder / name)
-            shown = f"![{matrix.method}, {matrix.reading}]({name}.svg)"
-        parts.append(_section(findings, matrix, correlations, shown))
+        write_pairs(findings.names, matrix, folder / f"{name}.csv")
+        title = f"{matrix.method}, {matrix.reading}"
+        words = (title, "points gained", "points gained by the target")
+        shown = _drawn(findings, matrix, words, correlations, folder / name)
+        parts.append(pair_section.section(findings.names, matrix, correlations, shown))
+    trees = []
+    for found in findings.affinities:
+        name = f"{found.method}-gradients-{found.images}".replace("/", "-")
+        write_affinities(findings.names, found, folder / f"{name}.csv")
+        correlations, agreements = findings.alike(found), findings.agreements(found)
+        title = f"{found.method}, gradients on {gradient_section.IMAGES[found.images]}"
+        words = (title, "affinity, %", f"affinity, {gradient_section.UNIT}")
+        shown = _drawn(findings, found, words, correlations, folder / name)
+        parts.append(
+            gradient_section.section(findings.names, found, correlations, agreements, shown)
+        )
+        trees.append(gradient_section.tree(found, correlations, agreements))
     parts += [
-        _group_section(findings, method, grouping)
-        for method, grouping in findings.groupings.items()
+        group_section.section(findings.names, title, grouping, findings.compared_with(title))
+        for title, grouping in findings.groupings.items()
     ]
-    write_json(folder / "study.json", _tree(findings))
+    write_json(folder / "study.json", _tree(findings) | ({"affinities": trees} if trees else {}))
     with atomic_write(folder / "study.md") as path:
         path.write_text("\n".join(parts), encoding="utf-8")
     return folder / "study.md"
 
 
-def _draw(
-    findings: Findings, matrix: Matrix, correlations: Mapping[str, Correlation], path: Path
-) -> None:
-    """Write the matrix's figure as ``path`` with the ending .svg, and with .png."""
+def _drawn(
+    findings: Findings,
+    table: PairTable,
+    words: tuple[str, str, str],
+    correlations: Mapping[str, Correlation],
+    path: Path,
+) -> str:
+    """Write the table's figure as ``path`` with the ending .svg, and with .png; returns what stands
+    in its place in study.md.
+
+    Args:
+        findings: of the whole study.
+        table: that is drawn.
+        words: its title, its numbers' unit, and what they are.
+        correlations: with the similarities.
+        path: without ending.
+    """
+    if not is_installed("matplotlib"):
+        return f"*Figure left out: {NO_MATPLOTLIB}*"
     from softcpt.study.figure import figure
 
-    drawn = figure(matrix, findings.names, findings.similarities, correlations)
+    drawn = figure(table, findings.names, words, findings.similarities, correlations)
     for ending, settings in (("svg", {"metadata": {"Date": None}}), ("png", {"dpi": 150})):
         with atomic_write(path.with_name(f"{path.name}.{ending}")) as temporary:
             drawn.savefig(temporary, format=ending, **settings)
-
-
-def _section(
-    findings: Findings, matrix: Matrix, correlations: Mapping[str, Correlation], figure: str
-) -> str:
-    """A matrix in words and as a table; ``figure`` is what stands in the figure's place."""
-    gains, values = matrix.gains, matrix.off_diagonal
-    order = alike_together(matrix.mutual_likeness)
-    head = ["source \\ target", *(findings.names[task] for task in order), "mean"]
-    rows = [
-        [
-            findings.names[source],
-            *(f"{gains[source, target]:+.1f}" for target in order),
-            f"{matrix.of_sources[source]:+.1f}",
-        ]
-        for source in order
-    ]
-    for place, row in enumerate(rows, start=1):
-        row[place] = f"*{row[place]}*" if matrix.reading == "source" else ""
-    rows.append(
-        [
-            "alone, %",
-            *(f"{value:.1f}" for value in matrix.alone.mean(axis=0)[order]),
-            f"{matrix.alone.mean():.1f}",
-        ]
-    )
-    parts = [
-        f"{measure} similarity ρ = {found.rho:+.2f} (p = {found.p:.3f})"
-        for measure, found in correlations.items()
-    ]
-    return (
-        f"## {matrix.method}: {matrix.reading}\n\n"
-        f"A pair is {_HOW[matrix.reading]}; points that the target gained over training alone, "
-        f"mean over {len(matrix.alone)} seed(s). Mean gain {values.mean():+.2f}, standard "
-        f"deviation over pairs {values.std():.2f}; {(values > 0).mean():.0%} of {len(values)} "
-        f"pairs gain, {(values < 0).mean():.0%} lose{_seed_noise(matrix)}."
-        f"{_trained_twice(matrix)} Rank correlation of gains with {' and '.join(parts)}.\n\n"
-        f"{figure}\n\n"
-        f"{tabulate(rows, head, tablefmt='github', disable_numparse=True)}\n"
-    )
-
-
-def _trained_twice(matrix: Matrix) -> str:
-    """What the second training brings without another task."""
-    if matrix.reading != "source":
-        return ""
-    again = np.diag(matrix.gains).mean()
-    return (
-        f" Trained again from its own prompt (the diagonal) a task gains {again:+.2f}: so much of "
-        "a pair's gain is "
-        "longer training."
-    )
-
-
-def _seed_noise(matrix: Matrix) -> str:
-    """How far a pair's gain goes from seed to seed: what the matrix's differences must be measured
-    by."""
-    if len(matrix.alone) < 2:
-        return ""
-    by_seed = matrix.by_seed[:, ~np.eye(len(matrix.gains), dtype=bool)]
-    error = by_seed.std(axis=0, ddof=1) / len(by_seed) ** 0.5
-    return f"; over seeds a pair's gain has a standard error of {error.mean():.2f}"
-
-
-def _group_section(findings: Findings, method: str, grouping: Grouping) -> str:
-    alone = next(matrix.alone for matrix in findings.matrices if matrix.method == method)
-    rows = [
-        [
-            name,
-            *(
-                f"{part.mean(axis=0)[task]:.1f}"
-                for part in (alone, grouping.grouped, grouping.together)
-            ),
-        ]
-        for task, name in enumerate(findings.names)
-    ]
-    rows.append(
-        [
-            "**mean**",
-            *(f"**{part.mean():.2f}**" for part in (alone, grouping.grouped, grouping.together)),
-        ]
-    )
-    groups = "; ".join(
-        ", ".join(findings.names[task] for task in group) for group in grouping.groups
-    )
-    table = tabulate(
-        rows,
-        ["task, %", "alone", "in its group", "all together"],
-        tablefmt="github",
-        disable_numparse=True,
-    )
-    return (
-        f"## {method}: suggested groups\n\n{groups}.\n\n"
-        f"Chosen by the gains of pairs {findings.chosen_on}, then trained.\n\n{table}\n"
-    )
-
-
-def _write_csv(findings: Findings, matrix: Matrix, path: Path) -> None:
-    """A line for each seed, source and target; source "" is the target alone."""
-    with (
-        atomic_write(path) as temporary,
-        open(temporary, "w", newline="", encoding="utf-8") as file,
-    ):
-        lines = csv.writer(file)
-        lines.writerow(["seed", "source", "target", "metric", "gain"])
-        for seed, (alone, paired) in enumerate(zip(matrix.alone, matrix.paired)):
-            for target, name in enumerate(findings.names):
-                lines.writerow([seed, "", name, f"{alone[target]:.4f}", ""])
-                lines.writerows(
-                    [
-                        seed,
-                        findings.names[source],
-                        name,
-                        f"{paired[source, target]:.4f}",
-                        f"{paired[source, target] - alone[target]:.4f}",
-                    ]
-                    for source in range(len(paired))
-                    if source != target or matrix.reading == "source"
-                )
+    return f"![{words[0]}]({path.name}.svg)"
 
 
 def _tree(findings: Findings) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,9 @@ from softcpt.grid.grid_file import (
 )
 from softcpt.utils.typed import read_by, read_mapping
 
-READINGS = ("joint", "source", "zero-shot")
+PAIR_READINGS = ("joint", "source", "zero-shot")
+GRADIENTS = "gradients"
+READINGS = (*PAIR_READINGS, GRADIENTS)
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,8 @@ class Study:
         tasks: numbers of those of its tasks that are studied, from 0; empty: all.
         readings: how two tasks are paired. joint: one prompt is trained on both. source: the
             target's training starts from the prompt that was trained on the source. zero-shot: the
-            source's prompt is tested on the target.
+            source's prompt is tested on the target. gradients: no pair is trained; one run on all
+            tasks measures what a step on one does to the losses of the others.
         groups: train the task groups that the pairs suggest, and all tasks together, too.
         config, backbone, shots, seeds, set, output, root, workers, slurm: as a grid's.
     """
@@ -87,14 +90,21 @@ def read_study(path: Path) -> Study:
             f"study file {path}: no methods; give some that train one prompt for all tasks, as "
             "methods: [CoOp-MT]"
         )
-    if unknown := [name for name in study.readings if name not in READINGS]:
+    check_readings(study.readings, f"study file {path}: readings")
+    if len(set(study.tasks)) == 1 or len(set(study.tasks)) < len(study.tasks):
         raise UserError(
-            f"study file {path}: readings: there is no {unknown[0]}; choose from "
-            f"{', '.join(READINGS)}"
-        )
-    if not study.readings or len(set(study.tasks)) == 1 or len(set(study.tasks)) < len(study.tasks):
-        raise UserError(
-            f"study file {path}: pairs of tasks are studied; give two tasks or more, each once, "
-            "and a reading"
+            f"study file {path}: pairs of tasks are studied; give two tasks or more, each once"
         )
     return study
+
+
+def check_readings(readings: Sequence[str], place: str) -> None:
+    """Refuse a reading that there is not, and none at all.
+
+    Raises:
+        UserError: naming it.
+    """
+    if not readings:
+        raise UserError(f"{place}: there are none; give some of {', '.join(READINGS)}")
+    if unknown := [name for name in readings if name not in READINGS]:
+        raise UserError(f"{place}: there is no {unknown[0]}; choose from {', '.join(READINGS)}")

@@ -1,4 +1,5 @@
-"""Plans a study's jobs: every task alone, every pair in each reading, and groups of tasks."""
+"""Plans a study's jobs: every task alone, every pair in each reading, all tasks for their
+gradients, and groups of tasks."""
 
 from __future__ import annotations
 
@@ -14,10 +15,11 @@ from softcpt.errors import UserError
 from softcpt.grid.grid_file import GridEntry
 from softcpt.grid.jobs import GridPoint, PlannedJob, plan_job, refuse_shared_folders
 from softcpt.selection import obstacle
-from softcpt.study.study_file import Study
+from softcpt.study.study_file import GRADIENTS, Study
 
 ALONE = "alone"
 GROUP = "group"
+LOOKAHEAD = 5  # gradients are measured at every fifth step; TAG takes every tenth of longer runs
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,8 @@ class StudyJob:
 
     Attributes:
         method, seed: of the study.
-        part: "alone", "group", or a reading.
+        part: "alone", "group", or a reading ("gradients": all tasks, see
+            softcpt/engine/lookahead.py).
         tasks: places in the study's list; of a source's reading (source, target).
         planned: the job.
     """
@@ -73,7 +76,7 @@ class StudyPlan:
         self.validates = not obstacle(dataset.val, dataset.test)
 
     def of_pairs(self) -> list[StudyJob]:
-        """Every task alone, and every pair in each reading."""
+        """Every task alone, and every pair in each reading; of gradients a run on all tasks."""
         jobs: list[StudyJob] = []
         for entry in self.study.methods:
             for seed in self.study.seeds:
@@ -90,7 +93,11 @@ class StudyPlan:
     def _pairs_of(self, entry: GridEntry, seed: int) -> Iterator[StudyJob]:
         places = range(len(self.names))
         alone = [self._job(entry, seed, ALONE, (task,)) for task in places]
-        yield from alone
+        # Groups that gradients suggest are compared with every task alone.
+        if self.study.groups or set(self.study.readings) != {GRADIENTS}:
+            yield from alone
+        if GRADIENTS in self.study.readings:
+            yield self._job(entry, seed, GRADIENTS, tuple(places))
         if "joint" in self.study.readings:
             for first, second in combinations(places, 2):
                 yield self._job(entry, seed, "joint", (first, second))
@@ -127,10 +134,12 @@ class StudyPlan:
         name = slug(f"tasks {numbers}")
         if len(trained) < 3:
             name = "+".join(slug(self.names[task]) for task in trained)
-        settings = {
+        settings: dict[str, Any] = {
             "DATASET.SUBSAMPLE_TASKS": ",".join(f"task{number}" for number in numbers),
             "TEST.SPLIT": "val,test" if self.validates else "test",
         }
+        if part == GRADIENTS:
+            settings["TRAIN.LOOKAHEAD"] = LOOKAHEAD
         point = self._point(entry, GridEntry(name, self.study.data, set=settings), seed)
         folder = f"{part}-{slug(self.names[tasks[0]])}" if start else part
         planned = plan_job(

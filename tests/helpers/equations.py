@@ -65,9 +65,73 @@ def generate(x: Tensor, p: Tensors, kind: str) -> Tensor:
     ]
 
 
+def bare_names(clip: softcpt.Clip, names) -> Tensor:
+    """(n, D) normalised features of the names alone, without a stop."""
+    tokens = clip.tokenizer
+    prompts = [
+        [tokens.sot_token_id, *tokens.encode(name.replace("_", " ")), tokens.eot_token_id]
+        for name in names
+    ]
+    none = torch.zeros(len(prompts), 0, clip.text_width)
+    return F.normalize(encode_naively(clip.model, prompts, none), dim=-1)
+
+
+def name_attention(names: Tensor, p: Tensors, heads: int = 4) -> Tensor:
+    """(L, d) FedTPG's context from the names' features (n, D): query by query, head by head."""
+    p = {name.removeprefix("prompt_gen."): tensor for name, tensor in p.items()}
+    width = p["queries"].shape[1]
+    if "attention.in_proj_weight" in p:  # torch packs the three where both widths are the same
+        weights = p["attention.in_proj_weight"].chunk(3)
+    else:
+        weights = [p[f"attention.{kind}_proj_weight"] for kind in "qkv"]
+    biases = p["attention.in_proj_bias"].chunk(3)
+
+    def normed(x: Tensor, kind: str) -> Tensor:
+        centred = x - x.mean()
+        return (
+            centred / (centred.square().mean() + 1e-5).sqrt() * p[f"{kind}_norm.weight"]
+            + p[f"{kind}_norm.bias"]
+        )
+
+    rows = [normed(name, "name") for name in names]
+    keys, values = ([weights[kind] @ row + biases[kind] for row in rows] for kind in (1, 2))
+    contexts, size = [], width // heads
+    for query in p["queries"]:
+        asked, found = weights[0] @ normed(query, "query") + biases[0], []
+        for head in range(heads):
+            part = slice(head * size, (head + 1) * size)
+            scores = torch.stack([asked[part] @ key[part] for key in keys]) / size**0.5
+            shares = scores.exp() / scores.exp().sum()
+            found.append(sum(share * value[part] for share, value in zip(shares, values)))
+        h = p["attention.out_proj.weight"] @ torch.cat(found) + p["attention.out_proj.bias"]
+        a, b = (p["hidden.weight"] @ normed(h, "hidden") + p["hidden.bias"]).chunk(2)
+        gelu = b * (1 + torch.erf(b / 2**0.5)) / 2
+        contexts.append(h + p["out.weight"] @ (a * gelu) + p["out.bias"])
+    return torch.stack(contexts)
+
+
+def scaled_context(p: Tensors, task: int) -> Tensor:
+    """(L, d) MPT's context, entry by entry."""
+    shared, u, v = (p[f"prompt_gen.{name}"] for name in ("ctx", "u", "v"))
+    return torch.stack(
+        [
+            torch.stack([shared[i, j] * u[task, i] * v[task, j] for j in range(shared.shape[1])])
+            for i in range(shared.shape[0])
+        ]
+    )
+
+
 def softcpt_classes(clip: softcpt.Clip, tasks: softcpt.TaskSet, p: Tensors, o: Any) -> Tensor:
     """(C, D) class features of SoftCPT, not normalised."""
     names, owners = tasks.class_names, tasks.task_of_class.tolist()
+    if o.generator in ("fedtpg", "mpt"):
+        of_task = [
+            scaled_context(p, t)
+            if o.generator == "mpt"
+            else name_attention(bare_names(clip, tasks[t].class_names), p)
+            for t in range(len(tasks))
+        ]
+        return features(clip, names, [of_task[owner] for owner in owners], o.position)
     task = task_features(clip, tasks, p, o)
     inputs = [task[owner] for owner in owners]
     if o.csc:

@@ -38,6 +38,10 @@ CASES = [
         for variant in ("NATA", "CATA")
         for kind in ("lowrank", "mlp")
     ],
+    ("SoftCPT-FedTPG", {"n_ctx": 3}),
+    ("SoftCPT-FedTPG", {"position": "middle", "n_ctx": 2}),
+    ("SoftCPT-MPT", {"n_ctx": 3}),
+    ("SoftCPT-MPT", {"position": "front", "n_ctx": 2}),
     ("CoOp", {}),
     ("CoOp", {"csc": True, "n_ctx": 3}),
     ("CoOp", {"position": "middle", "n_ctx": 5}),

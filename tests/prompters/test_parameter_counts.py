@@ -31,6 +31,8 @@ SOFTCPT = [
     ("SoftCPT-CSTA", {}, 19_218_432, None),
     ("SoftCPT-Star", {}, 8_398_848, 8_394_752),
     ("SoftCPT", {"generator": "lowrank"}, 589_824 + 2_048, 589_824 + 2_048),
+    ("SoftCPT-FedTPG", {}, 4_737_536, 4_737_536),
+    ("SoftCPT-MPT", {}, 8_192 + 10 * 528, 8_192 + 6 * 528),
     ("LinearProbe", {}, 1191 * 1025, 116 * 1025),
     ("ProtoNet", {}, 0, 0),
     *((head, {}, 0, 0) for head in ("MeansText", "GDA", "TextGDA", "TextGDA-MT")),

@@ -199,7 +199,7 @@ def test_without_matplotlib_the_study_says_what_to_install(tmp_path, monkeypatch
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     gains = np.random.default_rng(0).normal(size=(2, 3, 3))
     matrix = Matrix("CoOp", "joint", np.full((2, 3), 50.0), 50 + gains)
-    found = Findings(["a", "b", "c"], "About.", [matrix], {"visual": gains[0]}, "on test images")
+    found = Findings(["a", "b", "c"], "About.", [matrix], {"visual": gains[0]})
     text = write_study(found, tmp_path).read_text()
     assert "*Figure left out: matplotlib is not installed; pip install matplotlib*" in text
     assert {path.name for path in tmp_path.iterdir()} == {

@@ -43,7 +43,7 @@ def likenesses(method: TaskClassifier) -> Iterator[Likeness]:
     if contexts is not None and contexts.numel():
         rows = contexts.movedim(-3, 0).flatten(1)
         yield from _likeness(tasks, "contexts", "the tasks' contexts", rows)
-    if isinstance(method, SoftCPT):
+    if isinstance(method, SoftCPT) and method.options.reads_task_features:
         rows = method.task_features()
         yield from _likeness(tasks, "features", "the tasks' features", rows)
     if isinstance(method, Prompter):
