@@ -15,6 +15,7 @@ import shutil
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -29,7 +30,12 @@ _PAUSE = 1.0  # seconds before the second attempt; twice as long before each fur
 _BLOCK = 1 << 20
 
 
-def download(url: str, path: Path, checksum: str | None = None) -> Path:
+def download(
+    url: str,
+    path: Path,
+    checksum: str | None = None,
+    arrived: Callable[[Path], None] = lambda _: None,
+) -> Path:
     """Download ``url`` to ``path``, which appears only when whole and with the right checksum.
 
     An interrupted download continues where it stopped, in the same call or in a later one. Of
@@ -40,10 +46,12 @@ def download(url: str, path: Path, checksum: str | None = None) -> Path:
         path: the file to make; one that exists is left as it is.
         checksum: sha256 or md5 in hexadecimal. Without one a download continues only if the server
             can tell that its file has not changed.
+        arrived: looks at the whole file before it has its name, and may refuse it.
 
     Raises:
         UserError: the server cannot be reached, refuses or sends a web page; the bytes have another
-            checksum; the folder cannot be made or is too small.
+            checksum, or ``arrived`` refuses them, and they are deleted; the folder cannot be made
+            or is too small.
     """
     make_folder(path.parent)
     partial = path.with_name(
@@ -53,12 +61,17 @@ def download(url: str, path: Path, checksum: str | None = None) -> Path:
         if path.is_file():
             return path
         _fetch(url, path, partial, resumable=checksum is not None)
-        if checksum and file_digest(partial, checksum) != checksum:
+        try:
+            if checksum and file_digest(partial, checksum) != checksum:
+                raise UserError(
+                    f"{path.name}: the bytes from {url} have the wrong {digest_name(checksum)} and "
+                    f"were deleted; try again, or put the right file at {path}"
+                )
+            arrived(partial)
+        except UserError:
             partial.unlink()
-            raise UserError(
-                f"{path.name}: the bytes from {url} have the wrong {digest_name(checksum)} and "
-                f"were deleted; try again, or put the right file at {path}"
-            )
+            _mark(partial).unlink(missing_ok=True)
+            raise
         os.replace(partial, path)
         _mark(partial).unlink(missing_ok=True)
     return path
@@ -165,6 +178,7 @@ def _fetch_once(url: str, path: Path, partial: Path, resumable: bool) -> bool:
             return False
         have = have if response.status == 206 else 0
         _refuse_page(response, url, path)
+        _refuse_downgrade(response, url, path)
         length = response.headers.get("Content-Length")
         total = have + int(length) if length else None
         need_room(path.parent, (total or 0) - have, path.name)
@@ -208,6 +222,15 @@ def _refuse_page(response: http.client.HTTPResponse, url: str, path: Path) -> No
         raise UserError(
             f"{path.name}: {url} sends a web page in its place (moved, or a login is needed); "
             f"download it with a browser and put it at {path}"
+        )
+
+
+def _refuse_downgrade(response: http.client.HTTPResponse, url: str, path: Path) -> None:
+    """A redirection from https to plain http lets anybody on the way change the file."""
+    if url.startswith("https:") and not response.geturl().startswith("https:"):
+        raise UserError(
+            f"{path.name}: {url} leads to {response.geturl()}, which is not https; download it by "
+            f"hand and put it at {path}"
         )
 
 
