@@ -95,11 +95,16 @@ def _draw(
     findings: Findings, matrix: Matrix, correlations: Mapping[str, Correlation], path: Path
 ) -> None:
     """Write the matrix's figure as ``path`` with the ending .svg, and with .png."""
+    from matplotlib import rc_context
+
+    from softcpt.report.plot_frame import STYLE
     from softcpt.study.figure import figure
 
     drawn = figure(matrix, findings.names, findings.similarities, correlations)
+    salt: Any = {"svg.hashsalt": STYLE["svg.hashsalt"]}  # so that the same runs make the same file
     for ending, settings in (("svg", {"metadata": {"Date": None}}), ("png", {"dpi": 150})):
-        with atomic_write(path.with_name(f"{path.name}.{ending}")) as temporary:
+        path_of_kind = path.with_name(f"{path.name}.{ending}")
+        with rc_context(salt), atomic_write(path_of_kind) as temporary:
             drawn.savefig(temporary, format=ending, **settings)
 
 
