@@ -13,6 +13,7 @@ from typing import Any, TextIO
 
 from softcpt.artefacts.prediction import Entry, Failed, Prediction
 from softcpt.tasks import TaskSet
+from softcpt.utils.csv_cells import defused
 
 _WIDEST = 60  # characters of a path or a name that a column of the table is made for
 
@@ -98,7 +99,8 @@ class JsonWriter(Writer):
 
 
 class CsvWriter(Writer):
-    """A row for each prediction; one for an image that could not be read."""
+    """A row for each prediction; one for an image that could not be read. Text is
+    :func:`softcpt.utils.csv_cells.defused`."""
 
     def begin(self) -> None:
         """The head."""
@@ -108,12 +110,15 @@ class CsvWriter(Writer):
     def row(self, path: str, entry: Entry) -> None:
         """Ranks count from 1 in each task."""
         if isinstance(entry, Failed):
-            self._csv.writerow([path, "", "", "", "", entry.reason])
+            self._row(path, "", "", "", "", entry.reason)
             return
         rank, task = 0, ""
         for one in _several(entry):
             rank, task = (rank + 1 if one.task == task else 1), one.task
-            self._csv.writerow([path, rank, one.task, one.label, f"{one.probability:.6f}", ""])
+            self._row(path, rank, one.task, one.label, f"{one.probability:.6f}", "")
+
+    def _row(self, *cells: str | int) -> None:
+        self._csv.writerow([defused(cell) for cell in cells])
 
 
 def as_json(path: str, entry: Entry, task_key: str = "task") -> dict[str, Any]:

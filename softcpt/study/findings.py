@@ -14,6 +14,7 @@ from tabulate import tabulate
 from softcpt.report.relations import alike_together
 from softcpt.study.matrix import Matrix
 from softcpt.study.similarity import Correlation, correlation
+from softcpt.utils.csv_cells import defused
 from softcpt.utils.files import atomic_write, write_json
 from softcpt.utils.requirements import NO_MATPLOTLIB, is_installed
 
@@ -212,12 +213,13 @@ def _write_csv(findings: Findings, matrix: Matrix, path: Path) -> None:
         lines = csv.writer(file)
         lines.writerow(["seed", "source", "target", "metric", "gain"])
         for seed, (alone, paired) in enumerate(zip(matrix.alone, matrix.paired)):
-            for target, name in enumerate(findings.names):
+            names = [defused(name) for name in findings.names]
+            for target, name in enumerate(names):
                 lines.writerow([seed, "", name, f"{alone[target]:.4f}", ""])
                 lines.writerows(
                     [
                         seed,
-                        findings.names[source],
+                        names[source],
                         name,
                         f"{paired[source, target]:.4f}",
                         f"{paired[source, target] - alone[target]:.4f}",

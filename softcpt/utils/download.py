@@ -15,9 +15,9 @@ import shutil
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 from filelock import FileLock
 from tqdm import tqdm
@@ -146,10 +146,6 @@ def _fetch(url: str, path: Path, partial: Path, resumable: bool) -> None:
             if not failures:
                 break
         except (OSError, http.client.HTTPException) as error:
-            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise UserError(
-                    f"{path.parent}: the disk is full; make room, the download continues"
-                ) from error
             reason = _first_line(error)
         failures = 0 if _size(partial) - before >= _BLOCK else failures + 1
     raise UserError(
@@ -187,8 +183,7 @@ def _fetch_once(url: str, path: Path, partial: Path, resumable: bool) -> bool:
             partial.unlink(missing_ok=True)
             if not resumable:
                 _mark(partial).write_text(_validator(response), encoding="utf-8")
-        with open(partial, "ab" if have else "wb") as file:
-            have += _copy(response, file, path.name, have, total)
+        have += _copy(response, partial, path, have, total)
     return total is None or have >= total
 
 
@@ -234,14 +229,51 @@ def _refuse_downgrade(response: http.client.HTTPResponse, url: str, path: Path) 
         )
 
 
-def _copy(response: BinaryIO, file: BinaryIO, name: str, have: int, total: int | None) -> int:
+def _copy(
+    response: http.client.HTTPResponse, partial: Path, path: Path, have: int, total: int | None
+) -> int:
+    """Add what the server sends to ``partial``; returns how many bytes that is.
+
+    Raises:
+        UserError: the disk is full or fails, which is no fault of the connection's.
+        OSError: the connection fails.
+    """
     copied = 0
-    with tqdm(total=total, initial=have, unit="B", unit_scale=True, desc=name) as bar:
-        while block := response.read(_BLOCK):
+    bar = tqdm(total=total, initial=have, unit="B", unit_scale=True, desc=path.name)
+    with _own_errors(path), open(partial, "ab" if have else "wb") as file, bar:
+        while block := _received(response):
             file.write(block)
             copied += len(block)
             bar.update(len(block))
     return copied
+
+
+@contextmanager
+def _own_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except _ConnectionError as error:
+        raise error.reason from error
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            message = f"{path.parent}: the disk is full; make room, the download continues"
+            raise UserError(message) from error
+        raise cannot_write(path, error) from error
+
+
+class _ConnectionError(Exception):
+    """Holds the error of a connection apart from those of the disk."""
+
+    def __init__(self, reason: Exception) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+
+
+def _received(response: http.client.HTTPResponse) -> bytes:
+    try:
+        return response.read(_BLOCK)
+    except (OSError, http.client.HTTPException) as error:
+        raise _ConnectionError(error) from error
 
 
 def _size(path: Path) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import resource
 import shutil
 import signal
 import sys
@@ -67,6 +68,7 @@ class Place:
         self._serve()
         self.right: dict[str, Any] = {}
         self._seconds: dict[str, float] = {}
+        self._largest: dict[str, int] = {}
         self._calls: dict[tuple[str, str, bool], int] = {}
 
     def _serve(self) -> None:
@@ -108,6 +110,7 @@ class Place:
         seed: str = "1",
         in_worker: bool = False,
         killed_after: float = 0.0,
+        largest: int = 0,
     ) -> Ended:
         """Run a command in a process of its own.
 
@@ -117,12 +120,15 @@ class Place:
             seed: of a run.
             in_worker: the fault meets the processes that the command starts.
             killed_after: so many seconds it is killed; 0: it is not.
+            largest: bytes that a file may have; 0: as many as it likes.
         """
         words = COMMANDS[command].words(self, seed)
         fault = fault or Fault("write", "EIO", 0, "/nowhere")
         began = time.monotonic()
         child = os.fork()
         if not child:
+            if largest:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (largest, resource.RLIM_INFINITY))
             self._work(words, fault, in_worker)
         if killed_after:
             time.sleep(killed_after)
@@ -151,11 +157,18 @@ class Place:
         ended = self.attempt(command)
         assert ended.status == 0, ended.err
         self.right[command], self._seconds[command] = written(self.target), ended.seconds
+        files = [path for path in self.target.rglob("*") if path.is_file()]
+        self._largest[command] = max(path.stat().st_size for path in files)
 
     def seconds(self, command: str) -> float:
         """How long it takes."""
         self.measure(command)
         return self._seconds[command]
+
+    def largest(self, command: str) -> int:
+        """Bytes of the largest file that it writes."""
+        self.measure(command)
+        return self._largest[command]
 
     def calls(self, command: str, function: str, in_worker: bool = False) -> int:
         """How often it calls a function."""

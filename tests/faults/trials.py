@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tests.faults.commands import COMMANDS
-from tests.faults.failing import ERRORS, FUNCTIONS, KILLED, MOMENTS
+from tests.faults.failing import ERRORS, FUNCTIONS, KILLED, MOMENTS, TOO_LARGE
 from tests.faults.place import Ended, Place
 from tests.faults.written import differences, written
 
 LONGEST = 700  # characters of a message
+SMALLEST = 4096  # bytes that a file may have at least: what a command prints goes to one
 
 
 @dataclass(frozen=True)
@@ -21,10 +22,12 @@ class Trial:
     Attributes:
         command: of :data:`COMMANDS`.
         error: of errno, or KILLED.
-        function: whose call it meets; "": the command is killed after ``seconds``.
+        function: whose call it meets; "": the command is killed after ``seconds``, or no file may
+            be larger than ``largest``.
         call: which one, counted from 1.
         in_worker: whether it meets a process that the command started.
         seconds: until it is killed.
+        largest: bytes of a file.
     """
 
     command: str
@@ -33,9 +36,12 @@ class Trial:
     call: int = 0
     in_worker: bool = False
     seconds: float = 0.0
+    largest: int = 0
 
     def __str__(self) -> str:
         who = f"{self.command}'s worker" if self.in_worker else self.command
+        if self.largest:
+            return f"{who}: files of at most {self.largest:,} bytes"
         if not self.function:
             return f"{who}: killed after {self.seconds:.2f} s"
         how = "it is killed" if self.error == KILLED else self.error
@@ -54,6 +60,9 @@ def trials(
 
 
 def _failure(place: Place, command: str, draw: random.Random) -> Trial:
+    if draw.random() < 0.25 and place.largest(command) > SMALLEST:
+        largest = draw.randrange(SMALLEST, place.largest(command))
+        return Trial(command, TOO_LARGE, largest=largest)
     in_worker = COMMANDS[command].workers and draw.random() < 0.6
     function, call = _moment(place, command, FUNCTIONS, in_worker, draw)
     return Trial(command, draw.choice(ERRORS), function, call, in_worker)
@@ -85,7 +94,11 @@ def look_at(place: Place, trial: Trial) -> str:
     right = place.right[trial.command]
     fault = place.fault(trial.function or "write", trial.error, trial.call)
     first = place.attempt(
-        trial.command, fault, in_worker=trial.in_worker, killed_after=trial.seconds
+        trial.command,
+        fault,
+        in_worker=trial.in_worker,
+        killed_after=trial.seconds,
+        largest=trial.largest,
     )
     fault_of_first = _fault_of_killed(trial, first) if trial.error == KILLED else _fault_of(first)
     if fault_of_first:
@@ -103,9 +116,11 @@ def _fault_of(ended: Ended) -> str:
     """What is wrong with how a command ended on a disk that failed."""
     if "Traceback" in ended.err or "Traceback" in ended.out:
         return "a traceback: " + ended.err.strip().splitlines()[-1][:200]
-    lines = [line for line in ended.err.splitlines() if line.startswith("error: ")]
-    told = len(lines) == 1 and len(lines[0]) <= LONGEST
-    if ended.status and not told and "failed: " not in ended.out:
+    # `data get` goes on to the next file, and a grid to the next job.
+    lines = [line for line in ended.err.splitlines() if line.startswith(("error: ", "Squares: "))]
+    lines += [line for line in ended.out.splitlines() if line.startswith("failed: ")]
+    told = len(lines) >= 1 and all(len(line) <= LONGEST for line in lines)
+    if ended.status and not told:
         return f"not one line: {ended.err[-300:]!r}"
     return ""
 
