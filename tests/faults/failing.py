@@ -13,7 +13,9 @@ from typing import Any
 FUNCTIONS = ("open", "write", "replace", "rename", "mkdir", "fsync", "flock")
 ERRORS = ("ENOSPC", "EIO", "EACCES", "ENOLCK", "EDQUOT")
 KILLED = "killed"
-TOO_LARGE = "EFBIG"  # no file may grow beyond a size, whoever writes it: Python, torch or matplotlib
+TOO_LARGE = (
+    "EFBIG"  # no file may grow beyond a size, whoever writes it: Python, torch or matplotlib
+)
 # Before whose calls a process is killed.
 MOMENTS = (*FUNCTIONS, "unlink", "rmdir")
 

@@ -31,6 +31,9 @@ from tests.helpers.web import Server
 ROOT = Path(__file__).parents[2]
 
 
+NONE = Fault("write", "EIO", 0, "/nowhere")
+
+
 @dataclass(frozen=True)
 class Ended:
     """How a command ended: status (minus the signal that ended it), stdout, stderr, calls of the
@@ -123,10 +126,22 @@ class Place:
             largest: bytes that a file may have; 0: as many as it likes.
         """
         words = COMMANDS[command].words(self, seed)
-        fault = fault or Fault("write", "EIO", 0, "/nowhere")
+        return self.fork(words, fault or NONE, in_worker, killed_after, largest)
+
+    def fork(
+        self,
+        words: Sequence[str],
+        fault: Fault = NONE,
+        in_worker: bool = False,
+        killed_after: float = 0.0,
+        largest: int = 0,
+        at_most: float = 0.0,
+    ) -> Ended:
+        """The same of any command line, which is ended after ``at_most`` seconds; 0: it is not."""
         began = time.monotonic()
         child = os.fork()
         if not child:
+            signal.setitimer(signal.ITIMER_REAL, at_most)
             if largest:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (largest, resource.RLIM_INFINITY))
             self._work(words, fault, in_worker)
@@ -200,7 +215,7 @@ class Place:
         try:
             if not in_worker:
                 fault.install()
-            train.main(words[1:]) if words[0] == "train" else cli.main(words)
+            train.main(words[1:]) if words[:1] == ["train"] else cli.main(words)
         except SystemExit as end:
             status = int(end.code or 0)
         except BaseException:  # noqa: BLE001 (whatever it is, the trial says so)
