@@ -7,12 +7,13 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.faults.commands import COMMANDS
 from tests.faults.place import Place
 from tests.helpers.toy import WEIGHTS, arguments
 
 # {run}: a finished run; {toy}, {weights}: a configuration and a small model; {images}: class
 # folders; {file}: a text file; {folder}: an empty folder; {broken}: a file whose bytes are no text;
-# {out}: a folder that is not there, to write to.
+# {out}: a folder that is not there, to write to; {grid}, {study}: files of these.
 NAMED = "train --trainer CoOp --output-dir {out} --images {images} --config-file {toy}"
 TRAIN = f"{NAMED} --backbone {{weights}}"
 LINES = (
@@ -38,7 +39,6 @@ LINES = (
     "train --trainer CoOp --plugins {file}",
     "train --trainer CoOp --plugins {out}",
     f"{TRAIN} --seed x",
-    f"{TRAIN} --seed -5",
     f"{TRAIN} --seed 99999999999999999999",
     f"{TRAIN} --resume {{folder}}",
     f"{TRAIN} --model-dir {{folder}}",
@@ -55,7 +55,6 @@ LINES = (
     f"{TRAIN} OPTIM.RATE 3",
     f"{TRAIN} optim.lr 3",
     f"{TRAIN} OPTIM.MAX_EPOCH 1.5",
-    f"{TRAIN} OPTIM.MAX_EPOCH 0x10",
     f"{TRAIN} OPTIM.NAME magic",
     f"{TRAIN} OPTIM.LR_SCHEDULER magic",
     f"{TRAIN} DATALOADER.TRAIN_X.BATCH_SIZE 0",
@@ -141,21 +140,21 @@ LINES = (
     "grid {broken}",
     "grid {folder}",
     "grid nobody",
-    "grid emoji44 --output {file} --list",
-    "grid emoji44 --shots x --list",
-    "grid emoji44 --shots 0.5 --list",
-    "grid emoji44 --seeds -1 --list",
-    "grid emoji44 --methods Nobody --list",
-    "grid emoji44 --layout ../x --list",
-    "grid emoji44 --layout {{nothing}} --list",
-    "grid emoji44 --workers -1 --output {out}",
-    "grid emoji44 --attempts 0 --output {out}",
-    "grid emoji44 --launcher moon",
-    "grid emoji44 OPTIM.LR --list",
+    "grid {grid} --output {file}",
+    "grid {grid} --shots x --list",
+    "grid {grid} --shots 0.5 --list",
+    "grid {grid} --seeds -1 --list",
+    "grid {grid} --methods Nobody --list",
+    "grid {grid} --layout ../x --list",
+    "grid {grid} --layout {{nothing}} --list",
+    "grid {grid} --workers -1 --output {out}",
+    "grid {grid} --attempts 0 --output {out}",
+    "grid {grid} --launcher moon",
+    "grid {grid} OPTIM.LR --list",
     "grid --images {out} --methods CoOp --list",
     "transfer {file}",
     "transfer nobody",
-    "transfer transfer12 --workers -1 --output {out}",
+    "transfer {study} --workers -1 --output {out}",
     "serve {folder}",
     "serve {run} --port 99999",
     "serve {run} --port x",
@@ -164,7 +163,7 @@ LINES = (
     "push {folder} a/b",
     "env nothing",
 )
-LONGEST = 60.0  # seconds of one
+LONGEST = 30.0  # seconds of computing that one takes
 
 
 def main() -> int:
@@ -194,8 +193,17 @@ def _names(place: Place) -> dict[str, str]:
     os.chdir(odd)
     paths = {name: str(odd / name) for name in ("file", "folder", "broken")}
     others = {"run": run, "images": str(place.images), "out": str(place.out)}
+    jobs = {"grid": COMMANDS["grid"].words(place, "1")[1]}
+    jobs["study"] = COMMANDS["transfer"].words(place, "1")[1]
     model = {"toy": str(place.folder / "toy.yaml"), "weights": str(WEIGHTS)}
-    return {**paths, **others, **model, "nul": "a\0b", "long": str(place.target / ("x" * 300))}
+    return {
+        **paths,
+        **others,
+        **model,
+        **jobs,
+        "nul": "a\0b",
+        "long": str(place.target / ("x" * 300)),
+    }
 
 
 def _faults_of(place: Place, words: list[str]) -> list[str]:
@@ -207,6 +215,8 @@ def _faults_of(place: Place, words: list[str]) -> list[str]:
     faults = [] if ended.status > 0 else [f"status {ended.status}"]
     if "Traceback" in ended.err + ended.out:
         faults.append(f"a traceback: {ended.err.strip().splitlines()[-1][:200]}")
+    elif ended.status == 1 and not lines and ended.out:
+        pass  # what is asked for is told, and it is not well: `data status`, an image that is none
     elif len(lines) != 1 or len(lines[0]) > 1000:
         faults.append(f"{len(lines)} lines: {ended.err[-200:]!r}")
     faults += [f"left {name}" for name in sorted(_files(place) - before)[:5]]

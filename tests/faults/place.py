@@ -137,11 +137,12 @@ class Place:
         largest: int = 0,
         at_most: float = 0.0,
     ) -> Ended:
-        """The same of any command line, which is ended after ``at_most`` seconds; 0: it is not."""
+        """The same of any command line; ``at_most``: seconds of computing after which it is ended,
+        0: none."""
         began = time.monotonic()
         child = os.fork()
         if not child:
-            signal.setitimer(signal.ITIMER_REAL, at_most)
+            signal.setitimer(signal.ITIMER_PROF, at_most)
             if largest:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (largest, resource.RLIM_INFINITY))
             self._work(words, fault, in_worker)
