@@ -52,9 +52,10 @@ def read_results(path: Path) -> dict[str, Any]:
     except UserError as error:
         reason = str(error).removeprefix(f"results {path}").removesuffix(f"; {_REMEDY}")
         raise ResultsError(path, f"not whole ({reason.strip(' :')})") from error
+    _refuse_other(result, path)
     fault = _fault_of(result)
     if fault:
-        raise ResultsError(path, fault)
+        raise ResultsError(path, f"not as docs/results.md describes it ({fault})")
     found: dict[str, Any] = result
     return found
 
@@ -74,14 +75,18 @@ def finished_results(path: Path) -> dict[str, Any] | None:
     return result if scored and is_kind(result["seconds"].get("total"), _NUMBER) else None
 
 
-def _fault_of(result: Any) -> str:
-    """What is wrong with it, in a few words; "": nothing."""
+def _refuse_other(result: Any, path: Path) -> None:
     if not isinstance(result, dict) or "schema" not in result:
-        return "not a results.json of this project (no key 'schema')"
+        raise ResultsError(path, "not a results.json of this project (no key 'schema')")
     schema = result["schema"]
     if not is_kind(schema, int) or schema not in SCHEMAS:
         known = ", ".join(map(str, SCHEMAS))
-        return f"schema {shown(schema)}; this version reads {known}, update softcpt"
+        reason = f"schema {shown(schema)}; this version reads {known}, update softcpt"
+        raise ResultsError(path, reason)
+
+
+def _fault_of(result: dict[str, Any]) -> str:
+    """Which value is of another kind than a run writes, in a few words; "": none."""
     for key, kind in _KINDS.items():
         if key in result and not is_kind(result[key], kind):
             return f"{key} is {shown(result[key])}"
@@ -90,7 +95,7 @@ def _fault_of(result: Any) -> str:
             return f"overall of {shown(method)} is {shown(figures)}"
     for method, tasks in result.get("tasks", {}).items():
         if not isinstance(tasks, list) or not all(map(_is_task, tasks)):
-            return f"tasks of {shown(method)} are not as docs/results.md describes them"
+            return f"tasks of {shown(method)} are no list of figures"
     return ""
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.packaging.test_metadata import EXTRAS, OF_DASSL, PROJECT, ROOT, name_of
 
-OWN = {"softcpt", "trainers", "datasets", "tests", "dassl"}
+OWN = {"softcpt", "trainers", "datasets", "tests", "tools", "dassl"}
 PACKAGE = ("softcpt", "trainers", "datasets")
 # What is imported and comes with a requirement that cannot do without it.
 BROUGHT = {
