@@ -6,6 +6,7 @@ from dassl.data.datasets import DATASET_REGISTRY
 
 from softcpt.data.base import TaskDataset
 from softcpt.data.coop_helpers import TexturesHelpers
+from softcpt.data.coop_mirror import mirrored
 from softcpt.data.dataset_facts import Publication
 from softcpt.data.source import Source
 
@@ -46,4 +47,5 @@ class DescribableTextures(DTDImages, TexturesHelpers, TaskDataset):
         Source(
             "1u3_QfB467jqHgNXC00UIzbLZRQCg2S7x", "split_zhou_DescribableTextures.json", "gdrive"
         ),
+        *mirrored("dtd", "images", "split_zhou_DescribableTextures.json"),
     )

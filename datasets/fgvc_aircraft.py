@@ -7,6 +7,7 @@ from typing import ClassVar
 from dassl.data.datasets import DATASET_REGISTRY
 
 from softcpt.data.base import Pool, TaskDataset
+from softcpt.data.coop_mirror import mirrored
 from softcpt.data.pool_reader import PoolReader
 from softcpt.data.source import Source
 
@@ -23,6 +24,7 @@ class AircraftImages(PoolReader):
         Source(
             ARCHIVE,
             "fgvc-aircraft-2013b.tar.gz",
+            sha256="e4e323d410e29f0370c81eabdcbb0e2b813acea1de22891b70b58ff41bfc9834",
             unpack_to=".",
             gives="images",
             rename=tuple(
@@ -64,6 +66,7 @@ class FGVCAircraft(AircraftImages, TaskDataset):
     template = "a photo of a {}, a type of aircraft."
     num_classes = 100
     sizes = (3334, 3333, 3333)
+    sources = (*AircraftImages.sources, *mirrored("fgvc_aircraft", "images"))
 
     def pools(self, folder: Path, images: Path) -> Iterable[Pool]:
         """The official lists."""

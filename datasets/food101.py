@@ -5,6 +5,7 @@ from typing import ClassVar
 from dassl.data.datasets import DATASET_REGISTRY
 
 from softcpt.data.base import TaskDataset
+from softcpt.data.coop_mirror import mirrored
 from softcpt.data.dataset_facts import Publication
 from softcpt.data.source import Source
 
@@ -44,4 +45,5 @@ class Food101(Food101Images, TaskDataset):
     sources = (
         *Food101Images.sources,
         Source("1QK0tGi096I0Ba6kggatX1ee6dJFIcEJl", "split_zhou_Food101.json", "gdrive"),
+        *mirrored("food-101", "images", "split_zhou_Food101.json", archive="food101.zip"),
     )

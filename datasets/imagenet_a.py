@@ -2,6 +2,7 @@
 
 from dassl.data.datasets import DATASET_REGISTRY
 
+from softcpt.data.coop_mirror import mirrored
 from softcpt.data.imagenet import CLASS_NAMES, ImageNetVariant
 from softcpt.data.source import Source
 
@@ -21,10 +22,12 @@ class ImageNetA(ImageNetVariant):
         Source(
             "https://people.eecs.berkeley.edu/~hendrycks/imagenet-a.tar",
             "imagenet-a.tar",
+            md5="c3e55429088dc681f30d81f4726b6595",
             unpack_to=".",
             gives="imagenet-a",
         ),
         CLASS_NAMES,
+        *mirrored("imagenet-adversarial", "imagenet-a", "classnames.txt"),
     )
     licence = "MIT"
     citation = "Hendrycks, Zhao, Basart, Steinhardt, Song: Natural adversarial examples. CVPR 2021"

@@ -2,6 +2,7 @@
 
 from dassl.data.datasets import DATASET_REGISTRY
 
+from softcpt.data.coop_mirror import mirrored
 from softcpt.data.imagenet import CLASS_NAMES, ImageNetVariant
 from softcpt.data.source import Source
 
@@ -26,6 +27,7 @@ class ImageNetR(ImageNetVariant):
             gives="imagenet-r",
         ),
         CLASS_NAMES,
+        *mirrored("imagenet-rendition", "imagenet-r", "classnames.txt"),
     )
     licence = "MIT"
     citation = "Hendrycks et al.: The many faces of robustness. ICCV 2021"

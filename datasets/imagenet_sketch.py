@@ -2,6 +2,7 @@
 
 from dassl.data.datasets import DATASET_REGISTRY
 
+from softcpt.data.coop_mirror import mirrored
 from softcpt.data.imagenet import CLASS_NAMES, ImageNetVariant
 from softcpt.data.source import Source
 
@@ -24,6 +25,7 @@ class ImageNetSketch(ImageNetVariant):
             rename=(("sketch", "images"),),
         ),
         CLASS_NAMES,
+        *mirrored("imagenet-sketch", "images", "classnames.txt"),
     )
     licence = "MIT"
     citation = (

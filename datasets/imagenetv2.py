@@ -6,6 +6,7 @@ from pathlib import Path
 from dassl.data.datasets import DATASET_REGISTRY
 
 from softcpt.data.base import Pool
+from softcpt.data.coop_mirror import mirrored
 from softcpt.data.imagenet import CLASS_NAMES, ImageNetVariant, read_classnames
 from softcpt.data.source import Source
 
@@ -32,6 +33,7 @@ class ImageNetV2(ImageNetVariant):
             gives="imagenetv2-matched-frequency-format-val",
         ),
         CLASS_NAMES,
+        *mirrored("imagenetv2", "imagenetv2-matched-frequency-format-val", "classnames.txt"),
     )
     licence = "MIT"
     citation = (

@@ -9,6 +9,7 @@ from dassl.data.datasets import DATASET_REGISTRY
 from scipy.io import loadmat
 
 from softcpt.data.base import Pool, TaskDataset
+from softcpt.data.coop_mirror import mirrored
 from softcpt.data.dataset_facts import Publication
 from softcpt.data.source import Source
 
@@ -54,6 +55,7 @@ class OxfordFlowers(FlowersImages, TaskDataset):
         *FlowersImages.sources,
         Source("1AkcxCXeK_RCGCEC_GvmWxjcjaNhu-at0", "cat_to_name.json", "gdrive"),
         Source("1Pp0sRXzZFZq15zVOzKjKBu4A9i01nozT", "split_zhou_OxfordFlowers.json", "gdrive"),
+        *mirrored("oxford_flowers", "jpg", "cat_to_name.json", "split_zhou_OxfordFlowers.json"),
     )
 
     def pools(self, folder: Path, images: Path) -> Iterable[Pool]:

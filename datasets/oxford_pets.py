@@ -8,6 +8,7 @@ from dassl.data.datasets import DATASET_REGISTRY
 
 from softcpt.data.base import Pool, Row, TaskDataset
 from softcpt.data.coop_helpers import PetsHelpers
+from softcpt.data.coop_mirror import mirrored
 from softcpt.data.pool_reader import PoolReader
 from softcpt.data.source import Source
 
@@ -68,6 +69,7 @@ class OxfordPets(PetsImages, PetsHelpers, TaskDataset):
     sources = (
         *PetsImages.sources,
         Source("1501r8Ber4nNKvmlFVQZ8SeUHTcdTTEqs", "split_zhou_OxfordPets.json", "gdrive"),
+        *mirrored("oxford_pets", "images", "split_zhou_OxfordPets.json"),
     )
 
     def pools(self, folder: Path, images: Path) -> Iterable[Pool]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from dassl.data.datasets import DATASET_REGISTRY
 
 from softcpt.data.base import Pool, TaskDataset
+from softcpt.data.coop_mirror import mirrored
 from softcpt.data.source import Source
 
 
@@ -41,6 +42,7 @@ class SUN397(TaskDataset):
             note="only needed to draw a split",
         ),
         Source("1y2RD81BYuiyvebdN-JymPfyWYcd8_MUq", "split_zhou_SUN397.json", "gdrive"),
+        *mirrored("sun397", "SUN397", "split_zhou_SUN397.json"),
     )
     licence = "research use"
     citation = (

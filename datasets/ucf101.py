@@ -7,6 +7,7 @@ from pathlib import Path
 from dassl.data.datasets import DATASET_REGISTRY
 
 from softcpt.data.base import Pool, Row, TaskDataset
+from softcpt.data.coop_mirror import mirrored
 from softcpt.data.source import Source
 
 
@@ -42,6 +43,7 @@ class UCF101(TaskDataset):
             note="only needed to draw a split",
         ),
         Source("1I0S0q91hJfsV9Gf4xDIjgDq4AqBNJb1y", "split_zhou_UCF101.json", "gdrive"),
+        *mirrored("ucf101", "UCF-101-midframes", "split_zhou_UCF101.json"),
     )
     citation = (
         "Soomro, Zamir, Shah: UCF101: a dataset of 101 human action classes from videos in the "

@@ -100,8 +100,8 @@ def _training(config: Mapping[str, Any]) -> str:
     facts: dict[str, Any] = {"method": config["method"], "options": _listed(config["options"])}
     facts |= {"data": data.get("name", ""), **{name: data.get(name) for name in ("shots", "seed")}}
     facts |= {f"{split} images": count for split, count in data.get("images", {}).items()}
-    wanted = ("epochs", "steps", "steps_per_shot", "optimiser", "schedule", "batch_size")
-    wanted += ("precision", "device")
+    length = ("epochs", "steps", "steps_per_shot")
+    wanted = (*length, "optimiser", "schedule", "batch_size", "precision", "device")
     # Of epochs and steps the one that does not count is None or 0.
     facts |= {name: config["settings"][name] for name in wanted if config["settings"].get(name)}
     if config["seconds"]:

@@ -14,6 +14,7 @@ from typing import Any, TextIO
 
 from softcpt.artefacts.prediction import Entry, Failed, Prediction
 from softcpt.tasks import TaskSet
+from softcpt.utils.csv_cells import defused
 
 _WIDEST = 60  # characters of a path or a name that a column of the table is made for
 
@@ -102,7 +103,8 @@ class JsonWriter(Writer):
 
 
 class CsvWriter(Writer):
-    """A row for each prediction; one for an image that could not be read."""
+    """A row for each prediction; one for an image that could not be read. Text is
+    :func:`softcpt.utils.csv_cells.defused`."""
 
     def begin(self) -> None:
         """The head."""
@@ -114,15 +116,18 @@ class CsvWriter(Writer):
     def row(self, path: str, entry: Entry) -> None:
         """Ranks count from 1 in each task."""
         if isinstance(entry, Failed):
-            self._csv.writerow([path, "", "", "", "", entry.reason, *[""] * self.ordinal])
+            self._row(path, "", "", "", "", entry.reason, *[""] * self.ordinal)
             return
         rank, task = 0, ""
         for one in _several(entry):
             rank, task = (rank + 1 if one.task == task else 1), one.task
-            row = [path, rank, one.task, one.label, f"{one.probability:.6f}", ""]
+            row: list[str | float] = [path, rank, one.task, one.label, f"{one.probability:.6f}", ""]
             if self.ordinal:
-                row.append("" if one.expected is None else f"{one.expected:.6g}")
-            self._csv.writerow(row)
+                row.append("" if one.expected is None else float(f"{one.expected:.6g}"))
+            self._row(*row)
+
+    def _row(self, *cells: str | float) -> None:
+        self._csv.writerow([defused(cell) for cell in cells])
 
 
 def as_json(path: str, entry: Entry, task_key: str = "task") -> dict[str, Any]:

@@ -15,7 +15,8 @@ from tabulate import tabulate
 from softcpt.data.base import TaskDataset
 from softcpt.data.catalog import CatalogEntry, catalogue, entries, expand, is_published
 from softcpt.data.decode_check import unreadable
-from softcpt.data.fetch import ManualStepsError, folder_of, get
+from softcpt.data.fetch import folder_of, get, is_unfinished
+from softcpt.data.fetchers import ManualStepsError
 from softcpt.data.inventory import Inventory, take_inventory
 from softcpt.data.own_images import OwnDataset
 from softcpt.data.preview import listing, sheets
@@ -176,7 +177,7 @@ def _fetch(entry: CatalogEntry, keep: bool, again: bool) -> tuple[list[UserError
     """Get what is missing, then archives of which only a part is in place; what failed, and what
     there is now."""
     before = _look(entry)
-    if before.state == "found" and not again:
+    if before.state == "found" and not (again or is_unfinished(entry)):
         return [], before
     failures = get(entry, keep, again)
     after = _look(entry)

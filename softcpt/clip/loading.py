@@ -11,12 +11,13 @@ from typing import Any
 
 import open_clip
 import torch
-from open_clip.model import CLIP, CustomTextCLIP, build_model_from_openai_state_dict
+from open_clip.model import build_model_from_openai_state_dict
 from timm.layers.norm_act import BatchNormAct2d
 from timm.models.efficientnet import EfficientNet
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from softcpt.clip.bare_model import COPY_AGAIN, fill_masks, product, without_weights
 from softcpt.clip.loaded_model import LoadedModel, image_side, one_line
 from softcpt.clip.open_clip_models import LOCAL, SCHEMAS, is_open_clip_folder, load_open_clip
 from softcpt.clip.preprocessing import Preprocessing
@@ -31,7 +32,6 @@ from softcpt.utils.typed import read_mapping
 TINY = Path(__file__).parents[1] / "assets" / "tiny"
 
 _FILE_SUFFIXES = (".pt", ".pth", ".safetensors", ".npz", ".bin", ".tar")
-_COPY = "copy the model's folder again"
 # Without these no layout of OpenAI's can be deduced.
 _CORNERSTONES = (
     "visual.conv1.weight",
@@ -133,12 +133,11 @@ def _from_folder(folder: Path) -> LoadedModel:
     """Read ``<folder>/<folder's name>.json`` and ``.safetensors``, the layout of the embedded model
     (its README.md)."""
     config, stored = _folder_files(folder)
-    settings = dict(config["model_cfg"])
-    _refuse_other_tokenizer(folder.name, settings["text_cfg"])
-    kind = CustomTextCLIP if settings.pop("custom_text", False) else CLIP
+    _refuse_other_tokenizer(folder.name, config["model_cfg"]["text_cfg"])
     try:
-        model = kind(**settings).eval()
+        model = without_weights(config["model_cfg"], len(stored))
         model.load_state_dict(_materialised(stored), assign=True)
+        fill_masks(model)
         preprocessing = read_mapping(Preprocessing, config["preprocess"], f"{folder}: preprocess")
     except UserError:
         raise
@@ -171,13 +170,13 @@ def _folder_files(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
             f"{folder}: no model there ({config_path.name} is missing); for the embedded one "
             "install softcpt again"
         )
-    config = read_json(config_path, "model", _COPY)
+    config = read_json(config_path, "model", COPY_AGAIN)
     if not isinstance(config, dict):
-        raise UserError(f"model {config_path}: no mapping of keys; {_COPY}")
+        raise UserError(f"model {config_path}: no mapping of keys; {COPY_AGAIN}")
     fault = wrong_value(config, {"model_cfg": dict, "preprocess": dict})
     fault = fault or wrong_value(config["model_cfg"], {"text_cfg": dict, "vision_cfg": dict})
     if fault:
-        raise UserError(f"model {config_path}: damaged ({fault}); {_COPY}")
+        raise UserError(f"model {config_path}: damaged ({fault}); {COPY_AGAIN}")
     return config, read_state_dict(weights_path)
 
 
@@ -189,8 +188,8 @@ def _materialised(stored: dict[str, Tensor]) -> dict[str, Tensor]:
         key = left.removesuffix(".left")
         right = state.pop(f"{key}.right", None)
         if right is None:
-            raise UserError(f"model: {key}.right is missing beside {left}; {_COPY}")
-        state[key] = state.pop(left) @ right
+            raise UserError(f"model: {key}.right is missing beside {left}; {COPY_AGAIN}")
+        state[key] = product(key, state.pop(left), right)
     return state
 
 

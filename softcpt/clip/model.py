@@ -304,15 +304,15 @@ def load_clip(
         The model, in eval mode, on ``device``.
 
     Raises:
-        UserError: for an unknown name or precision, weights that are missing, damaged or of another
-            model, and a tokenizer that is missing.
+        UserError: for an unknown name, precision or device, weights that are missing, damaged or of
+            another model, and a tokenizer that is missing.
 
     Example:
         >>> clip = softcpt.load_clip("tiny", device="cpu")
         >>> clip.name, clip.image_size
         ('tiny', 128)
     """
-    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    device = _usable_device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     precision = _usable_precision(precision, device)
     # Building layers draws random numbers that are overwritten at once: the caller's generator must
     # not notice.
@@ -324,6 +324,16 @@ def load_clip(
     if _is_convolutional(clip.model.visual):
         clip.model.visual.to(memory_format=torch.channels_last)  # up to twice as fast on a CPU
     return clip.to(device)
+
+
+def _usable_device(device: str | torch.device) -> torch.device:
+    try:
+        found = torch.device(device)
+        torch.empty(0, device=found)  # asks its driver
+    except (AssertionError, NotImplementedError, RuntimeError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise UserError(f"device {str(device)!r}: {reason}; use cpu, cuda or cuda:1") from error
+    return found
 
 
 def _usable_precision(precision: str, device: torch.device) -> str:

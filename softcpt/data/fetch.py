@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePath
 
 from filelock import FileLock
 
 from softcpt.data.base import TaskDataset
 from softcpt.data.catalog import CatalogEntry
+from softcpt.data.download_record import forget
+from softcpt.data.fetchers import ManualStepsError, Wanted, bring, steps
 from softcpt.data.source import Source
 from softcpt.data.split import read_split
 from softcpt.data.unpack import BadArchiveError, merge_folders, unpack
 from softcpt.errors import UserError
-from softcpt.utils.download import digest_name, download, file_digest, make_folder
+from softcpt.utils.download import digest_name, file_digest, make_folder
+from softcpt.utils.files import atomic_write
 
-
-class ManualStepsError(UserError):
-    """A file that a person has to download; ``steps`` are what is to be done, in order."""
-
-    def __init__(self, message: str, steps: list[str]) -> None:
-        super().__init__(message)
-        self.steps = steps
+# In a data set's folder while it is being fetched: what is there may be only a part, whatever it
+# looks like.
+_UNFINISHED = ".get.unfinished"
+# What a marker beside an archive says of it: that we fetch it, that we fetched it, that somebody
+# put it there, or that all that it holds is in place.
+_COMING, _OURS, _THEIRS, _DONE = "downloading", "downloaded", "put here", "unpacked"
 
 
 def get(
@@ -52,8 +53,9 @@ def get(
     make_folder(folder)
     failures: dict[str, UserError] = {}
     fetched: set[str] = set()
-    with FileLock(folder / ".get.lock"):
+    with FileLock(folder / ".get.lock"), _noted(folder / _UNFINISHED):
         for source in kind.sources:
+            _restore(folder / source.file)
             gives = source.gives or source.file
             renew = again or _is_damaged_split(kind, folder / source.file)
             refilled = refill and source.unpack_to is not None
@@ -63,7 +65,7 @@ def get(
                 continue
             try:
                 with _set_aside(folder / source.file, renew and source.kind in ("http", "gdrive")):
-                    _obtain(source, folder, keep)
+                    _obtain(kind, Wanted(source, folder), keep)
                 fetched.add(gives)
                 failures.pop(gives, None)
             except UserError as error:
@@ -102,48 +104,116 @@ def _is_damaged_split(kind: type[TaskDataset], path: Path) -> bool:
     return False
 
 
-def _obtain(source: Source, folder: Path, keep: bool) -> None:
+def _obtain(kind: type[TaskDataset], wanted: Wanted, keep: bool) -> None:
     """Fetch one file, unpack it, and clear away what is not needed any more."""
-    archive = folder / source.file
+    source, archive = wanted.source, wanted.path
     make_folder(archive.parent)
-    if archive.exists():
-        _check(source, archive)
-        found = "put here"
+    if source.unpack_to is None:
+        if archive.exists():
+            _check(source, archive)
+        else:
+            bring(wanted)
     else:
-        found = "downloaded"
-        _FETCHERS[source.kind](source, archive)
-    if source.unpack_to is not None:
-        marker = _marker(archive)
-        if not marker.exists():
-            marker.write_text(found)
-        _unpack(source, archive, folder / source.unpack_to)
-        for old, new in source.rename:
-            _rename(folder / old, folder / new)
-        if marker.read_text() == "downloaded" and not keep:
-            archive.unlink(missing_ok=True)
-        marker.unlink()
-    if source.gives and not (folder / source.gives).exists():
+        _obtain_archive(kind, wanted, keep)
+    if source.gives and not (wanted.folder / source.gives).exists():
         raise UserError(
             f"{archive}: another archive than expected, it holds no {source.gives}; get "
             f"{source.address}"
         )
 
 
-def _unpack(source: Source, archive: Path, target: Path) -> None:
-    marker = _marker(archive)
+def _obtain_archive(kind: type[TaskDataset], wanted: Wanted, keep: bool) -> None:
+    """The same of an archive. A marker says how far this got, should the process be killed."""
+    source, archive, marker = wanted.source, wanted.path, _marker(wanted.path)
+    if _said(marker) != _DONE or archive.exists():
+        _find_or_bring(wanted, marker)
+        assert source.unpack_to is not None  # of an archive
+        _unpack(kind, wanted, wanted.folder / source.unpack_to)
+        for old, new in source.rename:
+            _rename(wanted.folder / old, wanted.folder / new)
+        if _said(marker) == _OURS and not keep:
+            _say(marker, _DONE)
+            archive.unlink(missing_ok=True)
+    marker.unlink()
+
+
+def _find_or_bring(wanted: Wanted, marker: Path) -> None:
+    """Have the archive in place, and the marker say whose it is."""
+    source, archive, said = wanted.source, wanted.path, _said(marker)
+    # While we were fetching it somebody may have put it there.
+    beginnings = archive.parent.glob(f".{archive.name}.*.part")
+    if archive.exists() and said in (_OURS, _COMING, _DONE) and not any(beginnings):
+        _say(marker, _OURS)
+    elif archive.exists():
+        _check(source, archive)
+        _say(marker, _THEIRS)
+    else:
+        _say(marker, _COMING)
+        try:
+            bring(wanted)
+        except UserError:
+            marker.unlink()
+            raise
+        _say(marker, _OURS)
+
+
+def _unpack(kind: type[TaskDataset], wanted: Wanted, target: Path) -> None:
+    source, archive, marker = wanted.source, wanted.path, _marker(wanted.path)
+
+    def is_left_out(name: str) -> bool:
+        """Draws of another project, which would be taken for this one's, and a split that is there
+        already."""
+        parts = PurePath(name).parts
+        known = parts[-1:] and parts[-1] in kind.split_files and (target / name).exists()
+        return bool(known) or bool(set(parts) & set(source.left_out))
+
     try:
         if archive.exists():  # Kaggle's client leaves no archive
-            unpack(archive, target)
+            unpack(archive, target, is_left_out if source.left_out else None)
     except BadArchiveError as error:
-        downloaded = marker.read_text() == "downloaded"
+        ours = _said(marker) == _OURS
         marker.unlink()
-        if not downloaded:
+        if not ours:
             raise
         archive.unlink()
+        forget(source, wanted.folder)
         message = (
             f"{archive.name}: what came from {source.address} was deleted, {error.fault}; try again"
         )
-        raise ManualStepsError(message, _steps(source, archive)) from error
+        raise ManualStepsError(message, steps(wanted)) from error
+
+
+@contextmanager
+def _noted(note: Path) -> Iterator[None]:
+    """Have a file in place until this ends, in whatever way but that the process is killed."""
+    _say(note, "")
+    try:
+        yield
+    finally:
+        note.unlink(missing_ok=True)
+
+
+def is_unfinished(entry: CatalogEntry) -> bool:
+    """Whether a process that fetched the data set was killed."""
+    return (folder_of(entry) / _UNFINISHED).exists()
+
+
+def _say(marker: Path, text: str) -> None:
+    with atomic_write(marker, flush=False) as temporary:
+        temporary.write_text(text)
+
+
+def _said(marker: Path) -> str:
+    return marker.read_text() if marker.exists() else ""
+
+
+def _restore(path: Path) -> None:
+    """Undo :func:`_set_aside` of a process that was killed."""
+    old = path.with_name(f".{path.name}.old")
+    if old.exists() and path.exists():
+        old.unlink()
+    elif old.exists():
+        os.replace(old, path)
 
 
 @contextmanager
@@ -155,10 +225,7 @@ def _set_aside(path: Path, wanted: bool) -> Iterator[None]:
     try:
         yield
     finally:
-        if old.exists() and path.exists():
-            old.unlink()
-        elif old.exists():
-            os.replace(old, path)
+        _restore(path)
 
 
 def _marker(archive: Path) -> Path:
@@ -183,121 +250,3 @@ def _check(source: Source, archive: Path) -> None:
             f"{checksum[:12]}...); delete it and run this command again, or get it from "
             f"{source.address}"
         )
-
-
-def _from_web(source: Source, archive: Path) -> None:
-    try:
-        download(source.url, archive, source.sha256 or source.md5)
-    except UserError as error:
-        raise ManualStepsError(str(error), _steps(source, archive)) from error
-
-
-def _from_drive(source: Source, archive: Path) -> None:
-    """Google Drive; gdown follows the pages between the link and the file."""
-    import gdown
-
-    partial = archive.with_name(f".{archive.name}.gdrive")
-    reason = "the drive refuses, perhaps for today only"
-    try:
-        done = gdown.download(id=source.url, output=str(partial), quiet=False, resume=True)
-    except Exception as error:  # noqa: BLE001 (gdown's, requests', and what a changed page causes)
-        done, reason = None, " ".join(str(error).split())[:200] or type(error).__name__
-    if done is None or not partial.is_file():
-        message = (
-            f"{archive.name}: cannot be downloaded from Google Drive ({reason}); download it by "
-            "hand"
-        )
-        raise ManualStepsError(message, _steps(source, archive))
-    checksum = source.sha256 or source.md5
-    if checksum and file_digest(partial, checksum) != checksum:
-        partial.unlink()
-        raise ManualStepsError(
-            f"{archive.name}: the bytes from {source.address} have the wrong "
-            f"{digest_name(checksum)} and were deleted; download it by hand",
-            _steps(source, archive),
-        )
-    os.replace(partial, archive)
-
-
-def _from_kaggle(source: Source, archive: Path) -> None:
-    """Kaggle, through its own client, which unpacks what it fetches."""
-    client = _kaggle_client()
-    if client is None:
-        steps = _steps(source, archive)
-        steps.append(
-            "or `pip install kagglehub` and give Kaggle's token (KAGGLE_API_TOKEN, or "
-            "KAGGLE_USERNAME and KAGGLE_KEY, or ~/.kaggle/kaggle.json): then this command does it "
-            "all"
-        )
-        raise ManualStepsError(
-            f"{source.file}: Kaggle asks for an account; download it by hand", steps
-        )
-    cache = archive.parent / ".kaggle"  # on the same disk, so that files are moved, not copied
-    try:
-        with _environment({"KAGGLEHUB_CACHE": str(cache)}):
-            fetched = Path(client.dataset_download(source.url))
-    except Exception as error:  # its own, requests', and those of its parts
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        message = f"{source.file}: cannot be downloaded from Kaggle ({reason}); download it by hand"
-        raise ManualStepsError(message, _steps(source, archive)) from error
-    link = next((path for path in fetched.rglob("*") if path.is_symlink()), None)
-    if link is not None:
-        raise UserError(
-            f"{link}: a link in a downloaded data set; delete {cache} and download "
-            f"{source.file} by hand"
-        )
-    if source.unpack_to is not None:
-        _marker(archive).write_text("downloaded")
-    merge_folders(fetched, archive.parent / (source.unpack_to or "."))
-    shutil.rmtree(cache, ignore_errors=True)
-
-
-def _kaggle_client() -> Any:
-    """The module ``kagglehub`` if it is installed and has credentials, else None."""
-    try:
-        import kagglehub
-        from kagglehub.config import get_kaggle_credentials
-
-        return kagglehub if get_kaggle_credentials() else None
-    except (ImportError, ValueError):  # ValueError: a credentials file that is not one
-        return None
-
-
-@contextmanager
-def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-def _by_hand(source: Source, archive: Path) -> None:
-    raise ManualStepsError(
-        f"{source.file}: no program may download it; do it by hand", _steps(source, archive)
-    )
-
-
-_FETCHERS = {"http": _from_web, "gdrive": _from_drive, "kaggle": _from_kaggle, "manual": _by_hand}
-
-
-def _steps(source: Source, archive: Path) -> list[str]:
-    """What a person does to bring one file."""
-    checksum = source.sha256 or source.md5
-    proof = f" ({digest_name(checksum)} {checksum})" if checksum else ""
-    steps = [f"open {source.address} and download {source.file}{proof}"]
-    if source.note:
-        steps.append(f"note: {source.note}")
-    folder = archive.parent
-    if source.unpack_to is None and source.gives:
-        steps.append(f"make {folder / source.gives} from it")
-    else:
-        steps.append(f"put it at {archive}")
-    if source.unpack_to is not None:
-        steps.append("run this command again, it unpacks the file")
-    return steps

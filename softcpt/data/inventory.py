@@ -268,6 +268,9 @@ def _read_split(dataset: TaskDataset) -> tuple[Split | None, str, str]:
     try:
         if isinstance(dataset, OwnDataset):
             rows = list(dataset.labelled(dataset.folder))
+            if not rows:
+                problem = f"data set {dataset.name()}: no images in {dataset.folder}"
+                return None, "none", f"{problem}; {dataset.advice}"
             undivided = [row._replace(part="train") for row in rows]
             return dataset.as_split(undivided), "as on disk", ""
         split = dataset.read_or_draw(dataset.folder)

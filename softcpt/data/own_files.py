@@ -6,8 +6,9 @@ import hashlib
 import logging
 import os
 import shutil
-import tempfile
 from pathlib import Path
+
+from filelock import FileLock
 
 from softcpt.data.unpack import unpack
 from softcpt.errors import UserError
@@ -44,16 +45,16 @@ def unpacked_folder(archive: Path) -> Path:
         return folder
     around.mkdir(parents=True, exist_ok=True)
     # Moved into place when whole: a process that is killed leaves no half of it under that name.
-    stage = Path(tempfile.mkdtemp(dir=around, prefix=".unpacking-"))
-    try:
-        unpack(archive, stage)
+    stage = around / ".unpacking"
+    with FileLock(around / ".lock"):
+        if folder.is_dir():  # another process was first
+            return folder
+        shutil.rmtree(stage, ignore_errors=True)  # of one that was killed
         try:
+            unpack(archive, stage)
             os.rename(stage, folder)
-        except OSError:  # another process was first
-            if not folder.is_dir():
-                raise
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
+        finally:
+            shutil.rmtree(stage, ignore_errors=True)
     _log.info(f"{archive}: unpacked into {folder}")
     return folder
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from softcpt.data.given_images import DrawnTask, GivenImages, GivenTask, drawn_task
@@ -48,7 +48,8 @@ def _task(
     name = column.replace("_", " ")
     labels: list[Labels] = []
     places: list[list[int]] = []
-    paths, class_names = [], []
+    paths: list[Callable[[int], str]] = []
+    class_names: list[str] = []
     for part in parts.values():
         own, names, path = read_dataset(part, image_column, column, gaps=True)
         if class_names and names and names != class_names:
@@ -61,7 +62,12 @@ def _task(
         paths.append(path)
     names, numbers = numbered_labels(labels, class_names, f"task '{name}'")
     images = {
-        key: GivenImages(own, lambda place, at=at, path=path: path(at[place]))
+        key: GivenImages(own, _among(path, at))
         for key, own, at, path in zip(parts, numbers, places, paths)
     }
     return drawn_task(GivenTask(name, names, images), options)
+
+
+def _among(path: Callable[[int], str], places: Sequence[int]) -> Callable[[int], str]:
+    """The path of an image by its number among ``places``."""
+    return lambda number: path(places[number])

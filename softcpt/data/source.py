@@ -27,6 +27,8 @@ class Source:
             ("images", a file name); empty: ``file`` itself.
         rename: (from, to) after unpacking, both relative to the data set's folder; for archives
             whose folder has another name than the field uses.
+        member: of a zip file at ``url``, the one file that is wanted: it alone is read.
+        left_out: names of folders in an archive that are not unpacked.
         note: for a person: what to do by hand, or why a mirror is used.
     """
 
@@ -38,6 +40,8 @@ class Source:
     unpack_to: str | None = None
     gives: str = ""
     rename: tuple[tuple[str, str], ...] = ()
+    member: str = ""
+    left_out: tuple[str, ...] = ()
     note: str = ""
 
     def __post_init__(self) -> None:

@@ -64,7 +64,7 @@ class BadArchiveError(UserError):
         self.fault = fault
 
 
-def unpack(archive: Path, folder: Path) -> None:
+def unpack(archive: Path, folder: Path, is_left_out: Callable[[str], bool] | None = None) -> None:
     """Unpack a zip or tar (plain, gz, bz2, xz) archive into ``folder``, beside what is there
     already.
 
@@ -72,6 +72,11 @@ def unpack(archive: Path, folder: Path) -> None:
     of it is good; a file that is there already is replaced. Modes and owners are not taken over.
     Names in zip archives that are not marked as UTF-8 are read as UTF-8 where they are, else as
     code page 437; in tar archives as UTF-8, else as Latin-1.
+
+    Args:
+        archive: the file.
+        folder: where its content goes.
+        is_left_out: says of the path of a member whether it stays away; None: none does.
 
     Raises:
         BadArchiveError: the archive is damaged, of another kind, encrypted, holds a link, a device
@@ -85,7 +90,7 @@ def unpack(archive: Path, folder: Path) -> None:
     try:
         stage.mkdir()
         extract = _extract_zip if _begins_with(archive, *_ZIP) else _extract_tar
-        extract(archive, stage)
+        extract(archive, stage, is_left_out or _none)
         merge_folders(stage, folder)
     except _DAMAGE as error:
         raise _damaged(archive, folder, error) from error
@@ -111,6 +116,10 @@ def merge_folders(source: Path, target: Path) -> None:
             raise IsADirectoryError(errno.EISDIR, f"{place} is a folder, and is to become a file")
         else:
             shutil.move(entry.path, place)
+
+
+def _none(_: str) -> bool:
+    return False
 
 
 class _Guard:
@@ -153,7 +162,7 @@ class _Guard:
         )
 
 
-def _extract_zip(archive: Path, stage: Path) -> None:
+def _extract_zip(archive: Path, stage: Path, is_left_out: Callable[[str], bool]) -> None:
     guard = _Guard(archive, stage)
     with zipfile.ZipFile(archive) as content:
         for info in content.infolist():  # all of them before the first is written
@@ -161,6 +170,8 @@ def _extract_zip(archive: Path, stage: Path) -> None:
             guard.admit(info.filename, _zip_kind(info), info.file_size)
         with _progress(archive, guard.bytes) as bar:
             for info in content.infolist():
+                if is_left_out(info.filename):
+                    continue
                 content.extract(info, stage)
                 bar.update(info.file_size)
 
@@ -184,7 +195,7 @@ def _zip_kind(info: zipfile.ZipInfo) -> str:
     return "folder" if info.is_dir() else "file"
 
 
-def _extract_tar(archive: Path, stage: Path) -> None:
+def _extract_tar(archive: Path, stage: Path, is_left_out: Callable[[str], bool]) -> None:
     guard = _Guard(archive, stage)
     open_stream = next(
         (opener for magic, opener in _DECOMPRESSORS.items() if _begins_with(archive, magic)), None
@@ -198,7 +209,8 @@ def _extract_tar(archive: Path, stage: Path) -> None:
                 content.members = []  # type: ignore[attr-defined]  # else all of them are kept
                 info.name = _tar_name(info)
                 guard.admit(info.name, _tar_kind(info), info.size)
-                content.extract(info, stage, set_attrs=False)
+                if not is_left_out(info.name):
+                    content.extract(info, stage, set_attrs=False)
                 bar.update(info.size)
         # A compressed stream has an end of its own, and old programs leave the blocks of zeros
         # away.

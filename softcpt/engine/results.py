@@ -19,16 +19,13 @@ from softcpt.clip.model import Clip
 from softcpt.engine.early_stop import EarlyStop
 from softcpt.engine.learner import Learner
 from softcpt.engine.measuring import Tested
+from softcpt.engine.results_file import RESULTS_FILE, SCHEMA, read_results
 from softcpt.engine.run_inputs import RunData
 from softcpt.engine.settings import shared_values
 from softcpt.errors import UserError
 from softcpt.prompters import TaskClassifier
 from softcpt.steps import epochs_given
 from softcpt.task_results import TaskResult, intervals, overall
-from softcpt.utils.text_files import read_json
-
-SCHEMA = 1
-RESULTS_FILE = "results.json"
 
 
 @dataclass(frozen=True)
@@ -258,16 +255,3 @@ def refuse_overwriting(folder: str | Path) -> None:
             f"{path}: the results of a training run, and --eval-only would write over them; choose "
             "another --output-dir"
         )
-
-
-def read_results(path: Path) -> dict[str, Any]:
-    """The content of a results.json.
-
-    Raises:
-        UserError: it is damaged.
-    """
-    remedy = "restore it, or delete it and make the run again"
-    result = read_json(path, "results", remedy)
-    if not isinstance(result, dict):
-        raise UserError(f"results {path}: no mapping of keys; {remedy}")
-    return result

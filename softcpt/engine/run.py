@@ -48,13 +48,14 @@ def _run(args: argparse.Namespace) -> None:
             _log.info(f"{cfg.OUTPUT_DIR}: {mark}")
         with _left_only_if_built(made):
             trainer = _build(cfg)
+            _load_prompt(args, trainer)
         _train_or_test(args, trainer)
 
 
 @contextmanager
 def _left_only_if_built(made: Sequence[Path]) -> Iterator[None]:
     """Remove the folders that were ``made`` for a run, innermost first, and the log in them, if it
-    cannot even be built."""
+    cannot even be built, or what it starts from is not there."""
     try:
         yield
     except BaseException:
@@ -93,18 +94,30 @@ def _build(cfg: Any) -> Any:
     return build_trainer(cfg)
 
 
-def _train_or_test(args: argparse.Namespace, trainer: Any) -> None:
+def _load_prompt(args: argparse.Namespace, trainer: Any) -> None:
+    """The prompt that is tested, or that training starts from; that there is a run to resume."""
+    from softcpt.engine.continuation import find_run
     from softcpt.engine.trainer import PromptTrainer
 
     if args.eval_only:
         trainer.load_model(args.model_dir, epoch=args.load_epoch)
+        return
+    ours = isinstance(trainer, PromptTrainer)
+    if args.model_dir and not args.no_train:
+        start = trainer.start_from if ours else trainer.load_model
+        start(args.model_dir, epoch=args.load_epoch)
+    if args.resume and ours:
+        find_run(args.resume, required=True)
+
+
+def _train_or_test(args: argparse.Namespace, trainer: Any) -> None:
+    from softcpt.engine.trainer import PromptTrainer
+
+    if args.eval_only:
         trainer.test()
         if isinstance(trainer, PromptTrainer):
             trainer.report(trained=False)
     elif not args.no_train:
-        if args.model_dir:
-            start = trainer.start_from if isinstance(trainer, PromptTrainer) else trainer.load_model
-            start(args.model_dir, epoch=args.load_epoch)
         trainer.train()
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from tabulate import tabulate
 
-from softcpt.engine.results import RESULTS_FILE, SCHEMA, Run, read_results
+from softcpt.engine.results import Run
+from softcpt.engine.results_file import RESULTS_FILE, SCHEMA, read_results
 from softcpt.engine.settings import shared_of
 from softcpt.errors import UserError
 from softcpt.utils.files import write_json

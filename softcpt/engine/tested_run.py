@@ -21,7 +21,7 @@ from softcpt.artefacts.kept_backbone import backbone_source
 from softcpt.artefacts.published_checkpoints import is_reference
 from softcpt.engine import config, config_keys
 from softcpt.engine.continuation import find_run
-from softcpt.engine.results import RESULTS_FILE, read_results
+from softcpt.engine.results_file import RESULTS_FILE, read_results
 from softcpt.errors import UserError
 from softcpt.prompters import METHODS
 

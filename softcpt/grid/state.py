@@ -23,7 +23,7 @@ from filelock import FileLock, Timeout
 from softcpt.artefacts import checkpoint
 from softcpt.engine import config
 from softcpt.engine.continuation import read_run
-from softcpt.engine.results import RESULTS_FILE, SCHEMA
+from softcpt.engine.results_file import RESULTS_FILE, finished_results
 from softcpt.errors import UserError
 from softcpt.utils.files import write_json
 from softcpt.utils.kinds import Kind, is_kind, wrong_value
@@ -91,12 +91,7 @@ def write_record(folder: str, record: JobRecord) -> None:
 
 def read_result(folder: str) -> dict[str, Any] | None:
     """The job's results.json, if there is a whole one."""
-    try:
-        result: dict[str, Any] = json.loads((Path(folder) / RESULTS_FILE).read_bytes())
-        whole = result["schema"] == SCHEMA and result["tasks"] and result["config"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return None
-    return result if whole else None
+    return finished_results(Path(folder) / RESULTS_FILE)
 
 
 def is_done(folder: str, cfg: Any) -> bool:
@@ -111,17 +106,30 @@ def is_done(folder: str, cfg: Any) -> bool:
     if result is not None:
         theirs = result["config"]
     elif begun.is_file():
-        theirs = read_run(begun)[1]["config"]
+        try:
+            theirs = read_run(begun)[1]["config"]
+        except UserError:
+            return False  # the job says so when it is run, and fails; the others need not wait
     else:
         return False
     if theirs != cfg.dump():
-        changed = config.differences(config.run_settings(cfg), config.settings_of_text(cfg, theirs))
+        changed = config.differences(config.run_settings(cfg), _settings(cfg, theirs, folder))
         if changed:
             raise UserError(
                 f"{folder}: it holds a run with other settings ({'; '.join(changed[:3])}); choose "
                 "another output, or delete the folder"
             )
     return result is not None
+
+
+def _settings(cfg: Any, text: str, folder: str) -> dict[str, Any]:
+    try:
+        return config.settings_of_text(cfg, text)
+    except Exception as error:  # whatever damaged yaml makes the reader raise
+        raise UserError(
+            f"{folder}: the settings of the run in it are damaged; choose another output, or "
+            "delete the folder"
+        ) from error
 
 
 @contextmanager

@@ -11,8 +11,8 @@ from typing import Any
 from tabulate import tabulate
 
 from softcpt.report.table import Row, Table
+from softcpt.utils.csv_cells import defused
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _MARKDOWN = str.maketrans({character: f"\\{character}" for character in "\\`*_[]<|~$"})
 _MARKDOWN[ord("&")] = "&amp;"  # it could begin an entity
 _LATEX = str.maketrans(
@@ -107,7 +107,7 @@ def _latex_row(cells: Iterable[str]) -> str:
 
 def csv_text(records: Sequence[dict[str, Any]]) -> str:
     """Records with the same keys as CSV, in full precision; nothing stands for what is not
-    known. Text is :func:`defused`."""
+    known. Text is :func:`softcpt.utils.csv_cells.defused`."""
     file = io.StringIO(newline="")
     writer = csv.DictWriter(
         file, list(dict.fromkeys(key for record in records for key in record)), lineterminator="\n"
@@ -115,18 +115,6 @@ def csv_text(records: Sequence[dict[str, Any]]) -> str:
     writer.writeheader()
     writer.writerows({key: defused(value) for key, value in record.items()} for record in records)
     return file.getvalue()
-
-
-def defused(value: Any) -> Any:
-    """A cell of a CSV file. Text that a spreadsheet would run as a formula begins with an
-    apostrophe, which it hides; numbers stay numbers."""
-    if not isinstance(value, str) or not value.startswith(_FORMULA):
-        return value
-    try:
-        float(value)
-    except ValueError:
-        return f"'{value}"
-    return value
 
 
 def plain(table: Table) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from softcpt.engine import results_file
 from softcpt.engine.config_text import text_leaves
 from softcpt.engine.settings import AXES, IMAGES, shared_of, variant_settings
 from softcpt.report.run_result import (
@@ -19,9 +19,7 @@ from softcpt.report.run_result import (
     Result,
     TestedTask,
 )
-from softcpt.utils.kinds import shown
 
-SCHEMAS = (1,)
 # Data sets that may be anybody's images.
 _READERS = ("ImageFolder", "CSV", "MultiTask")
 
@@ -72,20 +70,11 @@ def _data_name(dataset: str, tasks: Sequence[Mapping[str, Any]]) -> str:
 
 def _load(path: Path) -> dict[str, Any]:
     try:
-        run = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise UnreadableError(f"not whole ({reason})") from error
-    except RecursionError as error:
-        raise UnreadableError("not whole (nested too deeply)") from error
-    if not isinstance(run, dict) or "schema" not in run:
-        raise UnreadableError("not a results.json of this project (no key 'schema')")
-    if run["schema"] not in SCHEMAS:
-        raise UnreadableError(
-            f"schema {shown(run['schema'])}; this version reads {', '.join(map(str, SCHEMAS))}, "
-            "update softcpt"
-        )
-    return run
+        return results_file.read_results(path)
+    except results_file.ResultsError as error:
+        raise UnreadableError(error.reason) from error
+    except OSError as error:
+        raise UnreadableError(f"not whole ({' '.join(str(error).split())[:200]})") from error
 
 
 def _result(

@@ -123,11 +123,16 @@ def _drawn(
     """
     if not is_installed("matplotlib"):
         return f"*Figure left out: {NO_MATPLOTLIB}*"
+    from matplotlib import rc_context
+
+    from softcpt.report.plot_frame import STYLE
     from softcpt.study.figure import figure
 
+    salt: Any = {"svg.hashsalt": STYLE["svg.hashsalt"]}  # so that the same runs make the same file
     drawn = figure(table, findings.names, words, findings.similarities, correlations)
     for ending, settings in (("svg", {"metadata": {"Date": None}}), ("png", {"dpi": 150})):
-        with atomic_write(path.with_name(f"{path.name}.{ending}")) as temporary:
+        path_of_kind = path.with_name(f"{path.name}.{ending}")
+        with rc_context(salt), atomic_write(path_of_kind) as temporary:
             drawn.savefig(temporary, format=ending, **settings)
     return f"![{words[0]}]({path.name}.svg)"
 

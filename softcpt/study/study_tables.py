@@ -8,6 +8,7 @@ from pathlib import Path
 
 from softcpt.study.affinities import Affinities
 from softcpt.study.matrix import Matrix
+from softcpt.utils.csv_cells import defused
 from softcpt.utils.files import atomic_write
 
 
@@ -17,7 +18,7 @@ def write_pairs(names: Sequence[str], matrix: Matrix, path: Path) -> None:
         atomic_write(path) as temporary,
         open(temporary, "w", newline="", encoding="utf-8") as file,
     ):
-        lines = csv.writer(file)
+        lines, names = csv.writer(file), [defused(name) for name in names]
         lines.writerow(["seed", "source", "target", "metric", "gain"])
         for seed, (alone, paired) in enumerate(zip(matrix.alone, matrix.paired)):
             for target, name in enumerate(names):
@@ -41,7 +42,7 @@ def write_affinities(names: Sequence[str], found: Affinities, path: Path) -> Non
         atomic_write(path) as temporary,
         open(temporary, "w", newline="", encoding="utf-8") as file,
     ):
-        lines = csv.writer(file)
+        lines, names = csv.writer(file), [defused(name) for name in names]
         lines.writerow(["seed", "source", "target", "affinity"])
         for seed, table in enumerate(found.measured):
             for source, row in enumerate(table):

@@ -64,6 +64,11 @@ def run_command(command: Callable[[], int | None], debug: bool = False) -> None:
             raise
         print(f"error: {described(error)}", file=sys.stderr)
         sys.exit(2)
+    except ValueError as error:
+        if debug or not str(error).startswith("embedded null"):  # what Python says of such a path
+            raise
+        print("error: a path or name holds a NUL character; leave it out", file=sys.stderr)
+        sys.exit(2)
     except KeyboardInterrupt:
         if debug:
             raise

@@ -15,8 +15,9 @@ import shutil
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 from filelock import FileLock
 from tqdm import tqdm
@@ -29,7 +30,12 @@ _PAUSE = 1.0  # seconds before the second attempt; twice as long before each fur
 _BLOCK = 1 << 20
 
 
-def download(url: str, path: Path, checksum: str | None = None) -> Path:
+def download(
+    url: str,
+    path: Path,
+    checksum: str | None = None,
+    arrived: Callable[[Path], None] = lambda _: None,
+) -> Path:
     """Download ``url`` to ``path``, which appears only when whole and with the right checksum.
 
     An interrupted download continues where it stopped, in the same call or in a later one. Of
@@ -40,10 +46,12 @@ def download(url: str, path: Path, checksum: str | None = None) -> Path:
         path: the file to make; one that exists is left as it is.
         checksum: sha256 or md5 in hexadecimal. Without one a download continues only if the server
             can tell that its file has not changed.
+        arrived: looks at the whole file before it has its name, and may refuse it.
 
     Raises:
         UserError: the server cannot be reached, refuses or sends a web page; the bytes have another
-            checksum; the folder cannot be made or is too small.
+            checksum, or ``arrived`` refuses them, and they are deleted; the folder cannot be made
+            or is too small.
     """
     make_folder(path.parent)
     partial = path.with_name(
@@ -53,12 +61,17 @@ def download(url: str, path: Path, checksum: str | None = None) -> Path:
         if path.is_file():
             return path
         _fetch(url, path, partial, resumable=checksum is not None)
-        if checksum and file_digest(partial, checksum) != checksum:
+        try:
+            if checksum and file_digest(partial, checksum) != checksum:
+                raise UserError(
+                    f"{path.name}: the bytes from {url} have the wrong {digest_name(checksum)} and "
+                    f"were deleted; try again, or put the right file at {path}"
+                )
+            arrived(partial)
+        except UserError:
             partial.unlink()
-            raise UserError(
-                f"{path.name}: the bytes from {url} have the wrong {digest_name(checksum)} and "
-                f"were deleted; try again, or put the right file at {path}"
-            )
+            _mark(partial).unlink(missing_ok=True)
+            raise
         os.replace(partial, path)
         _mark(partial).unlink(missing_ok=True)
     return path
@@ -133,10 +146,6 @@ def _fetch(url: str, path: Path, partial: Path, resumable: bool) -> None:
             if not failures:
                 break
         except (OSError, http.client.HTTPException) as error:
-            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise UserError(
-                    f"{path.parent}: the disk is full; make room, the download continues"
-                ) from error
             reason = _first_line(error)
         failures = 0 if _size(partial) - before >= _BLOCK else failures + 1
     raise UserError(
@@ -165,6 +174,7 @@ def _fetch_once(url: str, path: Path, partial: Path, resumable: bool) -> bool:
             return False
         have = have if response.status == 206 else 0
         _refuse_page(response, url, path)
+        _refuse_downgrade(response, url, path)
         length = response.headers.get("Content-Length")
         total = have + int(length) if length else None
         need_room(path.parent, (total or 0) - have, path.name)
@@ -173,8 +183,7 @@ def _fetch_once(url: str, path: Path, partial: Path, resumable: bool) -> bool:
             partial.unlink(missing_ok=True)
             if not resumable:
                 _mark(partial).write_text(_validator(response), encoding="utf-8")
-        with open(partial, "ab" if have else "wb") as file:
-            have += _copy(response, file, path.name, have, total)
+        have += _copy(response, partial, path, have, total)
     return total is None or have >= total
 
 
@@ -211,14 +220,60 @@ def _refuse_page(response: http.client.HTTPResponse, url: str, path: Path) -> No
         )
 
 
-def _copy(response: BinaryIO, file: BinaryIO, name: str, have: int, total: int | None) -> int:
+def _refuse_downgrade(response: http.client.HTTPResponse, url: str, path: Path) -> None:
+    """A redirection from https to plain http lets anybody on the way change the file."""
+    if url.startswith("https:") and not response.geturl().startswith("https:"):
+        raise UserError(
+            f"{path.name}: {url} leads to {response.geturl()}, which is not https; download it by "
+            f"hand and put it at {path}"
+        )
+
+
+def _copy(
+    response: http.client.HTTPResponse, partial: Path, path: Path, have: int, total: int | None
+) -> int:
+    """Add what the server sends to ``partial``; returns how many bytes that is.
+
+    Raises:
+        UserError: the disk is full or fails, which is no fault of the connection's.
+        OSError: the connection fails.
+    """
     copied = 0
-    with tqdm(total=total, initial=have, unit="B", unit_scale=True, desc=name) as bar:
-        while block := response.read(_BLOCK):
+    bar = tqdm(total=total, initial=have, unit="B", unit_scale=True, desc=path.name)
+    with _own_errors(path), open(partial, "ab" if have else "wb") as file, bar:
+        while block := _received(response):
             file.write(block)
             copied += len(block)
             bar.update(len(block))
     return copied
+
+
+@contextmanager
+def _own_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except _ConnectionError as error:
+        raise error.reason from error
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            message = f"{path.parent}: the disk is full; make room, the download continues"
+            raise UserError(message) from error
+        raise cannot_write(path, error) from error
+
+
+class _ConnectionError(Exception):
+    """Holds the error of a connection apart from those of the disk."""
+
+    def __init__(self, reason: Exception) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+
+
+def _received(response: http.client.HTTPResponse) -> bytes:
+    try:
+        return response.read(_BLOCK)
+    except (OSError, http.client.HTTPException) as error:
+        raise _ConnectionError(error) from error
 
 
 def _size(path: Path) -> int:

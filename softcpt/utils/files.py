@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from softcpt.errors import UserError
 from softcpt.utils.leftovers import open_temporary
@@ -55,6 +56,40 @@ def atomic_write(path: str | os.PathLike[str], flush: bool = True) -> Iterator[P
             with suppress(FileNotFoundError, NotADirectoryError):
                 temporary.unlink()
             os.close(lock)
+
+
+@contextmanager
+def file_for_torch(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Open a file for one of torch's writers, which makes an error of its own, without the
+    system's reason, of a write that fails.
+
+    Raises:
+        OSError: the write's own error.
+    """
+    with open(path, "wb") as file:
+        watched = _WatchedFile(file)
+        try:
+            yield cast(BinaryIO, watched)
+        except Exception as error:
+            if watched.error is None:
+                raise
+            raise watched.error from error
+
+
+class _WatchedFile(io.BufferedIOBase):
+    """Remembers the first error of a write."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+        self.error: OSError | None = None
+
+    def write(self, content: Any, /) -> int:
+        """Write it."""
+        try:
+            return self.file.write(content)
+        except OSError as error:
+            self.error = self.error or error
+            raise
 
 
 def cannot_write(path: Path, error: OSError) -> UserError:

@@ -15,10 +15,12 @@ from pathlib import Path
 import gdown
 import pytest
 
-from softcpt.data import fetch
+from softcpt.data import coop_mirror, fetchers
 from softcpt.data.base import TaskDataset
 from softcpt.data.catalog import CatalogEntry
-from softcpt.data.fetch import ManualStepsError, get
+from softcpt.data.download_record import RECORD
+from softcpt.data.fetch import get
+from softcpt.data.fetchers import ManualStepsError
 from softcpt.data.source import Source
 from softcpt.errors import UserError
 from tests.helpers.web import Server, serving
@@ -64,9 +66,13 @@ def data_set(root: Path, *sources: Source) -> CatalogEntry:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """Files below ``folder`` by path, locks left out."""
+    """Files below ``folder`` by path, locks and the record of downloads left out."""
     found = {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
-    return {name: path.read_bytes() for name, path in found.items() if not name.endswith(".lock")}
+    return {
+        name: path.read_bytes()
+        for name, path in found.items()
+        if not name.endswith(".lock") and name != RECORD
+    }
 
 
 def images(server: Server, **facts: object) -> Source:
@@ -356,7 +362,7 @@ def test_kaggle_without_credentials_is_told_step_by_step(tmp_path, monkeypatch, 
 def test_kaggle_with_credentials_is_reached_through_kagglehub(tmp_path, monkeypatch):
     def dataset_download(handle: str) -> str:
         assert handle == "owner/colours"
-        folder = Path(fetch.os.environ["KAGGLEHUB_CACHE"], "datasets/owner/colours/versions/1")
+        folder = Path(fetchers.os.environ["KAGGLEHUB_CACHE"], "datasets/owner/colours/versions/1")
         for name, data in IMAGES.items():
             (folder / name).parent.mkdir(parents=True)
             (folder / name).write_bytes(data)
@@ -366,7 +372,7 @@ def test_kaggle_with_credentials_is_reached_through_kagglehub(tmp_path, monkeypa
     kagglehub(monkeypatch, object(), dataset_download)
     assert get(data_set(tmp_path, KAGGLE)) == []
     assert files(tmp_path / "colours") == IMAGES
-    assert "KAGGLEHUB_CACHE" not in fetch.os.environ
+    assert "KAGGLEHUB_CACHE" not in fetchers.os.environ
 
 
 def test_an_error_of_kaggles_client_is_told_in_one_line(tmp_path, monkeypatch):
@@ -382,3 +388,115 @@ def test_a_root_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):
         get(data_set(tmp_path / "file", manual()))
+
+
+def unproved(server: Server, **facts: object) -> Source:
+    return Source(f"{server.url}/split.json", "split.json", **facts)
+
+
+def test_a_file_that_its_publisher_changed_is_refused_until_somebody_trusts_it(server, tmp_path):
+    entry, folder = data_set(tmp_path, unproved(server)), tmp_path / "colours"
+    assert get(entry) == []
+    server.content["split.json"] = b"{}"
+    [failure] = get(entry, again=True)
+    assert "gives another file" in str(failure) and str(folder / RECORD) in str(failure)
+    assert files(folder) == {"split.json": SPLIT}
+    (folder / RECORD).write_text("{}")
+    assert get(entry, again=True) == []
+    assert files(folder) == {"split.json": b"{}"}
+
+
+def test_a_file_with_a_published_checksum_is_not_recorded(server, tmp_path):
+    get(data_set(tmp_path, images(server)))
+    assert not (tmp_path / "colours" / RECORD).exists()
+
+
+@pytest.mark.parametrize("text", ["[]", '{"a": 1}', "{", '{"a": {"version": 1, "first": "x"}}'])
+def test_a_damaged_record_of_downloads_is_named(server, tmp_path, text):
+    (tmp_path / "colours").mkdir()
+    (tmp_path / "colours" / RECORD).write_text(text)
+    [failure] = get(data_set(tmp_path, unproved(server)))
+    assert str(tmp_path / "colours" / RECORD) in str(failure) and "delete it" in str(failure)
+    assert not (tmp_path / "colours/split.json").exists()
+
+
+def test_plain_http_needs_a_checksum(tmp_path):
+    [failure] = get(data_set(tmp_path, Source("http://192.0.2.1/split.json", "split.json")))
+    assert "plain http" in str(failure)
+
+
+def test_a_new_version_on_kaggle_is_refused(tmp_path, monkeypatch):
+    version = 1
+
+    def dataset_download(handle: str) -> str:
+        folder = Path(fetchers.os.environ["KAGGLEHUB_CACHE"], f"versions/{version}")
+        (folder / "images").mkdir(parents=True)
+        return str(folder)
+
+    kagglehub(monkeypatch, object(), dataset_download)
+    entry = data_set(tmp_path, KAGGLE)
+    assert get(entry) == []
+    (tmp_path / "colours/images").rmdir()
+    version = 2
+    [failure] = get(entry)
+    assert "gives another file (version 2...) than on" in str(failure)
+
+
+MIRRORED = {"colours/split_zhou_Colours.json": SPLIT, "colours/split_fewshot/shot_1.pkl": b"x"}
+MIRRORED |= {f"colours/{name}": data for name, data in IMAGES.items()}
+
+
+@pytest.fixture
+def mirror(server, monkeypatch) -> Server:
+    monkeypatch.setattr(coop_mirror, "MIRROR", f"{server.url}/")
+    server.content["colours.zip"] = zipped({**MIRRORED, "colours/more": b"0" * 4_000_000})
+    return server
+
+
+def coop(root: Path, *first: Source) -> CatalogEntry:
+    name = "split_zhou_Colours.json"
+    entry = data_set(root, *first, *coop_mirror.mirrored("colours", "images", name))
+    entry.kind.split_files = (name,)
+    return entry
+
+
+def test_the_second_source_gives_images_and_split_and_not_its_draws(mirror, tmp_path):
+    dead = Source(f"{mirror.url}/dead.zip", "dead.zip", unpack_to=".", gives="images")
+    lost = Source(f"{mirror.url}/lost.json", "split_zhou_Colours.json")
+    assert get(coop(tmp_path, dead, lost)) == []
+    assert files(tmp_path / "colours").keys() == {*IMAGES, "split_zhou_Colours.json", "more"}
+
+
+def test_the_second_source_continues_and_leaves_a_split_that_is_there(mirror, tmp_path):
+    mirror.drops, mirror.etag = 1, '"1"'
+    (tmp_path / "colours").mkdir()
+    mine = SPLIT.replace(b" ", b"")
+    (tmp_path / "colours/split_zhou_Colours.json").write_bytes(mine)
+    assert get(coop(tmp_path)) == []
+    assert any(wanted and wanted != "bytes=0-" for wanted in mirror.ranges)
+    assert files(tmp_path / "colours")["split_zhou_Colours.json"] == mine
+
+
+def test_a_single_file_of_the_second_source_takes_a_part_of_the_archive(mirror, tmp_path):
+    entry = coop(tmp_path, images(mirror))
+    assert get(entry) == []
+    assert files(tmp_path / "colours") == {**IMAGES, "split_zhou_Colours.json": SPLIT}
+    [key] = json.loads((tmp_path / "colours" / RECORD).read_text())
+    assert key.endswith("colours.zip split_zhou_Colours.json")
+
+
+@pytest.mark.parametrize(
+    "content, ranges, said",
+    [
+        (b"no archive", "yes", "no zip archive"),
+        (zipped({"colours/else": b""}), "yes", "there is no such file"),
+        (zipped(MIRRORED), "no", "gives only whole files"),
+        (zipped(MIRRORED), "wrong", "no zip archive"),
+    ],
+    ids=["damaged", "lacking", "no-ranges", "wrong-ranges"],
+)
+def test_an_archive_without_the_file_is_one_line(mirror, tmp_path, content, ranges, said):
+    mirror.content["colours.zip"], mirror.ranges_served = content, ranges
+    source = coop_mirror.mirrored("colours", "images", "split_zhou_Colours.json")[1]
+    [failure] = get(data_set(tmp_path, source))
+    assert said in str(failure) and "\n" not in str(failure)

@@ -1,4 +1,5 @@
-"""A disk that fails: the n-th call of one of the system's functions raises an error."""
+"""A disk that fails, or a process that dies: the n-th call of one of the system's functions raises
+an error, or is the last that the process makes."""
 
 from __future__ import annotations
 
@@ -6,10 +7,17 @@ import builtins
 import errno
 import io
 import os
+import signal
 from typing import Any
 
-FUNCTIONS = ("open", "write", "replace", "mkdir", "fsync", "flock")
+FUNCTIONS = ("open", "write", "replace", "rename", "mkdir", "fsync", "flock")
 ERRORS = ("ENOSPC", "EIO", "EACCES", "ENOLCK", "EDQUOT")
+KILLED = "killed"
+TOO_LARGE = (
+    "EFBIG"  # no file may grow beyond a size, whoever writes it: Python, torch or matplotlib
+)
+# Before whose calls a process is killed.
+MOMENTS = (*FUNCTIONS, "unlink", "rmdir")
 
 
 class Fault:
@@ -17,14 +25,16 @@ class Fault:
 
     Args:
         name: of the function.
-        error: of errno.
+        error: of errno; KILLED: the process is killed before the call.
         call: which one fails, counted from 1; 0: none.
         folder: what lies elsewhere never fails.
+        once: a file that is made when it fails; of several processes that have such a fault, one
+            does. "": each does.
     """
 
-    def __init__(self, name: str, error: str, call: int, folder: str) -> None:
-        self.name, self.error, self.call = name, getattr(errno, error), call
-        self.folder, self.calls = folder, 0
+    def __init__(self, name: str, error: str, call: int, folder: str, once: str = "") -> None:
+        self.name, self.error, self.call = name, error, call
+        self.folder, self.once, self.calls = folder, once, 0
 
     def pass_by(self, place: Any) -> None:
         """Count a call that concerns ``place``, a path or a descriptor.
@@ -36,20 +46,31 @@ class Fault:
         if not path.startswith(self.folder):
             return
         self.calls += 1
-        if self.calls == self.call:
-            named = path if isinstance(place, (str, bytes, os.PathLike)) else None
-            raise OSError(self.error, os.strerror(self.error), named)
+        if self.calls != self.call or not self._is_first():
+            return
+        if self.error == KILLED:
+            os.kill(os.getpid(), signal.SIGKILL)
+        named = path if isinstance(place, (str, bytes, os.PathLike)) else None
+        number = getattr(errno, self.error)
+        raise OSError(number, os.strerror(number), named)
+
+    def _is_first(self) -> bool:
+        """Whether no other process failed."""
+        if not self.once:
+            return True
+        try:
+            os.mkdir(self.once)
+        except FileExistsError:
+            return False
+        return True
 
     def install(self) -> None:
         """Put it in front of the system's function."""
         {
             "open": self._install_open,
             "write": self._install_write,
-            "replace": lambda: self._before(os, "replace"),
-            "mkdir": lambda: self._before(os, "mkdir"),
-            "fsync": lambda: self._before(os, "fsync"),
             "flock": self._install_flock,
-        }[self.name]()
+        }.get(self.name, lambda: self._before(os, self.name))()
 
     def _before(self, module: Any, name: str) -> None:
         original = getattr(module, name)

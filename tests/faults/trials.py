@@ -1,188 +1,131 @@
-"""Runs whole commands, each in a process of its own, on a disk that fails once; then once more on
-one that does not."""
+"""Commands on a disk that fails once, and commands that are killed; then the same once more."""
 
 from __future__ import annotations
 
-import json
-import os
 import random
-import shutil
-import sys
-import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-from safetensors.torch import load_file
-
-from softcpt.cli import main as cli
-from softcpt.cli import train
-from tests.faults.failing import ERRORS, FUNCTIONS, Fault
-from tests.helpers.toy import arguments
+from tests.faults.commands import COMMANDS
+from tests.faults.failing import ERRORS, FUNCTIONS, KILLED, MOMENTS, TOO_LARGE
+from tests.faults.place import Ended, Place
+from tests.faults.written import differences, written
 
 LONGEST = 700  # characters of a message
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How a command ended: status, stdout, stderr, calls of the watched function."""
-
-    status: int
-    out: str
-    err: str
-    calls: int
+SMALLEST = 4096  # bytes that a file may have at least: what a command prints goes to one
 
 
 @dataclass(frozen=True)
 class Trial:
-    """The ``call``-th call of ``function`` in ``command`` fails with ``error``."""
+    """A fault of a command.
 
-    command: str
-    function: str
-    error: str
-    call: int
-
-    def __str__(self) -> str:
-        return f"{self.command}: call {self.call} of {self.function} fails with {self.error}"
-
-
-class Place:
-    """Where trials run: a finished run to report, to average and to export, and what each command
-    writes on a disk that does not fail.
-
-    Args:
-        folder: of all this.
+    Attributes:
+        command: of :data:`COMMANDS`.
+        error: of errno, or KILLED.
+        function: whose call it meets; "": the command is killed after ``seconds``, or no file may
+            be larger than ``largest``.
+        call: which one, counted from 1.
+        in_worker: whether it meets a process that the command started.
+        seconds: until it is killed.
+        largest: bytes of a file.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.target, self.log = folder, folder / "trial", folder / "log"
-        folder.mkdir(parents=True, exist_ok=True)
-        os.environ["SOFTCPT_CACHE"] = str(self.target / "cache")
-        for seed in ("1", "2"):
-            ended = self.attempt("train", Fault("write", "EIO", 0, str(self.target)), seed)
-            assert ended.status == 0, ended.err
-            # As deep as it was: the path of its weights is relative.
-            (folder / "runs").mkdir(exist_ok=True)
-            (self.target / "out").rename(folder / "runs" / f"run{seed}")
-        self.calls: dict[tuple[str, str], int] = {}
-        self.right: dict[str, Any] = {}
+    command: str
+    error: str
+    function: str = ""
+    call: int = 0
+    in_worker: bool = False
+    seconds: float = 0.0
+    largest: int = 0
 
-    def words(self, command: str, seed: str = "1") -> list[str]:
-        """The command line."""
-        out = str(self.target / "out")
-        run, other = (str(self.folder / "runs" / name) for name in ("run1", "run2"))
-        if command == "train":
-            more = ["--output-dir", out, "--seed", seed]
-            return arguments(self.folder, "CoOp", *more, "OPTIM.MAX_EPOCH", "2")
-        return {
-            "report": ["report", run, "--to", out],
-            "export": ["export", run, f"{out}/a.safetensors", "--to", "classifier"],
-            "publish": ["export", run, out],
-            "average": ["average", run, other, "--output-dir", out],
-        }[command]
-
-    def attempt(self, command: str, fault: Fault, seed: str = "1") -> Ended:
-        """Run a command, on a disk that fails as ``fault`` says, in a process of its own."""
-        words = self.words(command, seed)
-        main: Callable[[list[str]], Any] = train.main if command == "train" else cli.main
-        child = os.fork()
-        if not child:
-            _run_and_exit(main, words, fault, self.log)
-        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        out, err, calls = (
-            self.log.with_suffix(ending).read_text(errors="replace")
-            for ending in (".out", ".err", ".calls")
-        )
-        return Ended(status, out, err, int(calls))
-
-    def measure(self, command: str) -> None:
-        """Find out how often each function is called, and what is written in the end."""
-        for function in FUNCTIONS:
-            shutil.rmtree(self.target, ignore_errors=True)
-            ended = self.attempt(command, Fault(function, "EIO", 0, str(self.target)))
-            assert ended.status == 0, ended.err
-            self.calls[command, function] = ended.calls
-        self.right[command] = written(self.target / "out")
-
-    def draw(self, command: str, draw: random.Random) -> Trial:
-        """One of all trials of a command."""
-        functions = [name for name in FUNCTIONS if self.calls[command, name]]
-        function = draw.choice(functions)
-        call = draw.randint(1, self.calls[command, function])
-        return Trial(command, function, draw.choice(ERRORS), call)
-
-    def look_at(self, trial: Trial) -> str:
-        """Make a trial; returns what was wrong, "" if nothing was."""
-        shutil.rmtree(self.target, ignore_errors=True)
-        fault = Fault(trial.function, trial.error, trial.call, str(self.target))
-        failed = self.attempt(trial.command, fault)
-        lines = [line for line in failed.err.splitlines() if line.startswith("error: ")]
-        if "Traceback" in failed.err:
-            return "a traceback: " + failed.err.strip().splitlines()[-1][:200]
-        if failed.status and (len(lines) != 1 or len(lines[0]) > LONGEST):
-            return f"not one line: {failed.err[-300:]!r}"
-        if failed.status == 0 and written(self.target / "out") != self.right[trial.command]:
-            return "status 0, and what was written is not right"
-        again = self.attempt(trial.command, Fault(trial.function, trial.error, 0, "/nowhere"))
-        if again.status:
-            return f"the second time, too: {again.err[-300:]!r}"
-        left = [str(path) for path in self.target.rglob("*.part")]
-        if left:
-            return f"left over: {left}"
-        if written(self.target / "out") != self.right[trial.command]:
-            return "the second time, what was written is not right"
-        return ""
+    def __str__(self) -> str:
+        who = f"{self.command}'s worker" if self.in_worker else self.command
+        if self.largest:
+            return f"{who}: files of at most {self.largest:,} bytes"
+        if not self.function:
+            return f"{who}: killed after {self.seconds:.2f} s"
+        how = "it is killed" if self.error == KILLED else self.error
+        return f"{who}: call {self.call} of {self.function}: {how}"
 
 
-def _run_and_exit(
-    main: Callable[[list[str]], Any], words: list[str], fault: Fault, log: Path
-) -> None:
-    """In the child: the command, its output into files."""
-    counted = os.open(log.with_suffix(".calls"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    for descriptor, ending in ((1, ".out"), (2, ".err")):
-        file = os.open(log.with_suffix(ending), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        os.dup2(file, descriptor)
-    sys.stdout = os.fdopen(1, "w")
-    sys.stderr = os.fdopen(2, "w", buffering=1)
-    write = os.write
-    status = 0
-    try:
-        fault.install()
-        main(words)
-    except SystemExit as end:
-        status = int(end.code or 0)
-    except BaseException:  # noqa: BLE001 - whatever it is, the trial says so
-        traceback.print_exc()
-        status = 99
-    sys.stdout.flush()
-    write(counted, str(fault.calls).encode())
-    os._exit(status)
-
-
-def written(folder: Path) -> dict[str, Any]:
-    """What a command left, but for times, versions and pictures."""
-    found: dict[str, Any] = {}
-    for path in sorted(folder.rglob("*")):
-        name = str(path.relative_to(folder))
-        if path.suffix == ".safetensors" and "resume" not in name:
-            found[name] = {key: value.tolist() for key, value in load_file(path).items()}
-        elif path.name == "results.json":
-            results = json.loads(path.read_text())
-            found[name] = [results[key] for key in ("tasks", "overall", "curve", "shared")]
-        elif path.suffix in (".csv", ".tex"):
-            found[name] = path.read_text()
-        elif path.is_file():
-            found[name] = None
-    return found
-
-
-def trials(place: Place, count: int, seed: int, commands: list[str]) -> Iterator[tuple[Trial, str]]:
-    """``count`` trials, the commands by turns; yields each with what was wrong."""
+def trials(
+    place: Place, count: int, seed: int, commands: Sequence[str], kills: bool = False
+) -> Iterator[tuple[Trial, str]]:
+    """``count`` trials, the commands by turns; yields each with what was wrong, "" if nothing."""
     draw = random.Random(seed)
     for number in range(count):
         command = commands[number % len(commands)]
-        if command not in place.right:
-            place.measure(command)
-        trial = place.draw(command, draw)
-        yield trial, place.look_at(trial)
+        trial = _kill(place, command, draw) if kills else _failure(place, command, draw)
+        yield trial, look_at(place, trial)
+
+
+def _failure(place: Place, command: str, draw: random.Random) -> Trial:
+    if draw.random() < 0.25 and place.largest(command) > SMALLEST:
+        largest = draw.randrange(SMALLEST, place.largest(command))
+        return Trial(command, TOO_LARGE, largest=largest)
+    in_worker = COMMANDS[command].workers and draw.random() < 0.6
+    function, call = _moment(place, command, FUNCTIONS, in_worker, draw)
+    return Trial(command, draw.choice(ERRORS), function, call, in_worker)
+
+
+def _kill(place: Place, command: str, draw: random.Random) -> Trial:
+    if draw.random() < 0.3:
+        return Trial(command, KILLED, seconds=draw.uniform(0, place.seconds(command)))
+    in_worker = COMMANDS[command].workers and draw.random() < 0.6
+    function, call = _moment(place, command, MOMENTS, in_worker, draw)
+    return Trial(command, KILLED, function, call, in_worker)
+
+
+def _moment(
+    place: Place, command: str, functions: Sequence[str], in_worker: bool, draw: random.Random
+) -> tuple[str, int]:
+    """A call that the command makes."""
+    place.measure(command)
+    for function in draw.sample(functions, len(functions)):
+        if calls := place.calls(command, function, in_worker):
+            return function, draw.randint(1, calls)
+    raise AssertionError(f"{command} writes nothing")
+
+
+def look_at(place: Place, trial: Trial) -> str:
+    """Make a trial; returns what was wrong, "" if nothing was."""
+    place.measure(trial.command)
+    place.prepared(trial.command)
+    right = place.right[trial.command]
+    fault = place.fault(trial.function or "write", trial.error, trial.call)
+    first = place.attempt(
+        trial.command,
+        fault,
+        in_worker=trial.in_worker,
+        killed_after=trial.seconds,
+        largest=trial.largest,
+    )
+    fault_of_first = _fault_of_killed(trial, first) if trial.error == KILLED else _fault_of(first)
+    if fault_of_first:
+        return fault_of_first
+    if first.status == 0 and (wrong := differences(written(place.target), right)):
+        return f"status 0, and {wrong}"
+    again = place.attempt(trial.command)
+    if again.status:
+        return f"the second time: {again.err[-400:]!r}"
+    wrong = differences(written(place.target), right)
+    return f"the second time {wrong}" if wrong else ""
+
+
+def _fault_of(ended: Ended) -> str:
+    """What is wrong with how a command ended on a disk that failed."""
+    if "Traceback" in ended.err or "Traceback" in ended.out:
+        return "a traceback: " + ended.err.strip().splitlines()[-1][:200]
+    # `data get` goes on to the next file, and a grid to the next job.
+    lines = [line for line in ended.err.splitlines() if line.startswith(("error: ", "Squares: "))]
+    lines += [line for line in ended.out.splitlines() if line.startswith("failed: ")]
+    told = len(lines) >= 1 and all(len(line) <= LONGEST for line in lines)
+    if ended.status and not told:
+        return f"not one line: {ended.err[-300:]!r}"
+    return ""
+
+
+def _fault_of_killed(trial: Trial, ended: Ended) -> str:
+    """The same of one that was killed. A command whose worker was goes on, and is right."""
+    allowed = (0,) if trial.in_worker else (0, -9)
+    return "" if ended.status in allowed else f"status {ended.status}: {ended.err[-300:]!r}"

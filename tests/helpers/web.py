@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
@@ -48,19 +48,22 @@ class _Handler(BaseHTTPRequestHandler):
             return self.send_error(404)
         unchanged = self.headers.get("If-Range", server.etag) == server.etag
         partial = wanted is not None and unchanged and server.ranges_served != "no"
-        start = int(wanted.removeprefix("bytes=").removesuffix("-")) if partial else 0
+        first, _, last = (wanted or "").removeprefix("bytes=").partition("-")
+        start = int(first) if partial else 0
         if start >= len(whole):
             self.send_response(416)
             self.send_header("Content-Range", f"bytes */{len(whole)}")
             self.send_header("Content-Length", "0")
             return self.end_headers()
-        return self._answer(whole, 0 if server.ranges_served == "wrong" else start, partial)
+        start = 0 if server.ranges_served == "wrong" else start
+        end = min(int(last) + 1, len(whole)) if partial and last else len(whole)
+        return self._answer(whole, start, end, partial)
 
-    def _answer(self, whole: bytes, start: int, partial: bool) -> None:
-        server, body = self.server, whole[start:]
+    def _answer(self, whole: bytes, start: int, end: int, partial: bool) -> None:
+        server, body = self.server, whole[start:end]
         self.send_response(206 if partial else 200)
         if partial:
-            self.send_header("Content-Range", f"bytes {start}-{len(whole) - 1}/{len(whole)}")
+            self.send_header("Content-Range", f"bytes {start}-{end - 1}/{len(whole)}")
         if server.etag:
             self.send_header("ETag", server.etag)
         self.send_header("Content-Type", server.kind)
@@ -73,6 +76,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         pass
+
+    def handle(self) -> None:
+        with suppress(ConnectionError):  # who asked was killed, or has read enough
+            super().handle()
 
 
 @contextmanager

@@ -8,6 +8,8 @@ from importlib import metadata
 from itertools import chain
 from pathlib import Path
 
+from packaging.requirements import Requirement
+
 from softcpt.utils.requirements import OLDEST_PYTHON, REQUIRED
 
 try:
@@ -78,3 +80,13 @@ def test_pages_install_extras_that_there_are():
 def test_a_bound_says_the_lowest_version_only():
     for line in chain(PROJECT["dependencies"], *EXTRAS.values()):
         assert re.fullmatch(r"[\w.-]+>=[\d.]+|types-PyYAML|softcpt\[[\w,]+\]", line), line
+
+
+def test_the_locked_versions_are_within_the_bounds_and_name_no_host():
+    lines = (ROOT / "requirements/ci.lock").read_text(encoding="utf-8").splitlines()[1:]
+    locked = dict(line.split("==") for line in lines)
+    wanted = [*PROJECT["dependencies"], *EXTRAS["test"]]
+    for requirement in map(Requirement, wanted):
+        if requirement.name != "softcpt":
+            assert requirement.specifier.contains(locked[name_of(requirement.name)])
+    assert "/" not in "".join(lines)

@@ -10,7 +10,7 @@ import pytest
 from softcpt.errors import UserError
 from softcpt.report.collect import collect
 from softcpt.report.log_txt import read_log
-from softcpt.report.results_json import SCHEMAS, UnreadableError, read_results
+from softcpt.report.results_json import UnreadableError, read_results
 from tests.helpers.synthetic_results import run_of, task, write
 
 # What Dassl-style programs print before and after training; settings as CoOp's, shortened.
@@ -165,7 +165,7 @@ def test_runs_are_read_once_however_often_their_folder_is_given(tmp_path):
 
 
 def test_this_version_reads_the_files_that_it_writes():
-    from softcpt.engine.results import SCHEMA
+    from softcpt.engine.results_file import SCHEMA, SCHEMAS
 
     assert SCHEMA in SCHEMAS
 

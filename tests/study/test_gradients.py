@@ -62,10 +62,8 @@ def test_the_report_compares_gradients_with_pairs_and_says_on_which_images(finis
     assert "## CoOp by gradients: suggested groups" in text
     assert "Chosen by affinities on validation images, then trained. Adjusted Rand index" in text
     assert (finished / "out/study/CoOp-gradients-val.svg").read_text().startswith("<?xml")
-    [joint], groups = (
-        [one["agreement"] for one in tree_of(finished / "out/study")["affinities"]][0],
-        tree_of(finished / "out/study")["groups"],
-    )
+    tree = tree_of(finished / "out/study")
+    [joint], groups = tree["affinities"][0]["agreement"], tree["groups"]
     assert joint["reading"] == "joint" and joint["between_seeds"] is None
     assert set(groups) == {"CoOp", "CoOp by gradients"}
 

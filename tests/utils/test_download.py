@@ -149,17 +149,32 @@ def test_a_file_that_does_not_fit_is_not_begun(server, tmp_path, monkeypatch):
     assert files(tmp_path) == set()
 
 
-def test_a_disk_that_fills_up_is_named_and_what_has_arrived_is_kept(server, tmp_path, monkeypatch):
-    server.drops, whole = 1, module._copy
+@pytest.mark.parametrize(
+    "error, said", [(errno.EIO, "cannot be written"), (errno.ENOSPC, "disk is full")]
+)
+def test_a_disk_that_fails_is_named_and_what_has_arrived_is_kept(
+    server, tmp_path, monkeypatch, error, said
+):
+    class Half:
+        """A file that takes half of what is written, and fails."""
 
-    def half(response, file, *others):
-        whole(response, file, *others)
-        raise OSError(errno.ENOSPC, "No space left on device")
+        def __init__(self, path, mode):
+            self.file = open(path, mode)  # noqa: SIM115 (it is one itself)
 
-    monkeypatch.setattr(module, "_copy", half)
-    with pytest.raises(UserError, match="disk is full"):
-        fetch(server, tmp_path)
-    monkeypatch.setattr(module, "_copy", whole)
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            self.file.close()
+
+        def write(self, block):
+            self.file.write(block[:150_000])
+            raise OSError(error, "it fails")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "open", Half, raising=False)
+        with pytest.raises(UserError, match=said):
+            fetch(server, tmp_path)
     assert fetch(server, tmp_path) == PAYLOAD
     assert server.ranges == [None, "bytes=150000-"]
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from softcpt.artefacts import checkpoint
 from softcpt.artefacts.published_checkpoints import BEST, OF_EPOCH
 from softcpt.errors import UserError
-from softcpt.utils.files import atomic_write
+from softcpt.utils.files import atomic_write, file_for_torch
 
 # Every published trainer registers it, SoftCPT's with nothing in it but the embeddings of class
 # names.
@@ -43,8 +43,8 @@ def export(run: str | Path, folder: str | Path) -> list[Path]:
                 "val_result": header["val_result"],
             }
             written.append(Path(folder) / module / name)
-            with atomic_write(written[-1]) as temporary:
-                torch.save(content, temporary)
+            with atomic_write(written[-1]) as temporary, file_for_torch(temporary) as file:
+                torch.save(content, file)
             # Dassl continues from the file that this one names: the one written last.
             with atomic_write(written[-1].with_name("checkpoint")) as temporary:
                 temporary.write_text(f"{name}\n", encoding="utf-8")

@@ -22,7 +22,7 @@ from softcpt.artefacts.exports.image_classifier import (
     image_classifier,
 )
 from softcpt.errors import UserError
-from softcpt.utils.files import atomic_write
+from softcpt.utils.files import atomic_write, file_for_torch
 
 # The name of the text in the file that says what the classes are.
 DESCRIPTION = "softcpt.json"
@@ -39,7 +39,7 @@ def write(source: Source, path: Path, model: str = "") -> Exported:
     module = image_classifier(source.method)
     program = _trace(module, source)
     with atomic_write(path) as temporary:
-        with open(temporary, "wb") as file, quiet():
+        with file_for_torch(temporary) as file, quiet():
             described = json.dumps(description(source), ensure_ascii=False)
             torch.export.save(program, file, extra_files={DESCRIPTION: described})
         with open(temporary, "rb") as file:

@@ -89,7 +89,10 @@ class Recipe:
                 tensors, self.lr, momentum=_MOMENTUM, weight_decay=self.weight_decay
             )
         kind = _OPTIMISERS[self.optimiser]
-        return kind(tensors, self.lr, eps=self.eps, weight_decay=self.weight_decay)
+        found: torch.optim.Optimizer = kind(
+            tensors, self.lr, eps=self.eps, weight_decay=self.weight_decay
+        )
+        return found
 
     def count(self, shots: Shots) -> int:
         """Batches of an epoch."""

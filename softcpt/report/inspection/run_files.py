@@ -14,12 +14,10 @@ from numpy.typing import NDArray
 
 from softcpt.artefacts.adapted import AdaptedClip
 from softcpt.engine.predictions import PREDICTIONS_FILE
+from softcpt.engine.results_file import RESULTS_FILE, read_results
 from softcpt.errors import UserError
 from softcpt.utils.archives import read_npz
 from softcpt.utils.files import cache_folder
-from softcpt.utils.text_files import read_json
-
-RESULTS_FILE = "results.json"
 
 
 @dataclass(frozen=True)
@@ -85,8 +83,7 @@ def find_run(artefact: Path, adapted: AdaptedClip, given: Path | None) -> RunFil
     """
     folder = given or artefact.resolve().parent
     try:
-        remedy = "restore it, or make the run again"
-        results = read_json(folder / RESULTS_FILE, "results", remedy)
+        results = read_results(folder / RESULTS_FILE)
         problem = _differs(results, adapted)
     except FileNotFoundError:
         problem = f"no run beside the artefact (no {RESULTS_FILE} in {folder}); --run names one"
@@ -106,7 +103,7 @@ def find_run(artefact: Path, adapted: AdaptedClip, given: Path | None) -> RunFil
 
 def _differs(results: Any, adapted: AdaptedClip) -> str:
     """In what the run is of another prompt; "" if it is not."""
-    if not isinstance(results, dict) or not isinstance(results.get("tasks"), dict):
+    if "tasks" not in results:
         return f"{RESULTS_FILE} is not a run's"
     if results.get("method") != adapted.method_name:
         return f"the run is of {results.get('method')}, the artefact of {adapted.method_name}"

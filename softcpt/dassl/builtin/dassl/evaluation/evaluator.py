@@ -12,7 +12,7 @@ from sklearn.metrics import confusion_matrix, f1_score
 from yacs.config import CfgNode
 
 from softcpt.errors import UserError
-from softcpt.utils.files import atomic_write
+from softcpt.utils.files import atomic_write, file_for_torch
 
 from .build import EVALUATOR_REGISTRY
 
@@ -94,8 +94,6 @@ class Classification(EvaluatorBase):
     def _save_confusion_matrix(self, true: np.ndarray, predicted: np.ndarray) -> None:
         """Write the row-normalised matrix as a tensor (C, C), rows true classes."""
         path = os.path.join(self.cfg.OUTPUT_DIR, "cmat.pt")
-        with atomic_write(path) as temporary:
-            torch.save(
-                torch.from_numpy(confusion_matrix(true, predicted, normalize="true")), temporary
-            )
+        with atomic_write(path) as temporary, file_for_torch(temporary) as file:
+            torch.save(torch.from_numpy(confusion_matrix(true, predicted, normalize="true")), file)
         print(f"confusion matrix: {path}")

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from softcpt.dassl.loading import load_safely
-from softcpt.utils.files import atomic_write
+from softcpt.utils.files import atomic_write, file_for_torch
 
 from .errors import MissingFileError, UnavailableError
 
@@ -48,8 +48,8 @@ def save_checkpoint(
         state["state_dict"] = _without_module(state["state_dict"])
     name = model_name or f"model.pth.tar-{state['epoch']}"
     fpath = os.path.join(save_dir, name)
-    with atomic_write(fpath) as temporary:
-        torch.save(state, temporary)
+    with atomic_write(fpath) as temporary, file_for_torch(temporary) as file:
+        torch.save(state, file)
     print(f"saved {fpath}")
     with atomic_write(os.path.join(save_dir, POINTER)) as temporary:
         temporary.write_text(f"{name}\n", encoding="utf-8")

@@ -1,5 +1,5 @@
-"""Commands on a disk that fails: one line, a status that is not 0, nothing left over; and the same
-command goes through once the disk does."""
+"""Commands on a disk that fails, and commands that are killed: one line, a status that is not 0,
+nothing left over; and the same command once more is right."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+QUICK = ("get", "archive", "preview", "publish", "average", "predict")
 
 
 def run_trials(*flags: str) -> None:
@@ -26,10 +27,11 @@ def run_trials(*flags: str) -> None:
     assert ", 0 not right" in ended.stdout
 
 
-def test_a_disk_that_fails_is_one_line_and_the_next_try_is_right():
-    run_trials("--trials", "12", "--commands", "export", "publish", "average")
+def test_a_disk_that_fails_and_a_kill_lose_nothing():
+    run_trials("--trials", "12", "--kills", "12", "--commands", *QUICK)
 
 
 @pytest.mark.slow
-def test_training_and_reports_on_a_disk_that_fails():
-    run_trials("--trials", "40", "--seed", "7")
+@pytest.mark.parametrize("how", ["--kills", "--trials"])
+def test_every_command_survives(how):
+    run_trials(how, "42", "--seed", "7")
