@@ -47,7 +47,6 @@ def _task(
 ) -> DrawnTask:
     name = column.replace("_", " ")
     labels: list[Labels] = []
-    places: list[list[int]] = []
     paths: list[Callable[[int], str]] = []
     class_names: list[str] = []
     for part in parts.values():
@@ -58,16 +57,12 @@ def _task(
         there = [place for place, label in enumerate(own) if label]
         # As in a CSV file a number that has no name is its own.
         labels.append([own[place] if names else tuple(map(str, own[place])) for place in there])
-        places.append(there)
-        paths.append(path)
+        paths.append(_of_places(path, there))
     names, numbers = numbered_labels(labels, class_names, f"task '{name}'")
-    images = {
-        key: GivenImages(own, _among(path, at))
-        for key, own, at, path in zip(parts, numbers, places, paths)
-    }
+    images = {key: GivenImages(own, path) for key, own, path in zip(parts, numbers, paths)}
     return drawn_task(GivenTask(name, names, images), options)
 
 
-def _among(path: Callable[[int], str], places: Sequence[int]) -> Callable[[int], str]:
-    """The path of an image by its number among ``places``."""
-    return lambda number: path(places[number])
+def _of_places(path: Callable[[int], str], places: Sequence[int]) -> Callable[[int], str]:
+    """``path`` of the images at some places of a data set, counted from 0 again."""
+    return lambda place: path(places[place])
