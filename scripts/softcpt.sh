@@ -8,7 +8,7 @@
 #
 # DATASET      a name in configs/datasets (emoji44)           N_CTX     generated context vectors (16)
 # CFG          a name in configs/trainers/SoftCPT (tiny)      CSC       a context for every class (False)
-# SHOTS        images per class (4)                           PG_TYPE   generator: lin linmean lincls mlp lowrank (lin)
+# SHOTS        images per class (4)                           PG_TYPE   lin linmean lincls mlp lowrank fedtpg mpt (lin)
 # CLASS_N_CTX  context of class features (0)                  PG_RATIO  no effect, as in the published code (1)
 # CLASS_CSC    of their own for every class (False)           CSR       share of the other classes that is encoded (0)
 # TASK_N_CTX   context of task features (4)

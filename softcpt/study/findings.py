@@ -87,7 +87,7 @@ def write(findings: Findings, folder: Path) -> Path:
         name = f"{found.method}-gradients-{found.images}".replace("/", "-")
         write_affinities(findings.names, found, folder / f"{name}.csv")
         correlations, agreements = findings.alike(found), findings.agreements(found)
-        title = f"{found.method}, gradients on {gradient_section.IMAGES[found.images]}"
+        title = f"{found.method}, gradients on {found.images}"  # longer ones reach the next panel
         words = (title, "affinity, %", f"affinity, {gradient_section.UNIT}")
         shown = _drawn(findings, found, words, correlations, folder / name)
         parts.append(

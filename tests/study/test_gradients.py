@@ -63,9 +63,9 @@ def test_the_report_compares_gradients_with_pairs_and_says_on_which_images(finis
     assert "Chosen by affinities on validation images, then trained. Adjusted Rand index" in text
     assert (finished / "out/study/CoOp-gradients-val.svg").read_text().startswith("<?xml")
     tree = tree_of(finished / "out/study")
-    [joint], groups = tree["affinities"][0]["agreement"], tree["groups"]
+    [joint] = tree["affinities"][0]["agreement"]
     assert joint["reading"] == "joint" and joint["between_seeds"] is None
-    assert set(groups) == {"CoOp", "CoOp by gradients"}
+    assert set(tree["groups"]) == {"CoOp", "CoOp by gradients"}
 
 
 @pytest.mark.slow
