@@ -10,6 +10,7 @@ from open_clip import CLIP, CustomTextCLIP
 from torch import Tensor, nn
 
 from softcpt.errors import UserError
+from softcpt.text.open_clip_parts import ClipModel
 
 COPY_AGAIN = "copy the model's folder again"
 # So much larger than its factors a table may be: those of the embedded model make four times as
@@ -17,7 +18,7 @@ COPY_AGAIN = "copy the model's folder again"
 _MOST_LARGER = 64
 
 
-def without_weights(model_cfg: dict[str, Any], tensors: int) -> Any:
+def without_weights(model_cfg: dict[str, Any], tensors: int) -> ClipModel:
     """The model that a configuration describes. Whatever sizes are stated there, it takes no memory
     until it gets the tensors, whose shapes must be the same.
 
@@ -35,8 +36,9 @@ def without_weights(model_cfg: dict[str, Any], tensors: int) -> Any:
         raise ValueError("its image tower is fetched from elsewhere")
     kind = CustomTextCLIP if settings.pop("custom_text", False) else CLIP
     with torch.device("meta"):
-        model: nn.Module = kind(**settings)
-    return model.eval()
+        model: ClipModel = kind(**settings)
+    model.eval()
+    return model
 
 
 def fill_masks(model: nn.Module) -> None:

@@ -143,8 +143,9 @@ def _from_folder(folder: Path) -> LoadedModel:
         raise
     except Exception as error:  # sizes that do not go together make open_clip and torch raise any
         raise _misfit(str(folder), error) from error
-    if isinstance(getattr(model.visual, "trunk", None), EfficientNet):
-        _fold_batch_norms(model.visual.trunk)
+    trunk = getattr(model.visual, "trunk", None)
+    if isinstance(trunk, EfficientNet):
+        _fold_batch_norms(trunk)
     return LoadedModel(folder.name, model, preprocessing, stored)
 
 

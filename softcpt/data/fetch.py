@@ -127,8 +127,7 @@ def _obtain_archive(kind: type[TaskDataset], wanted: Wanted, keep: bool) -> None
     source, archive, marker = wanted.source, wanted.path, _marker(wanted.path)
     if _said(marker) != _DONE or archive.exists():
         _find_or_bring(wanted, marker)
-        assert source.unpack_to is not None  # of an archive
-        _unpack(kind, wanted, wanted.folder / source.unpack_to)
+        _unpack(kind, wanted, wanted.folder / (source.unpack_to or "."))
         for old, new in source.rename:
             _rename(wanted.folder / old, wanted.folder / new)
         if _said(marker) == _OURS and not keep:

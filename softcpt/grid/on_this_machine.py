@@ -11,13 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from filelock import FileLock, Timeout
+
 import softcpt
 from softcpt.errors import UserError
 from softcpt.grid.worker import STOP_SECONDS
+from softcpt.utils.leftovers import HOST
 from softcpt.utils.requirements import is_installed
 
 if TYPE_CHECKING:
     from softcpt.grid.grid_file import Grid
+
+_ALIVE = ".alive"  # ends the name of a file beside a plan, whose lock the plan's grid holds
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,10 @@ class LocalLauncher:
         self.launch, self.shares = launch, shares
         self.logs = launch.parents[1] / "workers"  # beside plans/, in the grid's own folder
         self.logs.mkdir(parents=True, exist_ok=True)
+        clear_plans(launch.parent)
+        # Held while this process lives. Of another host's nobody here can say whether it does.
+        self.alive = FileLock(launch.with_name(f".{launch.stem}.{HOST}{_ALIVE}"))
+        self.alive.acquire(timeout=0)
         self.started = 0
         self._running: dict[subprocess.Popen[bytes], Path] = {}
 
@@ -114,9 +123,26 @@ class LocalLauncher:
         for process in self._running:
             _close_input(process)
         self._running.clear()
-        for log in self.logs.glob(f"{self.launch.stem}-*.log"):
-            if not log.stat().st_size:
-                log.unlink()
+        _clear_logs(self.logs, self.launch.stem)
+        self.alive.release()
+        Path(self.alive.lock_file).unlink(missing_ok=True)
+
+
+def clear_plans(plans: Path) -> None:
+    """Remove what grids that were killed on this machine left: their plans, and logs of workers
+    that are empty."""
+    for alive in plans.glob(f".*.{HOST}{_ALIVE}"):
+        name = alive.name.removesuffix(f".{HOST}{_ALIVE}")[1:]
+        with suppress(Timeout, OSError), FileLock(alive, timeout=0):
+            (plans / f"{name}.json").unlink(missing_ok=True)
+            _clear_logs(plans.parent / "workers", name)
+            alive.unlink(missing_ok=True)
+
+
+def _clear_logs(logs: Path, launch: str) -> None:
+    for log in logs.glob(f"{launch}-*.log"):
+        if not log.stat().st_size:
+            log.unlink()
 
 
 def python_path() -> str:

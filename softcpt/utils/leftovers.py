@@ -18,8 +18,8 @@ except ImportError:  # not on Windows: what is left there stays
 
 # Of another host's file nobody here can say whether it is in use: not every network's file system
 # shares its locks. Names of downloads, which go on, are of another form.
-_HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:6]
-_OWN = re.compile(rf"\..*\.{_HOST}-[0-9a-f]{{8}}\.part", re.DOTALL)
+HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:6]
+_OWN = re.compile(rf"\..*\.{HOST}-[0-9a-f]{{8}}\.part", re.DOTALL)
 
 _cleared: set[tuple[str, int]] = set()
 
@@ -32,7 +32,7 @@ def open_temporary(path: Path) -> tuple[Path, int]:
     """
     _clear_once(path.parent)
     while True:
-        name = path.with_name(f".{path.name}.{_HOST}-{uuid.uuid4().hex[:8]}.part")
+        name = path.with_name(f".{path.name}.{HOST}-{uuid.uuid4().hex[:8]}.part")
         descriptor = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
         _lock(descriptor)
         # Between the two lines above another process may have taken it for a leftover.

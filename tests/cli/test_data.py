@@ -74,7 +74,7 @@ def test_list_names_every_data_set_with_what_is_known_of_it(capsys):
         "37",
         "7,349",
         "CC BY-SA 4.0",
-        "robots.ox.ac.uk, Google Drive",
+        "robots.ox.ac.uk, Google Drive, huggingface.co",
     ]
     assert row(text, "Emoji44")[1:4] == ["44", "687", "4,809"]
     assert row(text, "General10")[1:3] == ["10", "1,191"]

@@ -224,7 +224,8 @@ def _faults_of(place: Place, words: list[str]) -> list[str]:
 
 
 def _files(place: Place) -> set[str]:
-    found = place.folder.rglob("*")
+    # A division of images is made where they are read, and is the same each time.
+    found = (path for path in place.folder.rglob("*") if path.name != "split_drawn.json")
     return {str(path) for path in found if path.parent != place.folder}
 
 

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from softcpt.grid.grid_file import Grid
+from softcpt.grid.on_this_machine import LocalLauncher, Resources
+from softcpt.utils.leftovers import HOST
 from tests.helpers.conductor import conducted
 from tests.helpers.small_grid import folder_of, grid, grid_file, note
 
@@ -85,3 +88,21 @@ def test_slurm_names_a_parameter_that_it_does_not_know(tmp_path, capsys):
         == 2
     )
     assert "colour" in capsys.readouterr().err
+
+
+def test_what_a_killed_grid_left_is_removed_and_a_living_ones_stays(tmp_path):
+    plans, logs = tmp_path / "plans", tmp_path / "workers"
+    plans.mkdir()
+    for name in ("dead", "living", "new"):
+        (plans / f"{name}.json").write_text("{}")
+    shares = Resources(1, 1, ())
+    living = LocalLauncher(plans / "living.json", Grid(), shares)
+    (logs / "dead-0.log").write_text("")
+    (logs / "dead-1.log").write_text("why it died")
+    (plans / f".dead.{HOST}.alive").touch()
+    new = LocalLauncher(plans / "new.json", Grid(), shares)
+    assert {path.name for path in plans.glob("*.json")} == {"living.json", "new.json"}
+    assert {path.name for path in logs.iterdir()} == {"dead-1.log"}
+    living.close()
+    new.close()
+    assert list(plans.glob(".*")) == []
