@@ -183,8 +183,15 @@ class Clip(nn.Module):
         n_ctx: int = 0,
         share_prefix: bool | None = None,
     ) -> PromptList:
-        """Prompts as :meth:`encode_prompts` takes them; arguments as of
-        :class:`softcpt.text.packing.PackedPrompts`."""
+        """Prompts as :meth:`encode_prompts` takes them.
+
+        Args:
+            symbols: of each prompt its tokens, and where context vectors stand.
+            groups: which context each prompt has; None: one each.
+            n_ctx: vectors of a context.
+            share_prefix: whether equal beginnings are encoded once; None: where it saves time. The
+                plain tower encodes all.
+        """
         if not self.exact:
             return PromptList(symbols, groups, n_ctx)
         return PackedPrompts(symbols, groups, n_ctx, self.text_width, share_prefix)

@@ -91,6 +91,18 @@ class _WatchedFile(io.BufferedIOBase):
             self.error = self.error or error
             raise
 
+    def seekable(self) -> bool:
+        """As the file is."""
+        return self.file.seekable()
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        """As the file does."""
+        return self.file.seek(offset, whence)
+
+    def tell(self) -> int:
+        """As the file does."""
+        return self.file.tell()
+
 
 def cannot_write(path: Path, error: OSError) -> UserError:
     """The one line that is said of a file or folder that cannot be written."""

@@ -168,7 +168,8 @@ def test_a_grid_of_the_project_has_a_name(tmp_path, capsys, monkeypatch):
         assert str(tmp_path / "output/emoji44/Emoji44/CoOp") in capsys.readouterr().out
     assert grid("emoj44", *few) == 2
     error = capsys.readouterr().err
-    assert "did you mean 'emoji44'? There are emoji44, photo16, table2, or give a path" in error
+    names = "emoji44, multitask-training, photo16, table2"
+    assert f"did you mean 'emoji44'? There are {names}, or give a path" in error
     assert not list(tmp_path.iterdir())
 
 

@@ -5,7 +5,6 @@ import os
 import random
 import re
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -170,8 +169,8 @@ def test_a_save_that_fails_leaves_the_old_checkpoint(tmp_path, monkeypatch):
     utils.save_checkpoint(state(model), str(tmp_path), model_name="m")
     before = (tmp_path / "m").read_bytes()
 
-    def half(_, path):
-        Path(path).write_bytes(b"half")
+    def half(_, file):
+        file.write(b"half")
         raise OSError("disk full")
 
     monkeypatch.setattr(torch, "save", half)
