@@ -20,9 +20,10 @@ import torch
 from torch import Tensor, nn
 
 from softcpt.prompters.classifier import normalise, option
-from softcpt.prompters.context_prompter import Context
+from softcpt.prompters.context_prompter import Context, device_index
 from softcpt.prompters.coop import CoOp, CoOpOptions
 from softcpt.tasks import Task
+from softcpt.utils.sending import on_host
 
 
 @dataclass
@@ -98,7 +99,7 @@ class CoCoOp(CoOp):
         other tasks."""
         logits = features.new_full((len(features), self.tasks.num_classes), -torch.inf)
         for task in sorted(set(owners.tolist())):
-            mine = torch.nonzero(owners == task).flatten().to(features.device)
+            mine = device_index(torch.nonzero(owners == task).flatten(), features)
             logits[mine, self.tasks.columns(task)] = self._task_logits(features[mine], task)
         return logits
 
@@ -112,7 +113,7 @@ class CoCoOp(CoOp):
 
     def training_logits(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (B, C), -inf for the classes of other tasks than the image's, and all classes."""
-        owners = self.tasks.owners(labels.cpu())
+        owners = self.tasks.owners(on_host(labels))
         return self.own_logits(features, owners), torch.arange(self.tasks.num_classes)
 
     def _task_logits(self, features: Tensor, task: int, classes: Tensor | None = None) -> Tensor:

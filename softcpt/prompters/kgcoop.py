@@ -17,6 +17,7 @@ from torch import Tensor
 from softcpt.clip.model import Clip
 from softcpt.prompters.base import Prompter
 from softcpt.prompters.classifier import option
+from softcpt.prompters.context_prompter import device_index
 from softcpt.prompters.coop import CoOp, CoOpOptions
 from softcpt.prompters.zeroshot import template_embeddings
 from softcpt.tasks import TaskSet
@@ -75,5 +76,5 @@ def held_loss(
     present, classes = method.tasks.chosen(method.tasks.present(labels))
     embeddings = method.class_embeddings(present)
     loss, accuracy = method.task_loss(method.compare(features, embeddings), labels, classes)
-    cosine = (embeddings * hand_written[classes.to(method.device)]).sum(dim=1)
+    cosine = (embeddings * hand_written[device_index(classes, hand_written)]).sum(dim=1)
     return loss + weight * (1 - cosine.mean()), accuracy

@@ -96,7 +96,7 @@ class ProGrad(CoOp):
         present, classes = self.tasks.chosen(self.tasks.present(labels))
         logits = self.logits(features, present)
         loss, accuracy = self.task_loss(logits, labels, classes)
-        taught = self.compare(features, self.hand_written[classes.to(self.device)])
+        taught = self.compare(features, self.hand_written[device_index(classes, self.hand_written)])
         student, _ = self.tasks.restrict(logits, labels, classes)
         teacher, _ = self.tasks.restrict(taught, labels, classes)
         divergence = distillation(student, teacher, self.options.temperature)
