@@ -18,9 +18,8 @@ _sent = WeakTensorKeyDictionary()
 
 def send(tensor: Tensor, device: torch.device) -> Tensor:
     """``tensor`` on ``device``; the host does not wait, and may use the tensor on."""
-    if tensor.device.type != "cpu" or device.type in ("cpu", "meta"):
-        return tensor.to(device)
-    if device.type == "mps":  # shares the host's memory
+    # MPS shares the host's memory.
+    if tensor.device.type != "cpu" or device.type in ("cpu", "meta", "mps"):
         return tensor.to(device)
     # Torch keeps pinned memory that was freed until the copy is done.
     return tensor.pin_memory().to(device, non_blocking=True)

@@ -10,6 +10,7 @@ from torch.utils.data import SequentialSampler
 import softcpt
 from softcpt.engine.batches import GivenFeatures
 from softcpt.engine.learner import Learner
+from softcpt.prompters.plot import transport_plan, transport_plans
 from softcpt.testing.emulated_counts import Counts, counted
 from softcpt.testing.emulated_device import EmulatedDevice
 from softcpt.utils.sending import on_host, send_labels
@@ -145,3 +146,15 @@ def test_labels_that_were_sent_are_known_on_the_host_until_they_are_changed(emul
     assert not counts.waits
     sent += 1
     assert on_host(sent).tolist() == [4, 2]
+
+
+def test_plans_of_a_device_that_is_asked_seldom_are_those_of_every_iteration(emulated):
+    generator = torch.Generator().manual_seed(0)
+    shapes = [(3, 7, 4, 5), (1, 7, 4, 2), (2, 7, 4, 1)]
+    problems = [2 * torch.rand(shape, generator=generator) - 1 for shape in shapes]
+    alone = [transport_plan(problem) for problem in problems]
+    together = transport_plans(problems)
+    there = transport_plans([problem.to(emulated.device) for problem in problems])
+    for one, two, three in zip(alone, together, there):
+        assert torch.equal(one, two)
+        assert torch.equal(one, three.cpu())
