@@ -147,7 +147,8 @@ class TaskSet:
     @cached_property
     def _classes(self) -> tuple[Tensor, ...]:
         """Of each task the global indices of its classes."""
-        return torch.arange(self.num_classes).split(self.sizes)
+        ranges: tuple[Tensor, ...] = torch.arange(self.num_classes).split(self.sizes)
+        return ranges
 
     def _task_of_class_on(self, device: torch.device) -> Tensor:
         if device not in self._on_devices:

@@ -47,7 +47,7 @@ class EmulatedDevice:
         self.device = torch.device(NAME, 0)
         self._stack = ExitStack()
         self._stack.enter_context(_Functions())
-        self._stack.enter_context(_Operations())
+        self._stack.enter_context(_Operations())  # type: ignore[no-untyped-call]
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -58,14 +58,14 @@ class EmulatedTensor(torch.Tensor):
     """A tensor on the device.
 
     Attributes:
-        values: its values, on the CPU.
+        on_cpu: its values, on the CPU.
     """
 
-    values: Tensor
+    on_cpu: Tensor
 
     def __new__(cls, values: Tensor) -> EmulatedTensor:
         """A tensor of these values."""
-        made: EmulatedTensor = torch.Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
+        made: EmulatedTensor = torch.Tensor._make_wrapper_subclass(
             cls,
             values.size(),
             strides=values.stride(),
@@ -74,14 +74,14 @@ class EmulatedTensor(torch.Tensor):
             layout=values.layout,
             device=torch.device(NAME, 0),
         )
-        made.values = values
+        made.on_cpu = values
         return made
 
     def __init__(self, values: Tensor) -> None:
         pass
 
-    def __repr__(self, **_: object) -> str:
-        return f"emulated {self.values!r}"
+    def __repr__(self) -> str:  # type: ignore[override]
+        return f"emulated {self.on_cpu!r}"
 
     @classmethod
     def __torch_dispatch__(  # type: ignore[override]
@@ -109,7 +109,7 @@ class _Functions(TorchFunctionMode):
             return func(*args, **kwargs).to(device)
         if func is torch.Tensor.tolist and isinstance(args[0], EmulatedTensor):
             count_wait("tolist")
-            return args[0].values.tolist()
+            return args[0].on_cpu.tolist()
         if func is torch.Tensor.numpy and isinstance(args[0], EmulatedTensor):
             raise TypeError("a tensor on the emulated device has no numpy array; copy it first")
         return func(*args, **kwargs)
@@ -139,12 +139,12 @@ def _dispatch(func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         return result
     if not on_device:
         # A copy that came from the device must not share memory with it.
-        return result.clone() if ours and any(result is one.values for one in ours) else result
+        return result.clone() if ours and any(result is one.on_cpu for one in ours) else result
     return tree_map(lambda t: EmulatedTensor(t) if isinstance(t, Tensor) else t, result)
 
 
 def _values(leaf: Any) -> Any:
-    return leaf.values if isinstance(leaf, EmulatedTensor) else leaf
+    return leaf.on_cpu if isinstance(leaf, EmulatedTensor) else leaf
 
 
 def _on_cpu(kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -190,7 +190,7 @@ def _is_emulated(device: Any) -> bool:
 def _register() -> None:
     """Give the device its name and what torch asks a device for; lasts as long as the process."""
 
-    class Module(backend_registration._DummyBackendModule):  # type: ignore[name-defined,misc]
+    class Module(backend_registration._DummyBackendModule):
         """Answers that some modules of torch ask for."""
 
         def get_amp_supported_dtype(self) -> list[torch.dtype]:

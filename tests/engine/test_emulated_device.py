@@ -104,10 +104,12 @@ def test_a_run_goes_on_from_its_state_and_is_tested(golden_clip, emulated):
     given, options = batch(emulated, "SoftCPT", ONE_EACH), {"n_ctx": 2}
     whole, again = (learner(emulated, "SoftCPT", options) for _ in range(2))
     steps(whole, given)
-    again.load_state(*whole.state(), 0, "state")
+    state, facts = whole.state()
+    again.load_state({name: tensor.clone() for name, tensor in state.items()}, facts, 0, "state")
     assert steps(again, given)[0] == steps(whole, given)[0]
     on_cpu = learner(golden_clip, "SoftCPT", options)
-    on_cpu.load_state({k: v.cpu() for k, v in whole.state()[0].items()}, whole.state()[1], 0, "")
+    state, facts = whole.state()
+    on_cpu.load_state({name: tensor.cpu() for name, tensor in state.items()}, facts, 0, "state")
     order = SequentialSampler(range(len(ONE_EACH)))
     owners = TASKS.owners(ONE_EACH)
     batches = GivenFeatures(given["features"], ONE_EACH, owners, order, batch_size=4)
