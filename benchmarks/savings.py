@@ -88,6 +88,5 @@ class FusedAttention(TextEncoder):
 
 
 def _fused(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
-    mask = F.pad(bias, (key.shape[-2] - bias.shape[-1], 0))[:, None]
-    attended = F.scaled_dot_product_attention(query, key, value, mask, scale=1.0)
+    attended = F.scaled_dot_product_attention(query, key, value, bias[:, None], scale=1.0)
     return attended.transpose(1, 2).flatten(2)

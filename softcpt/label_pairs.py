@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from softcpt.utils.sending import on_host
+
 
 def image_task_pairs(labels: Tensor, task_of_class: Tensor) -> tuple[Tensor | None, Tensor]:
     """A row for each (image, task) that has a label, image by image, tasks ascending.
@@ -20,7 +22,7 @@ def image_task_pairs(labels: Tensor, task_of_class: Tensor) -> tuple[Tensor | No
     """
     if labels.dim() == 1:
         return None, labels
-    known = labels.cpu()
+    known = on_host(labels)
     given, tasks = known >= 0, task_of_class[known.clamp(min=0)]
     if given[:, 0].all() and not (given & (tasks != tasks[:, :1])).any():
         return None, labels

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import accumulate
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +15,7 @@ from torch import Tensor
 from softcpt.errors import UserError
 from softcpt.label_pairs import image_task_pairs
 from softcpt.metrics import METRICS
+from softcpt.utils.sending import on_host, send
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,8 @@ class TaskSet:
                 "give one or more tasks with names of their own"
             )
         self.sizes = tuple(len(task.class_names) for task in self.tasks)
-        self.offsets = tuple(sum(self.sizes[:index]) for index in range(len(self.sizes)))
+        self.offsets = (0, *accumulate(self.sizes[:-1]))
+        self._on_devices: dict[torch.device, Tensor] = {}
 
     def __len__(self) -> int:
         return len(self.tasks)
@@ -164,6 +167,17 @@ class TaskSet:
         """(C,) task index of each global class index."""
         return torch.repeat_interleave(torch.arange(len(self)), torch.tensor(self.sizes))
 
+    @cached_property
+    def _classes(self) -> tuple[Tensor, ...]:
+        """Of each task the global indices of its classes."""
+        ranges: tuple[Tensor, ...] = torch.arange(self.num_classes).split(self.sizes)
+        return ranges
+
+    def _task_of_class_on(self, device: torch.device) -> Tensor:
+        if device not in self._on_devices:
+            self._on_devices[device] = send(self.task_of_class, device)
+        return self._on_devices[device]
+
     def to_global(self, task: int, label: int) -> int:
         """Global class index of the class ``label`` (counted from 0) of the task ``task``."""
         return self.offsets[task] + label
@@ -191,25 +205,23 @@ class TaskSet:
     def owners(self, labels: Tensor) -> Tensor:
         """(B,) task of each image, of several tasks (P,) of each of :meth:`pairs`; on the labels'
         device."""
-        return self.task_of_class.to(labels.device)[first(self.pairs(labels)[1])]
+        return self._task_of_class_on(labels.device)[first(self.pairs(labels)[1])]
 
     def members(self, labels: Tensor) -> Tensor:
         """(B, T) whether each image of ``labels`` (B,) or (B, K) has a label of each task, on the
         CPU."""
-        known = labels.cpu().reshape(len(labels), -1)
+        known = on_host(labels).reshape(len(labels), -1)
         tasks = self.task_of_class[known.clamp(min=0)]
         return marks(tasks.masked_fill(known < 0, -1), len(self))
 
     def present(self, labels: Tensor) -> list[int]:
         """The tasks that ``labels`` (B,) or (B, K) belong to, ascending."""
-        tasks: list[int] = torch.unique(self.owners(labels).cpu()).tolist()
+        tasks: list[int] = torch.unique(self.owners(on_host(labels))).tolist()
         return tasks
 
     def classes_of(self, tasks: Sequence[int]) -> Tensor:
         """(C',) global indices of the classes of ``tasks``, ascending."""
-        return torch.cat(
-            [torch.arange(self.num_classes)[self.columns(task)] for task in sorted(tasks)]
-        )
+        return torch.cat([self._classes[task] for task in sorted(tasks)])
 
     def mean_of_classes(self, values: Tensor) -> Tensor:
         """(T, ...) the mean over each task's classes of ``values`` (C, ...)."""
@@ -246,11 +258,11 @@ class TaskSet:
         Of a task's n other classes ceil(rate * n) are drawn, from torch's global generator on the
         CPU.
         """
-        positive = torch.unique(labels.cpu())
+        positive = torch.unique(on_host(labels))
         positive = positive[positive >= 0]
         kept = [positive]
         for task in self.present(positive):
-            columns = torch.arange(self.num_classes)[self.columns(task)]
+            columns = self._classes[task]
             others = columns[~torch.isin(columns, positive)]
             kept.append(others[torch.randperm(len(others))[: math.ceil(rate * len(others))]])
         return torch.cat(kept).sort().values
@@ -272,11 +284,11 @@ class TaskSet:
             a row for each of :meth:`pairs`.
         """
         logits, labels = self.of_pairs(logits, labels)
-        task_of_class = self.task_of_class.to(labels.device)
+        task_of_class = self._task_of_class_on(labels.device)
         if classes is None:
             task_of_column, targets = task_of_class, labels
         else:
-            classes = classes.to(labels.device)
+            classes = send(classes, labels.device)
             task_of_column, targets = task_of_class[classes], torch.searchsorted(classes, labels)
         if labels.dim() > 1:
             targets = marks(targets.masked_fill(labels < 0, -1), len(task_of_column))

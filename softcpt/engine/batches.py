@@ -18,6 +18,7 @@ from softcpt.features.images import ViewDataset, default_workers
 from softcpt.prompters import TaskClassifier
 from softcpt.tasks import padded
 from softcpt.utils import parallel
+from softcpt.utils.sending import send
 
 _log = logging.getLogger(__name__)
 
@@ -199,11 +200,11 @@ def features_of(batch: Mapping[str, Any], method: TaskClassifier) -> Tensor:
     divides them itself.
     """
     if "images" in batch:
-        images = batch["images"].to(method.device)
+        images = send(batch["images"], method.device)
         if method.prompts_images:
             return method.encode_image(images)
         return parallel.encode_rows(method.encode_image, images)
-    features: Tensor = batch["features"].to(method.device)
+    features: Tensor = send(batch["features"], method.device)
     if features.dim() > 2 and not method.local_features:
         features = features[:, 0]  # of a spatial bank the pooled one
     if batch["kind"] == "unprojected" and not method.unprojected:

@@ -33,6 +33,7 @@ from softcpt.errors import UserError
 from softcpt.prompters import TaskClassifier
 from softcpt.utils import parallel
 from softcpt.utils.seeding import seed_everything
+from softcpt.utils.sending import send_labels
 from softcpt.utils.stopwatch import Stopwatch
 
 
@@ -109,20 +110,22 @@ class Learner:
         Raises:
             UserError: the loss is not finite, or the method has no parameters.
         """
-        features, labels = self.encode(batch), batch["label"].to(self.method.device)
+        features = self.encode(batch)
+        labels = send_labels(batch["label"], self.method.device)
         with self.watch.section("text"):
             if self.lookahead is not None:
                 self.lookahead.before_step(self.method, batch, self.rate, self.scaler)
             loss, accuracy = self._loss(features, labels)
             if self.optimiser is not None:
                 self.optimiser.zero_grad()
-            value = loss.item()
-            self._refuse_not_finite(value)
         # Counted for the tower where most of the backward pass is.
         with self.watch.section("image" if self.method.prompts_images else "text"):
             self._update(loss)
+            # Read once, when the device has been given all of the step.
+            value, right = torch.stack([loss.detach(), accuracy]).tolist()
+        self._refuse_not_finite(value)
         self._losses.append(value)
-        return Step(value, accuracy.item())
+        return Step(value, right)
 
     def _loss(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         if self.balance is None:

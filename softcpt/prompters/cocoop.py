@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from softcpt.prompters.classifier import normalise, option
-from softcpt.prompters.context_prompter import Context
+from softcpt.prompters.context_prompter import Context, device_index
 from softcpt.prompters.coop import CoOp, CoOpOptions
 from softcpt.tasks import Task
 
@@ -104,7 +104,7 @@ class CoCoOp(CoOp):
         classes of other tasks."""
         logits = features.new_full((len(features), self.tasks.num_classes), -torch.inf)
         for task in members.any(dim=0).nonzero().flatten().tolist():
-            mine = torch.nonzero(members[:, task]).flatten().to(features.device)
+            mine = device_index(torch.nonzero(members[:, task]).flatten(), features)
             logits[mine, self.tasks.columns(task)] = self._task_logits(features[mine], task)
         return logits
 

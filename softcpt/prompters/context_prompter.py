@@ -17,6 +17,7 @@ from softcpt.prompters.classifier import ContextForm, normalise
 from softcpt.text.prompt_list import PromptList
 from softcpt.text.prompts import Position, prompt_symbols
 from softcpt.utils.process_cache import cached
+from softcpt.utils.sending import send
 
 POSITIONS: tuple[Position, ...] = ("end", "middle", "front")
 
@@ -117,4 +118,4 @@ def _position(text: str) -> Position:
 
 def device_index(chosen: Sequence[int] | Tensor, of: Tensor) -> Tensor:
     """Indices into ``of``, on its device."""
-    return torch.as_tensor(chosen, device=of.device)
+    return send(torch.as_tensor(chosen), of.device)

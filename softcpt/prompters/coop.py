@@ -18,7 +18,12 @@ from torch import Tensor, nn
 from softcpt.clip.model import Clip
 from softcpt.prompters.base import PromptOptions
 from softcpt.prompters.classifier import option
-from softcpt.prompters.context_prompter import POSITIONS, Context, ContextPrompter
+from softcpt.prompters.context_prompter import (
+    POSITIONS,
+    Context,
+    ContextPrompter,
+    device_index,
+)
 from softcpt.tasks import Task, TaskSet
 from softcpt.text.prompts import init_context, words_context
 
@@ -117,9 +122,9 @@ class CoOp(ContextPrompter):
         """The contexts of ``classes``, from the learners of ``tasks``."""
         if self.shared:
             ctx: Tensor = self.learners[0].ctx
-            return ctx[classes.to(ctx.device)]
+            return ctx[device_index(classes, ctx)]
         ctx = torch.cat([self.learners[task].ctx for task in tasks])
-        return ctx[torch.searchsorted(self.tasks.classes_of(tasks), classes).to(ctx.device)]
+        return ctx[device_index(torch.searchsorted(self.tasks.classes_of(tasks), classes), ctx)]
 
     @property
     def shares_parameters(self) -> bool:

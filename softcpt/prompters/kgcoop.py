@@ -17,6 +17,7 @@ from torch import Tensor
 from softcpt.clip.model import Clip
 from softcpt.prompters.base import Prompter
 from softcpt.prompters.classifier import Combine, option
+from softcpt.prompters.context_prompter import device_index
 from softcpt.prompters.coop import CoOp, CoOpOptions
 from softcpt.prompters.zeroshot import template_embeddings
 from softcpt.tasks import TaskSet
@@ -83,5 +84,5 @@ def held_loss(
     embeddings = method.class_embeddings(present)
     logits = method.compare(features, embeddings)
     loss, accuracy = method.task_loss(logits, labels, classes, combine)
-    cosine = (embeddings * hand_written[classes.to(method.device)]).sum(dim=1)
+    cosine = (embeddings * hand_written[device_index(classes, hand_written)]).sum(dim=1)
     return loss + weight * (1 - cosine.mean()), accuracy

@@ -24,6 +24,10 @@ from softcpt.prompters.classifier import normalise, option
 from softcpt.prompters.coop import CoOp, CoOpOptions
 from softcpt.tasks import Task
 from softcpt.text.prompts import init_context
+from softcpt.utils.sending import on_host, send_together
+
+# On a device the host asks after so many iterations whether there is more to do.
+ASK_AFTER = 5
 
 
 @dataclass
@@ -98,7 +102,7 @@ class PLOT(CoOp):
         text, classes = self.text_features(), self.tasks.chosen()[1]
         count = len(self.tasks)
         return lambda features, owners: self._transport_logits(
-            features, text, classes, F.one_hot(owners.cpu(), count).bool()
+            features, text, classes, F.one_hot(on_host(owners), count).bool()
         )
 
     def training_logits(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -118,6 +122,7 @@ class PLOT(CoOp):
         """
         prompts, scale = normalise(text), self.clip.logit_scale.exp()
         logits = prompts.new_full((len(features), len(classes)), -torch.inf)
+        indices: list[Tensor] = []
         task_of_column = self.tasks.task_of_class[classes]
         for task in task_of_column.unique().tolist():
             rows = torch.arange(len(features))
@@ -126,39 +131,78 @@ class PLOT(CoOp):
             if not len(rows):
                 continue
             columns = torch.nonzero(task_of_column == task)[:, 0]
-            logits[rows[:, None], columns] = scale * transported(
-                features[rows, 1:], prompts[:, columns]
-            )
+            indices += [rows, columns]
+        sent = send_together(indices, features.device)
+        parts = list(zip(sent[::2], sent[1::2]))
+        every = transported([(features[rows, 1:], prompts[:, columns]) for rows, columns in parts])
+        for (rows, columns), similarity in zip(parts, every):
+            logits[rows[:, None], columns] = scale * similarity
         if self.options.use_pooled:
             logits = logits + scale * features[:, 0] @ normalise(text.mean(dim=0)).t()
         return logits
 
 
-def transported(places: Tensor, prompts: Tensor) -> Tensor:
-    """(B, C) similarity sum_mn T_mn S_mn of local features (B, M, D) and classes of N text features
-    each (N, C, D)."""
-    similarity = torch.einsum("bmd,ncd->bmnc", places, prompts)
-    return (transport_plan(similarity.detach()) * similarity).sum(dim=(1, 2))
+def transported(problems: Sequence[tuple[Tensor, Tensor]]) -> list[Tensor]:
+    """Of each problem, local features (B, M, D) and classes of N text features each (N, C, D), the
+    similarity (B, C) sum_mn T_mn S_mn."""
+    similarities = [torch.einsum("bmd,ncd->bmnc", *problem) for problem in problems]
+    plans = transport_plans([similarity.detach() for similarity in similarities])
+    return [(plan * found).sum(dim=(1, 2)) for plan, found in zip(plans, similarities)]
 
 
 def transport_plan(
     similarity: Tensor, eps: float = 0.1, iterations: int = 100, tolerance: float = 1e-2
 ) -> Tensor:
-    """Plans T (B, M, N, C) of marginals 1/M and 1/N and least cost 1 - ``similarity`` (B, M, N, C),
-    smoothed by ``eps``.
+    """The plan of :func:`transport_plans` for one problem."""
+    return transport_plans([similarity], eps, iterations, tolerance)[0]
+
+
+def transport_plans(
+    similarities: Sequence[Tensor],
+    eps: float = 0.1,
+    iterations: int = 100,
+    tolerance: float = 1e-2,
+) -> list[Tensor]:
+    """Plans T (B, M, N, C) of marginals 1/M and 1/N and least cost 1 - S for each S (B, M, N, C) of
+    ``similarities``, smoothed by ``eps``.
 
     Sinkhorn's iterations stop when the row scaling moves by less than ``tolerance``, mean over all
-    plans: a plan depends a little on its company, as in the published code. Of unit vectors in fp32
-    every plan is finite: the kernel is at least exp(-2 / eps) = 2e-9. Classes come last because
-    that is how they lie in memory.
+    plans of one S: a plan depends a little on its company, as in the published code. Of unit
+    vectors in fp32 every plan is finite: the kernel is at least exp(-2 / eps) = 2e-9. Classes come
+    last because that is how they lie in memory.
     """
-    kernel = torch.exp((similarity - 1) / eps)
-    m, n = kernel.shape[1:3]
-    rows, columns = torch.ones_like(kernel[:, :, :1]), torch.ones_like(kernel[:, :1])
-    for _ in range(iterations):
-        previous = rows
-        rows = 1 / m / (kernel * columns).sum(dim=2, keepdim=True)
-        columns = 1 / n / (kernel * rows).sum(dim=1, keepdim=True)
-        if (rows - previous).abs().mean() < tolerance:
+    every = [_Sinkhorn(torch.exp((similarity - 1) / eps)) for similarity in similarities]
+    # Asked whether it is done a device makes the host wait: until then a problem that is done goes
+    # on without effect.
+    asks_after = 1 if similarities[0].device.type == "cpu" else ASK_AFTER
+    running = every
+    for number in range(1, iterations + 1):
+        for problem in running:
+            problem.iterate(tolerance, held=asks_after > 1)
+        if number % asks_after == 0:
+            done = torch.stack([problem.done for problem in running]).tolist()
+            running = [problem for problem, stop in zip(running, done) if not stop]
+        if not running:
             break
-    return rows * kernel * columns
+    return [problem.rows * problem.kernel * problem.columns for problem in every]
+
+
+class _Sinkhorn:
+    """Row and column scalings of a kernel (B, M, N, C), and whether they are found."""
+
+    def __init__(self, kernel: Tensor) -> None:
+        self.kernel = kernel
+        self.rows = torch.ones_like(kernel[:, :, :1])
+        self.columns = torch.ones_like(kernel[:, :1])
+        self.done = torch.zeros((), dtype=torch.bool, device=kernel.device)
+
+    def iterate(self, tolerance: float, held: bool) -> None:
+        """One iteration; with ``held`` it changes nothing where :attr:`done`."""
+        m, n = self.kernel.shape[1:3]
+        rows = 1 / m / (self.kernel * self.columns).sum(dim=2, keepdim=True)
+        columns = 1 / n / (self.kernel * rows).sum(dim=1, keepdim=True)
+        small = (rows - self.rows).abs().mean() < tolerance
+        if held:
+            rows = torch.where(self.done, self.rows, rows)
+            columns = torch.where(self.done, self.columns, columns)
+        self.rows, self.columns, self.done = rows, columns, self.done | small

@@ -24,6 +24,7 @@ from torch import Tensor
 from softcpt.clip.model import Clip
 from softcpt.errors import UserError
 from softcpt.prompters.classifier import Combine, option
+from softcpt.prompters.context_prompter import device_index
 from softcpt.prompters.coop import CoOp, CoOpOptions
 from softcpt.prompters.zeroshot import template_embeddings
 from softcpt.tasks import Task, TaskSet
@@ -97,7 +98,7 @@ class ProGrad(CoOp):
         present, classes = self.tasks.chosen(self.tasks.present(labels))
         logits = self.logits(features, present)
         loss, accuracy = self.task_loss(logits, labels, classes, combine)
-        taught = self.compare(features, self.hand_written[classes.to(self.device)])
+        taught = self.compare(features, self.hand_written[device_index(classes, self.hand_written)])
         student, _ = self.tasks.restrict(logits, labels, classes)
         teacher, _ = self.tasks.restrict(taught, labels, classes)
         divergence = distillation(student, teacher, self.options.temperature)

@@ -174,7 +174,7 @@ class SoftCPT(ContextPrompter):
                 self.class_prompt_learner, self.class_name_prompts, classes.tolist()
             )
             place = torch.searchsorted(torch.tensor(tasks), self.tasks.task_of_class[classes])
-            features = torch.cat([own, features[place.to(features.device)]], dim=1)
+            features = torch.cat([own, features[device_index(place, features)]], dim=1)
         contexts: Tensor = self.prompt_gen(features)
         return contexts
 

@@ -21,6 +21,7 @@ from softcpt.clip.vit import open_vit
 from softcpt.errors import UserError
 from softcpt.prompters.base import Prompter, PromptOptions
 from softcpt.prompters.classifier import normalise, option
+from softcpt.prompters.context_prompter import device_index
 from softcpt.prompters.image_prompts import ImagePrompts, encode_with_prompts
 from softcpt.prompters.zeroshot import template_embeddings
 from softcpt.tasks import TaskSet
@@ -123,4 +124,5 @@ class VPT(ImagePrompter):
         self, tasks: Sequence[int] | None = None, classes: Tensor | None = None
     ) -> Tensor:
         """(C, D), or (C', D) of the classes of ``tasks`` or of ``classes``; nothing is computed."""
-        return self.hand_written[self.tasks.chosen(tasks, classes)[1].to(self.device)]
+        chosen = self.tasks.chosen(tasks, classes)[1]
+        return self.hand_written[device_index(chosen, self.hand_written)]

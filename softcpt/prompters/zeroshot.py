@@ -17,6 +17,7 @@ from softcpt.prompters.base import Prompter, PromptOptions
 from softcpt.prompters.classifier import normalise, option
 from softcpt.tasks import Task, TaskSet
 from softcpt.text.prompts import text_symbols
+from softcpt.utils.sending import send
 
 # The templates that OpenAI chose, one after the other, as the best few of its 80 for ImageNet (the
 # notebook Prompt_Engineering_for_ImageNet of openai/CLIP).
@@ -98,7 +99,7 @@ class ZeroShot(Prompter):
         """(C, D), or (C', D) of the classes of ``tasks`` or of ``classes``; computed once."""
         if tasks is None and classes is None:
             return self.embeddings
-        return self.embeddings[self.tasks.chosen(tasks, classes)[1].to(self.device)]
+        return self.embeddings[send(self.tasks.chosen(tasks, classes)[1], self.device)]
 
 
 @dataclass

@@ -82,27 +82,25 @@ class TextEncoder(nn.Module):
         contexts = contexts.to(tower.dtype).reshape(math.prod(batch), *contexts.shape[-3:])
         if deep is not None:
             deep = deep.to(tower.dtype).reshape(deep.shape[0], *contexts.shape)
-        encoding_pass = self._prepare(packed).encoding_pass(
-            packed, groups, prompts, copies=contexts.shape[0]
+        prepared = self._prepare(packed)
+        encoding_pass = prepared.encoding_pass(
+            packed, groups, prompts, copies=contexts.shape[0], max_tokens=max_tokens
         )
-        prefixes = self._encode_prefixes(packed, contexts, deep)
+        prefixes = self._encode_prefixes(packed, contexts, deep, prepared.causal)
         rows = contexts.flatten(0, 2)
         deep_rows = None if deep is None else deep.flatten(1, 3)
-        parts = [
-            self._encode_part(part, prefixes, rows, deep_rows)
-            for part in encoding_pass.split(max_tokens)
-        ]
+        parts = [self._encode_part(part, prefixes, rows, deep_rows) for part in encoding_pass.parts]
         features = torch.cat(parts)[encoding_pass.inverse]
         return features.unflatten(0, (*batch, -1)) if batch else features
 
     def _prepare(self, packed: PackedPrompts) -> PreparedPrompts:
         prepared = self._prepared.get(packed)
-        if prepared is None or prepared.chunks.tokens.device != self.tower.tokens.device:
+        if prepared is None or prepared.positions.device != self.tower.positions.device:
             prepared = self._prepared[packed] = PreparedPrompts(packed, self.tower)
         return prepared
 
     def _encode_prefixes(
-        self, packed: PackedPrompts, contexts: Tensor, deep: Tensor | None
+        self, packed: PackedPrompts, contexts: Tensor, deep: Tensor | None, causal: Tensor
     ) -> PrefixCache:
         """Keys and values of every block for the G prefixes of P tokens (G = 1: the bare SOS, if
         not shared)."""
@@ -116,9 +114,6 @@ class TextEncoder(nn.Module):
         )
         start = tower.tokens[packed.prefix[0]].expand(len(groups), 1, tower.width)
         x = torch.cat([start, groups], dim=1) + tower.positions[: 1 + slots]
-        causal = torch.full(
-            (1 + slots, 1 + slots), -torch.inf, dtype=x.dtype, device=x.device
-        ).triu(1)[None]
         cache: PrefixCache = []
         for index, block in enumerate(tower.blocks):
             if deep is not None and index > 0 and slots:
@@ -191,9 +186,8 @@ def _join(past: Sequence[Tensor], own: Sequence[Tensor]) -> tuple[Tensor, Tensor
 def _attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
     """Attention with scaled queries (n, h, Q, w) over keys (n, h, K, w) -> (n, Q, h * w).
 
-    ``bias`` (n or 1, Q, S) is added for the last S keys; all queries see the keys before them.
+    ``bias`` (n or 1, Q, K) is added to the scores.
     """
     # Plain products: on CPUs the fused kernel's backward is several times slower in bfloat16.
-    scores = query @ key.transpose(-1, -2)
-    scores[..., scores.shape[-1] - bias.shape[-1] :] += bias[:, None]
+    scores = (query @ key.transpose(-1, -2)).add_(bias[:, None])
     return (torch.softmax(scores, dim=-1) @ value).transpose(1, 2).flatten(2)

@@ -17,7 +17,7 @@ prefixes with gradients are known from language-model training (Prefix Grouper, 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple
@@ -71,10 +71,6 @@ class Chunks:
     def size(self) -> int:
         """S: tokens in a chunk."""
         return self.tokens.shape[1]
-
-    def to(self, device: torch.device) -> Chunks:
-        """The same on another device."""
-        return Chunks(*(getattr(self, field.name).to(device) for field in fields(self)))
 
     def select(self, prompts: Tensor) -> tuple[Chunks, Tensor]:
         """Only the chunks that hold an end of ``prompts`` (N',), and which chunks they are

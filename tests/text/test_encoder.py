@@ -12,6 +12,7 @@ from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
 
 from softcpt.errors import UserError
 from softcpt.testing.naive_text import encode_naively
+from softcpt.text import passes
 from softcpt.text.encoder import TextEncoder
 from softcpt.text.packing import PackedPrompts, slot
 from softcpt.text.tower import TextTower
@@ -164,3 +165,24 @@ def test_towers_that_are_not_causal_are_refused():
     model = CLIP(32, CLIPVisionCfg(layers=1, width=64, patch_size=8, image_size=16), text)
     with pytest.raises(UserError, match="not causal"):
         TextTower(model, torch.float32)
+
+
+def test_passes_that_are_kept_give_what_a_new_encoder_gives_bit_for_bit(monkeypatch):
+    monkeypatch.setattr(passes, "MOST_PASSES", 2)
+    prompts = [prompt([i, i % 3, 5], 2, "middle") for i in range(9)]
+    layout = PackedPrompts(prompts, [i % 3 for i in range(9)], 2, WIDTH)
+    kept = TextEncoder(ENCODER.tower)
+    contexts = torch.randn(2, 3, 2, WIDTH, dtype=torch.float64).requires_grad_()
+    asked = [(None, 1, None), ([0, 2], 1, 8), ([0, 2], 2, None), (None, 1, 8), (None, 1, None)]
+    with torch.inference_mode():
+        kept(layout, contexts[0])
+    for groups, copies, bound in 2 * asked:
+        given = contexts[:copies, : len(groups or range(3))]
+        ours, new = (
+            encoder(layout, given, groups, max_tokens=bound)
+            for encoder in (kept, TextEncoder(ENCODER.tower))
+        )
+        assert torch.equal(ours, new)
+        gradients = [torch.autograd.grad(each.square().sum(), contexts)[0] for each in (ours, new)]
+        assert torch.equal(*gradients)
+        assert len(kept._prepared[layout]._passes) <= 2

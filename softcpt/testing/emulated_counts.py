@@ -1,0 +1,126 @@
+"""What the emulated device counts: operations, and the host's waits for the device."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import Any
+
+import torch
+
+# Results whose number the host must know, or that are read on the host.
+_WAITS = (
+    "aten::_local_scalar_dense",
+    "aten::_unique2",
+    "aten::bincount",
+    "aten::equal",
+    "aten::is_nonzero",
+    "aten::masked_select",
+    "aten::nonzero",
+    "aten::unique_consecutive",
+    "aten::unique_dim",
+)
+INDEXING = (
+    "aten::_index_put_impl_",
+    "aten::_unsafe_index",
+    "aten::index",
+    "aten::index_put",
+    "aten::index_put_",
+)
+_NO_LAUNCH = (
+    "aten::_unsafe_view",
+    "aten::empty",
+    "aten::empty_like",
+    "aten::empty_strided",
+    "aten::new_empty",
+    "aten::new_empty_strided",
+)
+
+
+@dataclass
+class Counts:
+    """What was counted.
+
+    Attributes:
+        operations: those that compute or copy, by name; views and bare memory launch nothing.
+        waits: of the host for the device, by kind and line of code.
+    """
+
+    operations: Counter[str] = field(default_factory=Counter)
+    waits: Counter[str] = field(default_factory=Counter)
+
+
+# Not of one thread or context: a backward pass has threads of its own.
+_counting = [Counts()]
+
+
+@contextmanager
+def counted() -> Iterator[Counts]:
+    """Inside, operations and waits are counted."""
+    _counting.append(Counts())
+    try:
+        yield _counting[-1]
+    finally:
+        _counting.pop()
+
+
+def count(
+    func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], on_device: bool, kind: type
+) -> None:
+    """Count one operation.
+
+    Args:
+        func: torch's.
+        args: its arguments.
+        kwargs: the same by name.
+        on_device: whether its result is there.
+        kind: of the tensors that are there.
+    """
+    name, first = func._schema.name, args[0] if args else None
+    if name in ("aten::_to_copy", "aten::copy_"):
+        _count_copy(args[1] if name == "aten::copy_" else first, args, kwargs, on_device, kind)
+    elif isinstance(first, kind):
+        if name in _WAITS:
+            count_wait(name.removeprefix("aten::"))
+        if name in INDEXING:
+            index = [one for one in args[1] if one is not None]
+            if not all(isinstance(one, kind) for one in index):
+                count_wait("index on the host")
+            if any(one.dtype in (torch.bool, torch.uint8) for one in index):
+                count_wait("index by a mask")
+        if str(func) == "aten.repeat_interleave.Tensor":
+            count_wait("repeat_interleave")
+    if on_device and name not in _NO_LAUNCH and not func.is_view:
+        _counting[-1].operations[name.removeprefix("aten::")] += 1
+
+
+def _count_copy(
+    source: Any, args: Sequence[Any], kwargs: Mapping[str, Any], on_device: bool, kind: type
+) -> None:
+    """A copy between host and device: only one of pinned memory to the device can be left to go
+    on by itself; what is read on the host has to be there."""
+    from_device = isinstance(source, kind)
+    if from_device == on_device:
+        return
+    asked = bool(kwargs.get("non_blocking")) or args[2:3] == (True,)
+    if from_device or not (asked and getattr(source, "pinned", False)):
+        count_wait("copy to the host" if from_device else "copy to the device")
+
+
+def count_wait(kind: str) -> None:
+    """Count a wait of this kind at the line of the package that is being run."""
+    _counting[-1].waits[f"{kind} at {_place()}"] += 1
+
+
+def _place() -> str:
+    frame, here = sys._getframe(1), PurePath(__file__).parent
+    while frame is not None:
+        path = PurePath(frame.f_code.co_filename)
+        if "softcpt" in path.parts[:-1] and path.parent != here:
+            return f"{path.parent.name}/{path.name}:{frame.f_lineno}"
+        frame = frame.f_back  # type: ignore[assignment]
+    return "elsewhere"

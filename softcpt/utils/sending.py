@@ -1,0 +1,54 @@
+"""Sends tensors to a device without waiting for it, and remembers what labels were sent.
+
+A plain ``.to(device)`` of a tensor in pageable memory waits until the device has done all that it
+was given before; ``.cpu()`` always does. On the CPU nothing is copied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.utils.weak import WeakTensorKeyDictionary
+
+# Of tensors on a device what was sent, and the version that came of it.
+_sent = WeakTensorKeyDictionary()
+
+
+def send(tensor: Tensor, device: torch.device) -> Tensor:
+    """``tensor`` on ``device``; the host does not wait, and may use the tensor on."""
+    # MPS shares the host's memory.
+    if tensor.device.type != "cpu" or device.type in ("cpu", "meta", "mps"):
+        return tensor.to(device)
+    # Torch keeps pinned memory that was freed until the copy is done.
+    return tensor.pin_memory().to(device, non_blocking=True)
+
+
+def send_together(tensors: Sequence[Tensor], device: torch.device) -> list[Tensor]:
+    """Tensors of one type, of any shapes, on ``device``: sent as one."""
+    if device.type == "cpu":
+        return list(tensors)
+    block = send(torch.cat([tensor.flatten() for tensor in tensors]), device)
+    parts = block.split([tensor.numel() for tensor in tensors])
+    return [part.view(tensor.shape) for part, tensor in zip(parts, tensors)]
+
+
+def send_labels(labels: Tensor, device: torch.device) -> Tensor:
+    """:func:`send`, and :func:`on_host` of the result costs nothing."""
+    found = send(labels, device)
+    if found is not labels:
+        _sent[found] = (labels, found._version)
+    return found
+
+
+def on_host(labels: Tensor) -> Tensor:
+    """``labels`` on the CPU: those that :func:`send_labels` was given, unless they were written to
+    since; of other tensors a copy, for which the host waits."""
+    if labels.device.type == "cpu":
+        return labels
+    known = _sent.get(labels)
+    if known is not None and known[1] == labels._version:
+        sent: Tensor = known[0]
+        return sent
+    return labels.cpu()
