@@ -165,7 +165,7 @@ def _get_one(entry: CatalogEntry, keep: bool, again: bool) -> int:
             f"{entry.name}: {len(inventory.files):,} images in {inventory.folder}, split: "
             f"{inventory.split}"
         )
-        return 0
+        return int(bool(failures))
     problem = inventory.problem
     if failures:  # what helps is printed already, and it is not this command
         problem = problem.partition("; `python -m softcpt data get")[0]

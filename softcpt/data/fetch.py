@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePath
 
@@ -19,10 +20,12 @@ from softcpt.data.split import read_split
 from softcpt.data.unpack import BadArchiveError, merge_folders, unpack
 from softcpt.errors import UserError
 from softcpt.utils.download import digest_name, file_digest, make_folder
-from softcpt.utils.files import atomic_write
+from softcpt.utils.files import WriteError, atomic_write
 
 # In a data set's folder while it is being fetched: what is there may be only a part, whatever it
 # looks like.
+# Of a lock, which is no write of ours.
+_OF_DISK = (errno.EACCES, errno.EDQUOT, errno.EIO, errno.ENOLCK, errno.ENOSPC, errno.EROFS)
 _UNFINISHED = ".get.unfinished"
 # What a marker beside an archive says of it: that we fetch it, that we fetched it, that somebody
 # put it there, or that all that it holds is in place.
@@ -53,7 +56,7 @@ def get(
     make_folder(folder)
     failures: dict[str, UserError] = {}
     fetched: set[str] = set()
-    with FileLock(folder / ".get.lock"), _noted(folder / _UNFINISHED):
+    with FileLock(folder / ".get.lock"), _noted(folder / _UNFINISHED, failures):
         for source in kind.sources:
             _restore(folder / source.file)
             gives = source.gives or source.file
@@ -183,17 +186,30 @@ def _unpack(kind: type[TaskDataset], wanted: Wanted, target: Path) -> None:
 
 
 @contextmanager
-def _noted(note: Path) -> Iterator[None]:
-    """Have a file in place until this ends, in whatever way but that the process is killed."""
+def _noted(note: Path, failures: Mapping[str, UserError]) -> Iterator[None]:
+    """Have a file in place until this ends, in whatever way but that the process is killed; it
+    stays if something could not be written, for then the next call has more to do."""
     _say(note, "")
     try:
         yield
     finally:
-        note.unlink(missing_ok=True)
+        if not any(map(_is_of_disk, failures.values())):
+            note.unlink(missing_ok=True)
+
+
+def _is_of_disk(failure: BaseException | None) -> bool:
+    """Whether a failed write is behind it."""
+    while failure is not None:
+        if isinstance(failure, WriteError):
+            return True
+        if isinstance(failure, OSError) and failure.errno in _OF_DISK:
+            return True
+        failure = failure.__cause__
+    return False
 
 
 def is_unfinished(entry: CatalogEntry) -> bool:
-    """Whether a process that fetched the data set was killed."""
+    """Whether a process that fetched the data set was killed, or could not write."""
     return (folder_of(entry) / _UNFINISHED).exists()
 
 

@@ -26,16 +26,10 @@ ADDED = {
     "python train.py --images": ["OPTIM.MAX_EPOCH", "1"],
     "python train.py": FEW,
     "scripts/compare.sh": FEW,
-    "python -m softcpt grid configs/grids/emoji44.yaml --methods": [
-        "--shots",
-        "1",
-        "--seeds",
-        "1",
-        *FEW,
-    ],
     "python -m softcpt grid": ["--methods", "CoOp", "--shots", "1", "--seeds", "1", *FEW],
     "python -m softcpt report": ["--formats", "md"],
     "python -m softcpt transfer": ["--list"],
+    "python tools/sharing_study.py": ["--help"],
     "python -m softcpt data preview": [],
     "python -m softcpt predict": [],
     "python -m softcpt export": [],
@@ -153,14 +147,12 @@ def test_all_trainers_are_in_the_table_of_methods():
 
 
 def kept_results() -> dict[tuple[str, str], str]:
-    """(method, shots) -> the figure as README prints it, from the kept reports."""
+    """(method, shots) -> the figure as README prints it, from the kept report."""
     found = {}
-    for name in ("emoji44", "emoji44-heads"):
-        path = ROOT / "docs/results" / name / "tables/accuracy.csv"
-        with path.open(encoding="utf-8") as lines:
-            for row in csv.DictReader(lines):
-                if row["task"] != "mean over tasks" or not row["mean"]:
-                    continue
+    path = ROOT / "docs/results/emoji44/tables/accuracy.csv"
+    with path.open(encoding="utf-8") as lines:
+        for row in csv.DictReader(lines):
+            if row["task"] == "mean over tasks" and row["mean"]:
                 found[row["method"], row["shots"]] = f"{float(row['mean']):.2f}"
     return found
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import softcpt
-from softcpt.text.passes import EncodingPass
+from softcpt.text.passes import PreparedPrompts
 
 TASKS = softcpt.TaskSet(
     [
@@ -19,14 +19,14 @@ TASKS = softcpt.TaskSet(
 @pytest.fixture
 def parts(monkeypatch):
     """How many parts every encoding since then was cut into."""
-    counts, split = [], EncodingPass.split
+    counts, encoding_pass = [], PreparedPrompts.encoding_pass
 
-    def counted(self, *bound):
-        found = split(self, *bound)
-        counts.append(len(found))
+    def counted(self, *asked, **named):
+        found = encoding_pass(self, *asked, **named)
+        counts.append(len(found.parts))
         return found
 
-    monkeypatch.setattr(EncodingPass, "split", counted)
+    monkeypatch.setattr(PreparedPrompts, "encoding_pass", counted)
     return counts
 
 
