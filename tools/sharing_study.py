@@ -251,7 +251,7 @@ def page(
         ]
         about_text = (
             f"The class embeddings of a SoftCPT trained on the draw ({STEPS['steps_per_shot']} "
-            f"steps per shot) in place of zero-shot's; mean of {args.text_seeds} draws. 'On other "
+            f"steps per shot) in place of zero-shot's; draws: {args.text_seeds}. 'On other "
             f"tasks': a task's text is from a SoftCPT that never saw it ({FOLDS} folds of tasks)."
         )
         head = ["shots", "text", *TEXT_HEADS]
