@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from softcpt.errors import UserError
-from softcpt.label_pairs import image_task_pairs
 from softcpt.metrics import METRICS
+from softcpt.utils.label_pairs import image_task_pairs
 from softcpt.utils.sending import on_host, send
 
 

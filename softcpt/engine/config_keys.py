@@ -14,9 +14,9 @@ from yacs.config import CfgNode
 
 from softcpt.engine.extension import as_read, extensions
 from softcpt.engine.settings import setting_of
+from softcpt.engine.steps import STEP_KEYS
 from softcpt.errors import UserError
 from softcpt.prompters import METHODS
-from softcpt.steps import STEP_KEYS
 from softcpt.utils.suggest import did_you_mean, nearest
 from softcpt.utils.yaml_file import plain
 

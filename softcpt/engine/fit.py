@@ -28,12 +28,12 @@ from softcpt.engine.fit_sources import Source, source_of
 from softcpt.engine.learner import Learner
 from softcpt.engine.results import machine_facts, versions
 from softcpt.engine.settings import shared_values
+from softcpt.engine.steps import epochs_given, wanted_steps, with_epochs
 from softcpt.engine.task_balance import TaskBalance
 from softcpt.errors import UserError
 from softcpt.features.feature_data import FeatureData
 from softcpt.features.images import default_workers
 from softcpt.prompters import METHODS, FeatureClassifier, build_method, variant_name
-from softcpt.steps import epochs_given, wanted_steps, with_epochs
 from softcpt.utils.paced import Paced
 from softcpt.utils.seeding import generators_kept, seed_everything
 from softcpt.utils.suggest import near_and_all

@@ -22,9 +22,9 @@ from softcpt.engine.measuring import Tested
 from softcpt.engine.results_file import RESULTS_FILE, SCHEMA, read_results
 from softcpt.engine.run_inputs import RunData
 from softcpt.engine.settings import shared_values
+from softcpt.engine.steps import epochs_given
 from softcpt.errors import UserError
 from softcpt.prompters import TaskClassifier
-from softcpt.steps import epochs_given
 from softcpt.task_results import TaskResult, intervals, overall
 
 

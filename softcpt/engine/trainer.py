@@ -45,7 +45,7 @@ from softcpt.engine.run_table import write_results
 from softcpt.engine.task_balance import TaskBalance
 from softcpt.errors import UserError
 from softcpt.prompters import METHODS, TaskClassifier, build_prompter, variant_name
-from softcpt.steps import wanted_steps, with_epochs
+from softcpt.engine.steps import wanted_steps, with_epochs
 from softcpt.task_results import TaskResult, overall, print_results
 from softcpt.utils import parallel
 from softcpt.utils.console import show_messages

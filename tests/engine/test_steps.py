@@ -7,7 +7,7 @@ import torch
 
 import softcpt
 from softcpt.engine import config
-from softcpt.steps import epochs_given, wanted_steps, with_epochs
+from softcpt.engine.steps import epochs_given, wanted_steps, with_epochs
 from tests.helpers.runs import run
 
 TASKS = softcpt.TaskSet([softcpt.Task("pets", ["cat", "dog"])])
