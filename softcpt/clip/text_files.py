@@ -71,7 +71,7 @@ def _from_files(
     _need_transformers(name, f"its tokenizer, {source},")
     beside = folder is not None and any((folder / file).is_file() for file in _FILES)
     options = dict(text.get("tokenizer_kwargs") or {})
-    # A configuration is written by strangers: it chooses no code.
+    # Anybody may have written a configuration: it chooses no code.
     options |= {"trust_remote_code": False, "local_files_only": beside or not may_download}
     try:
         return HFTokenizer(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -24,8 +23,6 @@ from softcpt.utils.files import WriteError, atomic_write
 
 # In a data set's folder while it is being fetched: what is there may be only a part, whatever it
 # looks like.
-# Of a lock, which is no write of ours.
-_OF_DISK = (errno.EACCES, errno.EDQUOT, errno.EIO, errno.ENOLCK, errno.ENOSPC, errno.EROFS)
 _UNFINISHED = ".get.unfinished"
 # What a marker beside an archive says of it: that we fetch it, that we fetched it, that somebody
 # put it there, or that all that it holds is in place.
@@ -187,14 +184,12 @@ def _unpack(kind: type[TaskDataset], wanted: Wanted, target: Path) -> None:
 
 @contextmanager
 def _noted(note: Path, failures: Mapping[str, UserError]) -> Iterator[None]:
-    """Have a file in place until this ends, in whatever way but that the process is killed; it
-    stays if something could not be written, for then the next call has more to do."""
+    """Have a file in place until this ends. It stays if this breaks off, as when the process is
+    killed, or something could not be written: then the next call has more to do."""
     _say(note, "")
-    try:
-        yield
-    finally:
-        if not any(map(_is_of_disk, failures.values())):
-            note.unlink(missing_ok=True)
+    yield
+    if not any(map(_is_of_disk, failures.values())):
+        note.unlink(missing_ok=True)
 
 
 def _is_of_disk(failure: BaseException | None) -> bool:
@@ -202,14 +197,12 @@ def _is_of_disk(failure: BaseException | None) -> bool:
     while failure is not None:
         if isinstance(failure, WriteError):
             return True
-        if isinstance(failure, OSError) and failure.errno in _OF_DISK:
-            return True
         failure = failure.__cause__
     return False
 
 
 def is_unfinished(entry: CatalogEntry) -> bool:
-    """Whether a process that fetched the data set was killed, or could not write."""
+    """Whether fetching the data set broke off, or something could not be written."""
     return (folder_of(entry) / _UNFINISHED).exists()
 
 

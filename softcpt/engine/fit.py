@@ -28,7 +28,7 @@ from softcpt.engine.fit_sources import Source, source_of
 from softcpt.engine.learner import Learner
 from softcpt.engine.results import machine_facts, versions
 from softcpt.engine.settings import shared_values
-from softcpt.engine.steps import epochs_given, wanted_steps, with_epochs
+from softcpt.engine.steps import epochs_given, with_epochs_of
 from softcpt.engine.task_balance import TaskBalance
 from softcpt.errors import UserError
 from softcpt.features.feature_data import FeatureData
@@ -261,8 +261,7 @@ class _Fit:
         balance = TaskBalance(balancing, method) if balancing.asked else None
         if any(True for _ in method.parameters()):
             self.batches = source.batches()
-            wanted = wanted_steps(cfg, len(self.batches.labels), source.tasks.num_classes)
-            self.cfg = with_epochs(cfg, wanted, len(self.batches))
+            self.cfg = with_epochs_of(cfg, self.batches, source.tasks.num_classes)
             optimiser = build_optimizer(method, self.cfg.OPTIM)
             if balance is not None:
                 balance.join(optimiser)

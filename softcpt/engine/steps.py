@@ -8,8 +8,12 @@ bear more steps before they are learnt by heart: CoOp's own settings are 50, 100
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from yacs.config import CfgNode
+
+if TYPE_CHECKING:
+    from softcpt.engine.batches import Batches
 
 # Of the keys that say how long to train, the one that is given last counts.
 STEP_KEYS = ("OPTIM.MAX_STEPS", "OPTIM.STEPS_PER_SHOT")
@@ -38,6 +42,11 @@ def with_epochs(cfg: CfgNode, steps: int, batches: int) -> CfgNode:
     if frozen:
         cfg.freeze()
     return cfg
+
+
+def with_epochs_of(cfg: CfgNode, batches: Batches, classes: int) -> CfgNode:
+    """``cfg`` with the epochs of a training on ``batches``, of tasks with so many classes."""
+    return with_epochs(cfg, wanted_steps(cfg, len(batches.labels), classes), len(batches))
 
 
 def epochs_given(cfg: CfgNode) -> int | None:

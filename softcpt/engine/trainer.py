@@ -45,7 +45,7 @@ from softcpt.engine.run_table import write_results
 from softcpt.engine.task_balance import TaskBalance
 from softcpt.errors import UserError
 from softcpt.prompters import METHODS, TaskClassifier, build_prompter, variant_name
-from softcpt.engine.steps import wanted_steps, with_epochs
+from softcpt.engine.steps import with_epochs_of
 from softcpt.task_results import TaskResult, overall, print_results
 from softcpt.utils import parallel
 from softcpt.utils.console import show_messages
@@ -135,8 +135,7 @@ class PromptTrainer(ResumableTrainer):
         tasks, bank = tasks_of(dataset, cfg), open_bank(cfg, self.clip, kind)
         maker = BatchMaker(cfg, bank, kind.prompts_images, tasks=tasks)
         self.data = data = RunData(items, tasks, maker, root_of(dataset, cfg))
-        wanted = wanted_steps(cfg, len(data.items["train"]), data.tasks.num_classes)
-        self.cfg = with_epochs(cfg, wanted, len(data.train))
+        self.cfg = with_epochs_of(cfg, data.train, data.tasks.num_classes)
         self.max_epoch = self.cfg.OPTIM.MAX_EPOCH
         self.dataset, self.tasks = dataset, data.tasks
         # Dassl's names.

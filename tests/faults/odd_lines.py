@@ -216,7 +216,7 @@ def _faults_of(place: Place, words: list[str]) -> list[str]:
     if "Traceback" in ended.err + ended.out:
         faults.append(f"a traceback: {ended.err.strip().splitlines()[-1][:200]}")
     elif ended.status == 1 and not lines and ended.out:
-        pass  # what is asked for is told, and it is not well: `data status`, an image that is none
+        pass  # what was asked for is printed: `data status`, an image that is none
     elif len(lines) != 1 or len(lines[0]) > 1000:
         faults.append(f"{len(lines)} lines: {ended.err[-200:]!r}")
     faults += [f"left {name}" for name in sorted(_files(place) - before)[:5]]

@@ -52,7 +52,7 @@ class Place:
     Attributes:
         folder: of all this.
         target: what commands write lies below it; it is empty before each trial.
-        out: in it, what most of them are told to write to.
+        out: in it, what most of them are to write to.
         images: a folder of two classes.
         content: what a server gives, by name.
         plugins: a folder with a data set whose files it gives.

@@ -3,26 +3,15 @@ nothing left over; and the same command once more is right."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.helpers.own_process import run_module
+
 QUICK = ("get", "archive", "preview", "publish", "average", "predict")
 
 
 def run_trials(*flags: str) -> None:
-    # A process of its own: what it forks must not hold another test's threads.
-    ended = subprocess.run(
-        [sys.executable, "-m", "tests.faults", *flags],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-    )
+    ended = run_module("tests.faults", *flags)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert ", 0 not right" in ended.stdout
 

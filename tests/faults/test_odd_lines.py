@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.helpers.own_process import run_module
+
 # Of all lines, those that are refused before a model is there.
 QUICK = ("{nul}", "average", "data", "features", "report", "--plugins")
 
@@ -18,12 +14,5 @@ QUICK = ("{nul}", "average", "data", "features", "report", "--plugins")
     "words", [pytest.param((), marks=pytest.mark.slow, id="all"), pytest.param(QUICK, id="quick")]
 )
 def test_a_line_that_makes_no_sense_is_one_line_and_leaves_nothing(words):
-    # A process of its own: what it forks must not hold another test's threads.
-    ended = subprocess.run(
-        [sys.executable, "-m", "tests.faults.odd_lines", *words],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-    )
+    ended = run_module("tests.faults.odd_lines", *words)
     assert ended.returncode == 0, ended.stdout + ended.stderr
