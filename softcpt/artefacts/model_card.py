@@ -83,6 +83,14 @@ def _results(config: Mapping[str, Any]) -> str:
     on = {"val": "validation images", "test": "test images"}.get(split, split)
     text = f"Metric in % on the {on}, each image in its own task.\n\n"
     text += _table(["task", "images", *methods], rows)
+    errors = [
+        [task["name"], *(f"{figures['tasks'][m][at]['mae']:.4g}" for m in methods)]
+        for at, task in enumerate(figures["tasks"][methods[0]])
+        if "mae" in task
+    ]
+    if errors:
+        text += "\n\nMean absolute error of tasks whose classes are numbers, in their unit:\n\n"
+        text += _table(["task", *methods], errors)
     if config["changed"]:
         text += "\n\nThe figures are those of the tasks as they were trained."
     if config["selected"]:

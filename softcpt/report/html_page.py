@@ -19,7 +19,7 @@ from softcpt.report.class_figures import page_classes
 from softcpt.report.comparison_tables import cost_records
 from softcpt.report.comparisons import Comparison, Contest
 from softcpt.report.method_styles import styles
-from softcpt.report.more_figures import FIGURES, figures_rows
+from softcpt.report.more_figures import figure_heads, figures_rows
 from softcpt.report.published import published_remarks, published_source
 from softcpt.report.sections import Report, Section, setting_text
 from softcpt.report.statistics import Summary, summary
@@ -253,7 +253,7 @@ def _figures(benchmark: Benchmark, methods: Sequence[str]) -> dict[str, Any]:
         for row in figures_rows(benchmark)
         if any(row.figures.values())
     ]
-    return {"heads": list(FIGURES.values()), "rows": rows}
+    return {"heads": figure_heads(benchmark), "rows": rows}
 
 
 def _cost(benchmark: Benchmark, methods: Sequence[str]) -> list[dict[str, Any]]:

@@ -11,9 +11,9 @@ ZERO_SHOT = "ZeroShot"  # also the beginning of its variants' names
 # prescribes for the task.
 METRICS = ("metric", "accuracy", "mean_per_class", "macro_f1")
 
-
-# Further ones, which files of older versions lack.
-MORE_FIGURES = ("top5", "chance", "ece")
+# Further ones, which files of older versions lack; "mae" is of ordinal tasks alone, and in the unit
+# of their classes.
+MORE_FIGURES = ("top5", "chance", "ece", "mae")
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,10 @@ import { expectedSeeds } from "./data.js";
 import { card, meanNodes, nameNodes } from "./elements.js";
 import { sortableTable } from "./tables.js";
 
+const ERRORS =
+  " MAE of a task whose classes are numbers: mean absolute error of the expected value, in their unit and not in %; lower " +
+  "is better.";
+
 const figureColumn = (view) => (title, at) => ({
   title,
   value: (row) => (row.cells[at] ? row.cells[at].mean : null),
@@ -35,7 +39,8 @@ export function figuresSection(view) {
   const node = card(
     "More figures",
     "%, mean over tasks ± standard deviation over seeds. Chance: accuracy of guessing. ECE: expected calibration error " +
-      "over 15 bins, among the classes of the image's own task; lower is better. A dash stands where a file does not say it.",
+      "over 15 bins, among the classes of the image's own task; lower is better. A dash stands where a file does not say it." +
+      (heads.some((head) => head.startsWith("MAE")) ? ERRORS : ""),
     [],
     table.node,
   );
