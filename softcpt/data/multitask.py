@@ -15,6 +15,7 @@ from softcpt.data.datum import Datum, ImageDatum, all_labels
 from softcpt.data.folder_layout import Layout
 from softcpt.data.merged_draw import merged_draw
 from softcpt.data.options import DataOptions
+from softcpt.data.same_images import print_tested_elsewhere
 from softcpt.data.split import Split
 from softcpt.data.subsample import subsample
 from softcpt.errors import UserError
@@ -195,6 +196,8 @@ def merge(datasets: Sequence[DatasetBase]) -> tuple[TaskSet, dict[str, list[Datu
                 task = first + places[item.label][0]
                 part.append(ImageDatum(item.impath, label, task, item.classname, others))
         first += len(group)
+    if len(datasets) > 1:
+        print_tested_elsewhere("data", tasks, parts)
     return tasks, parts
 
 

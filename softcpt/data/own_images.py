@@ -11,7 +11,7 @@ from typing import NamedTuple
 from softcpt.data.base import TaskDataset
 from softcpt.data.class_words import quoted, words
 from softcpt.data.label_columns import refuse_other_labels
-from softcpt.data.same_images import files_of_task, shared_images
+from softcpt.data.same_images import files_of_task, print_tested_elsewhere, shared_images
 from softcpt.data.split import DRAW_SEED, Item, Split, read_split, write_drawn
 from softcpt.data.split_rules import SplitRule
 from softcpt.data.subsample import Parts
@@ -86,6 +86,7 @@ class OwnDataset(TaskDataset):
                 f"{self.called}: trained on are {self.options.shots} images per class of "
                 f"its {self._to_draw_from:,} training images (DATASET.NUM_SHOTS -1: all)"
             )
+        print_tested_elsewhere(self.called, tasks, parts)
         for index, task in enumerate(tasks):
             self._print_same_prompts(task)
             self._print_shared(tasks, index, parts)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from softcpt.data.datum import Datum, all_labels
 from softcpt.tasks import TaskSet
+
+_log = logging.getLogger(__name__)
 
 _HEAD = 1 << 14
 _BLOCK = 1 << 20
@@ -39,6 +42,42 @@ def files_of_task(tasks: TaskSet, index: int, items: Iterable[Datum]) -> list[st
         for item in items
         if any(columns.start <= label < columns.stop for label in all_labels(item))
     ]
+
+
+def print_tested_elsewhere(called: str, tasks: TaskSet, parts: Mapping[str, list[Datum]]) -> None:
+    """Print how many images are trained on for a task and tested on for another: what tasks share
+    learns from them.
+
+    Paths alone are compared, as these may be the images of many data sets.
+
+    Args:
+        called: the data, for the message.
+        tasks: of the data.
+        parts: its images, "train" and "test" among them.
+    """
+    trained: dict[str, set[int]] = {}
+    for item in parts["train"]:
+        trained.setdefault(item.impath, set()).update(_tasks_of(item, tasks))
+    found: dict[str, tuple[int, int]] = {}
+    for item in parts["test"]:
+        before = trained.get(item.impath)
+        if before is None:
+            continue
+        for task in _tasks_of(item, tasks):
+            others = before - {task}
+            if others:
+                found[item.impath] = (min(others), task)
+    if found:
+        path, (first, second) = next(iter(found.items()))
+        _log.warning(
+            f"{called}: {len(found):,} test images are trained on for another task ({path}: for "
+            f"'{tasks[first].name}', and tested on for '{tasks[second].name}'); give an image the "
+            "same part in all tasks"
+        )
+
+
+def _tasks_of(item: Datum, tasks: TaskSet) -> set[int]:
+    return {tasks.to_local(label)[0] for label in all_labels(item)}
 
 
 def _size(path: str) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 
 from softcpt.engine import config, config_keys
 from softcpt.engine.settings import OF_TRAINING, SETTINGS, Use, setting_of, shared_of
+from softcpt.engine.steps import epochs_given
 from softcpt.errors import UserError
 from softcpt.grid.jobs import Job, PlannedJob
 from softcpt.grid.state import read_result
@@ -28,6 +29,8 @@ def settings_of(planned: PlannedJob) -> dict[str, Any]:
         for key, value in config_keys.leaves(planned.cfg)
         if setting_of(key).use in uses and not key.startswith("TRAINER.")
     }
+    if epochs_given(planned.cfg) is None:  # they follow from the steps
+        kept.pop("OPTIM.MAX_EPOCH", None)
     return {**kept, PRECISION: _precision(planned)}
 
 

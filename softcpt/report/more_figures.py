@@ -32,8 +32,8 @@ _MAE_NOTE = (
 
 @dataclass(frozen=True)
 class FiguresRow:
-    """Of one method at one number of shots: head of the column (:func:`figure_heads`) -> figure over
-    seeds; None: not known of all seeds and tasks."""
+    """Of one method at one number of shots: a column's head (:func:`figure_heads`) -> its figure
+    over seeds; None: not known of all seeds and tasks."""
 
     classes: str
     method: str

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+import softcpt
 from softcpt import plugins
 from softcpt.engine import flag_checks, run_flags
 from softcpt.errors import UserError
@@ -517,3 +518,26 @@ def test_an_image_that_is_trained_on_and_tested_on_is_named(tmp_path, caplog):
     loud("ImageFolder", folder)
     assert "pets: 1 of 3 test images are trained on, too (" in caplog.text
     assert "other.png, the same as" in caplog.text
+
+
+def test_an_image_that_is_trained_on_for_another_task_than_it_is_tested_on_is_named(
+    tmp_path, caplog
+):
+    images(tmp_path, ["a", "b"])
+    paths = [str(path) for path in sorted(tmp_path.glob("*/*"))[:2]]
+    lines = {
+        "one": [f"{paths[0]},red,train,colour", f"{paths[1]},blue,test,colour"],
+        "other": [f"{paths[1]},big,train,size", f"{paths[0]},small,test,size"],
+    }
+    said = "2 test images are trained on for another task ("
+    lines["both"] = lines["one"] + lines["other"]
+    for name, own in lines.items():
+        (tmp_path / f"{name}.csv").write_text("\n".join(["path,label,split,task", *own]))
+    loud("CSV", tmp_path / "both.csv")
+    assert (
+        f"both.csv: {said}" in caplog.text
+        and "for 'size', and tested on for 'colour'" in caplog.text
+    )
+    caplog.clear()
+    softcpt.load_data({name: tmp_path / f"{name}.csv" for name in ("one", "other")})
+    assert f"data: {said}" in caplog.text

@@ -61,3 +61,6 @@ def test_every_image_is_encoded_once_and_counts_in_each_of_its_tasks(
     ]
     for task, figures in enumerate((colours, numbers)):
         assert right[found["task"] == task].sum() == figures["correct"]
+    card = (tmp_path / "out" / "artefact" / "README.md").read_text()
+    errors = [result["tasks"][method][1]["mae"] for method in result["tasks"]]
+    assert f"| number | {' | '.join(f'{error:.4g}' for error in errors)} |" in card

@@ -171,6 +171,12 @@ def test_shared_settings_are_printed_once(tmp_path):
     )
 
 
+def test_epochs_that_follow_from_steps_are_not_printed(tmp_path):
+    grid = grid_file(tmp_path, set={"OPTIM.STEPS_PER_SHOT": 3})
+    shared = dict(describe(planned(grid), "cpu"))
+    assert "epochs" not in shared and shared["steps per shot (0: not given)"] == "3"
+
+
 @pytest.mark.parametrize(
     "path", sorted((folder("configs") / "grids").glob("*.yaml")), ids=lambda path: path.stem
 )

@@ -130,6 +130,25 @@ def test_files_of_older_versions_show_what_they_have(tmp_path):
     assert rows["CoOp"] == ["1-shot", "50.00 ± 0.00", "–", "50.00 ± 0.00", "–", "–"]
 
 
+def test_an_ordinal_task_has_a_column_of_its_own_errors(tmp_path):
+    runs = []
+    for seed, error in ((1, 3.0), (2, 5.0)):
+        runs.append(run_of("CoOp", 1, seed, HALVES, zero_shot=HALVES))
+        for method, own in (("CoOp", error), ("ZeroShot", 8.0)):
+            runs[-1]["tasks"][method][1]["mae"] = own
+    found = report(tmp_path / "in", *runs)
+    rows = table(found, "figures")
+    assert rows["CoOp"][-1] == "4.00 ± 1.00" and rows["ZeroShot"][-1] == "8.00 ± 0.00"
+    shown = page_data(found)["benchmarks"][0]["figures"]
+    assert shown["heads"][5:] == ["MAE, b"]
+    page = markdown_page(found, {})
+    assert "MAE, b" in page and "in their unit" in page
+    kept = [(row["task"], row["mae"]) for row in records(found, tmp_path / "out", "figures")]
+    assert kept.count(("a", "")) == 4 and kept.count(("b", "8.0")) == 2
+    runs[0]["tasks"]["CoOp"][1].pop("mae")  # written by an older version
+    assert table(report(tmp_path / "mixed", *runs), "figures")["CoOp"][-1] == "–"
+
+
 def test_a_task_without_a_figure_leaves_its_mean_unknown(tmp_path):
     result = with_more_figures(run_of(tasks=HALVES))
     result["tasks"]["CoOp"][0] |= {"ece": None, "macro_f1": math.nan}
