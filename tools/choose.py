@@ -35,11 +35,10 @@ def main() -> None:
             folder = Path(args.output, args.trainer, f"{args.key}-{value}", f"seed{seed}")
             flags = ["--trainer", args.trainer, "--seed", seed, "--output-dir", str(folder)]
             pairs = ["TEST.SPLIT", "val", args.key, value]
-            subprocess.run(
-                [sys.executable, str(TRAIN), *flags, *more, *pairs],
-                check=True,
-                stdout=subprocess.DEVNULL,
-            )
+            command = [sys.executable, str(TRAIN), *flags, *more, *pairs]
+            status = subprocess.run(command, check=False, stdout=subprocess.DEVNULL).returncode
+            if status:  # its own line says why
+                sys.exit(status)
             reached.append(on_validation(folder))
         rows.append([value, *reached, sum(reached) / len(reached)])
     head = [args.key, *(f"seed {seed}" for seed in args.seeds), "mean"]
