@@ -27,6 +27,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from softcpt.artefacts import checkpoint
 from softcpt.engine.batches import Batches, features_of
 from softcpt.engine.lookahead import Lookahead
+from softcpt.engine.loss_scaler import LossScaler
 from softcpt.engine.measuring import Observer, Tested, measured
 from softcpt.engine.task_balance import TaskBalance
 from softcpt.errors import UserError
@@ -82,11 +83,11 @@ class Learner:
         self.seed, self.repeats = seed, repeats
         self.lookahead = lookahead
         self.watch = Stopwatch() if watch is None else watch
+        self.watch.follow(method.device)
         self.epoch = 0
         self.curve: list[dict[str, float]] = []
         self._losses: list[float] = []
-        amp_on_gpu = method.clip.precision == "amp" and method.device.type == "cuda"
-        self.scaler = torch.amp.GradScaler(method.device.type, enabled=amp_on_gpu)
+        self.scaler = LossScaler(method.device, enabled=method.clip.needs_loss_scaling)
 
     # -- training ----------------------------------------------------------------------------------
 
@@ -120,9 +121,7 @@ class Learner:
                 self.optimiser.zero_grad()
         # Counted for the tower where most of the backward pass is.
         with self.watch.section("image" if self.method.prompts_images else "text"):
-            self._update(loss)
-            # Read once, when the device has been given all of the step.
-            value, right = torch.stack([loss.detach(), accuracy]).tolist()
+            value, right = self._update(loss, accuracy)
         self._refuse_not_finite(value)
         self._losses.append(value)
         return Step(value, right)
@@ -146,6 +145,7 @@ class Learner:
         losses, self._losses = self._losses, []
         mean = sum(losses) / len(losses) if losses else float("nan")
         self._refuse_broken_parameters()
+        self.watch.settle()
         self.curve.append({"epoch": self.epoch + 1, "loss": mean})
         return mean
 
@@ -165,16 +165,31 @@ class Learner:
         """The learning rate of the first parameter group; 0 without an optimiser."""
         return 0.0 if self.optimiser is None else float(self.optimiser.param_groups[0]["lr"])
 
-    def _update(self, loss: Tensor) -> None:
-        """Backward pass and optimiser."""
+    def _update(self, loss: Tensor, accuracy: Tensor) -> tuple[float, float]:
+        """Backward pass and optimiser; returns loss and accuracy, read together with all else that
+        the host has to know of the step."""
         if self.optimiser is None:
             raise UserError(
                 f"{type(self.method).__name__}: it has no parameters that steps could train"
             )
         torch.autograd.backward(self.scaler.scale(loss))
+        measured = [loss.detach(), accuracy]
+        if not self.scaler.enabled:
+            self._take_step(self.optimiser)
+            # When the device has been given all of the step.
+            value, right = torch.stack(measured).tolist()
+            return value, right
+        measured.append(self.scaler.unscale(self.optimiser))
+        value, right, not_finite = torch.stack(measured).tolist()
+        self._refuse_not_finite(value)  # no factor helps
+        if not not_finite:
+            self._take_step(self.optimiser)
+        self.scaler.update(left_out=bool(not_finite))
+        return value, right
+
+    def _take_step(self, optimiser: Optimizer) -> None:
         for _ in range(1 if self.method.clip.precision == "amp" else self.repeats):
-            self.scaler.step(self.optimiser)
-        self.scaler.update()
+            optimiser.step()
 
     def _refuse_not_finite(self, loss: float) -> None:
         if not math.isfinite(loss):
@@ -245,8 +260,8 @@ class Learner:
             self.lookahead.load_state(facts.get("lookahead"), place)
         if facts.get("scaler"):  # an older version did not keep it
             try:
-                self.scaler.load_state_dict(dict(facts["scaler"]))
-            except (RuntimeError, KeyError, TypeError, ValueError) as error:
+                self.scaler.load_state_dict(facts["scaler"])
+            except (KeyError, TypeError, ValueError) as error:
                 raise UserError(
                     f"checkpoint {place}: its scaler is damaged; delete it to begin the run again"
                 ) from error
