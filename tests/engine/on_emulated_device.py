@@ -8,7 +8,7 @@ import torch
 from torch.utils.data import SequentialSampler
 
 from softcpt.engine.batches import GivenFeatures
-from softcpt.prompters.plot import transport_plan, transport_plans
+from softcpt.prompters.sinkhorn import ASK_AFTER, solve_transport, transport_plan
 from softcpt.testing.emulated_counts import counted
 from softcpt.utils.sending import on_host, send_labels
 from tests.helpers.emulated import (
@@ -20,6 +20,7 @@ from tests.helpers.emulated import (
     clip_on,
     learner,
     needs_device,
+    parameters,
     steps,
 )
 
@@ -34,7 +35,7 @@ FIGURES = {
     "CoOp, csc": (1, 283),
     "CoOp-MT": (1, 281),
     "KgCoOp": (1, 296),
-    "PLOT": (2, 482),  # Sinkhorn's iterations ask once
+    "PLOT": (1, 481),
     "ProGrad": (1, 472),
     "SoftCPT": (1, 465),
     "SoftCPT, bounded": (1, 763),
@@ -131,8 +132,26 @@ def test_plans_of_a_device_that_is_asked_seldom_are_those_of_every_iteration(emu
     shapes = [(3, 7, 4, 5), (1, 7, 4, 2), (2, 7, 4, 1)]
     problems = [2 * torch.rand(shape, generator=generator) - 1 for shape in shapes]
     alone = [transport_plan(problem) for problem in problems]
-    together = transport_plans(problems)
-    there = transport_plans([problem.to(emulated.device) for problem in problems])
-    for one, two, three in zip(alone, together, there):
-        assert torch.equal(one, two)
-        assert torch.equal(one, three.cpu())
+    together, _ = solve_transport(problems)
+    sent = [problem.to(emulated.device) for problem in problems]
+    there, asked = solve_transport(sent)
+    guessed, solved = solve_transport(sent, guess=asked.iterations)
+    assert solved.wrong == 0 and solve_transport(sent, guess=1)[1].wrong == 1
+    for one, *others in zip(alone, together, there, guessed):
+        assert all(torch.equal(one, other.cpu()) for other in others)
+
+
+def test_plot_guesses_how_many_iterations_are_enough_and_asks_after_a_wrong_guess(emulated):
+    given, found = batch(emulated, "PLOT", ONE_EACH), []
+    for guess in (ASK_AFTER, 1):
+        trained = learner(emulated, "PLOT", {})
+        trained.method._enough = guess
+        losses, waits = [], []
+        for _ in range(2):
+            (loss,), counts = steps(trained, given, 1)
+            losses.append(loss)
+            waits.append(counts.waits.total())
+        found.append((losses, parameters(trained)))
+    assert waits == [3, 1] and trained.method._enough == ASK_AFTER
+    (losses, wanted), (again, ours) = found
+    assert losses == again and all(torch.equal(*pair) for pair in zip(wanted, ours))
