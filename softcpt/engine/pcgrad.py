@@ -27,7 +27,7 @@ def conflict_weights(
 
     Args:
         gram: (T, T) inner products of the gradients. Where one is not finite (an overflow, which a
-            GradScaler sees in the backward pass, too) all weights are 1.
+            loss scaler sees in the backward pass, too) all weights are 1.
         orders: for each task the tasks in the order in which it is compared with them; itself, if
             it is there, is left out.
     """
@@ -67,7 +67,7 @@ class TaskGradients:
         Args:
             task: counted from 0.
             loss: 0-dim.
-            scale: a GradScaler's factor, which guards the backward pass against underflow; the
+            scale: the loss scaler's factor, which guards the backward pass against underflow; the
                 gradients kept are without it.
             keep_graph: other losses depend on parts of the same graph.
         """

@@ -84,7 +84,7 @@ class TaskBalance(nn.Module):
         self, method: TaskClassifier, features: Tensor, labels: Tensor, scale: float = 1.0
     ) -> tuple[Tensor, Tensor]:
         """The loss and the accuracy in %, of image ``features`` (B, D) and global ``labels`` (B,);
-        ``scale`` is a GradScaler's factor."""
+        ``scale`` is the loss scaler's factor."""
         if self.settings.gradients == "pcgrad":
             return self._without_conflicts(method, features, labels, scale)
         owners = method.tasks.owners(labels)
