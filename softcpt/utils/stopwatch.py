@@ -20,6 +20,7 @@ class Stopwatch:
 
     def __init__(self) -> None:
         self._event: Callable[[], Any] | None = None
+        self._inside = False
         self.restart({})
 
     def restart(self, before: Mapping[str, float]) -> None:
@@ -36,19 +37,20 @@ class Stopwatch:
 
     @contextmanager
     def section(self, name: str) -> Iterator[None]:
-        """Count the time of the block for ``name``."""
-        if self._event is not None:
-            start = self._event()
-            try:
-                yield
-            finally:
-                self._passing.append((name, start, self._event()))
+        """Count the time of the block for ``name``; inside another section it is the other's."""
+        if self._inside:
+            yield
             return
-        before = time.perf_counter()
+        self._inside = True
+        before, start = time.perf_counter(), self._event and self._event()
         try:
             yield
         finally:
-            self._add(name, time.perf_counter() - before)
+            self._inside = False
+            if self._event is None:
+                self._add(name, time.perf_counter() - before)
+            else:
+                self._passing.append((name, start, self._event()))
 
     def settle(self) -> None:
         """Wait until the device has passed the ends of all sections, and count them."""

@@ -31,6 +31,7 @@ from tests.helpers.emulated import (
 )
 
 pytestmark = needs_device
+slow = functools.partial(pytest.param, marks=pytest.mark.slow)
 
 # Of a loss, relative to fp32 on a CPU; as many bits less are in the mantissa.
 NEAR = {"amp": 0.01, "bf16": 0.05, "fp16": 0.01}
@@ -90,11 +91,11 @@ def test_an_image_that_is_encoded_under_amp_casts_no_frozen_weight(clip_in):
 @pytest.mark.parametrize(
     ("precision", "method", "balance", "repeats"),
     [
-        ("amp", "SoftCPT", {"gradients": "pcgrad"}, 1),
+        slow("amp", "SoftCPT", {"gradients": "pcgrad"}, 1),
         ("amp", "UPT", {}, 3),
-        ("fp16", "ProGrad", {}, 1),
+        slow("fp16", "ProGrad", {}, 1),
         ("fp16", "SoftCPT", {"weighting": "running_mean"}, 3),
-        ("fp16", "SoftCPT", {"weighting": "uncertainty"}, 1),
+        slow("fp16", "SoftCPT", {"weighting": "uncertainty"}, 1),
     ],
 )
 def test_a_run_that_is_continued_goes_on_with_its_factor(

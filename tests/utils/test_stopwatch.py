@@ -21,6 +21,6 @@ def test_sections_and_the_rest_add_up_to_the_wall_time_before_and_after_a_stop(m
     assert watch.seconds() == {"text": 6, "image": 3, "other": 1.5}
     now[0] = 7.0
     watch.restart({"text": 6, "image": 3, "other": 1.5})
-    with watch.section("image"):
+    with watch.section("image"), watch.section("text"):
         now[0] += 1
     assert watch.seconds() == {"text": 6, "image": 4, "other": 1.5}
