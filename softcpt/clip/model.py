@@ -7,15 +7,11 @@ import hashlib
 import logging
 import os
 from collections.abc import Hashable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
 import torch
-from open_clip.hf_model import HFTextEncoder
-from open_clip.model import convert_weights_to_lp
-from open_clip.timm_model import TimmModel
 from open_clip.tokenizer import SimpleTokenizer
-from open_clip.transformer import LayerNorm, LayerNormFp32
 from torch import Tensor, nn
 from torchvision import transforms
 
@@ -23,6 +19,14 @@ from softcpt.clip.architecture import architecture_of
 from softcpt.clip.loaded_model import LoadedModel
 from softcpt.clip.loading import load_model
 from softcpt.clip.local_features import with_local_embeddings
+from softcpt.clip.precision import (
+    WEIGHT_TYPES,
+    autocast_type,
+    hold_for_autocast,
+    lower_precision,
+    needs_loss_scaling,
+    usable_precision,
+)
 from softcpt.clip.projection import Projection, encode_unprojected, project, projection
 from softcpt.clip.weights import weights_locations
 from softcpt.errors import UserError
@@ -39,9 +43,6 @@ from softcpt.text.tower import TextTower
 _log = logging.getLogger(__name__)
 
 __all__ = ["Clip", "load_clip", "weights_locations"]
-
-PRECISIONS = ("fp32", "fp16", "bf16", "amp")
-_WEIGHT_TYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
 
 
 class Clip(nn.Module):
@@ -117,8 +118,13 @@ class Clip(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
-        """Type of the weight matrices, and of the images that go into ``model.visual``."""
-        return _WEIGHT_TYPES.get(self.precision, torch.float32)
+        """What goes into the towers: the type of the weight matrices, and for ``amp`` fp32."""
+        return WEIGHT_TYPES.get(self.precision, torch.float32)
+
+    @property
+    def needs_loss_scaling(self) -> bool:
+        """Whether gradients go through fp16, so that a loss has to be scaled."""
+        return needs_loss_scaling(self.precision, self.device)
 
     @property
     def logit_scale(self) -> Tensor:
@@ -145,7 +151,8 @@ class Clip(nn.Module):
         """The exact text engine over this model's text tower, at its precision; or the tower as it
         is, where that is not causal, or not read at the end of the text."""
         if self.exact:
-            return TextEncoder(TextTower(self.model, self.dtype))
+            held = autocast_type(self.device) if self.precision == "amp" else None
+            return TextEncoder(TextTower(self.model, self.dtype, held))
         own = isinstance(self.tokenizer, OwnTokenizer)
         length = self.tokenizer.length if own else self.context_length
         _log.info(
@@ -226,8 +233,19 @@ class Clip(nn.Module):
         else as it is."""
         if self.precision != "amp":
             return nullcontext()
-        dtype = torch.float16 if self.device.type == "cuda" else torch.bfloat16
-        return torch.autocast(self.device.type, dtype=dtype)
+        return torch.autocast(self.device.type, dtype=autocast_type(self.device))
+
+    def hold_for_autocast(self, device: torch.device) -> None:
+        """Hold frozen matrices in the type that ``amp`` multiplies in on ``device``, before the
+        model goes there."""
+        _ = self.fingerprint  # while the weights still have all their bits
+        with suppress(UserError):
+            _ = self.projection  # heads train on it in fp32
+        hold_for_autocast(self.model, autocast_type(device), text=not self.exact)
+        if "projection" in vars(self):
+            tower, weight, bias = self.projection
+            kept = Projection(tower.to(device), weight.to(device), bias.to(device))
+            vars(self)["projection"] = kept
 
     def encode_image(
         self, images: Tensor, grad: bool = False, spatial: bool = False, unprojected: bool = False
@@ -301,8 +319,9 @@ def load_clip(
               weights first;
             * a mapping from OpenAI's tensor names to tensors or arrays.
         precision: ``fp32``; ``fp16`` or ``bf16`` (matrices in that type, normalisations and
-            embeddings in fp32, as OpenAI converts); ``amp`` (fp32 weights under autocast: fp16 on
-            CUDA, bf16 elsewhere). ``fp16`` on a CPU becomes ``fp32``, with a notice.
+            embeddings in fp32, as OpenAI converts); ``amp`` (products under autocast, fp16 on CUDA
+            and bf16 elsewhere; matrices are held in that type, all else in fp32). ``fp16`` on a
+            CPU becomes ``fp32``, with a notice.
         device: where it shall be; the default is CUDA if there is one, else the CPU.
         cache_dir: where downloaded weights are looked for first, and kept.
         may_download: False: weights that are not on this machine are an error.
@@ -320,16 +339,18 @@ def load_clip(
         ('tiny', 128)
     """
     device = _usable_device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    precision = _usable_precision(precision, device)
+    precision = usable_precision(precision, device)
     # Building layers draws random numbers that are overwritten at once: the caller's generator must
     # not notice.
     with torch.random.fork_rng(devices=[]):
         clip = Clip(load_model(name, cache_dir, may_download), precision)
-    if precision in _WEIGHT_TYPES:
+    if precision in WEIGHT_TYPES:
         _ = clip.fingerprint  # while the weights still have all their bits
-        _lower_precision(clip.model, _WEIGHT_TYPES[precision])
+        lower_precision(clip.model, WEIGHT_TYPES[precision])
     if _is_convolutional(clip.model.visual):
         clip.model.visual.to(memory_format=torch.channels_last)  # up to twice as fast on a CPU
+    if precision == "amp":
+        clip.hold_for_autocast(device)
     return clip.to(device)
 
 
@@ -341,43 +362,6 @@ def _usable_device(device: str | torch.device) -> torch.device:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         raise UserError(f"device {str(device)!r}: {reason}; use cpu, cuda or cuda:1") from error
     return found
-
-
-def _usable_precision(precision: str, device: torch.device) -> str:
-    if precision not in PRECISIONS:
-        raise UserError(f"precision {precision!r}: unknown; use one of {', '.join(PRECISIONS)}")
-    if precision == "fp16" and device.type == "cpu":
-        _log.info("fp16 needs a GPU; on this CPU the run uses fp32")
-        return "fp32"
-    return precision
-
-
-def _lower_precision(model: ClipModel, dtype: torch.dtype) -> None:
-    """Cast the matrices to ``dtype`` as OpenAI does, and of a timm tower everything but batch
-    norms."""
-    for module in model.modules():
-        if type(module) is LayerNorm:
-            # The same parameters, computing in fp32 whatever the input's type.
-            module.__class__ = LayerNormFp32
-    text: Any = text_parts(model)
-    projection = getattr(text, "text_projection", None)
-    if isinstance(projection, nn.Linear):  # open_clip takes every projection for a matrix
-        text.text_projection = None
-    convert_weights_to_lp(model, dtype)
-    if isinstance(projection, nn.Linear):
-        text.text_projection = projection.to(dtype)
-    # What the line above does not know: tokens of CoCa's towers, and transformers' layers.
-    for module in model.modules():
-        for name, parameter in module.named_parameters(recurse=False):
-            if name in ("cls_emb", "query"):
-                parameter.data = parameter.data.to(dtype)
-        if isinstance(module, HFTextEncoder):
-            module.to(dtype)
-    if isinstance(model.visual, TimmModel):
-        for module in model.visual.modules():
-            if not isinstance(module, nn.BatchNorm2d):
-                for parameter in module.parameters(recurse=False):
-                    parameter.data = parameter.data.to(dtype)
 
 
 def _is_convolutional(visual: nn.Module) -> bool:

@@ -160,12 +160,15 @@ def _open_clip_mlp(mlp: Mlp) -> Map:
         hidden = frozen_linear(x, mlp.c_fc.weight, mlp.c_fc.bias)
         return frozen_linear(mlp.gelu(hidden), mlp.c_proj.weight, mlp.c_proj.bias)
 
+    # Added where autocast casts nothing.
+    bias: Tensor = getattr(mlp.c_proj, "exact_bias", mlp.c_proj.bias)
+
     def quick(x: Tensor) -> Tensor:
         hidden = frozen_linear(x, mlp.c_fc.weight, mlp.c_fc.bias)
         # x * sigmoid(1.702 x) = silu(1.702 x) / 1.702: one tensor to keep for the backward pass in
         # place of two.
         output = frozen_linear(F.silu(QUICK_GELU * hidden), mlp.c_proj.weight)
-        return torch.add(mlp.c_proj.bias, output, alpha=1 / QUICK_GELU)
+        return torch.add(bias, output, alpha=1 / QUICK_GELU)
 
     return quick if isinstance(mlp.gelu, QuickGELU) else plain
 

@@ -96,6 +96,7 @@ def default_config() -> CfgNode:
     cfg.MULTITASK.MEAN_FACTOR = 0.9  # of running_mean: what it keeps of itself in a step
     cfg.MULTITASK.GRADIENTS = "sum"  # sum or pcgrad
     cfg.TRAIN.EARLY_STOP = 0  # epochs without a better figure on validation; 0: train them all
+    cfg.USE_TF32 = False  # fp32 products on an NVIDIA GPU are rounded to TF32
     cfg.FEATURES = CfgNode()
     cfg.FEATURES.MODE = (
         "bank"  # bank: each image is encoded once per view; online: at every step, as published

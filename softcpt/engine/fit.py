@@ -37,6 +37,7 @@ from softcpt.prompters import METHODS, FeatureClassifier, build_method, variant_
 from softcpt.utils.paced import Paced
 from softcpt.utils.seeding import generators_kept, seed_everything
 from softcpt.utils.suggest import near_and_all
+from softcpt.utils.tf32 import tf32_is
 
 dassl.activate()
 from dassl.optim import build_lr_scheduler, build_optimizer  # noqa: E402 (an engine must be there first)
@@ -116,6 +117,7 @@ def fit(
     task_gradients: str = "sum",
     early_stop: int = 0,
     final_model: str = "last_step",
+    tf32: bool = False,
     callbacks: Sequence[Callback] = (),
     progress: bool = True,
     folder: str | os.PathLike[str] | None = None,
@@ -168,6 +170,8 @@ def fit(
         early_stop: end after so many epochs in a row without a better figure on validation images;
             0: never.
         final_model: "last_step", or "best_val": the epoch that is best on validation images.
+        tf32: let an NVIDIA GPU round the factors of fp32 products to 10 bits. Torch's flags are
+            afterwards as they were before.
         callbacks: each is called with an :class:`EpochEnd` after every epoch.
         progress: show progress bars.
         folder: keep there, after every epoch or nearly, what a continuation needs.
@@ -225,10 +229,11 @@ def fit(
         task_gradients=task_gradients,
         early_stop=early_stop,
         final_model=final_model,
+        tf32=tf32,
     )
     cfg = settings.to_cfg(clip, getattr(data, "root", ""))
     source = source_of(data, cfg, clip, METHODS[method][0], progress)
-    with generators_kept():
+    with generators_kept(), tf32_is(tf32):
         fitting = _Fit(method, clip, source, cfg, options)
         if isinstance(fitting.learner.method, FeatureClassifier):
             selected = source.fit(fitting.learner.method, fitting.learner.watch)

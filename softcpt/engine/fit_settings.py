@@ -40,6 +40,7 @@ KEYS = {
     "task_gradients": "MULTITASK.GRADIENTS",
     "early_stop": "TRAIN.EARLY_STOP",
     "final_model": "TEST.FINAL_MODEL",
+    "tf32": "USE_TF32",
 }
 
 
@@ -75,6 +76,7 @@ class FitSettings:
     task_gradients: str = "sum"
     early_stop: int = 0
     final_model: str = "last_step"
+    tf32: bool = False
 
     def to_cfg(self, clip: Clip, root: str) -> CfgNode:
         """The configuration of a run with these settings, on images as ``clip`` takes them, whose

@@ -32,6 +32,8 @@ def look_at_flags(cfg: Any, args: argparse.Namespace) -> None:
     on_cpu = not (cfg.USE_CUDA and torch.cuda.is_available())
     if on_cpu and "fp16" in _given_precisions(args, str(cfg.TRAINER.NAME)):
         _log.info("fp16 needs a GPU; on this CPU the run uses fp32")
+    if on_cpu and cfg.USE_TF32:
+        _log.info("USE_TF32: only NVIDIA GPUs round to TF32; on this CPU nothing does")
 
 
 def _given_precisions(args: argparse.Namespace, trainer: str) -> list[Any]:

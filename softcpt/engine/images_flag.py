@@ -13,7 +13,7 @@ from softcpt.data.own_files import archive_stem
 from softcpt.data.own_places import own_place, own_reader, same_names
 from softcpt.errors import UserError
 
-_KEY = re.compile(r"[A-Z][A-Z0-9_]*(\.[A-Z0-9_]+)+|SEED|USE_CUDA|OUTPUT_DIR|RESUME|VERBOSE")
+_KEY = re.compile(r"[A-Z][A-Z0-9_]*(\.[A-Z0-9_]+)+|SEED|USE_\w+|OUTPUT_DIR|RESUME|VERBOSE")
 
 
 # Name of a flag, what stands for a word behind it, and its help; of train.py and of the grid.

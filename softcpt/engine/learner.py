@@ -27,6 +27,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from softcpt.artefacts import checkpoint
 from softcpt.engine.batches import Batches, features_of
 from softcpt.engine.lookahead import Lookahead
+from softcpt.engine.loss_scaler import LossScaler
 from softcpt.engine.measuring import Observer, Tested, measured
 from softcpt.engine.task_balance import TaskBalance
 from softcpt.errors import UserError
@@ -43,6 +44,10 @@ class Step:
 
     loss: float
     accuracy: float
+
+
+class _WrongGuess(Exception):  # noqa: N818 - it is no error
+    """A method has to ask the device, and the step is done again."""
 
 
 class Learner:
@@ -82,11 +87,11 @@ class Learner:
         self.seed, self.repeats = seed, repeats
         self.lookahead = lookahead
         self.watch = Stopwatch() if watch is None else watch
+        self.watch.follow(method.device)
         self.epoch = 0
         self.curve: list[dict[str, float]] = []
         self._losses: list[float] = []
-        amp_on_gpu = method.clip.precision == "amp" and method.device.type == "cuda"
-        self.scaler = torch.amp.GradScaler(method.device.type, enabled=amp_on_gpu)
+        self.scaler = LossScaler(method.device, enabled=method.clip.needs_loss_scaling)
 
     # -- training ----------------------------------------------------------------------------------
 
@@ -110,27 +115,45 @@ class Learner:
         Raises:
             UserError: the loss is not finite, or the method has no parameters.
         """
-        features = self.encode(batch)
         labels = send_labels(batch["label"], self.method.device)
-        with self.watch.section("text"):
-            if self.lookahead is not None:
+        if self.lookahead is not None:
+            with self.watch.section("text"):
                 self.lookahead.before_step(self.method, batch, self.rate, self.scaler)
-            loss, accuracy = self._loss(features, labels)
-            if self.optimiser is not None:
-                self.optimiser.zero_grad()
-        # Counted for the tower where most of the backward pass is.
-        with self.watch.section("image" if self.method.prompts_images else "text"):
-            self._update(loss)
-            # Read once, when the device has been given all of the step.
-            value, right = torch.stack([loss.detach(), accuracy]).tolist()
+        try:
+            value, right = self._update(*self._gradients(batch, labels, guess=True))
+        except _WrongGuess:
+            value, right = self._update(*self._gradients(batch, labels, guess=False))
         self._refuse_not_finite(value)
         self._losses.append(value)
         return Step(value, right)
 
-    def _loss(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        if self.balance is None:
-            return self.method.loss(features, labels)
-        return self.balance.loss(self.method, features, labels, self.scaler.get_scale())
+    def _gradients(
+        self, batch: Mapping[str, Any], labels: Tensor, guess: bool
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Loss, accuracy, and whether what the method guessed is wrong; gradients are at the
+        parameters afterwards."""
+        features = self.encode(batch)
+        with self.watch.section("text"):
+            loss, accuracy, wrong = self._loss(features, labels, guess)
+            self._needed_optimiser().zero_grad()
+        with self.watch.section(self._main_tower):
+            torch.autograd.backward(self.scaler.scale(loss))
+        return loss.detach(), accuracy, wrong
+
+    @property
+    def _main_tower(self) -> str:
+        """The tower where most of the backward pass is."""
+        return "image" if self.method.prompts_images else "text"
+
+    def _loss(
+        self, features: Tensor, labels: Tensor, guess: bool
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        if self.balance is not None:
+            scale = self.scaler.get_scale()
+            return *self.balance.loss(self.method, features, labels, scale), None
+        if guess:
+            return self.method.guessed_loss(features, labels)
+        return *self.method.loss(features, labels), None
 
     def encode(self, batch: Mapping[str, Any]) -> Tensor:
         """Image features of a batch as the method takes them: (B, D), or (B, 1 + M, D)."""
@@ -146,6 +169,7 @@ class Learner:
         losses, self._losses = self._losses, []
         mean = sum(losses) / len(losses) if losses else float("nan")
         self._refuse_broken_parameters()
+        self.watch.settle()
         self.curve.append({"epoch": self.epoch + 1, "loss": mean})
         return mean
 
@@ -165,16 +189,42 @@ class Learner:
         """The learning rate of the first parameter group; 0 without an optimiser."""
         return 0.0 if self.optimiser is None else float(self.optimiser.param_groups[0]["lr"])
 
-    def _update(self, loss: Tensor) -> None:
-        """Backward pass and optimiser."""
+    def _update(self, loss: Tensor, accuracy: Tensor, wrong: Tensor | None) -> tuple[float, float]:
+        """The optimiser's step; returns loss and accuracy. All that the host has to know of a step
+        is read at once: at its end, or before the optimiser's where something can speak against
+        it.
+
+        Raises:
+            _WrongGuess: what the method guessed is ``wrong``; nothing was changed.
+        """
+        with self.watch.section(self._main_tower):
+            read = [loss, accuracy]
+            if self.scaler.enabled:
+                read.append(self.scaler.unscale(self._needed_optimiser()))
+            if wrong is not None:
+                read.append(wrong)
+            if len(read) == 2:
+                self._take_step()
+            value, right, *against = torch.stack(read).tolist()
+            if wrong is not None and against.pop():
+                raise _WrongGuess
+            if self.scaler.enabled:
+                self._refuse_not_finite(value)  # no factor helps
+                self.scaler.update(left_out=bool(against[0]))
+            if len(read) > 2 and not any(against):
+                self._take_step()
+        return value, right
+
+    def _needed_optimiser(self) -> Optimizer:
         if self.optimiser is None:
             raise UserError(
                 f"{type(self.method).__name__}: it has no parameters that steps could train"
             )
-        torch.autograd.backward(self.scaler.scale(loss))
+        return self.optimiser
+
+    def _take_step(self) -> None:
         for _ in range(1 if self.method.clip.precision == "amp" else self.repeats):
-            self.scaler.step(self.optimiser)
-        self.scaler.update()
+            self._needed_optimiser().step()
 
     def _refuse_not_finite(self, loss: float) -> None:
         if not math.isfinite(loss):
@@ -245,8 +295,8 @@ class Learner:
             self.lookahead.load_state(facts.get("lookahead"), place)
         if facts.get("scaler"):  # an older version did not keep it
             try:
-                self.scaler.load_state_dict(dict(facts["scaler"]))
-            except (RuntimeError, KeyError, TypeError, ValueError) as error:
+                self.scaler.load_state_dict(facts["scaler"])
+            except (KeyError, TypeError, ValueError) as error:
                 raise UserError(
                     f"checkpoint {place}: its scaler is damaged; delete it to begin the run again"
                 ) from error

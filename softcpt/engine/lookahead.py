@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from softcpt.engine.batches import Batch, Batches, FeatureBatches, features_of
+from softcpt.engine.loss_scaler import LossScaler
 from softcpt.errors import UserError
 from softcpt.prompters import TaskClassifier
 from softcpt.utils.seeding import generators_kept
@@ -43,7 +44,7 @@ class Lookahead:
         self._counts: dict[str, Tensor] = {}
 
     def before_step(
-        self, method: TaskClassifier, batch: Mapping[str, Any], rate: float, scaler: Any
+        self, method: TaskClassifier, batch: Mapping[str, Any], rate: float, scaler: LossScaler
     ) -> None:
         """Measure, if it is this step's turn.
 
@@ -51,7 +52,7 @@ class Lookahead:
             method: as it is before the step.
             batch: of the step.
             rate: eta.
-            scaler: torch's GradScaler of the run.
+            scaler: of the run.
         """
         self.seen += 1
         if (self.seen - 1) % self.every:
@@ -166,7 +167,7 @@ def _losses(method: TaskClassifier, parts: Mapping[int, Batch]) -> Tensor:
 
 
 def _gradients(
-    method: TaskClassifier, parameters: list[torch.nn.Parameter], part: Batch, scaler: Any
+    method: TaskClassifier, parameters: list[torch.nn.Parameter], part: Batch, scaler: LossScaler
 ) -> list[Tensor | None]:
     """Of the loss of ``part``, by parameter; None where it does not depend on one. A method's
     backward pass may be its own, so gradients are read where it puts them."""

@@ -27,7 +27,7 @@ def conflict_weights(
 
     Args:
         gram: (T, T) inner products of the gradients. Where one is not finite (an overflow, which a
-            GradScaler sees in the backward pass, too) all weights are 1.
+            loss scaler sees in the backward pass, too) all weights are 1.
         orders: for each task the tasks in the order in which it is compared with them; itself, if
             it is there, is left out.
     """
@@ -67,7 +67,7 @@ class TaskGradients:
         Args:
             task: counted from 0.
             loss: 0-dim.
-            scale: a GradScaler's factor, which guards the backward pass against underflow; the
+            scale: the loss scaler's factor, which guards the backward pass against underflow; the
                 gradients kept are without it.
             keep_graph: other losses depend on parts of the same graph.
         """
@@ -81,10 +81,13 @@ class TaskGradients:
                 self._rows[number] = gradient.new_zeros(self.count, gradient.numel())
             torch.div(gradient.flatten(), scale, out=self._rows[number][task])
 
-    def gram(self) -> NDArray[np.float64]:
-        """(T, T) inner products."""
-        total = sum((rows @ rows.t()).double().cpu() for rows in self._rows.values())
-        return total.numpy() if isinstance(total, Tensor) else np.zeros((self.count, self.count))
+    def gram(self, factors: Tensor) -> NDArray[np.float64]:
+        """(T, T) inner products of the gradients times ``factors`` (T,). The host waits, once."""
+        products = [(rows @ rows.t()).flatten() for rows in self._rows.values()]
+        read = torch.cat([factors, *products]).cpu().double().numpy()
+        scales, grams = np.split(read, [self.count])
+        total = sum(grams.reshape(-1, self.count, self.count), np.zeros((self.count, self.count)))
+        return total * np.outer(scales, scales)
 
     def loss(self, value: Tensor, weights: Tensor) -> Tensor:
         """A loss of that ``value`` whose ``backward()`` gives the parameters the sum of the

@@ -26,6 +26,7 @@ from softcpt.engine.steps import epochs_given
 from softcpt.errors import UserError
 from softcpt.prompters import TaskClassifier
 from softcpt.task_results import TaskResult, intervals, overall
+from softcpt.utils.tf32 import tf32_rounds
 
 
 @dataclass(frozen=True)
@@ -199,7 +200,7 @@ def machine_facts(clip: Clip) -> dict[str, Any]:
         "weights": clip.fingerprint,
         "precision": clip.precision,
         "device": device_name(clip.device),
-        "tf32": bool(torch.backends.cuda.matmul.allow_tf32),
+        "tf32": tf32_rounds(clip.device),
         "cudnn_benchmark": bool(torch.backends.cudnn.benchmark),
     }
 

@@ -24,8 +24,9 @@ def run(args: argparse.Namespace) -> None:
     """Train, or test with ``--eval-only``; under torchrun, in several processes
     (softcpt/utils/parallel.py)."""
     from softcpt.utils import parallel
+    from softcpt.utils.tf32 import tf32_kept
 
-    with parallel.joined_process_group():
+    with parallel.joined_process_group(), tf32_kept():
         _run(args)
 
 
@@ -76,6 +77,7 @@ def _build(cfg: Any) -> Any:
     from softcpt.engine.their_templates import add_template
     from softcpt.engine.trainer import PromptTrainer
     from softcpt.utils import parallel
+    from softcpt.utils.tf32 import set_tf32
 
     trainer = TRAINER_REGISTRY.get(cfg.TRAINER.NAME)
     if parallel.process_count() > 1 and not issubclass(trainer, PromptTrainer):
@@ -84,6 +86,7 @@ def _build(cfg: Any) -> Any:
             "start it without torchrun"
         )
     set_random_seed(cfg.SEED)
+    set_tf32(cfg.USE_TF32)
     if torch.cuda.is_available() and cfg.USE_CUDA:
         torch.backends.cudnn.benchmark = True
     if cfg.VERBOSE:

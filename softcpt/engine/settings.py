@@ -186,7 +186,7 @@ SETTINGS = (
         valid=_AT_LEAST_0,
         variant=True,
     ),
-    Setting("", Use.ALL, "tf32"),
+    Setting("USE_TF32", Use.ALL, "tf32"),
     Setting("", Use.ALL, "cudnn_benchmark"),
     # From here on: without a name in results.json, whose ``config`` holds them.
     Setting("USE_CUDA", Use.ALL),

@@ -32,6 +32,7 @@ from torch.optim import Optimizer
 from softcpt.engine.balance_settings import BalanceSettings
 from softcpt.engine.pcgrad import TaskGradients, conflict_weights
 from softcpt.prompters import TaskClassifier
+from softcpt.utils.sending import on_host, send, send_labels
 
 
 class TaskBalance(nn.Module):
@@ -83,7 +84,7 @@ class TaskBalance(nn.Module):
         self, method: TaskClassifier, features: Tensor, labels: Tensor, scale: float = 1.0
     ) -> tuple[Tensor, Tensor]:
         """The loss and the accuracy in %, of image ``features`` (B, D) and global ``labels`` (B,);
-        ``scale`` is a GradScaler's factor."""
+        ``scale`` is the loss scaler's factor."""
         if self.settings.gradients == "pcgrad":
             return self._without_conflicts(method, features, labels, scale)
         owners = method.tasks.owners(labels)
@@ -135,21 +136,23 @@ class TaskBalance(nn.Module):
         """Each task's images and classes by themselves: T small passes, together as long as one. If
         a method adds to the cross-entropy, one pass more, for its whole loss."""
         features, labels = method.tasks.of_pairs(features, labels)
-        owners, tasks = method.tasks.owners(labels), method.tasks.present(labels)
+        known, device = on_host(labels), features.device
+        owners, tasks = method.tasks.owners(known), method.tasks.present(known)
         trained = [one for one in method.parameters() if one.requires_grad]
         gradients, alone = TaskGradients(trained, len(tasks)), True
         losses, right = [], []
         for place, task in enumerate(tasks):
-            mine, kept = owners == task, _Kept()
-            loss, accuracy = method.loss(features[mine], labels[mine], kept)
+            mine, kept = torch.nonzero(owners == task).flatten(), _Kept()
+            own_labels = send_labels(known[mine], device)
+            loss, accuracy = method.loss(features[send(mine, device)], own_labels, kept)
             gradients.add(place, kept.mean, scale, keep_graph=features.requires_grad)
             losses.append(kept.mean.detach())
-            right.append(accuracy * mine.sum())
+            right.append(accuracy * len(mine))
             alone &= loss is kept.mean
-        there = torch.tensor(tasks, device=owners.device)
+        there = send(torch.tensor(tasks), device)
         means, counts = torch.stack(losses).new_zeros((2, len(self.names)))
         means[there] = torch.stack(losses)
-        counts += torch.bincount(owners, minlength=len(counts))
+        counts += send(torch.bincount(owners, minlength=len(counts)), device)
         factors, own = self._factors(means, counts)
         value: Tensor = (factors * means).sum()
         factors[there] *= self._conflict_weights(gradients, factors[there])
@@ -158,8 +161,10 @@ class TaskBalance(nn.Module):
             return loss + own, torch.stack(right).sum() / len(labels)
         del gradients  # T' times the parameters
 
+        of_images = send(owners, device)
+
         def combine(losses: Tensor) -> Tensor:
-            total: Tensor = (factors * task_means(losses, owners, len(self.names))[0]).sum()
+            total: Tensor = (factors * task_means(losses, of_images, len(self.names))[0]).sum()
             return total + (value - total.detach())
 
         loss, accuracy = method.loss(features, labels, combine)
@@ -167,11 +172,10 @@ class TaskBalance(nn.Module):
 
     def _conflict_weights(self, gradients: TaskGradients, factors: Tensor) -> Tensor:
         """(T',) a_t of the gradients times ``factors`` (T',)."""
-        scales = factors.double().cpu().numpy()
-        gram = gradients.gram() * np.outer(scales, scales)
-        orders = [self._orders.permutation(len(scales)).tolist() for _ in scales]
-        weights: Tensor = torch.from_numpy(conflict_weights(gram, orders))
-        return weights.to(factors)
+        gram = gradients.gram(factors)
+        orders = [self._orders.permutation(len(gram)).tolist() for _ in gram]
+        weights = torch.from_numpy(conflict_weights(gram, orders)).to(factors.dtype)
+        return send(weights, factors.device)
 
     def described(self) -> dict[str, Any]:
         """For results.json: what was asked for, and w_t and f_t's derivative as they are now."""

@@ -28,7 +28,16 @@ from softcpt.prompters import METHODS
 # Options of a method that say how it is trained or computed, not what was trained.
 _FREE = ("PREC", "MAX_TEXT_TOKENS", "CLS_SAMPLE_RATE", "CHECKPOINT", "CTX_INIT")
 # Nodes and keys that are the test's own.
-_OF_THE_TEST = ("TEST", "TRAINER", "OUTPUT_DIR", "RESUME", "VERBOSE", "VERSION", "USE_CUDA")
+_OF_THE_TEST = (
+    "TEST",
+    "TRAINER",
+    "OUTPUT_DIR",
+    "RESUME",
+    "VERBOSE",
+    "VERSION",
+    "USE_CUDA",
+    "USE_TF32",
+)
 _OF_THE_DATA = ("DATASET", "SEED")
 _RUN_NAME = re.compile(r"(?P<config>.+)_-?\d+shots(?P<mark>-\w+)?")
 

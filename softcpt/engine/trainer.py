@@ -52,6 +52,7 @@ from softcpt.utils.console import show_messages
 from softcpt.utils.paced import Paced
 from softcpt.utils.seeding import seed_everything
 from softcpt.utils.stopwatch import Stopwatch
+from softcpt.utils.tf32 import set_tf32
 
 _log = logging.getLogger(__name__)
 
@@ -75,6 +76,7 @@ class PromptTrainer(ResumableTrainer):
 
     def __init__(self, cfg: CfgNode) -> None:
         show_messages()  # Dassl's loop prints, and so does what it calls here
+        set_tf32(cfg.USE_TF32)  # again: other code's train.py builds trainers, too
         self.given_cfg = cfg
         self.method = self.method_name(cfg)
         self.watch = Stopwatch()

@@ -27,6 +27,7 @@ from softcpt.errors import UserError
 from softcpt.features.block_file import BlockFile
 from softcpt.features.images import ImageError, ViewDataset, default_workers
 from softcpt.utils.files import cache_folder
+from softcpt.utils.tf32 import tf32_rounds
 
 FORMAT = 1  # part of every key: raised when the same inputs come to mean other features
 KINDS = {"global": "features", "spatial": "local features", "unprojected": "unprojected features"}
@@ -223,6 +224,7 @@ class FeatureBank:
                 "would never be found again; give its parts a __repr__ that names their settings"
             )
         drawn = {} if view is None else {"seed": self.seed, "view": view}
+        rounded = {"tf32": True} if tf32_rounds(torch.device(self.clip.device)) else {}
         return {
             "format": FORMAT,
             "kind": self.kind,
@@ -231,6 +233,7 @@ class FeatureBank:
             "dtype": self.dtype,
             "transform": described,
             **drawn,
+            **rounded,
         }
 
     def _build(

@@ -215,6 +215,14 @@ class TaskClassifier(nn.Module):
         logits, classes = self.training_logits(features, labels)
         return self.task_loss(logits, labels, classes, combine)
 
+    def guessed_loss(
+        self, features: Tensor, labels: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """:meth:`loss` without a question to the device: what the answer would decide is guessed.
+        Third, 0-dim: 1 if the guess was wrong, else 0, and the loss is that of :meth:`loss`; None:
+        nothing was guessed."""
+        return *self.loss(features, labels), None
+
     def training_logits(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (B, C') for the multi-task loss, and their classes (C',), from image ``features``
         (B, D) and global ``labels`` (B,): those of tasks with an image in the batch, for no others

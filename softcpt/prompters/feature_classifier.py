@@ -11,6 +11,7 @@ from torch import Tensor
 from softcpt.errors import UserError
 from softcpt.prompters.classifier import TaskClassifier
 from softcpt.tasks import first
+from softcpt.utils.sending import send
 
 Labelled = tuple[Tensor, Tensor]  # features (n, D) and classes (n,)
 
@@ -112,7 +113,7 @@ class FeatureClassifier(TaskClassifier):
     def columns(self, tasks: Sequence[int] | None = None, classes: Tensor | None = None) -> Tensor:
         """(C',) global indices of the classes of ``tasks`` (None: all) or ``classes``, on the
         device."""
-        return self.tasks.chosen(tasks, classes)[1].to(self.device)
+        return send(self.tasks.chosen(tasks, classes)[1], self.device)
 
     def rows(self, name: str) -> str:  # noqa: ARG002 - it is so of all
         """Every tensor has a row for every class."""

@@ -22,12 +22,10 @@ from torch import Tensor
 from softcpt.errors import UserError
 from softcpt.prompters.classifier import normalise, option
 from softcpt.prompters.coop import CoOp, CoOpOptions
+from softcpt.prompters.sinkhorn import ASK_AFTER, Solved, solve_transport
 from softcpt.tasks import Task
 from softcpt.text.prompts import init_context
 from softcpt.utils.sending import on_host, send_together
-
-# On a device the host asks after so many iterations whether there is more to do.
-ASK_AFTER = 5
 
 
 @dataclass
@@ -64,6 +62,24 @@ class PLOT(CoOp):
     local_features = True
 
     options: PLOTOptions
+
+    # Iterations that every plan of a training so far got along with; None: the device is asked.
+    _enough: int = ASK_AFTER
+    _guess: int | None = None
+    _wrong: Tensor | None = None
+
+    def guessed_loss(
+        self, features: Tensor, labels: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """With as many of Sinkhorn's iterations as were enough before; more after a wrong guess,
+        when :meth:`loss` was asked."""
+        on_device = features.device.type != "cpu"
+        self._guess, self._wrong = (self._enough if on_device else None), None
+        try:
+            loss, accuracy = self.loss(features, labels)
+        finally:
+            self._guess = None
+        return loss, accuracy, self._wrong
 
     def initial_context(self, tasks: Sequence[Task]) -> Tensor:
         """(N, L, d) vectors that the contexts of ``tasks`` start from; with ``csc`` (C', N, L,
@@ -109,10 +125,15 @@ class PLOT(CoOp):
         """(B, C') for the multi-task loss, -inf outside an image's tasks, and the classes (C',)."""
         present, classes = self.tasks.chosen(self.tasks.present(labels))
         members, text = self.tasks.members(labels), self.text_features(present)
-        return self._transport_logits(features, text, classes, members), classes
+        return self._transport_logits(features, text, classes, members, training=True), classes
 
     def _transport_logits(
-        self, features: Tensor, text: Tensor, classes: Tensor, members: Tensor | None = None
+        self,
+        features: Tensor,
+        text: Tensor,
+        classes: Tensor,
+        members: Tensor | None = None,
+        training: bool = False,
     ) -> Tensor:
         """(B, C') logits from ``text`` (N, C', D) of ``classes``; with ``members`` (B, T), -inf
         outside an image's tasks.
@@ -134,7 +155,11 @@ class PLOT(CoOp):
             indices += [rows, columns]
         sent = send_together(indices, features.device)
         parts = list(zip(sent[::2], sent[1::2]))
-        every = transported([(features[rows, 1:], prompts[:, columns]) for rows, columns in parts])
+        problems = [(features[rows, 1:], prompts[:, columns]) for rows, columns in parts]
+        every, solved = transported(problems, self._guess if training else None)
+        if training:
+            self._wrong = solved.wrong
+            self._enough = max(self._enough, solved.iterations)
         for (rows, columns), similarity in zip(parts, every):
             logits[rows[:, None], columns] = scale * similarity
         if self.options.use_pooled:
@@ -142,67 +167,11 @@ class PLOT(CoOp):
         return logits
 
 
-def transported(problems: Sequence[tuple[Tensor, Tensor]]) -> list[Tensor]:
+def transported(
+    problems: Sequence[tuple[Tensor, Tensor]], guess: int | None = None
+) -> tuple[list[Tensor], Solved]:
     """Of each problem, local features (B, M, D) and classes of N text features each (N, C, D), the
-    similarity (B, C) sum_mn T_mn S_mn."""
+    similarity (B, C) sum_mn T_mn S_mn; ``guess`` as of :func:`solve_transport`."""
     similarities = [torch.einsum("bmd,ncd->bmnc", *problem) for problem in problems]
-    plans = transport_plans([similarity.detach() for similarity in similarities])
-    return [(plan * found).sum(dim=(1, 2)) for plan, found in zip(plans, similarities)]
-
-
-def transport_plan(
-    similarity: Tensor, eps: float = 0.1, iterations: int = 100, tolerance: float = 1e-2
-) -> Tensor:
-    """The plan of :func:`transport_plans` for one problem."""
-    return transport_plans([similarity], eps, iterations, tolerance)[0]
-
-
-def transport_plans(
-    similarities: Sequence[Tensor],
-    eps: float = 0.1,
-    iterations: int = 100,
-    tolerance: float = 1e-2,
-) -> list[Tensor]:
-    """Plans T (B, M, N, C) of marginals 1/M and 1/N and least cost 1 - S for each S (B, M, N, C) of
-    ``similarities``, smoothed by ``eps``.
-
-    Sinkhorn's iterations stop when the row scaling moves by less than ``tolerance``, mean over all
-    plans of one S: a plan depends a little on its company, as in the published code. Of unit
-    vectors in fp32 every plan is finite: the kernel is at least exp(-2 / eps) = 2e-9. Classes come
-    last because that is how they lie in memory.
-    """
-    every = [_Sinkhorn(torch.exp((similarity - 1) / eps)) for similarity in similarities]
-    # Asked whether it is done a device makes the host wait: until then a problem that is done goes
-    # on without effect.
-    asks_after = 1 if similarities[0].device.type == "cpu" else ASK_AFTER
-    running = every
-    for number in range(1, iterations + 1):
-        for problem in running:
-            problem.iterate(tolerance, held=asks_after > 1)
-        if number % asks_after == 0:
-            done = torch.stack([problem.done for problem in running]).tolist()
-            running = [problem for problem, stop in zip(running, done) if not stop]
-        if not running:
-            break
-    return [problem.rows * problem.kernel * problem.columns for problem in every]
-
-
-class _Sinkhorn:
-    """Row and column scalings of a kernel (B, M, N, C), and whether they are found."""
-
-    def __init__(self, kernel: Tensor) -> None:
-        self.kernel = kernel
-        self.rows = torch.ones_like(kernel[:, :, :1])
-        self.columns = torch.ones_like(kernel[:, :1])
-        self.done = torch.zeros((), dtype=torch.bool, device=kernel.device)
-
-    def iterate(self, tolerance: float, held: bool) -> None:
-        """One iteration; with ``held`` it changes nothing where :attr:`done`."""
-        m, n = self.kernel.shape[1:3]
-        rows = 1 / m / (self.kernel * self.columns).sum(dim=2, keepdim=True)
-        columns = 1 / n / (self.kernel * rows).sum(dim=1, keepdim=True)
-        small = (rows - self.rows).abs().mean() < tolerance
-        if held:
-            rows = torch.where(self.done, self.rows, rows)
-            columns = torch.where(self.done, self.columns, columns)
-        self.rows, self.columns, self.done = rows, columns, self.done | small
+    plans, solved = solve_transport([one.detach() for one in similarities], guess)
+    return [(plan * found).sum(dim=(1, 2)) for plan, found in zip(plans, similarities)], solved

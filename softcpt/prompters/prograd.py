@@ -139,7 +139,7 @@ def project(gradient: Tensor, general: Tensor, strength: float) -> Tensor:
         min=torch.finfo(general.dtype).tiny
     )
     product = (gradient * direction).sum()
-    # Where the product is no number, an overflow under a GradScaler, the result is none either: the
+    # Where the product is no number, an overflow of a scaled loss, the result is none either: the
     # scaler must see it.
     return torch.where(product >= 0, gradient, gradient - strength * product * direction)
 
@@ -147,7 +147,7 @@ def project(gradient: Tensor, general: Tensor, strength: float) -> Tensor:
 class _Projected(torch.autograd.Function):
     """The first loss of two, with the projected gradients in place of its own.
 
-    Gradients are taken of both losses times what comes in from behind, so a GradScaler's factor
+    Gradients are taken of both losses times what comes in from behind, so the loss scaler's factor
     guards both backward passes against underflow; the projection itself does not depend on it.
     """
 

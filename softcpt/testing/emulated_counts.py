@@ -11,6 +11,7 @@ from pathlib import PurePath
 from typing import Any
 
 import torch
+from torch.utils._pytree import tree_leaves
 
 # Results whose number the host must know, or that are read on the host.
 _WAITS = (
@@ -48,20 +49,33 @@ class Counts:
     Attributes:
         operations: those that compute or copy, by name; views and bare memory launch nothing.
         waits: of the host for the device, by kind and line of code.
+        order: the operations one after the other, with the tensors that each was given; None: not
+            recorded, since it keeps all of these.
     """
 
     operations: Counter[str] = field(default_factory=Counter)
     waits: Counter[str] = field(default_factory=Counter)
+    order: list[tuple[str, list[torch.Tensor]]] | None = None
+
+    @property
+    def shapes(self) -> list[tuple[Any, ...]]:
+        """The operations with shapes and types of what each was given: what a device that records
+        them has to find the same again."""
+        return [
+            (name, *((tuple(tensor.shape), tensor.dtype) for tensor in given))
+            for name, given in self.order or ()
+        ]
 
 
 # Not of one thread or context: a backward pass has threads of its own.
 _counting = [Counts()]
+_ever = [0]  # operations of this process
 
 
 @contextmanager
-def counted() -> Iterator[Counts]:
-    """Inside, operations and waits are counted."""
-    _counting.append(Counts())
+def counted(record: bool = False) -> Iterator[Counts]:
+    """Inside, operations and waits are counted, and with ``record`` recorded in their order."""
+    _counting.append(Counts(order=[] if record else None))
     try:
         yield _counting[-1]
     finally:
@@ -95,7 +109,17 @@ def count(
         if str(func) == "aten.repeat_interleave.Tensor":
             count_wait("repeat_interleave")
     if on_device and name not in _NO_LAUNCH and not func.is_view:
-        _counting[-1].operations[name.removeprefix("aten::")] += 1
+        short, counts = name.removeprefix("aten::"), _counting[-1]
+        counts.operations[short] += 1
+        _ever[0] += 1
+        if counts.order is not None:
+            given = [one for one in tree_leaves((args, kwargs)) if isinstance(one, torch.Tensor)]
+            counts.order.append((short, given))
+
+
+def operations_so_far() -> int:
+    """Of this process: the device's clock."""
+    return _ever[0]
 
 
 def _count_copy(

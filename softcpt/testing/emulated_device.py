@@ -20,7 +20,8 @@ from torch.utils import backend_registration
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
-from softcpt.testing.emulated_counts import INDEXING, count, count_wait
+from softcpt.testing import emulated_autocast
+from softcpt.testing.emulated_counts import INDEXING, count, count_wait, operations_so_far
 
 NAME = "emulated"
 
@@ -90,6 +91,32 @@ class EmulatedTensor(torch.Tensor):
         return _dispatch(func, args, kwargs or {})
 
 
+class EmulatedEvent:
+    """What the device passes on its way, which takes a millisecond for every operation. Its time is
+    known when the host has waited for it."""
+
+    def __init__(self, enable_timing: bool = False) -> None:
+        self.enable_timing = enable_timing
+        self._passed = 0
+
+    def record(self, _stream: object = None) -> None:
+        """Stand behind what the device was given so far."""
+        self._passed = operations_so_far()
+
+    def synchronize(self) -> None:
+        """Wait until the device has passed it."""
+        count_wait("event")
+        EmulatedEvent._known = max(EmulatedEvent._known, self._passed)
+
+    def elapsed_time(self, end: EmulatedEvent) -> float:
+        """Milliseconds from here to ``end``."""
+        if max(self._passed, end._passed) > EmulatedEvent._known:
+            raise RuntimeError("the device has not passed both events; wait first")
+        return float(end._passed - self._passed)
+
+    _known = 0
+
+
 class _Operations(TorchDispatchMode):
     """Sees operations of CPU tensors, too: those that make tensors, copy or mix devices."""
 
@@ -110,6 +137,11 @@ class _Functions(TorchFunctionMode):
         if func is torch.Tensor.tolist and isinstance(args[0], EmulatedTensor):
             count_wait("tolist")
             return args[0].on_cpu.tolist()
+        if getattr(func, "__self__", None) is torch.Tensor.data and len(args) == 2:
+            func(*args)  # tensor.data = other
+            if isinstance(args[0], EmulatedTensor):
+                args[0].on_cpu = args[1].on_cpu
+            return None
         if func is torch.Tensor.numpy and isinstance(args[0], EmulatedTensor):
             raise TypeError("a tensor on the emulated device has no numpy array; copy it first")
         return func(*args, **kwargs)
@@ -196,6 +228,11 @@ def _register() -> None:
         def get_amp_supported_dtype(self) -> list[torch.dtype]:
             return [torch.float16, torch.bfloat16]
 
+        Event = EmulatedEvent
+
+        def current_stream(self, _device: object = None) -> None:
+            pass
+
         def get_rng_state(self, _device: object = None) -> Tensor:
             return torch.zeros(1, dtype=torch.uint8)
 
@@ -204,7 +241,9 @@ def _register() -> None:
 
     setup: Callable[..., None] = backend_registration._setup_privateuseone_for_python_backend
     setup(NAME, backend_module=Module())
-    _LIBRARY.append(library := torch.library.Library("aten", "IMPL"))
+    _LIBRARY.extend(
+        [library := torch.library.Library("aten", "IMPL"), *emulated_autocast.register()]
+    )
     # Of the few operations with a kernel of their own for every device, which would be asked first.
     library.impl("silu_backward", _silu_backward, "PrivateUse1")
 

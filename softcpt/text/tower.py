@@ -40,7 +40,7 @@ class TextBlock(nn.Module):
     proj_weight: Tensor
     proj_bias: Tensor
 
-    def __init__(self, block: ResidualBlock, dtype: torch.dtype) -> None:
+    def __init__(self, block: ResidualBlock, dtype: torch.dtype, held: torch.dtype) -> None:
         super().__init__()
         attention, mlp = block.attn, block.mlp
         width = attention.embed_dim
@@ -64,11 +64,8 @@ class TextBlock(nn.Module):
         }
         # Rounded once, after all factors are in: each further rounding of a 16-bit weight would
         # move the features away from those of the tower as published.
-        for name, (weight, bias) in layers.items():
-            self.register_buffer(
-                f"{name}_weight", weight.to(device, dtype).contiguous(), persistent=False
-            )
-            self.register_buffer(f"{name}_bias", bias.to(device, dtype), persistent=False)
+        for name, layer in layers.items():
+            _register_layer(self, name, layer, device, dtype, held)
 
     def normalise(self, x: Tensor, which: int = 0) -> Tensor:
         """LayerNorm without its affine part (which: 0 before attention, 1 before the MLP)."""
@@ -101,6 +98,7 @@ class TextTower(nn.Module):
     Args:
         model: an ``open_clip`` CLIP (or its ``.text`` part for a CustomTextCLIP).
         dtype: compute type; the weights are cast to it once.
+        held: what autocast would then cast weights to at every product; None: nothing does.
 
     Raises:
         UserError: if the tower is not causal, is not read at the EOS token, or has blocks of
@@ -113,8 +111,11 @@ class TextTower(nn.Module):
     projection_bias: Tensor
     blocks: Sequence[TextBlock]
 
-    def __init__(self, model: nn.Module, dtype: torch.dtype) -> None:
+    def __init__(
+        self, model: nn.Module, dtype: torch.dtype, held: torch.dtype | None = None
+    ) -> None:
         super().__init__()
+        held = held or dtype
         tower = text_parts(model)
         _refuse_unless_causal(tower)
         self.register_buffer(
@@ -124,16 +125,11 @@ class TextTower(nn.Module):
             "positions", tower.positional_embedding.detach().to(dtype), persistent=False
         )
         with torch.no_grad():
-            blocks = [TextBlock(block, dtype) for block in tower.transformer.resblocks]
+            blocks = [TextBlock(block, dtype, held) for block in tower.transformer.resblocks]
             self.blocks = cast(Sequence[TextBlock], nn.ModuleList(blocks))
-            weight, bias = _projection(tower)
+            layer = _projection(tower)
         self.final_eps = tower.ln_final.eps
-        self.register_buffer(
-            "projection_weight", weight.to(self.tokens.device, dtype).contiguous(), persistent=False
-        )
-        self.register_buffer(
-            "projection_bias", bias.to(self.tokens.device, dtype), persistent=False
-        )
+        _register_layer(self, "projection", layer, self.tokens.device, dtype, held)
 
     @property
     def width(self) -> int:
@@ -149,6 +145,20 @@ class TextTower(nn.Module):
         """(N, d) rows at the EOS tokens -> (N, D) text features, not normalised."""
         x = F.layer_norm(x, x.shape[-1:], eps=self.final_eps)
         return frozen_linear(x, self.projection_weight, self.projection_bias)
+
+
+def _register_layer(
+    module: nn.Module,
+    name: str,
+    layer: tuple[Tensor, Tensor],
+    device: torch.device,
+    dtype: torch.dtype,
+    held: torch.dtype,
+) -> None:
+    """Keep weight and bias as autocast makes them of those in ``dtype``."""
+    for part, tensor in zip(("weight", "bias"), layer):
+        kept = tensor.to(device, dtype).to(held).contiguous()
+        module.register_buffer(f"{name}_{part}", kept, persistent=False)
 
 
 def _exact(tensor: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from softcpt.utils.sending import on_host
+from softcpt.utils.sending import on_host, send, send_labels
 
 
 def image_task_pairs(labels: Tensor, task_of_class: Tensor) -> tuple[Tensor | None, Tensor]:
@@ -35,4 +35,4 @@ def image_task_pairs(labels: Tensor, task_of_class: Tensor) -> tuple[Tensor | No
     found = torch.full((len(pairs), int(counts.max()) if len(pairs) else 1), -1)
     found[pair[order], torch.arange(len(order)) - starts] = known[images, columns][order]
     own = found[:, 0] if found.shape[1] == 1 else found
-    return (pairs // len(task_of_class)).to(labels.device), own.to(labels.device)
+    return send(pairs // len(task_of_class), labels.device), send_labels(own, labels.device)

@@ -7,97 +7,74 @@ import pytest
 import torch
 from torch.utils.data import SequentialSampler
 
-import softcpt
 from softcpt.engine.batches import GivenFeatures
-from softcpt.engine.learner import Learner
-from softcpt.prompters.plot import transport_plan, transport_plans
-from softcpt.testing.emulated_counts import Counts, counted
-from softcpt.testing.emulated_device import EmulatedDevice
+from softcpt.prompters.sinkhorn import ASK_AFTER, solve_transport, transport_plan
+from softcpt.testing.emulated_counts import counted
 from softcpt.utils.sending import on_host, send_labels
-from tests.helpers.coop_family import TASK_SETS
-from tests.helpers.toy import WEIGHTS
-
-pytestmark = pytest.mark.skipif(
-    not EmulatedDevice.available(), reason="this torch registers no device in Python"
+from tests.helpers.emulated import (
+    CASES,
+    ONE_EACH,
+    SEVERAL,
+    TASKS,
+    batch,
+    clip_on,
+    learner,
+    needs_device,
+    parameters,
+    steps,
 )
 
-TASKS = TASK_SETS["three tasks"]
-ONE_EACH = torch.tensor([0, 2, 5, 6, 7, 0])  # no image of the second task
-SEVERAL = torch.tensor([[0, 2], [5, -1], [6, 7], [7, -1], [1, -1], [6, -1]])
+pytestmark = needs_device
 
-# Method, options, and what a warmed step may take at most: the host's waits for the device, and
-# operations. A change may lower a figure, and then lowers it here.
-STEPS = {
-    "CoCoOp": ("CoCoOp", {"n_ctx": 2}, 1, 511),
-    "CoOp": ("CoOp", {}, 1, 283),
-    "CoOp, classes sampled": ("CoOp", {"cls_sample_rate": 0.5}, 1, 283),
-    "CoOp, csc": ("CoOp", {"csc": True}, 1, 283),
-    "CoOp-MT": ("CoOp", {"per_task": False}, 1, 281),
-    "KgCoOp": ("KgCoOp", {}, 1, 296),
-    "PLOT": ("PLOT", {}, 2, 482),  # Sinkhorn's iterations ask once
-    "ProGrad": ("ProGrad", {}, 1, 472),
-    "SoftCPT": ("SoftCPT", {}, 1, 465),
-    "SoftCPT, bounded": ("SoftCPT", {"max_text_tokens": 16}, 1, 763),
-    "SoftCPT, csc": ("SoftCPT", {"csc": True}, 1, 693),
-    "SoftCPT, free features": ("SoftCPT", {"task_text": "none", "weight": 1.0}, 1, 302),
-    "UPT": ("UPT", {"n_ctx": 2}, 1, 594),
-    "UPT, csc": ("UPT", {"csc": True, "n_ctx": 2}, 1, 539),
-    "VPT": ("VPT", {"n_ctx": 2}, 1, 147),
+# What a warmed step may take at most: the host's waits for the device, and operations. A change may
+# lower a figure, and then lowers it here.
+FIGURES = {
+    "CoCoOp": (1, 511),
+    "CoOp": (1, 283),
+    "CoOp, classes sampled": (1, 283),
+    "CoOp, csc": (1, 283),
+    "CoOp-MT": (1, 281),
+    "KgCoOp": (1, 296),
+    "PLOT": (1, 481),
+    "ProGrad": (1, 472),
+    "SoftCPT": (1, 465),
+    "SoftCPT, bounded": (1, 763),
+    "SoftCPT, csc": (1, 693),
+    "SoftCPT, free features": (1, 302),
+    "UPT": (1, 594),
+    "UPT, csc": (1, 539),
+    "VPT": (1, 147),
 }
 
 
 @pytest.fixture(scope="module")
-def emulated():
-    with EmulatedDevice() as found:
-        yield softcpt.load_clip(WEIGHTS, device=found.device)
+def emulated(device):
+    return clip_on(device)
 
 
-def learner(clip: softcpt.Clip, method: str, options: dict) -> Learner:
-    torch.manual_seed(0)
-    prompter = softcpt.build_prompter(method, clip, TASKS, **options)
-    return Learner(prompter, torch.optim.SGD(prompter.parameters(), lr=0.002, momentum=0.9))
-
-
-def batch(clip: softcpt.Clip, method: str, labels: torch.Tensor) -> dict:
-    generator = torch.Generator().manual_seed(1)
-    if method in ("UPT", "VPT"):
-        size = (3, clip.image_size, clip.image_size)
-        return {"images": torch.randn(len(labels), *size, generator=generator), "label": labels}
-    size = (5, clip.embed_dim) if method == "PLOT" else (clip.embed_dim,)
-    features = torch.randn(len(labels), *size, generator=generator)
-    kind = "spatial" if method == "PLOT" else "global"
-    return {"features": features, "kind": kind, "label": labels}
-
-
-def steps(trained: Learner, given: dict) -> tuple[list[float], Counts]:
-    """Losses of three steps, and what the last took."""
-    losses = []
-    for _ in range(3):
-        torch.manual_seed(5)  # of the classes sampled
-        with counted() as counts:
-            losses.append(trained.step(given).loss)
-    return losses, counts
-
-
-@pytest.mark.parametrize("case", STEPS)
+@pytest.mark.parametrize("case", CASES)
 def test_a_warmed_step_takes_no_more_than_recorded_and_is_that_of_the_cpu(
     golden_clip, emulated, case
 ):
-    method, options, waits, operations = STEPS[case]
+    method, options = CASES[case]
+    waits, operations = FIGURES[case]
     wanted, _ = steps(learner(golden_clip, method, options), batch(golden_clip, method, ONE_EACH))
-    losses, counts = steps(learner(emulated, method, options), batch(emulated, method, ONE_EACH))
+    there = learner(emulated, method, options)
+    losses, counts = steps(there, batch(emulated, method, ONE_EACH), record=True)
     assert losses == pytest.approx(wanted, rel=1e-5)
     assert counts.waits.total() <= waits, counts.waits
     assert counts.operations.total() <= operations, counts.operations
+    _, others = steps(there, batch(emulated, method, ONE_EACH.flip(0), seed=2), 1, record=True)
+    assert others.shapes == counts.shapes  # images of the same tasks: a step can be recorded
 
 
 @pytest.mark.parametrize("case", ["CoOp", "PLOT", "SoftCPT, csc"])
 def test_images_of_several_classes_cost_no_wait_more(golden_clip, emulated, case):
-    method, options, waits, _ = STEPS[case]
+    method, options = CASES[case]
     wanted, _ = steps(learner(golden_clip, method, options), batch(golden_clip, method, SEVERAL))
     losses, counts = steps(learner(emulated, method, options), batch(emulated, method, SEVERAL))
     assert losses == pytest.approx(wanted, rel=1e-5)
-    assert counts.waits.total() <= waits, counts.waits
+    assert counts.waits.total() <= FIGURES[case][0], counts.waits
 
 
 def test_a_run_goes_on_from_its_state_and_is_tested(golden_clip, emulated):
@@ -155,8 +132,26 @@ def test_plans_of_a_device_that_is_asked_seldom_are_those_of_every_iteration(emu
     shapes = [(3, 7, 4, 5), (1, 7, 4, 2), (2, 7, 4, 1)]
     problems = [2 * torch.rand(shape, generator=generator) - 1 for shape in shapes]
     alone = [transport_plan(problem) for problem in problems]
-    together = transport_plans(problems)
-    there = transport_plans([problem.to(emulated.device) for problem in problems])
-    for one, two, three in zip(alone, together, there):
-        assert torch.equal(one, two)
-        assert torch.equal(one, three.cpu())
+    together, _ = solve_transport(problems)
+    sent = [problem.to(emulated.device) for problem in problems]
+    there, asked = solve_transport(sent)
+    guessed, solved = solve_transport(sent, guess=asked.iterations)
+    assert solved.wrong == 0 and solve_transport(sent, guess=1)[1].wrong == 1
+    for one, *others in zip(alone, together, there, guessed):
+        assert all(torch.equal(one, other.cpu()) for other in others)
+
+
+def test_plot_guesses_how_many_iterations_are_enough_and_asks_after_a_wrong_guess(emulated):
+    given, found = batch(emulated, "PLOT", ONE_EACH), []
+    for guess in (ASK_AFTER, 1):
+        trained = learner(emulated, "PLOT", {})
+        trained.method._enough = guess
+        losses, waits = [], []
+        for _ in range(2):
+            (loss,), counts = steps(trained, given, 1)
+            losses.append(loss)
+            waits.append(counts.waits.total())
+        found.append((losses, parameters(trained)))
+    assert waits == [3, 1] and trained.method._enough == ASK_AFTER
+    (losses, wanted), (again, ours) = found
+    assert losses == again and all(torch.equal(*pair) for pair in zip(wanted, ours))

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import softcpt
-from softcpt.prompters.plot import transport_plan
+from softcpt.prompters.sinkhorn import transport_plan
 from softcpt.testing.random_clip import random_openai_state_dict
 from tests.helpers.equations import features as text_features
 from tests.helpers.equations import multi_task_loss

@@ -12,6 +12,7 @@ from torch import Tensor
 from softcpt.errors import UserError
 from softcpt.prompters.classifier import MethodOptions, option
 from softcpt.prompters.heads.shots import Shots
+from softcpt.utils.sending import send
 
 Loss = Callable[[Tensor, Tensor], Tensor]  # of samples (B, D) and their shares of classes (B, C)
 
@@ -110,7 +111,7 @@ class Recipe:
         if not 0 < self.batch < len(samples):
             yield [samples, targets]
             return
-        order = torch.randperm(len(samples), generator=draw).to(samples.device)
+        order = send(torch.randperm(len(samples), generator=draw), samples.device)
         for chosen in order.split(self.batch)[: self.count(shots)]:
             yield [samples[chosen], targets[chosen]]
 
