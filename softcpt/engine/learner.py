@@ -25,7 +25,9 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from softcpt.artefacts import checkpoint
-from softcpt.engine.batches import Batches, features_of
+from softcpt.engine.batches import Batches, features_from, given_of
+from softcpt.engine.captured import CapturedSteps
+from softcpt.engine.graphs import GRAPHS
 from softcpt.engine.lookahead import Lookahead
 from softcpt.engine.measuring import Observer, Tested, measured
 from softcpt.engine.task_balance import TaskBalance
@@ -59,10 +61,12 @@ class Learner:
         balance: how tasks count in the loss; None: by their images.
         lookahead: measures what each task's gradient does to the others' losses; None: nothing
             does.
+        graph: "auto": steps are captured where the device can (softcpt/engine/captured.py); "off".
 
     Attributes:
         epoch: that is trained now, counted from 0.
         curve: per epoch its number, from 1, and mean loss.
+        captured: the steps that are captured; None: none is.
     """
 
     def __init__(
@@ -76,6 +80,7 @@ class Learner:
         watch: Stopwatch | None = None,
         balance: TaskBalance | None = None,
         lookahead: Lookahead | None = None,
+        graph: str = "off",
     ) -> None:
         self.balance = balance
         self.method, self.optimiser, self.schedule = method, optimiser, schedule
@@ -87,6 +92,7 @@ class Learner:
         self._losses: list[float] = []
         amp_on_gpu = method.clip.precision == "amp" and method.device.type == "cuda"
         self.scaler = torch.amp.GradScaler(method.device.type, enabled=amp_on_gpu)
+        self.captured = self._captured_steps() if graph == "auto" else None
 
     # -- training ----------------------------------------------------------------------------------
 
@@ -110,32 +116,46 @@ class Learner:
         Raises:
             UserError: the loss is not finite, or the method has no parameters.
         """
-        features = self.encode(batch)
-        labels = send_labels(batch["label"], self.method.device)
-        with self.watch.section("text"):
-            if self.lookahead is not None:
+        if self.lookahead is not None:
+            with self.watch.section("text"):
                 self.lookahead.before_step(self.method, batch, self.rate, self.scaler)
-            loss, accuracy = self._loss(features, labels)
-            if self.optimiser is not None:
-                self.optimiser.zero_grad()
-        # Counted for the tower where most of the backward pass is.
-        with self.watch.section("image" if self.method.prompts_images else "text"):
-            self._update(loss)
+        with self.watch.section("image"):
+            given, kind = given_of(batch, self.method)
+        labels = send_labels(batch["label"], self.method.device)
+        find = self._gradients if self.captured is None else self.captured
+        loss, accuracy = find(given, kind, labels)
+        with self.watch.section(self._main_tower):
+            self._update()
             # Read once, when the device has been given all of the step.
-            value, right = torch.stack([loss.detach(), accuracy]).tolist()
+            value, right = torch.stack([loss, accuracy]).tolist()
         self._refuse_not_finite(value)
         self._losses.append(value)
         return Step(value, right)
 
+    def _gradients(self, given: Tensor, kind: str, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Loss and accuracy of what a batch gives to the device; gradients are at the parameters
+        afterwards. The part of a step that can be captured."""
+        with self.watch.section("image"):
+            features = features_from(given, kind, self.method)
+        with self.watch.section("text"):
+            loss, accuracy = self._loss(features, labels)
+            self._needed_optimiser().zero_grad()
+        with self.watch.section(self._main_tower):
+            torch.autograd.backward(self.scaler.scale(loss))
+        return loss.detach(), accuracy
+
+    @property
+    def _main_tower(self) -> str:
+        """The tower where most of the backward pass is."""
+        return "image" if self.method.prompts_images else "text"
+
     def _loss(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         if self.balance is None:
             return self.method.loss(features, labels)
-        return self.balance.loss(self.method, features, labels, self.scaler.get_scale())
-
-    def encode(self, batch: Mapping[str, Any]) -> Tensor:
-        """Image features of a batch as the method takes them: (B, D), or (B, 1 + M, D)."""
-        with self.watch.section("image"):
-            return features_of(batch, self.method)
+        # Asked for its factor, a scaler waits for the device.
+        asks = self.balance.settings.gradients == "pcgrad"
+        scale = self.scaler.get_scale() if asks else 1.0
+        return self.balance.loss(self.method, features, labels, scale)
 
     def end_epoch(self) -> float:
         """Add the epoch to the curve; returns its mean loss.
@@ -165,16 +185,32 @@ class Learner:
         """The learning rate of the first parameter group; 0 without an optimiser."""
         return 0.0 if self.optimiser is None else float(self.optimiser.param_groups[0]["lr"])
 
-    def _update(self, loss: Tensor) -> None:
-        """Backward pass and optimiser."""
+    def _update(self) -> None:
+        """The optimiser's step."""
+        for _ in range(1 if self.method.clip.precision == "amp" else self.repeats):
+            self.scaler.step(self._needed_optimiser())
+        self.scaler.update()
+
+    def _needed_optimiser(self) -> Optimizer:
         if self.optimiser is None:
             raise UserError(
                 f"{type(self.method).__name__}: it has no parameters that steps could train"
             )
-        torch.autograd.backward(self.scaler.scale(loss))
-        for _ in range(1 if self.method.clip.precision == "amp" else self.repeats):
-            self.scaler.step(self.optimiser)
-        self.scaler.update()
+        return self.optimiser
+
+    def _captured_steps(self) -> CapturedSteps | None:
+        """None where the device has no graphs: a CPU has no launches to save."""
+        if self.optimiser is None or self.method.device.type not in GRAPHS:
+            return None
+        refused = ""
+        if parallel.process_count() > 1:
+            refused = "several processes share each step"
+        elif self.lookahead is not None:
+            refused = "TRAIN.LOOKAHEAD changes parameters within a step"
+        elif self.balance is not None and self.balance.settings.gradients == "pcgrad":
+            refused = "MULTITASK.GRADIENTS pcgrad compares gradients on the host"
+        trained = [one for group in self.optimiser.param_groups for one in group["params"]]
+        return CapturedSteps(self._gradients, self.method, trained, refused)
 
     def _refuse_not_finite(self, loss: float) -> None:
         if not math.isfinite(loss):
@@ -251,6 +287,8 @@ class Learner:
                     f"checkpoint {place}: its scaler is damaged; delete it to begin the run again"
                 ) from error
         self._replay_schedule(done)
+        if self.captured is not None:
+            self.captured.forget()
 
     def _replay_schedule(self, epochs: int) -> None:
         """Bring the schedule, a function of the epoch, to where it was."""

@@ -23,6 +23,8 @@ from torch.utils._pytree import tree_leaves, tree_map
 from softcpt.testing.emulated_counts import INDEXING, count, count_wait
 
 NAME = "emulated"
+# Who is told of every operation, before and after it (softcpt/testing/emulated_graph.py).
+RECORDERS: list[Any] = []
 
 
 class EmulatedDevice:
@@ -116,6 +118,16 @@ class _Functions(TorchFunctionMode):
 
 
 def _dispatch(func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    """One operation: done, and shown to who records it."""
+    for recorder in RECORDERS:
+        recorder.before(func, args, kwargs)
+    result = _done(func, args, kwargs)
+    for recorder in RECORDERS:
+        recorder.after(func, args, kwargs, result)
+    return result
+
+
+def _done(func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     """One operation: refused, counted, done on the values."""
     name = func._schema.name
     tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
