@@ -230,7 +230,7 @@ def _is_capturable(method: type[TaskClassifier]) -> bool:
 
 
 def _hooked(modules: Iterable[nn.Module], parameters: Sequence[nn.Parameter] = ()) -> bool:
-    """Whether somebody is to be told in Python of what these do: a replay would not tell."""
+    """Whether somebody watches in Python what these do: a replay calls nobody."""
     if any(getattr(module, name) for module in modules for name in _HOOKS):
         return True
     names = ("_backward_hooks", "_post_accumulate_grad_hooks")

@@ -46,8 +46,8 @@ class CudaGraph:
     def capture(self, work: Callable[[], T], beside: CudaGraph | None = None) -> T:
         """Record ``work``; see :class:`Graph`."""
         pool = None if beside is None else beside._graph.pool()
-        # Whoever still holds an autograd graph of a step before, a cycle for instance, holds with it
-        # what puts gradients onto the parameters: on that step's stream, which is not captured.
+        # Whatever still holds an autograd graph of a step before, a cycle for instance, holds with
+        # it what gives parameters their gradients: on that step's stream, which is not captured.
         gc.collect(1)
         with torch.cuda.device(self.device):
             stream = torch.cuda.current_stream()

@@ -23,7 +23,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 from softcpt.testing.emulated_counts import INDEXING, count, count_wait
 
 NAME = "emulated"
-# Who is told of every operation, before and after it (softcpt/testing/emulated_graph.py).
+# Who sees every operation, before and after it is done (softcpt/testing/emulated_graph.py).
 RECORDERS: list[Any] = []
 
 

@@ -2,7 +2,7 @@
 on the same tensors.
 
 So a captured step gives right results only if its inputs stay where they are and nothing in it
-depends on what the host decides anew. What CUDA refuses while it captures is refused: a wait, and
+depends on what the host decides again. What CUDA refuses while it captures is refused: a wait, and
 copies of memory that the host may use for something else. Its own memory is poisoned until the
 first replay, as a capture computes nothing.
 """
@@ -78,7 +78,7 @@ class EmulatedGraph:
             for operation in self._operations:
                 operation.again()
 
-    # -- what the device tells -----------------------------------------------------------------
+    # -- what the device shows -----------------------------------------------------------------
 
     def before(self, func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> None:
         """Refuse what cannot be captured, and keep what will be written to."""
