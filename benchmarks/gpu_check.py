@@ -6,7 +6,10 @@
 2. Five training steps in fp16, bf16 and amp: are all losses finite, and how far is the first from
    fp32's? (Later ones say nothing: on a random CLIP a step throws prompts far, and rounding decides
    where.)
-3. The benchmarks text_encoder.py and train_step.py on the GPU, fp32 and its fastest type.
+3. Five steps of every method with ``OPTIM.GRAPH auto`` against as many without: which are captured,
+   and are the losses the same?
+4. The benchmarks text_encoder.py, train_step.py and captured_step.py on the GPU, fp32 and its
+   fastest type.
 
 Without a GPU it says so and runs what a CPU can: bf16 and amp against fp32, and the benchmarks on
 the CPU. The exit status is 1 if something disagreed or was not finite.
@@ -28,6 +31,7 @@ from tqdm import tqdm
 
 import softcpt
 from softcpt.clip.model import load_clip
+from softcpt.engine.learner import Learner
 from softcpt.testing.random_clip import random_openai_state_dict
 
 AGREE = 1e-3  # relative; GPUs add in another order
@@ -108,6 +112,30 @@ def check_method(method: str, device: str) -> tuple[list[str], list[str]]:
     return row, wrong
 
 
+def steps_of_learner(method: str, device: str, graph: str) -> tuple[list[float], Learner]:
+    """The losses of five steps on the same images."""
+    clip = load_clip(random_openai_state_dict("vit", seed=1), "fp32", device)
+    torch.manual_seed(0)
+    prompter = softcpt.build_prompter(method, clip, TASKS)
+    optimiser = torch.optim.SGD(prompter.parameters(), lr=0.002, momentum=0.9)
+    learner, generator = Learner(prompter, optimiser, graph=graph), torch.Generator().manual_seed(2)
+    size = (len(LABELS), 3, clip.image_size, clip.image_size)
+    batch = {"images": torch.randn(size, generator=generator), "label": LABELS}
+    return [learner.step(batch).loss for _ in range(5)], learner
+
+
+def check_captured(method: str, device: str) -> tuple[list[str], list[str]]:
+    """A row of the table of captured steps, and what is wrong."""
+    plain, _ = steps_of_learner(method, device, "off")
+    found, learner = steps_of_learner(method, device, "auto")
+    apart = max(abs(ours - theirs) for ours, theirs in zip(found, plain))
+    same = "the same" if found == plain else f"{apart:.1e} apart"
+    assert learner.captured is not None  # on CUDA
+    wrong = [f"{method}: captured steps have the losses {found}, plain ones {plain}"]
+    row = [method, str(learner.captured.replays), learner.captured.refused, same]
+    return row, [] if apart < AGREE * max(plain) else wrong
+
+
 def trained_methods() -> list[str]:
     """Methods trained by gradient descent."""
     clip = load_clip(random_openai_state_dict("vit", seed=1))
@@ -137,6 +165,21 @@ def run_benchmarks(device: str) -> list[list[object]]:
                     out["peak_memory_gb"],
                 ]
             )
+    return rows + (captured_benchmark(device) if device == "cuda" else [])
+
+
+def captured_benchmark(device: str) -> list[list[object]]:
+    """Rows of benchmarks/captured_step.py: seconds of a captured step, and the plain over it."""
+    rows: list[list[object]] = []
+    for dtype in ("fp32", "bf16"):
+        flags = f"--dtype {dtype} --device {device}".split()
+        command = [sys.executable, Path(__file__).parent / "captured_step.py", *flags]
+        ended = subprocess.run(command, check=True, capture_output=True, text=True)
+        out = json.loads(ended.stdout)
+        for method, row in out["methods"].items():
+            seconds, ratio = row.get("captured_seconds"), row.get("over_plain")
+            name = f"captured_step.py {method} {dtype} (over the plain step)"
+            rows.append([name, seconds, ratio and f"{ratio:.1f}x", out["peak_memory_gb"]])
     return rows
 
 
@@ -160,6 +203,11 @@ def main() -> int:
         *(f"first loss {precision} vs fp32" for precision in NEAR),
     ]
     print(tabulate([row for row, _ in checked], head, tablefmt="github"))
+    if device == "cuda":
+        captured = [check_captured(method, device) for method in trained_methods()]
+        head = ["method", "replays of five steps", "not captured, because", "losses"]
+        print("\n" + tabulate([row for row, _ in captured], head, tablefmt="github"))
+        checked += captured
     benchmarks = run_benchmarks(device)
     print(
         "\n"

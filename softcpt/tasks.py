@@ -216,7 +216,8 @@ class TaskSet:
 
     def present(self, labels: Tensor) -> list[int]:
         """The tasks that ``labels`` (B,) or (B, K) belong to, ascending."""
-        tasks: list[int] = torch.unique(self.owners(on_host(labels))).tolist()
+        known = on_host(labels, tasks_only=True)
+        tasks: list[int] = torch.unique(self.owners(known)).tolist()
         return tasks
 
     def classes_of(self, tasks: Sequence[int]) -> Tensor:

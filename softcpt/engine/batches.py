@@ -15,14 +15,18 @@ from torch.utils.data import BatchSampler, DataLoader, Sampler
 from softcpt.data.datum import all_labels
 from softcpt.features.bank import FeatureBank
 from softcpt.features.images import ViewDataset, default_workers
+from softcpt.features.on_device import OnDevice
 from softcpt.prompters import TaskClassifier
 from softcpt.tasks import padded
 from softcpt.utils import parallel
-from softcpt.utils.sending import send
+from softcpt.utils.sending import labels_were_sent, send, send_together
 
 _log = logging.getLogger(__name__)
 
 Batch = dict[str, Any]
+
+# Kinds of what a batch gives, beside the bank's.
+IMAGES, ENCODED = "images", "encoded"
 
 
 class Batches(ABC):
@@ -80,6 +84,17 @@ class Batches(ABC):
         """The view of the present epoch."""
         return None if self.views is None else self.views(self.epoch)
 
+    def _feature_batch(self, indices: Sequence[int], features: Tensor, kind: str) -> Batch:
+        """Rows of ``features`` (N, ...), which are on the host, or on the device; there they are
+        picked, and their labels come in one block with their numbers."""
+        found = self._batch(indices)
+        index, device = found["index"], features.device
+        if device.type == "cpu":
+            return {"features": features[index], **found, "kind": kind}
+        there, labels = send_together([index, found["label"]], device)
+        labels_were_sent(found["label"], labels)
+        return {"features": features.index_select(0, there), **found, "kind": kind}
+
     def _batch(self, indices: Sequence[int], **inputs: Tensor) -> Batch:
         index = torch.as_tensor(indices)
         return {
@@ -116,7 +131,8 @@ def labels_of(items: Sequence[Any]) -> Tensor:
 
 class FeatureBatches(FileBatches):
     """Batches of features (B, D), or (B, 1 + M, D) from a spatial bank, not normalised, that the
-    bank keeps; "kind" is the bank's."""
+    bank keeps; "kind" is the bank's. ``place``: where the present view is held; None: on the
+    host."""
 
     def __init__(
         self,
@@ -124,15 +140,17 @@ class FeatureBatches(FileBatches):
         bank: FeatureBank,
         transform: Callable[[Any], Tensor],
         root: str = "",
+        place: OnDevice | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.bank, self.transform, self.root = bank, transform, root
+        self.place = place
         self._opened: tuple[int | None, Tensor] | None = None
 
     def open(self) -> None:
         """Have the features of the present view at hand."""
-        self.features()
+        self._in_place()
 
     def features(self) -> Tensor:
         """Features (N, ...) of the present view; encoded now if the bank does not have them."""
@@ -141,11 +159,14 @@ class FeatureBatches(FileBatches):
             self._opened = (self.view, found)
         return self._opened[1]
 
-    def __iter__(self) -> Iterator[Batch]:
+    def _in_place(self) -> Tensor:
         features = self.features()
+        return features if self.place is None else self.place.put(features, self.view)
+
+    def __iter__(self) -> Iterator[Batch]:
+        features = self._in_place()
         for indices in self.order:
-            found = self._batch(indices, features=features[torch.as_tensor(indices)])
-            yield {**found, "kind": self.bank.kind}
+            yield self._feature_batch(indices, features, self.bank.kind)
 
 
 class ImageBatches(FileBatches):
@@ -180,33 +201,53 @@ class ImageBatches(FileBatches):
 
 
 class GivenFeatures(Batches):
-    """Batches of features at hand: (N, D), or (N, V, D) of V views, taken in turn by epochs."""
+    """Batches of features at hand: (N, D), or (N, V, D) of V views, taken in turn by epochs.
+    ``place``: where the present one is held; None: where it is."""
 
-    def __init__(self, features: Tensor, *args: Any, **kwargs: Any) -> None:
+    def __init__(
+        self, features: Tensor, *args: Any, place: OnDevice | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.features = features if features.dim() == 3 else features[:, None]
+        self.place = place
 
     def __iter__(self) -> Iterator[Batch]:
-        view = self.features[:, self.epoch % self.features.shape[1]]
+        number = self.epoch % self.features.shape[1]
+        view = self.features[:, number]
+        if self.place is not None:
+            view = self.place.put(view, number)
         for indices in self.order:
-            found = self._batch(indices, features=view[torch.as_tensor(indices)])
-            yield {**found, "kind": "global"}
+            yield self._feature_batch(indices, view, "global")
 
 
 def features_of(batch: Mapping[str, Any], method: TaskClassifier) -> Tensor:
-    """Image features of a batch as ``method`` takes them: (B, D), or (B, 1 + M, D).
+    """Image features of a batch as ``method`` takes them: (B, D), or (B, 1 + M, D)."""
+    return features_from(*given_of(batch, method), method)
+
+
+def given_of(batch: Mapping[str, Any], method: TaskClassifier) -> tuple[Tensor, str]:
+    """What a batch brings to the method's device, and its kind: the bank's; or images, for a method
+    that prompts them; or features of images.
 
     Images that the method does not prompt are divided among the processes; where it does, it
     divides them itself.
     """
-    if "images" in batch:
-        images = send(batch["images"], method.device)
-        if method.prompts_images:
-            return method.encode_image(images)
-        return parallel.encode_rows(method.encode_image, images)
-    features: Tensor = send(batch["features"], method.device)
-    if features.dim() > 2 and not method.local_features:
-        features = features[:, 0]  # of a spatial bank the pooled one
-    if batch["kind"] == "unprojected" and not method.unprojected:
-        features = method.clip.project(features)
-    return method.image_features(features)
+    if "images" not in batch:
+        return send(batch["features"], method.device), str(batch["kind"])
+    images = send(batch["images"], method.device)
+    if method.prompts_images:
+        return images, IMAGES
+    return parallel.encode_rows(method.encode_image, images), ENCODED
+
+
+def features_from(given: Tensor, kind: str, method: TaskClassifier) -> Tensor:
+    """Features as ``method`` takes them, of what :func:`given_of` gave."""
+    if kind == ENCODED:
+        return given
+    if kind == IMAGES:
+        return method.encode_image(given)
+    if given.dim() > 2 and not method.local_features:
+        given = given[:, 0]  # of a spatial bank the pooled one
+    if kind == "unprojected" and not method.unprojected:
+        given = method.clip.project(given)
+    return method.image_features(given)

@@ -83,6 +83,8 @@ def default_config() -> CfgNode:
     cfg.OPTIM.REFERENCE_SCHEDULE = (
         False  # SoftCPT's published code: 3 or 4 optimiser and schedule steps in place of 1
     )
+    # auto: on a GPU, steps are captured and done again with one launch (docs/performance.md).
+    cfg.OPTIM.GRAPH = "off"
     # At every so-manieth step, what each task's gradient does to the others' losses; 0: never.
     cfg.TRAIN.LOOKAHEAD = 0
     cfg.TEST.PER_TASK_RESULT = True
@@ -103,6 +105,8 @@ def default_config() -> CfgNode:
     )
     cfg.FEATURES.VIEWS = 0  # augmented views: 0 = every epoch its own, K = K views in turn
     cfg.FEATURES.FOLDER = ""  # of the bank; empty: the user's cache
+    # Where the features are that are trained on: cpu; auto: on the GPU if they fit; cuda: there.
+    cfg.FEATURES.DEVICE = "cpu"
     cfg.FEATURES.ON_ERROR = "stop"  # an unreadable image: stop, or skip it
     for method, (prompter, _) in METHODS.items():
         node = CfgNode()

@@ -115,6 +115,8 @@ def fit(
     task_weighting: str = "none",
     mean_factor: float = 0.9,
     task_gradients: str = "sum",
+    graph: str = "off",
+    features_device: str = "cpu",
     early_stop: int = 0,
     final_model: str = "last_step",
     tf32: bool = False,
@@ -167,6 +169,10 @@ def fit(
             "uncertainty": by a trained variance of each task.
         mean_factor: what the running mean keeps of itself in a step.
         task_gradients: "sum"; "pcgrad": without what conflicts between tasks.
+        graph: "auto": on a GPU steps are captured, and done again with one launch each
+            (docs/performance.md); "off".
+        features_device: where the features are that are trained on: "cpu"; "auto": on the GPU if
+            they fit into a quarter of its free memory; "cuda": there.
         early_stop: end after so many epochs in a row without a better figure on validation images;
             0: never.
         final_model: "last_step", or "best_val": the epoch that is best on validation images.
@@ -227,6 +233,8 @@ def fit(
         task_weighting=task_weighting,
         mean_factor=mean_factor,
         task_gradients=task_gradients,
+        graph=graph,
+        features_device=features_device,
         early_stop=early_stop,
         final_model=final_model,
         tf32=tf32,
@@ -271,7 +279,14 @@ class _Fit:
             if balance is not None:
                 balance.join(optimiser)
             schedule = build_lr_scheduler(optimiser, self.cfg.OPTIM)
-        self.learner = Learner(method, optimiser, schedule, seed=cfg.SEED, balance=balance)
+        self.learner = Learner(
+            method,
+            optimiser,
+            schedule,
+            seed=cfg.SEED,
+            balance=balance,
+            graph=cfg.OPTIM.GRAPH,
+        )
         self.choice: EpochChoice | None = None
         if optimiser is not None and EpochChoice.asked(cfg):
             self.choice = EpochChoice(cfg, self.learner, source.validation())

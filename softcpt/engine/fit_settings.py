@@ -38,6 +38,8 @@ KEYS = {
     "task_weighting": "MULTITASK.WEIGHTING",
     "mean_factor": "MULTITASK.MEAN_FACTOR",
     "task_gradients": "MULTITASK.GRADIENTS",
+    "graph": "OPTIM.GRAPH",
+    "features_device": "FEATURES.DEVICE",
     "early_stop": "TRAIN.EARLY_STOP",
     "final_model": "TEST.FINAL_MODEL",
     "tf32": "USE_TF32",
@@ -74,6 +76,8 @@ class FitSettings:
     task_weighting: str = "none"
     mean_factor: float = 0.9
     task_gradients: str = "sum"
+    graph: str = "off"
+    features_device: str = "cpu"
     early_stop: int = 0
     final_model: str = "last_step"
     tf32: bool = False

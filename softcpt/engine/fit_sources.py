@@ -18,6 +18,7 @@ from softcpt.engine.head_fitting import HeadFitting
 from softcpt.engine.run_inputs import BatchMaker, balanced_sampler, open_bank
 from softcpt.errors import UserError
 from softcpt.features.feature_data import FeatureData
+from softcpt.features.on_device import OnDevice
 from softcpt.prompters import FeatureClassifier, TaskClassifier
 from softcpt.task_sampler import TASK_BALANCED
 from softcpt.tasks import TaskSet
@@ -103,11 +104,14 @@ class Images(Source):
 class Given(Source):
     """Features at hand."""
 
-    def __init__(self, data: FeatureData, cfg: CfgNode, kind: type[TaskClassifier]) -> None:
+    def __init__(
+        self, data: FeatureData, cfg: CfgNode, clip: Clip, kind: type[TaskClassifier]
+    ) -> None:
         if kind.prompts_images or kind.local_features:
             needs = "images" if kind.prompts_images else "features of places of an image"
             raise UserError(f"fit: {kind.__name__} needs {needs}; give images, not features")
         self.data, self.tasks, self.cfg = data, data.tasks, cfg
+        self.place = OnDevice(cfg.FEATURES.DEVICE, clip.device)
 
     def batches(self) -> Batches:
         """In an order of their own in every epoch."""
@@ -127,6 +131,7 @@ class Given(Source):
             balanced or RandomSampler(range(len(labels))),
             size,
             drop_last=self.cfg.DATALOADER.TRAIN_X.DROP_LAST and len(labels) >= size,
+            place=self.place,
         )
 
     def validation(self) -> Batches:
@@ -175,7 +180,7 @@ def source_of(
     """What ``data`` is: :class:`FeatureData`, :class:`TaskData`, or anything that
     :func:`softcpt.load_data` takes."""
     if isinstance(data, FeatureData):
-        return Given(data, cfg, kind)
+        return Given(data, cfg, clip, kind)
     if not isinstance(data, TaskData):
         data = load_data(data, seed=cfg.SEED)
     return Images(data, cfg, clip, kind, progress)

@@ -25,7 +25,9 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from softcpt.artefacts import checkpoint
-from softcpt.engine.batches import Batches, features_of
+from softcpt.engine.batches import Batches, features_from, given_of
+from softcpt.engine.captured import CapturedSteps
+from softcpt.engine.graphs import GRAPHS
 from softcpt.engine.lookahead import Lookahead
 from softcpt.engine.loss_scaler import LossScaler
 from softcpt.engine.measuring import Observer, Tested, measured
@@ -64,10 +66,12 @@ class Learner:
         balance: how tasks count in the loss; None: by their images.
         lookahead: measures what each task's gradient does to the others' losses; None: nothing
             does.
+        graph: "auto": steps are captured where the device can (softcpt/engine/captured.py); "off".
 
     Attributes:
         epoch: that is trained now, counted from 0.
         curve: per epoch its number, from 1, and mean loss.
+        captured: the steps that are captured; None: none is.
     """
 
     def __init__(
@@ -81,6 +85,7 @@ class Learner:
         watch: Stopwatch | None = None,
         balance: TaskBalance | None = None,
         lookahead: Lookahead | None = None,
+        graph: str = "off",
     ) -> None:
         self.balance = balance
         self.method, self.optimiser, self.schedule = method, optimiser, schedule
@@ -92,6 +97,7 @@ class Learner:
         self.curve: list[dict[str, float]] = []
         self._losses: list[float] = []
         self.scaler = LossScaler(method.device, enabled=method.clip.needs_loss_scaling)
+        self.captured = self._captured_steps() if graph == "auto" else None
 
     # -- training ----------------------------------------------------------------------------------
 
@@ -115,24 +121,40 @@ class Learner:
         Raises:
             UserError: the loss is not finite, or the method has no parameters.
         """
-        labels = send_labels(batch["label"], self.method.device)
         if self.lookahead is not None:
             with self.watch.section("text"):
                 self.lookahead.before_step(self.method, batch, self.rate, self.scaler)
+        with self.watch.section("image"):
+            given, kind = given_of(batch, self.method)
+        labels = send_labels(batch["label"], self.method.device)
         try:
-            value, right = self._update(*self._gradients(batch, labels, guess=True))
+            value, right = self._update(*self._found(given, kind, labels))
         except _WrongGuess:
-            value, right = self._update(*self._gradients(batch, labels, guess=False))
+            if self.captured is not None:
+                self.captured.forget()  # they guess alike
+            value, right = self._update(*self._gradients(given, kind, labels, guess=False))
         self._refuse_not_finite(value)
         self._losses.append(value)
         return Step(value, right)
 
-    def _gradients(
-        self, batch: Mapping[str, Any], labels: Tensor, guess: bool
+    def _found(
+        self, given: Tensor, kind: str, labels: Tensor
     ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Loss, accuracy, and whether what the method guessed is wrong; gradients are at the
-        parameters afterwards."""
-        features = self.encode(batch)
+        """As :meth:`_gradients`, captured where steps are."""
+        if self.captured is None:
+            return self._gradients(given, kind, labels)
+        # One section for all: a graph that has a section's events in it could not be timed.
+        with self.watch.section(self._main_tower):
+            return self.captured(given, kind, labels)
+
+    def _gradients(
+        self, given: Tensor, kind: str, labels: Tensor, guess: bool = True
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Of what a batch gives to the device loss, accuracy, and whether what the method guessed
+        is wrong; gradients are at the parameters afterwards. The part of a step that can be
+        captured."""
+        with self.watch.section("image"):
+            features = features_from(given, kind, self.method)
         with self.watch.section("text"):
             loss, accuracy, wrong = self._loss(features, labels, guess)
             self._needed_optimiser().zero_grad()
@@ -154,11 +176,6 @@ class Learner:
         if guess:
             return self.method.guessed_loss(features, labels)
         return *self.method.loss(features, labels), None
-
-    def encode(self, batch: Mapping[str, Any]) -> Tensor:
-        """Image features of a batch as the method takes them: (B, D), or (B, 1 + M, D)."""
-        with self.watch.section("image"):
-            return features_of(batch, self.method)
 
     def end_epoch(self) -> float:
         """Add the epoch to the curve; returns its mean loss.
@@ -225,6 +242,20 @@ class Learner:
     def _take_step(self) -> None:
         for _ in range(1 if self.method.clip.precision == "amp" else self.repeats):
             self._needed_optimiser().step()
+
+    def _captured_steps(self) -> CapturedSteps | None:
+        """None where the device has no graphs: a CPU has no launches to save."""
+        if self.optimiser is None or self.method.device.type not in GRAPHS:
+            return None
+        refused = ""
+        if parallel.process_count() > 1:
+            refused = "several processes share each step"
+        elif self.lookahead is not None:
+            refused = "TRAIN.LOOKAHEAD changes parameters within a step"
+        elif self.balance is not None and self.balance.settings.gradients == "pcgrad":
+            refused = "MULTITASK.GRADIENTS pcgrad compares gradients on the host"
+        trained = [one for group in self.optimiser.param_groups for one in group["params"]]
+        return CapturedSteps(self._gradients, self.method, trained, refused)
 
     def _refuse_not_finite(self, loss: float) -> None:
         if not math.isfinite(loss):
@@ -301,6 +332,8 @@ class Learner:
                     f"checkpoint {place}: its scaler is damaged; delete it to begin the run again"
                 ) from error
         self._replay_schedule(done)
+        if self.captured is not None:
+            self.captured.forget()
 
     def _replay_schedule(self, epochs: int) -> None:
         """Bring the schedule, a function of the epoch, to where it was."""

@@ -20,6 +20,7 @@ from softcpt.engine.continuation import images_digest
 from softcpt.engine.readable import readable
 from softcpt.errors import UserError
 from softcpt.features.bank import FeatureBank
+from softcpt.features.on_device import OnDevice
 from softcpt.prompters import TaskClassifier
 from softcpt.prompters.classifier import bank_kind
 from softcpt.task_sampler import TASK_BALANCED, TaskBalancedSampler, task_shares
@@ -136,6 +137,7 @@ class BatchMaker:
                 bank=self.bank,
                 transform=transform,
                 root=cfg.DATASET.ROOT,
+                place=OnDevice(cfg.FEATURES.DEVICE, self.bank.clip.device) if train else None,
             )
         return ImageBatches(
             items,

@@ -233,6 +233,7 @@ SETTINGS = (
     Setting("OPTIM.LR", Use.OWN, valid=_AT_LEAST_0, variant=True),
     Setting("OPTIM.WEIGHT_DECAY", Use.TRAINING, valid=_AT_LEAST_0, variant=True),
     Setting("OPTIM.WARMUP_TYPE", Use.TRAINING, valid=Valid(("linear", "constant")), variant=True),
+    Setting("OPTIM.GRAPH", Use.NONE, valid=Valid(("off", "auto"))),
     Setting("OPTIM.*", Use.TRAINING, variant=True),
     Setting("TRAIN.COUNT_ITER", Use.OWN, variant=True),
     # How tasks count in the loss is compared like a method's own options.
@@ -260,6 +261,7 @@ SETTINGS = (
     Setting("TRAIN.PRINT_FREQ", Use.NONE, valid=_AT_LEAST_1),
     Setting("DATASET.ROOT", Use.NONE),
     Setting("DATASET.DRAW_SPLIT", Use.NONE),
+    Setting("FEATURES.DEVICE", Use.NONE, valid=Valid(("cpu", "auto", "cuda"))),
     Setting("FEATURES.FOLDER", Use.NONE),
     Setting("OUTPUT_DIR", Use.NONE),
     Setting("RESUME", Use.NONE),

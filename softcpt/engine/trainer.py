@@ -172,6 +172,7 @@ class PromptTrainer(ResumableTrainer):
             watch=self.watch,
             balance=balance,
             lookahead=Lookahead(every, self.data.val) if every else None,
+            graph=cfg.OPTIM.GRAPH,
         )
         self.register_model("prompt_learner", method, self.optim, self.sched)
         _log.info(

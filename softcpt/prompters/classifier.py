@@ -95,6 +95,9 @@ class TaskClassifier(nn.Module):
         makes_contexts: whether it makes contexts from names, which a method that takes them can
             start from.
         takes_contexts: whether it can start from such contexts.
+        capturable: whether nothing in its loss depends on values of the host that change from step
+            to step, but the tasks of the labels: so that ``OPTIM.GRAPH auto`` can capture it. A
+            method of other code has to say so itself.
         not_trained: ends of the names of tensors that reference checkpoints hold although they are
             not trained: embeddings of class names.
         other_names: of tensors in reference checkpoints, and what they are called here.
@@ -123,6 +126,7 @@ class TaskClassifier(nn.Module):
     unprojected: bool = False
     makes_contexts: bool = False
     takes_contexts: bool = False
+    capturable: bool = False
     not_trained: tuple[str, ...] = ("token_prefix", "token_suffix")
     other_names: Mapping[str, str] = MappingProxyType({})
 

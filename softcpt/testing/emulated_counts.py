@@ -67,6 +67,9 @@ class Counts:
         ]
 
 
+# Graphs that are being captured, one at most.
+capturing: list[object] = []
+
 # Not of one thread or context: a backward pass has threads of its own.
 _counting = [Counts()]
 _ever = [0]  # operations of this process
@@ -135,8 +138,21 @@ def _count_copy(
         count_wait("copy to the host" if from_device else "copy to the device")
 
 
+def count_replay() -> None:
+    """Count the one launch that a graph takes."""
+    _counting[-1].operations["graph"] += 1
+
+
 def count_wait(kind: str) -> None:
-    """Count a wait of this kind at the line of the package that is being run."""
+    """Count a wait of this kind at the line of the package that is being run.
+
+    Raises:
+        RuntimeError: a graph is being captured.
+    """
+    if capturing:
+        raise RuntimeError(
+            f"operation not permitted when stream is capturing ({kind} at {_place()})"
+        )
     _counting[-1].waits[f"{kind} at {_place()}"] += 1
 
 

@@ -24,6 +24,8 @@ from softcpt.testing import emulated_autocast
 from softcpt.testing.emulated_counts import INDEXING, count, count_wait, operations_so_far
 
 NAME = "emulated"
+# Who sees every operation, before and after it is done (softcpt/testing/emulated_graph.py).
+RECORDERS: list[Any] = []
 
 
 class EmulatedDevice:
@@ -148,6 +150,16 @@ class _Functions(TorchFunctionMode):
 
 
 def _dispatch(func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    """One operation: done, and shown to who records it."""
+    for recorder in RECORDERS:
+        recorder.before(func, args, kwargs)
+    result = _done(func, args, kwargs)
+    for recorder in RECORDERS:
+        recorder.after(func, args, kwargs, result)
+    return result
+
+
+def _done(func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     """One operation: refused, counted, done on the values."""
     name = func._schema.name
     tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]

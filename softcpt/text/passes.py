@@ -14,6 +14,7 @@ from torch import Tensor
 from softcpt.text.packing import Chunks, PackedPrompts
 from softcpt.text.tower import TextTower
 from softcpt.utils.sending import send, send_together
+from softcpt.utils.step_tape import running_tape
 
 # Of one list of prompts so many passes are kept, and so many bytes of them.
 MOST_PASSES = 16
@@ -82,6 +83,9 @@ class PreparedPrompts:
                 found = EncodingPass(chunks, index, self.tables, self.positions, max_tokens, prefix)
         self._passes[key] = found
         self._forget()
+        tape = running_tape()
+        if tape is not None:
+            tape.hold(found)
         return found
 
     def _forget(self) -> None:

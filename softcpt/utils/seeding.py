@@ -17,6 +17,17 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
+def generator_states(device: torch.device) -> tuple[object, ...]:
+    """Of Python's, numpy's and torch's generators, and that of ``device``: equal as long as none
+    was drawn from."""
+    kind, keys, *places = np.random.get_state()  # noqa: NPY002
+    states = [torch.get_rng_state()]
+    if device.type != "cpu":
+        states.append(torch.get_device_module(device).get_rng_state(device))
+    of_torch = [state.numpy().tobytes() for state in states]
+    return random.getstate(), kind, np.asarray(keys).tobytes(), *places, *of_torch
+
+
 @contextmanager
 def generators_kept() -> Iterator[None]:
     """Afterwards all generators are as they were before, so that a call of the library does not

@@ -12,8 +12,12 @@ import torch
 from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from softcpt.utils.step_tape import running_tape
+
 # Of tensors on a device what was sent, and the version that came of it.
 _sent = WeakTensorKeyDictionary()
+# Of labels on the host those on a device.
+_there = WeakTensorKeyDictionary()
 
 
 def send(tensor: Tensor, device: torch.device) -> Tensor:
@@ -21,6 +25,11 @@ def send(tensor: Tensor, device: torch.device) -> Tensor:
     # MPS shares the host's memory.
     if tensor.device.type != "cpu" or device.type in ("cpu", "meta", "mps"):
         return tensor.to(device)
+    tape = running_tape()
+    return _send(tensor, device) if tape is None else tape.send(tensor, device, _send)
+
+
+def _send(tensor: Tensor, device: torch.device) -> Tensor:
     # Torch keeps pinned memory that was freed until the copy is done.
     return tensor.pin_memory().to(device, non_blocking=True)
 
@@ -36,17 +45,37 @@ def send_together(tensors: Sequence[Tensor], device: torch.device) -> list[Tenso
 
 def send_labels(labels: Tensor, device: torch.device) -> Tensor:
     """:func:`send`, and :func:`on_host` of the result costs nothing."""
-    found = send(labels, device)
+    found: Tensor | None = _there.pop(labels, None)
+    if found is None or found.device != device:
+        found = send(labels, device)
     if found is not labels:
-        _sent[found] = (labels, found._version)
+        same_labels(labels, found)
     return found
 
 
-def on_host(labels: Tensor) -> Tensor:
+def same_labels(labels: Tensor, there: Tensor) -> None:
+    """Remember that ``there``, on a device, are the ``labels`` of the host."""
+    _sent[there] = (labels, there._version)
+
+
+def labels_were_sent(labels: Tensor, there: Tensor) -> None:
+    """The next :func:`send_labels` of ``labels`` gives ``there``, which came with something
+    else."""
+    _there[labels] = there
+
+
+def on_host(labels: Tensor, tasks_only: bool = False) -> Tensor:
     """``labels`` on the CPU: those that :func:`send_labels` was given, unless they were written to
-    since; of other tensors a copy, for which the host waits."""
+    since; of other tensors a copy, for which the host waits.
+
+    ``tasks_only``: nothing but the tasks of which there are labels will come of it. A captured step
+    is done again for labels of these tasks alone, so it may ask for them.
+    """
     if labels.device.type == "cpu":
         return labels
+    tape = running_tape()
+    if tape is not None:
+        tape.reads_labels(tasks_only)
     known = _sent.get(labels)
     if known is not None and known[1] == labels._version:
         sent: Tensor = known[0]
