@@ -32,7 +32,9 @@ from tqdm import tqdm
 import softcpt
 from softcpt.clip.model import load_clip
 from softcpt.engine.learner import Learner
+from softcpt.engine.loss_scaler import LossScaler
 from softcpt.testing.random_clip import random_openai_state_dict
+from softcpt.utils.tf32 import set_tf32
 
 AGREE = 1e-3  # relative; GPUs add in another order
 NEAR = {"fp16": 0.02, "bf16": 0.05, "amp": 0.05}  # of the first loss, relative to fp32
@@ -71,14 +73,17 @@ def five_steps(
     with torch.no_grad():
         logits = prompter.logits(prompter.encode_image(images)).float().cpu()
     optimiser = torch.optim.SGD(prompter.parameters(), lr=0.002, momentum=0.9)
-    losses, first = [], []
+    losses, first, scaler = [], [], LossScaler(clip.device, clip.needs_loss_scaling)
     for _ in range(5):
         # Encoded in every step, for image prompts change the features.
         loss, _ = prompter.loss(prompter.encode_image(images), labels)
         optimiser.zero_grad()
-        loss.backward()
+        scaler.scale(loss).backward()
+        left_out = scaler.enabled and bool(scaler.unscale(optimiser))
         first = first or [p.grad.float().cpu() for p in prompter.parameters() if p.grad is not None]
-        optimiser.step()
+        if not left_out:
+            optimiser.step()
+        scaler.update(left_out)
         losses.append(loss.item())
     return logits, first, losses
 
@@ -185,6 +190,7 @@ def captured_benchmark(device: str) -> list[list[object]]:
 
 def main() -> int:
     device = device_name()
+    set_tf32(False)  # torch lets convolutions round, as a run does not
     if device == "cpu":
         print("There is no GPU here: this is the CPU half.")
     else:

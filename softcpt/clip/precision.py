@@ -41,7 +41,8 @@ def usable_precision(precision: str, device: torch.device) -> str:
 def autocast_type(device: torch.device) -> torch.dtype:
     """The type that ``amp`` multiplies in: fp16 on CUDA, and on an accelerator from elsewhere that
     says it has it; else bf16."""
-    supported = getattr(getattr(torch, device.type, None), "get_amp_supported_dtype", list)()
+    module = getattr(torch, device.type, None)
+    supported: list[torch.dtype] = getattr(module, "get_amp_supported_dtype", list)()
     has_fp16 = device.type == "cuda" or torch.float16 in supported
     return torch.float16 if has_fp16 else torch.bfloat16
 

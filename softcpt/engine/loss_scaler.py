@@ -66,6 +66,8 @@ class LossScaler:
         Raises:
             UserError: gradients are not finite, however small s is.
         """
+        if not self.enabled:
+            return
         self._taken = 0 if left_out else self._taken + 1
         if left_out:
             self._set(self._factor / 2)

@@ -63,7 +63,8 @@ class PLOT(CoOp):
 
     options: PLOTOptions
 
-    # Iterations that every plan of a training so far got along with; None: the device is asked.
+    # Iterations that were enough for every plan of the training so far; how many the loss that is
+    # being computed shall take, None: the device is asked; and whether they are too few.
     _enough: int = ASK_AFTER
     _guess: int | None = None
     _wrong: Tensor | None = None

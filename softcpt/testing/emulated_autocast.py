@@ -46,7 +46,7 @@ def _casting(operation: Any, wanted: Callable[[Any], torch.dtype]) -> Callable[.
     def kernel(*args: Any, **kwargs: Any) -> Any:
         dtype = wanted((args, kwargs))
         cast = tree_map(lambda leaf: leaf.to(dtype) if _eligible(leaf) else leaf, args)
-        keys = torch._C.DispatchKeySet(torch._C.DispatchKey.AutocastPrivateUse1)
+        keys = torch._C.DispatchKeySet(getattr(torch._C.DispatchKey, _KEY))
         with torch._C._ExcludeDispatchKeyGuard(keys):
             return operation(*cast, **kwargs)
 

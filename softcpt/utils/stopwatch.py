@@ -73,7 +73,7 @@ class Stopwatch:
 def _events_of(device: torch.device) -> Callable[[], Any] | None:
     """Makes an event that ``device`` passes when all that it was given before is done; None: the
     host's clock does."""
-    module = getattr(torch, device.type, None)
+    module: Any = getattr(torch, device.type, None)
     if device.type in ("cpu", "mps") or not hasattr(module, "Event"):
         return None
 
