@@ -22,3 +22,8 @@ python evaluation.py --rounds 2 "${device[@]}"
 python scaling.py --rounds 1 "${device[@]}"
 python comparison.py --rounds 1 "${device[@]}"
 python decode.py
+if [[ ${1:-cpu} == cuda* ]]; then
+    for benchmark in Plant-6 General-10 ImageNet; do
+        for dtype in fp32 bf16; do python captured_step.py --benchmark $benchmark --dtype $dtype "${device[@]}"; done
+    done
+fi

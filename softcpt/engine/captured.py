@@ -53,6 +53,7 @@ class Kind(NamedTuple):
         given: what that is.
         labels: their shape.
         tasks: that the labels belong to; None: nothing depends on them.
+        alone: whether each image has labels of one task.
         training: whether the method is in training mode.
     """
 
@@ -61,6 +62,7 @@ class Kind(NamedTuple):
     given: str
     labels: tuple[int, ...]
     tasks: tuple[int, ...] | None
+    alone: bool
     training: bool
 
 
@@ -133,9 +135,11 @@ class CapturedSteps:
         return self.captures < MOST_GRAPHS or self.replays > PAYS_AFTER * self.captures
 
     def _kind(self, given: Tensor, name: str, labels: Tensor) -> Kind:
-        tasks = tuple(self._method.tasks.present(labels)) if self._asks_for_tasks else None
+        tasks, known = self._method.tasks, on_host(labels)
+        present = tuple(tasks.present(known)) if self._asks_for_tasks else None
+        alone = tasks.pairs(known)[0] is None
         shapes = tuple(given.shape), given.dtype, name, tuple(labels.shape)
-        return Kind(*shapes, tasks, self._method.training)
+        return Kind(*shapes, present, alone, self._method.training)
 
     def _capture(self, kind: Kind, given: Tensor, labels: Tensor) -> Results:
         """Do a step as always, and then capture it."""

@@ -22,10 +22,11 @@ def image_task_pairs(labels: Tensor, task_of_class: Tensor) -> tuple[Tensor | No
     """
     if labels.dim() == 1:
         return None, labels
-    known = on_host(labels)
+    known = on_host(labels, tasks_only=True)
     given, tasks = known >= 0, task_of_class[known.clamp(min=0)]
     if given[:, 0].all() and not (given & (tasks != tasks[:, :1])).any():
         return None, labels
+    known = on_host(labels)
     images, columns = given.nonzero(as_tuple=True)
     keys = images * len(task_of_class) + tasks[images, columns]
     pairs, pair = keys.unique(return_inverse=True)  # ascending

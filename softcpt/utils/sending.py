@@ -68,8 +68,8 @@ def on_host(labels: Tensor, tasks_only: bool = False) -> Tensor:
     """``labels`` on the CPU: those that :func:`send_labels` was given, unless they were written to
     since; of other tensors a copy, for which the host waits.
 
-    ``tasks_only``: nothing but the tasks of which there are labels will come of it. A captured step
-    is done again for labels of these tasks alone, so it may ask for them.
+    ``tasks_only``: nothing will come of it but the tasks of which there are labels, and whether
+    each image has one. A captured step is done again for such labels alone, so it may ask.
     """
     if labels.device.type == "cpu":
         return labels

@@ -180,12 +180,20 @@ def test_what_cannot_be_captured_is_done_as_always_and_said_once(clips, caplog, 
     assert len(lines) == 1 and reason in lines[0] and len(ours.captured) == 0
 
 
-def test_images_of_several_classes_are_done_as_always(clips):
+def test_images_of_several_classes_are_captured_as_long_as_these_are_of_one_task(clips):
     plain, ours = (learner(clips, "CoOp", {}, graph) for graph in ("off", "auto"))
-    given = [batch(plain, number) for number in range(3)]
+    several = {0: 2, 2: -1, 5: 7, 6: 5, 7: -1}  # a second class of the same task, or none
+    given = [batch(plain, number) for number in range(5)]
     for one in given:
-        one["label"] = torch.stack([one["label"], torch.full_like(one["label"], 3)], dim=1)
+        others = torch.tensor([several[label] for label in one["label"].tolist()])
+        one["label"] = torch.stack([one["label"], others], dim=1)
+    given[4]["label"][:, 1] = 3  # of another task
+    given[4]["label"][:, 0] %= 3
     assert train(ours, given)[0] == train(plain, given)[0]
+    assert_same(ours, plain)
+    assert (ours.captured.captures, ours.captured.replays, ours.captured.refused) == (1, 2, "")
+    given[4]["label"] = given[4]["label"].clone()
+    assert train(ours, given[4:])[0] == train(plain, given[4:])[0]
     assert ours.captured.refused == "it reads labels on the host"
 
 
