@@ -6,6 +6,7 @@ from __future__ import annotations
 import copy
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from softcpt.testing.plain_attention import Products, plain_attend, plain_products
 from softcpt.text import encoder as text
+from softcpt.text import tower as text_tower
 from softcpt.text.attention import attend
 from softcpt.text.encoder import PrefixCache, TextEncoder
 from softcpt.text.packing import PackedPrompts
@@ -22,7 +24,7 @@ from softcpt.text.tower import TextTower
 
 SAVINGS = (
     *("prefix", "stems", "last-block", "first-block", "fused-activation"),
-    *("gathered-attention", "plain-attention"),
+    *("gathered-attention", "plain-attention", "kept-matrices"),
 )
 
 
@@ -35,7 +37,8 @@ def without(
     ``last-block``: all tokens go through all of the last block; ``first-block``: constant inputs
     are projected in every step; ``fused-activation``: x * sigmoid(1.702 x) in two operations;
     ``gathered-attention``: torch's operations pad, split heads and join prefixes;
-    ``plain-attention``: these, and torch's fused attention in place of products.
+    ``plain-attention``: these, and torch's fused attention in place of products;
+    ``kept-matrices``: oneDNN sorts the matrices at every product (bf16 on a CPU).
     """
     if saving == "prefix":
         return encoder, layout(share_prefix=False, share_stems=False)
@@ -49,7 +52,11 @@ def without(
     products = {"gathered-attention": plain_products, "plain-attention": _fused}
     if saving in products:
         return OtherAttention(encoder.tower, products[saving]), layout()
-    kind = {"last-block": AllTokensInLastBlock, "first-block": NothingKept}[saving]
+    kind = {
+        "last-block": AllTokensInLastBlock,
+        "first-block": NothingKept,
+        "kept-matrices": MatricesSortedAnew,
+    }[saving]
     return kind(encoder.tower), layout()
 
 
@@ -76,6 +83,18 @@ class AllTokensInLastBlock(TextEncoder):
             qkv = part.first_qkv() if index == 0 and part.constant else block.qkv(x)
             x = block.finish(x, attend(part.tokens, qkv, cached))
         return self.tower.project(part.at_ends(x))
+
+
+class MatricesSortedAnew(TextEncoder):
+    """No copies of the tower's matrices are kept."""
+
+    def forward(self, *given: Any, **options: Any) -> Tensor:
+        keeping = text_tower.frozen_linear
+        text_tower.frozen_linear = lambda x, weight, bias=None, **_: keeping(x, weight, bias)
+        try:
+            return super().forward(*given, **options)
+        finally:
+            text_tower.frozen_linear = keeping
 
 
 class OtherAttention(TextEncoder):

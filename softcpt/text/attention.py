@@ -1,11 +1,11 @@
 """One attention of many short sequences behind shared prefixes, with a backward pass of its own.
 
 Linear layers see tokens without padding; attention needs rectangles: for every head of every chunk
-a grid of queries (Q, w) and grids of keys and values (P + S, w). Their rows, prefix and padding
-included, are gathered at once from what the linear layers gave, and gradients are gathered back, so
-every number is copied once where torch's operations copy it three to five times. The products are
-the plain ones (``softcpt.testing.plain_attention``), bit for bit: fused kernels are several times
-slower in bfloat16 on a CPU.
+a grid of queries (Q, w) and grids of keys and values (P + S, w). All their rows, prefixes and
+padding included, are gathered in one step from what the linear layers gave, and gradients are
+gathered back, where torch's operations pad, split heads and join prefixes one after the other. The
+products are the plain ones (``softcpt.testing.plain_attention``), bit for bit: fused kernels are
+much slower in bfloat16 on a CPU.
 """
 
 from __future__ import annotations
