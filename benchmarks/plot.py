@@ -58,7 +58,7 @@ def plot_speed(axes: plt.Axes, rows: list[Row]) -> None:
 
 def plot_savings(axes: plt.Axes, rows: list[Row]) -> None:
     """How much slower without each saving."""
-    rows = [row for row in of(rows, "text_encoder") if len(row["slower_without"]) > 2]
+    rows = [row for row in of(rows, "text_encoder") if "prefix" in row["slower_without"]]
     names = list(rows[0]["slower_without"])
     for index, row in enumerate(rows):
         places = [place + (index - (len(rows) - 1) / 2) * 0.4 for place in range(len(names))]

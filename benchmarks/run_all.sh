@@ -15,9 +15,10 @@ for dtype in fp32 bf16; do
 done
 for benchmark in Plant-6 General-10; do
     python text_encoder.py --benchmark $benchmark --naive-classes 8 --rounds 3 "${device[@]}" \
-        --without prefix stems last-block first-block fused-activation plain-attention
+        --without prefix stems last-block first-block fused-activation gathered-attention plain-attention
 done
-python text_encoder.py --benchmark Plant-6 --dtype bf16 --naive-classes 8 --rounds 3 "${device[@]}" --without plain-attention fused-activation
+python text_encoder.py --benchmark Plant-6 --dtype bf16 --naive-classes 8 --rounds 3 "${device[@]}" \
+    --without fused-activation gathered-attention plain-attention kept-matrices
 python evaluation.py --rounds 2 "${device[@]}"
 python scaling.py --rounds 1 "${device[@]}"
 python comparison.py --rounds 1 "${device[@]}"

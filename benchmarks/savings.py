@@ -4,19 +4,28 @@ switches."""
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 import workloads  # noqa: F401  puts the checkout on the path
 from torch import Tensor
 
+from softcpt.testing.plain_attention import Products, plain_attend, plain_products
 from softcpt.text import encoder as text
+from softcpt.text import tower as text_tower
+from softcpt.text.attention import attend
 from softcpt.text.encoder import PrefixCache, TextEncoder
 from softcpt.text.packing import PackedPrompts
 from softcpt.text.passes import PassPart
+from softcpt.text.tower import TextTower
 
-SAVINGS = ("prefix", "stems", "last-block", "first-block", "fused-activation", "plain-attention")
+SAVINGS = (
+    *("prefix", "stems", "last-block", "first-block", "fused-activation"),
+    *("gathered-attention", "plain-attention", "kept-matrices"),
+)
 
 
 def without(
@@ -27,7 +36,9 @@ def without(
     ``prefix``: every prompt has a context of its own; ``stems``: class names share nothing;
     ``last-block``: all tokens go through all of the last block; ``first-block``: constant inputs
     are projected in every step; ``fused-activation``: x * sigmoid(1.702 x) in two operations;
-    ``plain-attention``: torch's fused attention instead.
+    ``gathered-attention``: torch's operations pad, split heads and join prefixes;
+    ``plain-attention``: these, and torch's fused attention in place of products;
+    ``kept-matrices``: oneDNN sorts the matrices at every product (bf16 on a CPU).
     """
     if saving == "prefix":
         return encoder, layout(share_prefix=False, share_stems=False)
@@ -38,10 +49,13 @@ def without(
         for block in tower.blocks:
             block.activation = lambda x: x * torch.sigmoid(x)
         return TextEncoder(tower), layout()
+    products = {"gathered-attention": plain_products, "plain-attention": _fused}
+    if saving in products:
+        return OtherAttention(encoder.tower, products[saving]), layout()
     kind = {
         "last-block": AllTokensInLastBlock,
         "first-block": NothingKept,
-        "plain-attention": FusedAttention,
+        "kept-matrices": MatricesSortedAnew,
     }[saving]
     return kind(encoder.tower), layout()
 
@@ -66,27 +80,45 @@ class AllTokensInLastBlock(TextEncoder):
             raise ValueError("deep prompts are not measured here")
         x = part.embed(rows)
         for index, (block, cached) in enumerate(zip(self.tower.blocks, prefixes)):
-            past = [tensor.index_select(0, part.group) for tensor in cached]
             qkv = part.first_qkv() if index == 0 and part.constant else block.qkv(x)
-            query, *own = text._heads(part.to_grid(qkv), 3, block.heads)
-            attended = part.from_grid(text._attend(query, *text._join(past, own), part.bias))
-            x = block.finish(x, attended)
+            x = block.finish(x, attend(part.tokens, qkv, cached))
         return self.tower.project(part.at_ends(x))
 
 
-class FusedAttention(TextEncoder):
-    """torch's scaled_dot_product_attention in place of plain products."""
+class MatricesSortedAnew(TextEncoder):
+    """No copies of the tower's matrices are kept."""
+
+    def forward(self, *given: Any, **options: Any) -> Tensor:
+        keeping = text_tower.frozen_linear
+        text_tower.frozen_linear = lambda x, weight, bias=None, **_: keeping(x, weight, bias)
+        try:
+            return super().forward(*given, **options)
+        finally:
+            text_tower.frozen_linear = keeping
+
+
+class OtherAttention(TextEncoder):
+    """Another attention of all tokens behind their prefixes; padded rectangles of torch's
+    operations.
+
+    Args:
+        tower: the frozen tower.
+        products: what is done with queries, keys and values.
+    """
+
+    def __init__(self, tower: TextTower, products: Products) -> None:
+        super().__init__(tower)
+        self.attend = functools.partial(plain_attend, products=products)
 
     def _run_blocks(
         self, part: PassPart, prefixes: PrefixCache, rows: Tensor, deep: Tensor | None
     ) -> Tensor:
-        plain, text._attend = text._attend, _fused
+        text.attend = self.attend
         try:
             return super()._run_blocks(part, prefixes, rows, deep)
         finally:
-            text._attend = plain
+            text.attend = attend
 
 
 def _fused(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
-    attended = F.scaled_dot_product_attention(query, key, value, bias[:, None], scale=1.0)
-    return attended.transpose(1, 2).flatten(2)
+    return F.scaled_dot_product_attention(query, key, value, bias, scale=1.0)

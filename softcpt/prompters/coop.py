@@ -26,6 +26,7 @@ from softcpt.prompters.context_prompter import (
 )
 from softcpt.tasks import Task, TaskSet
 from softcpt.text.prompts import init_context, words_context
+from softcpt.utils.rows import take
 
 
 @dataclass
@@ -122,9 +123,10 @@ class CoOp(ContextPrompter):
         """The contexts of ``classes``, from the learners of ``tasks``."""
         if self.shared:
             ctx: Tensor = self.learners[0].ctx
-            return ctx[device_index(classes, ctx)]
+            return take(ctx, device_index(classes, ctx))
         ctx = torch.cat([self.learners[task].ctx for task in tasks])
-        return ctx[device_index(torch.searchsorted(self.tasks.classes_of(tasks), classes), ctx)]
+        places = torch.searchsorted(self.tasks.classes_of(tasks), classes)
+        return take(ctx, device_index(places, ctx))
 
     @property
     def shares_parameters(self) -> bool:

@@ -39,6 +39,7 @@ from softcpt.prompters.zeroshot import template_embeddings
 from softcpt.tasks import TaskSet
 from softcpt.text.prompt_list import PromptList
 from softcpt.text.prompts import init_context, words_context
+from softcpt.utils.rows import take
 
 
 class SoftCPT(ContextPrompter):
@@ -149,7 +150,8 @@ class SoftCPT(ContextPrompter):
         """(N', D) text features of the chosen names, not normalised."""
         ctx: Tensor = learner.ctx
         if packed.num_groups > 1:
-            return self.encode_prompts(packed, ctx[device_index(chosen, ctx)], groups=chosen)
+            own = take(ctx, device_index(chosen, ctx))
+            return self.encode_prompts(packed, own, groups=chosen)
         return self.encode_prompts(packed, ctx.reshape(1, *ctx.shape[-2:]), prompts=chosen)
 
     def task_features(self, tasks: Sequence[int] | None = None) -> Tensor:
@@ -158,7 +160,7 @@ class SoftCPT(ContextPrompter):
         chosen = list(range(len(self.tasks)) if tasks is None else tasks)
         if self.options.task_text == "none":
             free: Tensor = self.task_embedding.weight
-            return free[device_index(chosen, free)]
+            return take(free, device_index(chosen, free))
         return self._features(self.task_prompt_learner, self.task_name_prompts, chosen)
 
     def contexts(self, tasks: Sequence[int] | None = None, classes: Tensor | None = None) -> Tensor:
@@ -174,7 +176,7 @@ class SoftCPT(ContextPrompter):
                 self.class_prompt_learner, self.class_name_prompts, classes.tolist()
             )
             place = torch.searchsorted(torch.tensor(tasks), self.tasks.task_of_class[classes])
-            features = torch.cat([own, features[device_index(place, features)]], dim=1)
+            features = torch.cat([own, take(features, device_index(place, features))], dim=1)
         contexts: Tensor = self.prompt_gen(features)
         return contexts
 

@@ -33,6 +33,7 @@ from softcpt.prompters.image_prompts import ImagePrompts
 from softcpt.prompters.vpt import ImagePrompter, ImagePromptOptions
 from softcpt.tasks import TaskSet
 from softcpt.text.prompts import init_context, words_context
+from softcpt.utils.rows import take
 
 PROJECTIONS = ("transformer", "mlp", "identity")
 
@@ -178,7 +179,7 @@ class UPT(ImagePrompter):
         chosen = self.tasks.chosen(tasks, classes)[1]
         contexts = self.prompt_learner.both()[0]
         if self.per_class:
-            own = contexts[device_index(chosen, contexts)]
+            own = take(contexts, device_index(chosen, contexts))
             features = self.encode_prompts(self.packed_prompts, own, groups=chosen.tolist())
         else:
             features = self.encode_prompts(self.packed_prompts, contexts[None], prompts=chosen)

@@ -23,12 +23,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from softcpt.text.attention import attend
 from softcpt.text.packing import PackedPrompts
 from softcpt.text.passes import PassPart, PreparedPrompts
 from softcpt.text.tower import TextTower
 
-# Keys and values (groups, heads, P, head width) of the prefixes, per block.
-PrefixCache = list[tuple[Tensor, Tensor]]
+# Keys and values (groups * P, 2 d) of the prefixes, per block.
+PrefixCache = list[Tensor]
 
 
 class TextEncoder(nn.Module):
@@ -90,12 +91,12 @@ class TextEncoder(nn.Module):
         rows = contexts.flatten(0, 2)
         deep_rows = None if deep is None else deep.flatten(1, 3)
         parts = [self._encode_part(part, prefixes, rows, deep_rows) for part in encoding_pass.parts]
-        features = torch.cat(parts)[encoding_pass.inverse]
+        features = encoding_pass.in_order(parts)
         return features.unflatten(0, (*batch, -1)) if batch else features
 
     def _prepare(self, packed: PackedPrompts) -> PreparedPrompts:
         prepared = self._prepared.get(packed)
-        if prepared is None or prepared.positions.device != self.tower.positions.device:
+        if prepared is None or prepared.tables.positions.device != self.tower.positions.device:
             prepared = self._prepared[packed] = PreparedPrompts(packed, self.tower)
         return prepared
 
@@ -121,12 +122,11 @@ class TextEncoder(nn.Module):
             if index == len(tower.blocks) - 1:
                 # Later tokens read a prefix through its keys and values alone, and nothing reads
                 # its output: here its own attention and MLP would be computed for nobody.
-                key, value = _heads(block.keys_values(x), 2, block.heads)
-                cache.append((key, value))
+                cache.append(block.keys_values(x).flatten(0, 1))
                 return cache
-            query, key, value = _heads(block.qkv(x), 3, block.heads)
-            cache.append((key, value))
-            x = block.finish(x, _attend(query, key, value, causal))
+            qkv = block.qkv(x)
+            cache.append(qkv[..., tower.width :].flatten(0, 1))
+            x = block.finish(x, _attend(qkv, causal, block.heads))
         return cache
 
     def _encode_part(
@@ -156,38 +156,21 @@ class TextEncoder(nn.Module):
         for index, (block, cached) in enumerate(zip(tower.blocks, prefixes)):
             if deep is not None and index > 0:
                 x = part.replace_slots(x, deep[index - 1])
-            past = [tensor.index_select(0, part.group) for tensor in cached]
             if index == last:
                 # Features are read at EOS only: no later block asks for another token's output.
-                own = _heads(part.to_grid(block.keys_values(x)), 2, block.heads)
+                own = block.keys_values(x)
                 x = part.at_ends(x)
-                (query,) = _heads(part.ends_to_grid(block.queries(x)), 1, block.heads)
-                attended = part.ends_from_grid(_attend(query, *_join(past, own), part.ends_bias))
+                attended = attend(part.ends, block.queries(x), own, cached)
             else:
                 qkv = part.first_qkv() if index == 0 and part.constant else block.qkv(x)
-                query, key, value = _heads(part.to_grid(qkv), 3, block.heads)
-                own = (key, value)
-                attended = part.from_grid(_attend(query, *_join(past, own), part.bias))
+                attended = attend(part.tokens, qkv, cached)
             x = block.finish(x, attended)
         return tower.project(x)
 
 
-def _heads(x: Tensor, parts: int, heads: int) -> tuple[Tensor, ...]:
-    """(n, S, parts * d) -> ``parts`` tensors (n, heads, S, head width)."""
-    return x.view(*x.shape[:2], parts, heads, -1).permute(2, 0, 3, 1, 4).unbind()
-
-
-def _join(past: Sequence[Tensor], own: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """Keys and values (n, heads, P, w) of the prefix before those (n, heads, S, w) of the chunk."""
-    key, value = (torch.cat(pair, dim=2) for pair in zip(past, own))
-    return key, value
-
-
-def _attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
-    """Attention with scaled queries (n, h, Q, w) over keys (n, h, K, w) -> (n, Q, h * w).
-
-    ``bias`` (n or 1, Q, K) is added to the scores.
-    """
-    # Plain products: on CPUs the fused kernel's backward is several times slower in bfloat16.
-    scores = (query @ key.transpose(-1, -2)).add_(bias[:, None])
+def _attend(qkv: Tensor, bias: Tensor, heads: int) -> Tensor:
+    """Attended values (n, P, d) from scaled queries, keys and values (n, P, 3 d) of all heads;
+    ``bias`` (1, P, P) is added to the scores."""
+    query, key, value = qkv.unflatten(2, (3, heads, -1)).permute(2, 0, 3, 1, 4)
+    scores = (query @ key.transpose(-1, -2)).add_(bias)
     return (torch.softmax(scores, dim=-1) @ value).transpose(1, 2).flatten(2)

@@ -4,21 +4,24 @@ size."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from softcpt.text.attention import AttentionLayout, AttentionTables, numbered
 from softcpt.text.packing import Chunks, PackedPrompts
 from softcpt.text.tower import TextTower
-from softcpt.utils.sending import send, send_together
+from softcpt.utils.rows import gather, take
+from softcpt.utils.sending import send_together
 from softcpt.utils.step_tape import running_tape
 
 # Of one list of prompts so many passes are kept, and so many bytes of them.
 MOST_PASSES = 16
-MOST_BYTES = 32 * 2**20
+MOST_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True)
@@ -27,11 +30,13 @@ class Tables:
     times.
 
     Attributes:
+        positions: (77, d) the tower's position embeddings.
         inputs: (U, d) token plus position embedding, the first block's input.
         first_qkv: (U, 3 d) the first block's queries, keys and values: no gradient passes them, so
             they are kept.
     """
 
+    positions: Tensor
     inputs: Tensor
     first_qkv: Tensor
 
@@ -43,18 +48,18 @@ class PreparedPrompts:
     # somebody else holds them.
     def __init__(self, packed: PackedPrompts, tower: TextTower) -> None:
         self.chunks = packed.chunks
-        self.positions = tower.positions
+        self.heads = tower.blocks[0].heads
         pairs, self.index = torch.unique(
             self.chunks.tokens * len(tower.positions) + self.chunks.positions, return_inverse=True
         )
         words, places = send_together(
-            [pairs // len(tower.positions), pairs % len(tower.positions)], self.positions.device
+            [pairs // len(tower.positions), pairs % len(tower.positions)], tower.positions.device
         )
         # The context reaches a class name's tokens through the first block's attention. What they
         # bring there themselves, queries, keys and values, is the same in every step.
         with torch.no_grad():
             inputs = tower.tokens[words] + tower.positions[places]
-            self.tables = Tables(inputs, tower.blocks[0].qkv(inputs))
+            self.tables = Tables(tower.positions, inputs, tower.blocks[0].qkv(inputs))
             size = len(packed.prefix)
             self.causal = inputs.new_full((size, size), -torch.inf).triu(1)[None]
         self._passes: dict[tuple[object, ...], EncodingPass] = {}
@@ -79,8 +84,10 @@ class PreparedPrompts:
             # Kept tensors must serve training, too, though a test may be the first to ask.
             with torch.inference_mode(False), torch.no_grad():
                 chunks, index = self._chosen(packed, groups, prompts, copies)
-                prefix = len(packed.prefix)
-                found = EncodingPass(chunks, index, self.tables, self.positions, max_tokens, prefix)
+                layout = AttentionLayout(
+                    self.heads, len(packed.prefix), chunks.group, chunks.size, chunks.lengths
+                )
+                found = encoding_pass(chunks, index, self.tables, max_tokens, layout)
         self._passes[key] = found
         self._forget()
         tape = running_tape()
@@ -125,119 +132,130 @@ def _key(numbers: Sequence[int] | Tensor) -> bytes:
     return np.asarray(numbers.cpu() if isinstance(numbers, Tensor) else numbers).tobytes()
 
 
+@dataclass(frozen=True)
 class EncodingPass:
     """Chunks to compute, and how to bring their ends into the order of the prompts.
-
-    Made on the CPU, where nothing waits for a size; sent to the tower's device once.
-
-    Args:
-        chunks: to compute, on the CPU.
-        index: (n, S) each token's row in ``tables``, on the CPU.
-        tables: of the words' inputs.
-        positions: (77, d) the tower's position embeddings; on its device all will be.
-        max_tokens: in one part; None: all.
-        prefix: P, tokens in front of every chunk.
 
     Attributes:
         parts: what is computed together.
         inverse: (N',) of each prompt its row among the parts' ends.
-        size: bytes that are kept.
+        repeats: whether prompts share a row.
     """
 
-    def __init__(
-        self,
-        chunks: Chunks,
-        index: Tensor,
-        tables: Tables,
-        positions: Tensor,
-        max_tokens: int | None,
-        prefix: int,
-    ) -> None:
-        n, size = chunks.tokens.shape
-        step = n if max_tokens is None else max(1, max_tokens // size)
-        # Prompts of equal symbols end at one token; its feature is computed once and read twice.
-        ends, inverse = torch.unique(chunks.ends, return_inverse=True)
-        starts = range(0, n, step)
-        made = [_part(chunks, index, ends, start, min(start + step, n)) for start in starts]
-        device = positions.device
-        sent = send_together([t for part, _ in made for t in part.values()] + [inverse], device)
-        self.size = sum(tensor.nbytes for tensor in sent)
-        self.inverse = sent.pop()
-        self.parts: list[PassPart] = []
-        for start, (part, width) in zip(starts, made):
-            own = dict(zip(part, sent[len(self.parts) * len(part) :]))
-            ends_in_grid = own.pop("ends_in_grid")
-            visible = send(chunks.visible[start : start + step], device)
-            n_part = len(visible)
-            # Wide enough for all keys: added to a part of the scores it would have them copied in
-            # the backward pass.
-            bias = positions.new_zeros(n_part, size, prefix + size)
-            bias[..., prefix:].masked_fill_(~visible, -torch.inf)
-            rows = bias.flatten(0, 1)[ends_in_grid]
-            ends_bias = scatter(rows, own["end_cells"], n_part * width).view(n_part, width, -1)
-            self.parts.append(
-                PassPart(
-                    **own,
-                    bias=bias,
-                    ends_bias=ends_bias,
-                    tables=tables,
-                    positions=positions,
-                    alone=len(made) == 1,
-                )
-            )
-            self.size += bias.nbytes + ends_bias.nbytes
+    parts: list[PassPart]
+    inverse: Tensor
+    repeats: bool
+
+    def in_order(self, parts: Sequence[Tensor]) -> Tensor:
+        """Rows (E, D) of each part -> (N', D) of the prompts."""
+        rows = torch.cat(list(parts))
+        return take(rows, self.inverse) if self.repeats else gather(rows, self.inverse)
+
+    @property
+    def members(self) -> list[Any]:
+        """All that holds tensors of this pass alone."""
+        of_parts = [one for part in self.parts for one in (part, part.tokens, part.ends)]
+        return [self, *of_parts]
+
+    @cached_property
+    def size(self) -> int:
+        """Bytes that are kept."""
+        return sum(getattr(one, name).nbytes for one in self.members for name in _tensors(one))
+
+    def to(self, device: torch.device) -> EncodingPass:
+        """The same on ``device``, to which its tensors are sent together."""
+        names = [_tensors(member) for member in self.members]
+        tensors = [getattr(one, name) for one, own in zip(self.members, names) for name in own]
+        sent = iter(send_together(tensors, device))
+        whole, *rest = (
+            replace(member, **{name: next(sent) for name in own})
+            for member, own in zip(self.members, names)
+        )
+        parts = [
+            replace(part, tokens=tokens, ends=ends)
+            for part, tokens, ends in zip(rest[::3], rest[1::3], rest[2::3])
+        ]
+        return replace(whole, parts=parts)
+
+
+def _tensors(member: Any) -> list[str]:
+    return [one.name for one in fields(member) if isinstance(getattr(member, one.name), Tensor)]
+
+
+def encoding_pass(
+    chunks: Chunks,
+    index: Tensor,
+    tables: Tables,
+    max_tokens: int | None,
+    layout: AttentionLayout,
+) -> EncodingPass:
+    """A pass; made on the CPU, where nothing waits for a size, and sent to the tower's device once.
+
+    Args:
+        chunks: to compute, on the CPU.
+        index: (n, S) each token's row in ``tables``, on the CPU.
+        tables: of the words' inputs; on their device all will be.
+        max_tokens: in one part; None: all.
+        layout: of all chunks.
+    """
+    n, size = chunks.tokens.shape
+    step = n if max_tokens is None else max(1, max_tokens // size)
+    # Prompts of equal symbols end at one token; its feature is computed once and read twice.
+    ends, inverse = torch.unique(chunks.ends, return_inverse=True)
+    parts = [
+        _part(chunks, index, ends, slice(start, min(start + step, n)), tables, layout)
+        for start in range(0, n, step)
+    ]
+    made = EncodingPass(parts, inverse, repeats=len(ends) < len(inverse))
+    return made.to(tables.inputs.device)
 
 
 def _part(
-    chunks: Chunks, index: Tensor, ends: Tensor, start: int, stop: int
-) -> tuple[dict[str, Tensor], int]:
-    """Of the chunks from ``start`` to ``stop`` the index tables of their :class:`PassPart`, and the
-    most ends that one of them has."""
-    size = chunks.size
-    lengths = chunks.lengths[start:stop]
+    chunks: Chunks,
+    index: Tensor,
+    ends: Tensor,
+    mine: slice,
+    tables: Tables,
+    layout: AttentionLayout,
+) -> PassPart:
+    """The chunks ``mine``, on the CPU; ``ends`` are those of all chunks, ascending."""
+    n, size = chunks.tokens.shape
+    dtype, visible, lengths = tables.inputs.dtype, chunks.visible[mine], layout.lengths[mine]
     cells = torch.nonzero((torch.arange(size) < lengths[:, None]).flatten()).flatten()
-    first, last = torch.searchsorted(ends, torch.tensor([start * size, stop * size])).tolist()
-    end_cells = ends[first:last] - start * size
-    chunk = end_cells // size
-    counts = torch.bincount(chunk, minlength=stop - start)
-    width = int(counts.max())
-    rank = torch.arange(len(chunk)) - (counts.cumsum(0) - counts)[chunk]
-    slots = chunks.slots[start:stop].flatten()[cells]
+    first, last = torch.searchsorted(ends, torch.tensor([mine.start, mine.stop]) * size).tolist()
+    end_cells = ends[first:last] - mine.start * size
+    counts = torch.bincount(end_cells // size, minlength=len(lengths))
+    slots = chunks.slots[mine].flatten()[cells]
     slot_tokens = torch.nonzero(slots >= 0).flatten()
-    return {
-        "index": index[start:stop].flatten()[cells],
-        "slot_tokens": slot_tokens,
-        "slots": slots[slot_tokens],
-        "places": chunks.positions[start:stop].flatten()[cells][slot_tokens],
-        "cells": cells,
-        "group": chunks.group[start:stop],
-        "ends": torch.searchsorted(cells, end_cells),
-        "end_cells": chunk * width + rank,
-        "ends_in_grid": end_cells,
-    }, width
+    tokens = replace(layout, lengths=lengths, group=layout.group[mine])
+    at_ends = replace(tokens, counts=counts)
+    rows = end_cells[numbered(counts, at_ends.width)]
+    return PassPart(
+        index=index[mine].flatten()[cells],
+        slot_tokens=slot_tokens,
+        slots=slots[slot_tokens],
+        places=chunks.positions[mine].flatten()[cells][slot_tokens],
+        end_tokens=torch.searchsorted(cells, end_cells),
+        tokens=tokens.tables(visible, dtype),
+        ends=at_ends.tables(visible.flatten(0, 1)[rows], dtype),
+        tables=tables,
+        alone=len(lengths) == n,
+    )
 
 
 @dataclass(frozen=True)
 class PassPart:
     """T tokens of n chunks with E ends, computed together.
 
-    Linear layers, which are most of the arithmetic, see the T tokens without padding; attention
-    needs rectangles and sees them in the cells of an (n, S) grid, and the ends, in the last block,
-    in those of an (n, width) grid.
-
     Attributes:
         index: (T,) each token's row in ``tables``.
         slot_tokens: (M,) which of the T tokens are context vectors.
         slots: (M,) which vectors.
         places: (M,) their positions in their prompts.
-        cells: (T,) each token's cell in the grid.
-        group: (n,) whose prefix a chunk attends to.
-        ends: (E,) which of the T tokens are ends.
-        end_cells: (E,) their cells in the grid of ends, which has a row for each chunk.
-        bias: (n, S, P + S) additive mask: every token sees the prefix, itself and its ancestors.
-        ends_bias: (n, width, P + S) its rows at the ends.
+        end_tokens: (E,) which of the T tokens are ends.
+        tokens: attention of all tokens: each sees the prefix, itself and its ancestors.
+        ends: attention of the ends alone.
         tables: of the words' inputs.
-        positions: (77, d) the tower's position embeddings.
         alone: whether there is no other part.
     """
 
@@ -245,14 +263,10 @@ class PassPart:
     slot_tokens: Tensor
     slots: Tensor
     places: Tensor
-    cells: Tensor
-    group: Tensor
-    ends: Tensor
-    end_cells: Tensor
-    bias: Tensor
-    ends_bias: Tensor
+    end_tokens: Tensor
+    tokens: AttentionTables
+    ends: AttentionTables
     tables: Tables
-    positions: Tensor
     alone: bool
 
     @property
@@ -265,7 +279,7 @@ class PassPart:
         x = self.tables.inputs[self.index]
         if self.constant:
             return x
-        vectors = contexts[self.slots] + self.positions[self.places]
+        vectors = take(contexts, self.slots) + self.tables.positions[self.places]
         return x.index_copy(0, self.slot_tokens, vectors)
 
     def first_qkv(self) -> Tensor:
@@ -276,65 +290,8 @@ class PassPart:
         """``x`` (T, d) with the rows at the slots replaced by ``contexts`` (K * L, d)."""
         if self.constant:
             return x
-        return x.index_copy(0, self.slot_tokens, contexts[self.slots])
-
-    def to_grid(self, x: Tensor) -> Tensor:
-        """(T, f) -> (n, S, f), zeros in the padding."""
-        n, size = self.bias.shape[:2]
-        return scatter(x, self.cells, n * size).view(n, size, -1)
-
-    def from_grid(self, x: Tensor) -> Tensor:
-        """(n, S, f) -> (T, f)."""
-        return gather(x.flatten(0, 1), self.cells)
+        return x.index_copy(0, self.slot_tokens, take(contexts, self.slots))
 
     def at_ends(self, x: Tensor) -> Tensor:
         """(T, f) -> (E, f): the rows at the ends."""
-        return gather(x, self.ends)
-
-    def ends_to_grid(self, x: Tensor) -> Tensor:
-        """(E, f) -> (n, width, f), zeros where a chunk has fewer ends than another."""
-        n, width = self.ends_bias.shape[:2]
-        return scatter(x, self.end_cells, n * width).view(n, width, -1)
-
-    def ends_from_grid(self, x: Tensor) -> Tensor:
-        """(n, width, f) -> (E, f)."""
-        return gather(x.flatten(0, 1), self.end_cells)
-
-
-def gather(x: Tensor, index: Tensor) -> Tensor:
-    """``x[index]`` (n, ...) of (rows, ...), for an index (n,) without repetitions."""
-    rows: Tensor = _Gather.apply(x, index)
-    return rows
-
-
-def scatter(x: Tensor, index: Tensor, rows: int) -> Tensor:
-    """Rows of ``x`` (n, ...) at ``index`` (n,) of ``rows`` rows, zeros elsewhere; the inverse of
-    :func:`gather`."""
-    result: Tensor = _Scatter.apply(x, index, rows)
-    return result
-
-
-# Each is the other's gradient because no index repeats. Torch cannot know that: its own backward of
-# indexing adds up with atomic operations or sorts, which is slower, and on a GPU adds in an order
-# that changes from run to run.
-class _Gather(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, index: Tensor) -> Tensor:
-        ctx.save_for_backward(index)
-        ctx.rows = len(x)
-        return x.index_select(0, index)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        return scatter(gradient, ctx.saved_tensors[0], ctx.rows), None
-
-
-class _Scatter(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, index: Tensor, rows: int) -> Tensor:
-        ctx.save_for_backward(index)
-        return x.new_zeros(rows, *x.shape[1:]).index_copy_(0, index, x)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        return gather(gradient, ctx.saved_tensors[0]), None, None
+        return gather(x, self.end_tokens)

@@ -73,7 +73,7 @@ class TextBlock(nn.Module):
 
     def qkv(self, x: Tensor) -> Tensor:
         """(..., d) -> (..., 3 d): scaled queries, keys, values of the block's input ``x``."""
-        return frozen_linear(self.normalise(x), self.qkv_weight, self.qkv_bias)
+        return frozen_linear(self.normalise(x), self.qkv_weight, self.qkv_bias, keep=True)
 
     def queries(self, x: Tensor) -> Tensor:
         """(..., d) -> (..., d): only the scaled queries."""
@@ -87,9 +87,11 @@ class TextBlock(nn.Module):
 
     def finish(self, x: Tensor, attended: Tensor) -> Tensor:
         """The block's output from its input ``x`` and the attended values, both (..., d)."""
-        x = x + frozen_linear(attended, self.out_weight, self.out_bias)
-        hidden = self.activation(frozen_linear(self.normalise(x, 1), self.fc_weight, self.fc_bias))
-        return x + frozen_linear(hidden, self.proj_weight, self.proj_bias)
+        x = x + frozen_linear(attended, self.out_weight, self.out_bias, keep=True)
+        hidden = self.activation(
+            frozen_linear(self.normalise(x, 1), self.fc_weight, self.fc_bias, keep=True)
+        )
+        return x + frozen_linear(hidden, self.proj_weight, self.proj_bias, keep=True)
 
 
 class TextTower(nn.Module):

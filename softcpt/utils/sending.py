@@ -35,12 +35,17 @@ def _send(tensor: Tensor, device: torch.device) -> Tensor:
 
 
 def send_together(tensors: Sequence[Tensor], device: torch.device) -> list[Tensor]:
-    """Tensors of one type, of any shapes, on ``device``: sent as one."""
+    """Tensors of any shapes on ``device``: all those of a type are sent as one."""
     if device.type == "cpu":
         return list(tensors)
-    block = send(torch.cat([tensor.flatten() for tensor in tensors]), device)
-    parts = block.split([tensor.numel() for tensor in tensors])
-    return [part.view(tensor.shape) for part, tensor in zip(parts, tensors)]
+    kinds = {
+        tensor.dtype: [one for one in tensors if one.dtype == tensor.dtype] for tensor in tensors
+    }
+    parts = {}
+    for kind, same in kinds.items():
+        block = send(torch.cat([tensor.flatten() for tensor in same]), device)
+        parts[kind] = iter(block.split([tensor.numel() for tensor in same]))
+    return [next(parts[tensor.dtype]).view(tensor.shape) for tensor in tensors]
 
 
 def send_labels(labels: Tensor, device: torch.device) -> Tensor:
