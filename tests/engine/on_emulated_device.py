@@ -40,7 +40,7 @@ FIGURES = {
     "SoftCPT": (1, 402),
     "SoftCPT, bounded": (1, 627),
     "SoftCPT, csc": (1, 600),
-    "SoftCPT, free features": (1, 266),
+    "SoftCPT, free features": (1, 267),
     "UPT": (1, 558),
     "UPT, csc": (1, 513),
     "VPT": (1, 147),
