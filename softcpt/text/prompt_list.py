@@ -30,11 +30,13 @@ class PromptList:
         self.num_groups = int(self.groups.max()) + 1
         # Prompts by group, and where each group's begin: a step asks for some groups of many.
         self._by_group = np.argsort(self.groups, kind="stable")
-        self._bounds = np.searchsorted(self.groups[self._by_group], np.arange(self.num_groups + 1))
+        self._counts = np.bincount(self.groups)
+        self._first = np.cumsum(self._counts) - self._counts
 
     def prompts_of(self, groups: Sequence[int]) -> Tensor:
         """Which prompts belong to ``groups``, ascending (N',)."""
         wanted = np.unique(np.asarray(groups, dtype=np.int64))
-        first, counts = self._bounds[wanted], np.diff(self._bounds)[wanted]
+        counts = self._counts[wanted]
         inside = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-        return torch.from_numpy(np.sort(self._by_group[np.repeat(first, counts) + inside]))
+        found = self._by_group[np.repeat(self._first[wanted], counts) + inside]
+        return torch.from_numpy(np.sort(found))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from os.path import commonprefix
+from itertools import takewhile
 
 import pytest
 from hypothesis import given, settings
@@ -42,7 +42,8 @@ def packed_by_hand(packed: PackedPrompts, share_stems: bool) -> tuple[list[dict]
         mine.sort(key=lambda i: suffixes[i])
         cells, before, path = None, [], []
         for i in mine:
-            shared = len(commonprefix([before, suffixes[i]])) if share_stems else 0
+            same = takewhile(lambda pair: pair[0] == pair[1], zip(before, suffixes[i]))
+            shared = len([*same]) if share_stems else 0
             if cells is None or len(cells) + len(suffixes[i]) - shared > packed.size:
                 cells, shared, path = [], 0, []
                 chunks.append({"group": group, "cells": cells})
