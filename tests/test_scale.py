@@ -15,12 +15,13 @@ import softcpt
 from softcpt import Task, TaskSet
 from softcpt.engine.learner import Learner
 
-FEW, MANY, CLASSES = 12, 48, 20
-PRESENT = (3, 7, 11)
+FEW, MANY, CLASSES = 30, 90, 20
+PRESENT = (3, 11, 28)
 
 
 class Work(TorchDispatchMode):
-    """Counts torch's operations, the numbers that they give, and calls of Python functions."""
+    """Counts torch's operations, the whole numbers and marks that they give, which tables are of,
+    and calls of Python functions."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -29,7 +30,9 @@ class Work(TorchDispatchMode):
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         result = function(*args, **(kwargs or {}))
         self.operations += 1
-        self.numbers += sum(x.numel() for x in tree_leaves(result) if isinstance(x, Tensor))
+        for found in tree_leaves(result):
+            if isinstance(found, Tensor) and not found.is_floating_point():
+                self.numbers += found.numel()
         return result
 
     def of(self, what: Callable[[], object]) -> Work:
@@ -79,7 +82,7 @@ def test_a_step_does_not_grow_with_tasks_that_are_absent(clip, method, several):
     assert many.operations == few.operations
     assert many.calls <= few.calls + 20  # chunks may be cut otherwise
     # A number or two for each task is allowed, one for each class is not.
-    assert many.numbers <= 1.02 * few.numbers + 3 * (MANY - FEW)
+    assert many.numbers <= few.numbers + 6 * (MANY - FEW)
 
 
 QUESTIONS = {
