@@ -174,6 +174,7 @@ def print_tables(rows: list[Row]) -> None:
         ]
         head = ["tasks", "tokens", "all tasks, s", "tasks in a batch of 32", "these, s"]
         print(tabulate(table, head, tablefmt="github"), end="\n\n")
+    print_scale(rows)
     for row in of(rows, "comparison"):
         table = [
             [
@@ -188,6 +189,34 @@ def print_tables(rows: list[Row]) -> None:
         ]
         head = ["method", "parameters", "step from the bank, s", "step online, s", "once, s"]
         print(tabulate(table, head, tablefmt="github"), end="\n\n")
+
+
+def print_scale(rows: list[Row]) -> None:
+    """What scale.py and parallel_step.py measured, a table for each part of theirs."""
+    scale = of(rows, "scale")
+    for row in scale:
+        if row["part"] == "host":
+            head = ["1,000 tasks; in a batch", "tasks", "step, ms", "towers, ms", "host, ms"]
+            batches = {name: value for name, value in row.items() if isinstance(value, dict)}
+            table = [[name, *value.values()] for name, value in batches.items()]
+            print(tabulate(table, head, tablefmt="github"), end="\n\n")
+    for part in ("papers", "memory"):
+        found = [row for row in scale if row["part"] == part]
+        shown = ("classes", "tokens", "dtype", "max_tokens", "seconds", "gb_before", "memory_gb")
+        table = [[row.get(name, "") for name in shown] for row in found]
+        if table:
+            print(tabulate(table, [part, *shown[1:]], tablefmt="github"), end="\n\n")
+    for part in ("plan", "evaluation", "start"):
+        left_out = ("script", "part", "dtype", "device", "threads")
+        for row in scale:
+            if row["part"] == part:
+                table = [[name, value] for name, value in row.items() if name not in left_out]
+                print(tabulate(table, [part, ""], tablefmt="github"), end="\n\n")
+    shown = ("benchmark", "dtype", "processes", "threads", "seconds")
+    shown += ("seconds_of_one_process", "times_faster")
+    table = [[row[name] for name in shown] for row in of(rows, "parallel_step")]
+    if table:
+        print(tabulate(table, shown, tablefmt="github"), end="\n\n")
 
 
 def main() -> None:

@@ -21,6 +21,20 @@ python text_encoder.py --benchmark Plant-6 --dtype bf16 --naive-classes 8 --roun
     --without fused-activation gathered-attention plain-attention kept-matrices
 python evaluation.py --rounds 2 "${device[@]}"
 python scaling.py --rounds 1 "${device[@]}"
+for part in host evaluation plan start; do
+    python scale.py $part "${device[@]}"
+done
+for dtype in fp32 bf16; do
+    python scale.py papers --dtype $dtype "${device[@]}"
+done
+python scale.py memory --classes 5000 "${device[@]}"
+for classes in 5000 21000; do
+    python scale.py memory --classes $classes --max-tokens 4096 "${device[@]}"
+done
+# torchrun gives each process one thread: two of these against one.
+for dtype in fp32 bf16; do
+    torchrun --nproc_per_node 2 parallel_step.py --benchmark General-10 --dtype $dtype --rounds 1 "${device[@]}"
+done
 python comparison.py --rounds 1 "${device[@]}"
 python decode.py
 if [[ ${1:-cpu} == cuda* ]]; then

@@ -18,7 +18,7 @@ from open_clip.tokenizer import SimpleTokenizer
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import softcpt
 from softcpt.clip.model import load_clip
-from softcpt.text.prompts import prompt_symbols
+from softcpt.text.prompts import prompts_symbols
 from softcpt.utils.allocator import keep_freed_memory
 
 NAMES: dict[str, dict[str, list[str]]] = json.loads(
@@ -72,8 +72,7 @@ def prompts_of(
 
 def symbols(names: list[str], n_ctx: int, position: str = "end") -> list[list[int]]:
     """Symbols of the prompt of each class name."""
-    tokenizer = SimpleTokenizer()
-    return [prompt_symbols(tokenizer, name, n_ctx, position) for name in names]
+    return prompts_symbols(SimpleTokenizer(), names, n_ctx, position)
 
 
 def best_times(

@@ -111,6 +111,16 @@ def folders_of_others(kind: str) -> list[Path]:
     return [place for place in dict.fromkeys(found) if place.resolve() != own]
 
 
+def has_others(kind: str) -> bool:
+    """Whether others have files of ``kind`` here, which is found out without importing any.
+
+    Raises:
+        UserError: as :func:`folders_of_others`.
+    """
+    files = [file for place in folders_of_others(kind) for file in place.glob("*.py")]
+    return bool(files or metadata.entry_points(group=f"softcpt.{kind}"))
+
+
 def origin(registered: type) -> str:
     """Who wrote a registered class: "softcpt", "dassl" (an installed one), or "other"."""
     module = registered.__module__

@@ -113,9 +113,12 @@ class Tally:
         image counts once in each of its tasks."""
         logits, labels = self.tasks.of_pairs(logits, labels)
         self._ranked.append(Ranked.of(self.tasks, logits, labels))
+        if not self._logits:
+            return
         owners = self.tasks.owners(labels)
-        for index, kept in self._logits.items():
-            kept.append(logits[owners == index][:, self.tasks.columns(index)].float().cpu())
+        for index in sorted(self._logits.keys() & set(self.tasks.present(labels))):
+            own = logits[owners == index][:, self.tasks.columns(index)]
+            self._logits[index].append(own.float().cpu())
 
     def ranked(self) -> Ranked:
         """The best classes of all images, in the order in which they were added."""
@@ -130,10 +133,11 @@ class Tally:
         """
         ranked = self.ranked()
         owners = self.tasks.owners(ranked.labels)
+        counts = torch.bincount(owners, minlength=len(self.tasks)).tolist()
+        of_tasks = owners.argsort(stable=True).split(counts)
         results = []
-        for index in range(len(self.tasks)):
-            mine = owners == index
-            if mine.any():
+        for index, mine in enumerate(of_tasks):
+            if len(mine):
                 kept = self._logits.get(index)
                 logits = None if kept is None else torch.cat(kept)
                 results.append(_task_result(self.tasks, index, ranked[mine], logits))

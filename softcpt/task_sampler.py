@@ -32,33 +32,53 @@ class TaskBalancedSampler(Sampler[int]):
     when an epoch begins, which a run seeds from (seed, epoch).
 
     Args:
-        members: (N, T) whether an image has a label of each task.
+        tasks: (N, K) the task of each label of an image, -1 for none
+            (:meth:`softcpt.TaskSet.of_labels`).
         shares: one for each task, 0 or more; a task without images has no part.
 
     Raises:
         UserError: no task with images has a share.
     """
 
-    def __init__(self, members: Tensor, shares: Sequence[float]) -> None:
-        self.members: NDArray[np.bool_] = members.cpu().numpy()
-        wanted = np.array(shares, dtype=np.float64) * self.members.any(axis=0)
-        if len(members) and not wanted.any():
+    def __init__(self, tasks: Tensor, shares: Sequence[float]) -> None:
+        self._length, count = len(tasks), len(shares)
+        found = tasks.cpu().numpy()
+        images, places = np.nonzero(found >= 0)
+        # Pairs of an image and one of its tasks, image by image: a table of images times tasks has
+        # hundreds of megabytes where there are 1,000 tasks.
+        pairs = np.unique(images * count + found[images, places])
+        self._images, self._tasks = np.divmod(pairs, count)
+        wanted = np.array(shares, dtype=np.float64)
+        wanted[np.bincount(self._tasks, minlength=count) == 0] = 0
+        if self._length and not wanted.any():
             raise UserError(f"{_KEY}: no task with images has a share above 0; give it one")
         self.shares = wanted / (wanted.sum() or 1)
 
     def __len__(self) -> int:
-        return len(self.members)
+        return self._length
 
     def __iter__(self) -> Iterator[int]:
         drawn = self.shares > 0
-        queues = [_Queue(np.flatnonzero(column)) for column in self.members.T]
-        counts = np.zeros(len(self.shares))
-        for _ in range(len(self)):
-            behind = self.shares * (counts.sum() + 1) - counts
-            task = int(np.where(drawn, behind, -np.inf).argmax())
+        queues = self._queues()
+        counted = drawn[self._tasks]
+        tasks = self._tasks[counted]
+        # Of each image where its tasks that count begin.
+        starts = np.searchsorted(self._images[counted], np.arange(self._length + 1)).tolist()
+        counts, total = np.where(drawn, 0.0, np.inf), 0
+        for _ in range(self._length):
+            # The first that is furthest behind; what is not drawn is infinitely ahead.
+            task = int((self.shares * (total + 1) - counts).argmax())
             image = queues[task].next()
-            counts += self.members[image] & drawn
+            mine = tasks[starts[image] : starts[image + 1]]
+            counts[mine] += 1
+            total += len(mine)
             yield image
+
+    def _queues(self) -> list[_Queue]:
+        """The images of each task."""
+        order = np.argsort(self._tasks, kind="stable")
+        bounds = np.cumsum(np.bincount(self._tasks, minlength=len(self.shares)))[:-1]
+        return [_Queue(images) for images in np.split(self._images[order], bounds)]
 
 
 class _Queue:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -126,9 +127,9 @@ class TaskSet:
 
     def __init__(self, tasks: Sequence[Task]) -> None:
         self.tasks = tuple(tasks)
-        names = [task.name for task in self.tasks]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if not names or twice:
+        times = Counter(task.name for task in self.tasks)
+        twice = sorted(name for name, count in times.items() if count > 1)
+        if not times or twice:
             raise UserError(
                 "task set: "
                 f"{'task names given twice: ' + ', '.join(twice) if twice else 'no tasks'}; "
@@ -147,17 +148,17 @@ class TaskSet:
     def __getitem__(self, index: int) -> Task:
         return self.tasks[index]
 
-    @property
+    @cached_property
     def num_classes(self) -> int:
         """C: classes of all tasks."""
         return sum(self.sizes)
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """Task names."""
         return tuple(task.name for task in self.tasks)
 
-    @property
+    @cached_property
     def class_names(self) -> tuple[str, ...]:
         """(C,) class names of all tasks in order of their global index."""
         return tuple(name for task in self.tasks for name in task.class_names)
@@ -210,9 +211,17 @@ class TaskSet:
     def members(self, labels: Tensor) -> Tensor:
         """(B, T) whether each image of ``labels`` (B,) or (B, K) has a label of each task, on the
         CPU."""
+        return marks(self.of_labels(labels), len(self))
+
+    def of_labels(self, labels: Tensor) -> Tensor:
+        """(B, K) the task of each label of ``labels`` (B,) or (B, K), -1 for none, on the CPU."""
         known = on_host(labels).reshape(len(labels), -1)
-        tasks = self.task_of_class[known.clamp(min=0)]
-        return marks(tasks.masked_fill(known < 0, -1), len(self))
+        return self.task_of_class[known.clamp(min=0)].masked_fill(known < 0, -1)
+
+    def first_of(self, labels: Tensor) -> Tensor:
+        """(B,) the first task of each image of ``labels`` (B,) or (B, K), on the CPU."""
+        tasks = self.of_labels(labels)
+        return tasks.masked_fill(tasks < 0, len(self)).amin(dim=1)
 
     def present(self, labels: Tensor) -> list[int]:
         """The tasks that ``labels`` (B,) or (B, K) belong to, ascending."""
@@ -262,9 +271,10 @@ class TaskSet:
         positive = torch.unique(on_host(labels))
         positive = positive[positive >= 0]
         kept = [positive]
-        for task in self.present(positive):
+        tasks, counts = torch.unique_consecutive(self.task_of_class[positive], return_counts=True)
+        for task, own in zip(tasks.tolist(), positive.split(counts.tolist())):
             columns = self._classes[task]
-            others = columns[~torch.isin(columns, positive)]
+            others = columns[~torch.isin(columns, own)]
             kept.append(others[torch.randperm(len(others))[: math.ceil(rate * len(others))]])
         return torch.cat(kept).sort().values
 

@@ -20,7 +20,7 @@ LABELS = torch.tensor([0, 1] * 30 + [2, 3] * 6 + [4, 5])  # 60, 12 and 2 images
     ("shares", "counts"), [((0, 1, 3), (0, 2, 6)), ((1, 1, 1), None), ((2, 1, 1), (4, 2, 2))]
 )
 def test_every_batch_has_the_tasks_in_their_shares(shares, counts):
-    sampler = TaskBalancedSampler(TASKS.members(LABELS), shares)
+    sampler = TaskBalancedSampler(TASKS.of_labels(LABELS), shares)
     order = torch.tensor(list(sampler))
     assert len(order) == len(sampler) == len(LABELS)
     for batch in order[:72].split(8):
@@ -29,7 +29,7 @@ def test_every_batch_has_the_tasks_in_their_shares(shares, counts):
 
 
 def test_images_of_a_task_come_in_turn_and_in_an_order_of_the_seed():
-    sampler = TaskBalancedSampler(TASKS.members(LABELS), (1, 1, 1))
+    sampler = TaskBalancedSampler(TASKS.of_labels(LABELS), (1, 1, 1))
     orders = []
     for seed in (1, 2, 1):
         torch.manual_seed(seed)
@@ -46,11 +46,11 @@ def test_an_image_counts_for_each_of_its_tasks():
     labels = torch.tensor([[0, 2]] * 40 + [[0, -1]] * 40 + [[1, 4]] * 4)  # a of all, b, few c
     members = TASKS.members(labels)
     torch.manual_seed(0)
-    order = torch.tensor(list(TaskBalancedSampler(members, (2, 1, 1))))
+    order = torch.tensor(list(TaskBalancedSampler(TASKS.of_labels(labels), (2, 1, 1))))
     for stretch in range(8, len(order), 8):  # a stands beside each of the others
         counts = members[order[:stretch]].sum(dim=0).tolist()
         assert counts[0] == stretch and abs(counts[1] - counts[2]) <= 1
-    whole = TASKS.members(torch.tensor([[0, 2, 4]] * 10))
+    whole = TASKS.of_labels(torch.tensor([[0, 2, 4]] * 10))
     assert sorted(TaskBalancedSampler(whole, (5, 1, 1))) == list(range(10))
 
 
@@ -78,7 +78,7 @@ def test_wrong_shares_are_one_clear_line(message):
 
 def test_no_task_with_images_has_a_share():
     with pytest.raises(UserError, match="no task with images has a share above 0"):
-        TaskBalancedSampler(TASKS.members(LABELS[:60]), (0, 1, 1))
+        TaskBalancedSampler(TASKS.of_labels(LABELS[:60]), (0, 1, 1))
 
 
 def test_a_fit_takes_them_and_goes_on_bit_for_bit(clip, tmp_path):

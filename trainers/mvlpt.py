@@ -60,18 +60,6 @@ _FIXED = {
     "DATASET.CENTER_CROP": (False, "INPUT.TRANSFORMS says how images are cut"),
 }
 
-# Flags that change nothing here.
-_SWITCH: dict[str, Any] = {"action": "store_true"}
-_ALWAYS_SO: dict[str, tuple[str, dict[str, Any]]] = {
-    "--multi-task": ("several data sets are merged, and results are by task", _SWITCH),
-    "--dataset-coop": ("data sets are found by their names", _SWITCH),
-    "--cut-contextlen": ("no prompt is padded", _SWITCH),
-    "--act-ckpt": (
-        "memory is bounded by TRAINER.MVLPT.MAX_TEXT_TOKENS and CHECKPOINT",
-        {"type": int},
-    ),
-}
-
 
 def add_keys(cfg: CfgNode) -> None:
     """Put the published code's keys, with its defaults, into the configuration's defaults."""
@@ -85,7 +73,7 @@ def add_keys(cfg: CfgNode) -> None:
     for key, (value, _) in _FIXED.items():
         if key.startswith("DATASET."):
             cfg.DATASET[key.removeprefix("DATASET.")] = value
-    # What these ask for is always so here, see _ALWAYS_SO.
+    # What these ask for is always so here, see ALWAYS_SO.
     cfg.DATASET.COOP = cfg.DATASET.MULTITASK = cfg.TRAINER.CUT_CONTEXTLEN = False
     cfg.TRAINER.ACT_CKPT = 1
 
@@ -93,33 +81,8 @@ def add_keys(cfg: CfgNode) -> None:
 # -- flags -----------------------------------------------------------------------------------------
 
 
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    """Add the flags that the published code's train.py has beyond CoOp's."""
-    add = parser.add_argument
-    add(
-        "--dataset",
-        default="",
-        help="names of data sets with commas between them; several are trained together",
-    )
-    add("--shots", "--num-shots", type=int, help="training images per class (DATASET.NUM_SHOTS)")
-    add(
-        "--multi-task-label_pertask",
-        "--multi-task-label-pertask",
-        action="store_true",
-        dest="label_pertask",
-        help="MVLPT: softmax over the classes of the image's own task, not over all",
-    )
-    add(
-        "--multi-task-evalkey",
-        default="",
-        help="MVLPT: the task whose metric counts (default: average)",
-    )
-    for name, (text, kind) in _ALWAYS_SO.items():
-        add(name, help=f"accepted for MVLPT's scripts: {text}", **kind)
-
-
 def merge_flags(cfg: CfgNode, args: argparse.Namespace) -> None:
-    """Take the values of :func:`add_flags`.
+    """Take the values of its flags (softcpt/engine/mvlpt_flags.py).
 
     Raises:
         UserError: a flag of MVLPT's own is given with another trainer.
@@ -141,8 +104,7 @@ def merge_flags(cfg: CfgNode, args: argparse.Namespace) -> None:
 
 
 def marks(args: argparse.Namespace) -> list[tuple[str, str]]:
-    """What in the flags of :func:`add_flags` makes another run, beside the shots and the name of a
-    single data set."""
+    """What in its flags makes another run, beside the shots and the name of a single data set."""
     flags = (
         ("--dataset", args.dataset if "," in args.dataset else ""),
         ("--multi-task-label_pertask", args.label_pertask),
@@ -165,7 +127,6 @@ def name_data(cfg: CfgNode) -> None:
 
 EXTENSION = Extension(
     extend_cfg=add_keys,
-    add_flags=add_flags,
     merge_flags=merge_flags,
     finish_cfg=name_data,
     run_marks=marks,

@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from softcpt.artefacts.average import average
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments to ``parser``."""
@@ -29,6 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> None:
     """Do what ``args`` (of :func:`add_arguments`) say."""
+    from softcpt.artefacts.average import average
+
     runs = args.runs
     if len(runs) == 1:
         runs = sorted(runs[0].glob("seed*/")) or runs

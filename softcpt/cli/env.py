@@ -7,12 +7,8 @@ import os
 import platform
 from pathlib import Path
 
-import torch
-
 from softcpt import dassl, plugins
-from softcpt.clip.model import weights_locations
-from softcpt.engine.results import device_name, versions
-from softcpt.features.bank import default_folder
+from softcpt.features.entries import default_folder
 from softcpt.version import __version__
 
 
@@ -22,6 +18,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(_args: argparse.Namespace) -> int:
     """Print one fact a line."""
+    import torch
+
+    from softcpt.clip.weights import weights_locations
+    from softcpt.engine.results import device_name, versions
+
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     checkout = plugins.checkout()
     facts = {
@@ -51,6 +52,8 @@ def main(_args: argparse.Namespace) -> int:
 
 def cpu_features() -> str:
     """What matters for the speed of fp32 and bf16 products."""
+    import torch
+
     flags = []
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():

@@ -9,8 +9,8 @@ from pathlib import Path
 from filelock import Timeout
 
 from softcpt.errors import UserError
-from softcpt.features.bank import default_folder, entry_lock
 from softcpt.features.block_file import BlockFile
+from softcpt.features.entries import default_folder, entry_lock
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -79,7 +79,8 @@ class Extension:
 
     Attributes:
         extend_cfg: adds keys with their defaults to the configuration.
-        add_flags: adds flags to ``train.py``'s parser.
+        add_flags: adds flags to ``train.py``'s parser; of a trainer of others. Those of ours are
+            in softcpt/engine, where ``--help`` finds them without importing a trainer.
         merge_flags: puts their values into the configuration, between files and KEY VALUE pairs.
         finish_cfg: derives keys from others, when all are merged.
         run_marks: (name, value) of what in the flags makes another run, and so another output

@@ -127,7 +127,7 @@ class Given(Source):
         return GivenFeatures(
             self.data.features,
             labels,
-            self.tasks.members(labels).int().argmax(dim=1),  # of several tasks the first
+            self.tasks.first_of(labels),
             balanced or RandomSampler(range(len(labels))),
             size,
             drop_last=self.cfg.DATALOADER.TRAIN_X.DROP_LAST and len(labels) >= size,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from softcpt import plugins
-from softcpt.engine import flag_checks, images_flag, run_folder
+from softcpt.engine import flag_checks, images_flag, mvlpt_flags, run_folder
 from softcpt.errors import UserError
 
 if TYPE_CHECKING:
@@ -33,10 +33,12 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parser() -> argparse.ArgumentParser:
-    """CoOp's flags, those that trainers bring (softcpt/engine/extension.py), then KEY VALUE
-    pairs."""
-    from softcpt.engine.extension import extensions
+    """CoOp's flags, MVLPT's, those that trainers of others bring (softcpt/engine/extension.py),
+    then KEY VALUE pairs.
 
+    Where there are no trainers of others, none is imported, and so no torch: ``--help`` and wrong
+    flags are answered at once.
+    """
     flags = _Parser(
         "train.py",
         description="Train a prompt, or test one.",
@@ -114,8 +116,12 @@ def parser() -> argparse.ArgumentParser:
     add("--no-train", action="store_true", help="do not train, only build everything")
     add("--show-config", action="store_true", help="print the configuration and stop")
     add("--debug", action="store_true", help="show the traceback of errors")
-    for extension in extensions():
-        extension.add_flags(flags)
+    mvlpt_flags.add_flags(flags)
+    if plugins.has_others("trainers"):
+        from softcpt.engine.extension import extensions
+
+        for extension in extensions():
+            extension.add_flags(flags)
     add("opts", nargs=argparse.REMAINDER, metavar="KEY VALUE", help="settings, as OPTIM.LR 0.01")
     return flags
 

@@ -198,7 +198,7 @@ def balanced_sampler(
                 f"for shares; set DATALOADER.TRAIN_X.SAMPLER {TASK_BALANCED}"
             )
         return None
-    return TaskBalancedSampler(tasks.members(labels), task_shares(node.TASK_SHARES, tasks.names))
+    return TaskBalancedSampler(tasks.of_labels(labels), task_shares(node.TASK_SHARES, tasks.names))
 
 
 def items_of(dataset: Any, cfg: CfgNode) -> dict[str, Sequence[Any]]:

@@ -25,8 +25,8 @@ from tqdm import tqdm
 
 from softcpt.errors import UserError
 from softcpt.features.block_file import BlockFile
+from softcpt.features.entries import default_folder, entry_lock
 from softcpt.features.images import ImageError, ViewDataset, default_workers
-from softcpt.utils.files import cache_folder
 from softcpt.utils.tf32 import tf32_rounds
 
 FORMAT = 1  # part of every key: raised when the same inputs come to mean other features
@@ -69,11 +69,6 @@ class ImageEncoder(Protocol):
     ) -> Tensor:
         """Map pre-processed images (B, 3, H, W) to features (B, D), or with ``spatial`` (B, 1 + M,
         D), or with ``unprojected`` (B, D')."""
-
-
-def default_folder() -> Path:
-    """``$SOFTCPT_CACHE/features``, or ``~/.cache/softcpt/features``."""
-    return cache_folder() / "features"
 
 
 class FeatureBank:
@@ -377,13 +372,6 @@ def _acquired(lock: FileLock, seconds: float) -> bool:
     except Timeout:
         return False
     return True
-
-
-def entry_lock(folder: Path) -> FileLock:
-    """The lock that whoever writes to an entry's folder holds."""
-    locks = folder.parent / ".locks"
-    locks.mkdir(parents=True, exist_ok=True)
-    return FileLock(str(locks / folder.name))
 
 
 def _key(about: dict[str, Any], files: list[str], root: str) -> str:

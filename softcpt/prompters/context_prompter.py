@@ -15,7 +15,7 @@ from softcpt.errors import UserError
 from softcpt.prompters.base import Prompter
 from softcpt.prompters.classifier import ContextForm, normalise
 from softcpt.text.prompt_list import PromptList
-from softcpt.text.prompts import Position, prompt_symbols
+from softcpt.text.prompts import Position, prompts_symbols
 from softcpt.utils.process_cache import cached
 from softcpt.utils.sending import send
 
@@ -102,10 +102,8 @@ def pack_names(
     Raises:
         UserError: there is no such position, or a prompt is too long for the model.
     """
-    place = _position(position)
-    prompts = [
-        prompt_symbols(clip.tokenizer, name, n_ctx, place, clip.context_length) for name in names
-    ]
+    place, longest = _position(position), clip.context_length
+    prompts = prompts_symbols(clip.tokenizer, names, n_ctx, place, longest)
     return clip.prompts(prompts, groups, n_ctx)
 
 

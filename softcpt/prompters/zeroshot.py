@@ -16,7 +16,7 @@ from softcpt.clip.model import Clip
 from softcpt.prompters.base import Prompter, PromptOptions
 from softcpt.prompters.classifier import normalise, option
 from softcpt.tasks import Task, TaskSet
-from softcpt.text.prompts import text_symbols
+from softcpt.text.prompts import texts_symbols
 from softcpt.utils.sending import send
 
 # The templates that OpenAI chose, one after the other, as the best few of its 80 for ImageNet (the
@@ -58,11 +58,10 @@ def template_embeddings(
 
 def _encode(clip: Clip, tasks: TaskSet, templates: Sequence[str], bound: int | None) -> Tensor:
     """(C, D) normalised features of all classes, each in its task's one of ``templates``."""
-    prompts = []
+    texts = []
     for task, template in zip(tasks, templates):
-        for name in task.class_names:
-            text = template.format(name.replace("_", " "))
-            prompts.append(text_symbols(clip.tokenizer, text, clip.context_length))
+        texts += [template.format(name.replace("_", " ")) for name in task.class_names]
+    prompts = texts_symbols(clip.tokenizer, texts, clip.context_length)
     packed = clip.prompts(prompts, share_prefix=False)
     return normalise(clip.encode_prompts(packed, max_tokens=bound))
 

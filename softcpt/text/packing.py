@@ -16,19 +16,16 @@ prefixes with gradients are known from language-model training (Prefix Grouper, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from softcpt.text.prompt_list import PromptList
-
-Suffix = tuple[int, ...]
+from softcpt.text.forest import NOTHING, Forest, Ints, rows_of
+from softcpt.text.prompt_list import PromptList, Symbols
 
 # Chunk lengths tried. Longer chunks repeat fewer stems, shorter ones waste less attention and
 # padding.
@@ -125,11 +122,17 @@ class PackedPrompts(PromptList):
         share_prefix: True / False forces the prefix to be computed once per group or with the tree;
             None lets the cheaper one win (contexts of single classes are cheaper inside the tree).
         share_stems: False gives every prompt a stem of its own: for measuring what the tree saves.
+
+    Attributes:
+        shared: whether each group has a prefix of its own; else it is SOS, the same for all.
+        prefix: its symbols.
+        size: S, tokens of a chunk.
+        chunks: all prompts packed; ``group`` is 0 everywhere where the prefix is not shared.
     """
 
     def __init__(
         self,
-        prompts: Sequence[Sequence[int]],
+        prompts: Symbols,
         groups: Sequence[int] | None = None,
         n_ctx: int = 0,
         width: int = 512,
@@ -137,31 +140,23 @@ class PackedPrompts(PromptList):
         share_stems: bool = True,
     ) -> None:
         super().__init__(prompts, groups, n_ctx)
-        self._shared_lengths = _shared_lengths if share_stems else _nothing_shared
+        rows = rows_of(self.prompts)
         # A shared prefix costs its own tokens once per group, and splits the tree at the groups'
         # borders. With a context per class there is nothing to share, and SOS alone is cheaper.
         choices = (True, False) if share_prefix is None else (share_prefix,)
-        plan = min((self._plan(shared, width) for shared in choices), key=lambda plan: plan.cost)
+        plans = [self._plan(rows, shared, width, share_stems) for shared in choices]
+        plan = min(plans, key=lambda plan: plan.cost)
         self.shared, self.prefix, self.size = plan.shared, plan.prefix, plan.size
-        self._groups = [
-            (members, self._pack([plan.suffixes[i] for i in members])) for members in plan.members
-        ]
+        self.chunks = _chunks(plan)
 
-    def _plan(self, shared: bool, width: int) -> _Plan:
-        prefix = self._common_prefix() if shared else self.prompts[0][:1]
-        suffixes = self._suffixes(len(prefix))
-        members = self._members(shared)
-        lengths = []
-        for group in members:
-            ordered = sorted(suffixes[i] for i in group)
-            lengths.append(([len(suffix) for suffix in ordered], self._shared_lengths(ordered)))
-        size, cost = _best_chunk_size(lengths, len(prefix), width)
+    def _plan(self, rows: Ints, shared: bool, width: int, share_stems: bool) -> _Plan:
+        length = self._common_prefix(rows) if shared else 1
+        groups = self.groups if shared else np.zeros_like(self.groups)
+        forest = Forest.of(self._suffixes(rows, length), groups, share_stems)
+        size, cost = _best_chunk_size(forest, length, width)
         if shared:
-            cost += self.num_groups * len(prefix) * 24 * width**2
-        return _Plan(cost, shared, prefix, suffixes, members, size)
-
-    def _pack(self, suffixes: list[Suffix]) -> _PackedGroup:
-        return _pack(suffixes, len(self.prefix), self.size, self._shared_lengths)
+            cost += self.num_groups * length * 24 * width**2
+        return _Plan(cost, shared, self.prompts[0][:length], forest, size)
 
     @property
     def prefix_slots(self) -> int:
@@ -174,118 +169,42 @@ class PackedPrompts(PromptList):
         prefixes = self.num_groups * len(self.prefix) if self.shared else 0
         return prefixes + int(self.chunks.lengths.sum())
 
-    @cached_property
-    def chunks(self) -> Chunks:
-        """All prompts packed; ``group`` is 0 everywhere where the prefix is not shared."""
-        groups = [group for _, group in self._groups]
-        counts = np.array([len(group.symbols) for group in groups])
-        offsets = np.concatenate([[0], np.cumsum(counts)[:-1]]) * self.size
-        symbols = np.concatenate([group.symbols for group in groups])
-        ends = np.empty(len(self.prompts), dtype=np.int64)
-        for (members, group), offset in zip(self._groups, offsets):
-            ends[members] = group.ends + offset
-        arrays = (
-            np.maximum(symbols, 0),
-            np.where(symbols < 0, -1 - symbols, -1),
-            np.concatenate([group.positions for group in groups]),
-            np.concatenate([group.visible for group in groups]),
-            np.concatenate([group.lengths for group in groups]),
-            np.repeat(np.arange(len(groups)), counts),
-            ends,
-        )
-        return Chunks(*map(torch.from_numpy, arrays))
-
-    def _members(self, shared: bool) -> list[np.ndarray]:
-        if not shared:
-            return [np.arange(len(self.prompts))]
-        return [np.flatnonzero(self.groups == group) for group in range(self.num_groups)]
-
-    def _common_prefix(self) -> tuple[int, ...]:
-        """SOS and the context vectors that come first in every prompt."""
+    def _common_prefix(self, rows: Ints) -> int:
+        """The length of SOS and the context vectors that come first in every prompt."""
         length = 1
-        while all(len(p) > length and p[length] == slot(length - 1) for p in self.prompts):
+        while length < rows.shape[1] and (rows[:, length] == slot(length - 1)).all():
             length += 1
-        return self.prompts[0][:length]
+        return length
 
-    def _suffixes(self, prefix: int) -> list[Suffix]:
+    def _suffixes(self, rows: Ints, prefix: int) -> Ints:
         """What stands behind the prefix, with slots numbered over all groups' contexts.
 
         Slots of two groups are different symbols then, so the tree never merges what different
         contexts make different.
         """
-        suffixes = []
-        for prompt, group in zip(self.prompts, self.groups):
-            first = int(group) * self.n_ctx
-            suffixes.append(tuple(s if s >= 0 else s - first for s in prompt[prefix:]))
-        return suffixes
+        own = rows[:, prefix:]
+        slots = (own < 0) & (own != NOTHING)
+        return np.where(slots, own - (self.groups * self.n_ctx)[:, None], own)
 
 
 class _Plan(NamedTuple):
     """One way to divide the prompts into prefix and suffixes, and its arithmetic per layer."""
 
-    cost: float
+    cost: int
     shared: bool
     prefix: tuple[int, ...]
-    suffixes: list[Suffix]
-    members: list[np.ndarray]
+    forest: Forest
     size: int
 
 
-@dataclass(frozen=True)
-class _PackedGroup:
-    """The chunks of the prompts that share a prefix; see :class:`Chunks` for the arrays."""
-
-    symbols: np.ndarray
-    positions: np.ndarray
-    visible: np.ndarray
-    lengths: np.ndarray
-    ends: np.ndarray
-
-
-def _shared_lengths(ordered: Sequence[Suffix]) -> list[int]:
-    """How many leading symbols each sequence shares with the one before it."""
-    shared = [0]
-    for before, after in pairwise(ordered):
-        length = 0
-        while length < min(len(before), len(after)) and before[length] == after[length]:
-            length += 1
-        shared.append(length)
-    return shared
-
-
-def _nothing_shared(ordered: Sequence[Suffix]) -> list[int]:
-    return [0] * len(ordered)
-
-
-def _count(lengths: Sequence[int], shared: Sequence[int], size: int) -> tuple[int, int]:
-    """Chunks, and tokens in them, that greedy packing makes."""
-    chunks, used, tokens = 1, 0, 0
-    for length, common in zip(lengths, shared):
-        new = length - (common if used else 0)
-        if used + new > size:
-            chunks, used, new = chunks + 1, 0, length
-        used += new
-        tokens += new
-    return chunks, tokens
-
-
-def _best_chunk_size(
-    groups: Sequence[tuple[Sequence[int], Sequence[int]]], prefix: int, width: int
-) -> tuple[int, float]:
+def _best_chunk_size(forest: Forest, prefix: int, width: int) -> tuple[int, int]:
     """The chunk length of least arithmetic, and that arithmetic per layer (linear layers and
-    attention).
-
-    ``groups``: of each group, the lengths of its sorted suffixes and how much each shares with the
-    one before it.
-    """
+    attention)."""
     # A prompt must fit into one chunk: its tokens attend to ancestors in their own chunk only.
-    longest = max(max(lengths) for lengths, _ in groups)
-    sizes = sorted({max(size, longest) for size in CHUNK_SIZES})
+    sizes = sorted({max(size, forest.longest) for size in CHUNK_SIZES})
     costs = []
     for size in sizes:
-        counts = [_count(lengths, shared, size) for lengths, shared in groups]
-        chunks = sum(group_chunks for group_chunks, _ in counts)
-        tokens = sum(group_tokens for _, group_tokens in counts)
+        chunks, tokens = forest.count(size)
         # Linear layers see the tokens, attention the padded chunks; its small products run at about
         # a third of the rate.
         costs.append(tokens * 24 * width**2 + chunks * size * 3 * 4 * width * (prefix + size))
@@ -293,40 +212,14 @@ def _best_chunk_size(
     return sizes[best], costs[best]
 
 
-def _pack(
-    suffixes: Sequence[Suffix],
-    first_position: int,
-    size: int,
-    shared_lengths: Callable[[Sequence[Suffix]], list[int]],
-) -> _PackedGroup:
-    """Pack one group's suffixes depth first; ``ends`` is in the order given."""
-    # Sorted, prompts of a common stem are neighbours: walking them in order walks the tree depth
-    # first, and the stem is the last path's beginning. At a full chunk the path begins again: at
-    # most one stem per chunk is computed twice, and the cheapest cuts are a bin-packing problem.
-    order = sorted(range(len(suffixes)), key=lambda i: suffixes[i])
-    ordered = [suffixes[i] for i in order]
-    common = shared_lengths(ordered)
-    n, _ = _count([len(s) for s in ordered], common, size)
-    symbols = np.zeros((n, size), dtype=np.int64)
-    positions = np.full((n, size), first_position, dtype=np.int64)
-    lengths = np.zeros(n, dtype=np.int64)
-    visible = np.zeros((n, size, size), dtype=bool)
-    # Padding sees itself: a softmax over nothing is NaN, and stays NaN times a gradient of zero.
-    visible[:, np.arange(size), np.arange(size)] = True
-    ends = np.empty(len(suffixes), dtype=np.int64)
-    chunk, used = 0, 0
-    path: list[int] = []  # places in the chunk of the present suffix's tokens
-    for index, in_common, suffix in zip(order, common, ordered):
-        stem = in_common if used else 0
-        if used + len(suffix) - stem > size:
-            chunk, used, stem = chunk + 1, 0, 0
-        path = path[:stem]
-        for depth in range(stem, len(suffix)):
-            symbols[chunk, used] = suffix[depth]
-            positions[chunk, used] = first_position + depth
-            visible[chunk, used, path] = True
-            path.append(used)
-            used += 1
-        lengths[chunk] = used
-        ends[index] = chunk * size + path[-1]
-    return _PackedGroup(symbols, positions, visible, lengths, ends)
+def _chunks(plan: _Plan) -> Chunks:
+    packed = plan.forest.pack(plan.size, len(plan.prefix))
+    return Chunks(
+        tokens=torch.from_numpy(np.maximum(packed.symbols, 0)),
+        slots=torch.from_numpy(np.where(packed.symbols < 0, -1 - packed.symbols, -1)),
+        positions=torch.from_numpy(packed.positions),
+        visible=torch.from_numpy(packed.visible),
+        lengths=torch.from_numpy(packed.lengths),
+        group=torch.from_numpy(packed.group),
+        ends=torch.from_numpy(packed.ends),
+    )

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+Symbols = Sequence[Sequence[int]]
+
 
 class PromptList:
     """N prompts in K groups; those of a group share a context.
@@ -20,18 +22,21 @@ class PromptList:
     """
 
     def __init__(
-        self,
-        prompts: Sequence[Sequence[int]],
-        groups: Sequence[int] | None = None,
-        n_ctx: int = 0,
+        self, prompts: Symbols, groups: Sequence[int] | None = None, n_ctx: int = 0
     ) -> None:
         self.n_ctx = n_ctx
         self.prompts = [tuple(prompt) for prompt in prompts]
-        self.groups = (
-            np.zeros(len(self.prompts), dtype=np.int64) if groups is None else np.asarray(groups)
-        )
+        self.groups = np.asarray([0] * len(self.prompts) if groups is None else groups, np.int64)
         self.num_groups = int(self.groups.max()) + 1
+        # Prompts by group, and where each group's begin: a step asks for some groups of many.
+        self._by_group = np.argsort(self.groups, kind="stable")
+        self._counts = np.bincount(self.groups)
+        self._first = np.cumsum(self._counts) - self._counts
 
     def prompts_of(self, groups: Sequence[int]) -> Tensor:
         """Which prompts belong to ``groups``, ascending (N',)."""
-        return torch.from_numpy(np.flatnonzero(np.isin(self.groups, np.asarray(groups))))
+        wanted = np.unique(np.asarray(groups, dtype=np.int64))
+        counts = self._counts[wanted]
+        inside = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        found = self._by_group[np.repeat(self._first[wanted], counts) + inside]
+        return torch.from_numpy(np.sort(found))

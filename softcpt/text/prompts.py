@@ -18,6 +18,7 @@ from torch import Tensor
 from softcpt.errors import UserError
 from softcpt.text.own_tokenizer import OwnTokenizer
 from softcpt.text.packing import slot
+from softcpt.text.tokens import encoded
 
 Position = Literal["end", "middle", "front"]
 
@@ -72,53 +73,81 @@ def prompt_symbols(
     position: Position = "end",
     context_length: int = 77,
 ) -> list[int]:
-    """Symbols of the prompt for a class or task ``name``: SOS first, EOS last (CoOp, section 3.1).
+    """:func:`prompts_symbols` of one name."""
+    return prompts_symbols(tokenizer, [name], n_ctx, position, context_length)[0]
+
+
+def prompts_symbols(
+    tokenizer: Tokenizer,
+    names: Sequence[str],
+    n_ctx: int,
+    position: Position = "end",
+    context_length: int = 77,
+) -> list[list[int]]:
+    """Symbols of the prompts for the ``names`` of classes or tasks: SOS first, EOS last (CoOp,
+    section 3.1).
 
     ``end``: context, name; ``middle``: first half of the context, name, second half; ``front``:
     name, context. A full stop follows in each case; underscores in the name are blanks.
 
     Raises:
-        UserError: if the prompt has more than ``context_length`` tokens.
+        UserError: if a prompt has more than ``context_length`` tokens.
     """
-    name = name.replace("_", " ")
-    if position == "end":
-        before, after = n_ctx, 0
-    elif position == "middle":
-        before, after = n_ctx // 2, n_ctx - n_ctx // 2
-    elif position == "front":
-        before, after = 0, n_ctx
-    else:
-        raise UserError(f"position '{position}': choose end, middle or front")
-    encode = tokenizer.encode
-    if before and isinstance(tokenizer, OwnTokenizer):
-        encode = tokenizer.encode_behind
+    names = [name.replace("_", " ") for name in names]
+    before = _vectors_before(n_ctx, position)
+    slots = [slot(index) for index in range(n_ctx)]
     # The stop is tokenised with the name, as in the published codes: behind punctuation the two
     # merge into one token.
-    words = encode(name + ".")
-    length = len(encode(name))
-    slots = [slot(index) for index in range(n_ctx)]
-    behind = words[:length] + slots[before:] + words[length:] if after else words
+    middles = _words(tokenizer, [f"{name}." for name in names], before > 0)
+    if before < n_ctx:
+        lengths = map(len, _words(tokenizer, names, before > 0))
+        middles = [
+            words[:length] + slots[before:] + words[length:]
+            for words, length in zip(middles, lengths)
+        ]
     start, end = special_tokens(tokenizer)
-    symbols = [*start, *slots[:before], *behind, *end]
-    if len(symbols) > context_length:
-        raise UserError(
-            f"name '{name}': its prompt has {len(symbols)} tokens and the model takes "
-            f"{context_length}; "
-            "shorten the name or the context"
-        )
-    return symbols
+    prompts = [[*start, *slots[:before], *middle, *end] for middle in middles]
+    for name, symbols in zip(names, prompts):
+        if len(symbols) > context_length:
+            raise UserError(
+                f"name '{name}': its prompt has {len(symbols)} tokens and the model takes "
+                f"{context_length}; shorten the name or the context"
+            )
+    return prompts
 
 
-def text_symbols(tokenizer: Tokenizer, text: str, context_length: int = 77) -> list[int]:
-    """Symbols of a plain sentence without context vectors."""
+def _vectors_before(n_ctx: int, position: Position) -> int:
+    """How many of a context's vectors stand in front of the name."""
+    counts: dict[str, int] = {"end": n_ctx, "middle": n_ctx // 2, "front": 0}
+    if position not in counts:
+        raise UserError(f"position '{position}': choose end, middle or front")
+    return counts[position]
+
+
+def _words(tokenizer: Tokenizer, texts: Sequence[str], behind: bool) -> list[list[int]]:
+    """Ids of ``texts`` alone, or as they are ``behind`` others."""
+    if behind and isinstance(tokenizer, OwnTokenizer):
+        return [tokenizer.encode_behind(text) for text in texts]
+    return encoded(tokenizer, texts)
+
+
+def texts_symbols(
+    tokenizer: Tokenizer, texts: Sequence[str], context_length: int = 77
+) -> list[list[int]]:
+    """Symbols of plain sentences without context vectors.
+
+    Raises:
+        UserError: one has more than ``context_length`` tokens.
+    """
     start, end = special_tokens(tokenizer)
-    symbols = [*start, *tokenizer.encode(text), *end]
-    if len(symbols) > context_length:
-        raise UserError(
-            f"text '{text}': {len(symbols)} tokens, and the model takes {context_length}; shorten "
-            "it"
-        )
-    return symbols
+    prompts = [[*start, *ids, *end] for ids in encoded(tokenizer, texts)]
+    for text, symbols in zip(texts, prompts):
+        if len(symbols) > context_length:
+            raise UserError(
+                f"text '{text}': {len(symbols)} tokens, and the model takes {context_length}; "
+                "shorten it"
+            )
+    return prompts
 
 
 def init_context(shape: Sequence[int], generator: torch.Generator | None = None) -> Tensor:

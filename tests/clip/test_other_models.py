@@ -18,7 +18,7 @@ import softcpt
 from softcpt.clip import text_files
 from softcpt.errors import UserError
 from softcpt.text.own_tokenizer import OwnTokenizer
-from softcpt.text.prompts import prompt_symbols, text_symbols
+from softcpt.text.prompts import prompt_symbols, texts_symbols
 from tests.helpers.model_families import (
     byte_pairs,
     sentence_piece,
@@ -53,16 +53,16 @@ def tokenizer(kind: str, folder: Path, length: int = 16) -> tuple[OwnTokenizer, 
 def test_a_tokenizer_put_together_again_gives_its_own_ids(kind, tmp_path):
     ours, whole = tokenizer(kind, tmp_path)
     for text in TEXTS:
-        symbols = text_symbols(ours, text, ours.room)
+        [symbols] = texts_symbols(ours, [text], ours.room)
         assert ours.padded(symbols) == whole(text)[0].tolist()
     for length in range(1, 40):  # what the tokenizer would cut is too long here
         text = " ".join(["cat"] * length)
         count = len(ours.start) + len(ours.encode(text)) + len(ours.end)
         if count <= ours.room:
-            assert ours.padded(text_symbols(ours, text, ours.room)) == whole(text)[0].tolist()
+            assert ours.padded(*texts_symbols(ours, [text], ours.room)) == whole(text)[0].tolist()
             continue
         with pytest.raises(UserError, match=f"{count} tokens, and the model takes {ours.room}"):
-            text_symbols(ours, text, ours.room)
+            texts_symbols(ours, [text], ours.room)
     assert set(ours.start) <= ours.special and ours.decode([ours.encode("cat")[0]]).endswith(" ")
 
 

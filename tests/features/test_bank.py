@@ -19,7 +19,8 @@ from torchvision import transforms
 from softcpt.cli import features as features_cli
 from softcpt.errors import UserError
 from softcpt.features import bank as features_module
-from softcpt.features.bank import FeatureBank, default_folder, entry_lock
+from softcpt.features.bank import FeatureBank
+from softcpt.features.entries import default_folder, entry_lock
 from softcpt.features.images import ImageError, ViewDataset
 
 CENTRE = transforms.Compose([transforms.Resize(8), transforms.CenterCrop(8), transforms.ToTensor()])

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.metrics import confusion_matrix, f1_score
 from yacs.config import CfgNode
 
 from softcpt.errors import UserError
@@ -61,6 +60,9 @@ class Classification(EvaluatorBase):
     def evaluate(self) -> dict[str, float]:
         """accuracy, error_rate, macro_f1 (over the classes present), perclass_accuracy if asked
         for; in percent."""
+        # Here, not at the top: trainers of softcpt count for themselves, and start earlier so.
+        from sklearn.metrics import f1_score
+
         if not self._batches:
             raise UserError("Classification: no image was evaluated; is the test set empty?")
         true, predicted = (torch.cat(parts).numpy() for parts in zip(*self._batches))
@@ -93,6 +95,8 @@ class Classification(EvaluatorBase):
 
     def _save_confusion_matrix(self, true: np.ndarray, predicted: np.ndarray) -> None:
         """Write the row-normalised matrix as a tensor (C, C), rows true classes."""
+        from sklearn.metrics import confusion_matrix
+
         path = os.path.join(self.cfg.OUTPUT_DIR, "cmat.pt")
         with atomic_write(path) as temporary, file_for_torch(temporary) as file:
             torch.save(torch.from_numpy(confusion_matrix(true, predicted, normalize="true")), file)
