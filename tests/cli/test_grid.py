@@ -53,6 +53,7 @@ def test_a_killed_worker_loses_nothing(tmp_path, capsys, monkeypatch):
     assert identical(prompt(killed), prompt(tmp_path / "whole"))
 
 
+@pytest.mark.slow
 def test_a_job_that_kills_its_workers_is_named_in_the_end(tmp_path, capsys, monkeypatch):
     file = grid_file(tmp_path, methods=["SoftCPT"], set={"TRAIN.PRINT_FREQ": 1})
     with conducted(monkeypatch) as workers:
@@ -66,6 +67,7 @@ def test_a_job_that_kills_its_workers_is_named_in_the_end(tmp_path, capsys, monk
     assert "failed" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_two_grids_on_one_output_do_no_work_twice(tmp_path, capsys, monkeypatch):
     file = grid_file(tmp_path, seeds=[1, 2, 3])
     with conducted(monkeypatch) as workers:
@@ -120,6 +122,7 @@ def test_ctrl_c_ends_workers_and_the_next_command_continues(tmp_path, monkeypatc
     assert not list(stopped.glob(".*.part"))
 
 
+@pytest.mark.slow
 def test_workers_end_with_a_grid_that_is_killed(tmp_path, monkeypatch):
     file = grid_file(tmp_path, methods=["SoftCPT"])
     with conducted(monkeypatch) as workers:

@@ -176,6 +176,7 @@ def test_the_page_has_all_recipes():
     assert all(recipe.files or recipe.changes for recipe in RECIPES.values())
 
 
+@pytest.mark.slow
 def test_the_method_trains(followed):
     copy, printed = followed
     assert "ClassResidual on tiny" in printed
@@ -185,6 +186,7 @@ def test_the_method_trains(followed):
     assert result["trainable_parameters"] == classes * 256  # the width of tiny's joint space
 
 
+@pytest.mark.slow
 def test_the_data_set_is_read(followed):
     copy, _ = followed
     [task] = results(copy, "Imagenette/CoOp/*/seed1")["tasks"]["CoOp"]
@@ -192,12 +194,14 @@ def test_the_data_set_is_read(followed):
     assert (task["classes"], task["total"]) == (10, 40)  # four validation images per class
 
 
+@pytest.mark.slow
 def test_the_backbone_is_trained_on(followed):
     copy, _ = followed
     result = results(copy, "Emoji44/CoOp/my_clip_*/seed1")
     assert result["backbone"] == "my_clip" and result["curve"]
 
 
+@pytest.mark.slow
 def test_the_metric_is_in_the_results(followed):
     copy, _ = followed
     [task] = results(copy, "ImageFolder/ZeroshotCLIP/tiny_4shots-*/seed1")["tasks"]["ZeroShot"]
@@ -206,12 +210,14 @@ def test_the_metric_is_in_the_results(followed):
     assert max(0, 2 * mean - 100) - 1e-9 <= task["metric"] <= mean
 
 
+@pytest.mark.slow
 def test_the_launcher_runs_the_jobs(followed):
     copy, printed = followed
     assert "2 of 2 jobs are done" in printed
     assert set((copy / HOSTS).read_text().split()) <= {"node1", "node2"}
 
 
+@pytest.mark.slow
 def test_what_the_page_writes_passes_the_linter(followed):
     copy, _ = followed
     names = [name for recipe in RECIPES.values() for name in recipe.files if name.endswith(".py")]

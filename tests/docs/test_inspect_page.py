@@ -7,12 +7,15 @@ import shlex
 import shutil
 from pathlib import Path
 
+import pytest
+
 from softcpt.cli import train
 from tests.helpers.runs import softcpt_command
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "inspect.md"
 
 
+@pytest.mark.slow
 def test_the_page_runs_from_top_to_bottom(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     text = PAGE.read_text(encoding="utf-8")

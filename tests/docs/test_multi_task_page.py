@@ -7,11 +7,14 @@ import json
 import re
 from pathlib import Path
 
+import pytest
+
 from tests.docs.test_use_a_trained_prompt import run_block
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "multi-task.md"
 
 
+@pytest.mark.slow
 def test_the_page_runs_from_top_to_bottom(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     text = PAGE.read_text("utf-8")

@@ -8,6 +8,7 @@ import shlex
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 import softcpt
@@ -30,6 +31,7 @@ def run_block(language: str, block: str, names: dict[str, object]) -> None:
             assert softcpt_command(*words[3:]) == 0
 
 
+@pytest.mark.slow
 def test_the_page_runs_from_top_to_bottom(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     generator = np.random.default_rng(0)

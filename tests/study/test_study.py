@@ -184,6 +184,7 @@ def test_mistakes_are_named_in_one_line(tmp_path, capsys, keys, message):
     assert message in error and "\n" not in error
 
 
+@pytest.mark.slow
 def test_without_a_file_it_is_the_study_that_comes_with_the_project(tmp_path, capsys):
     assert run("--list", "--output", tmp_path / "out") == 0
     listed = capsys.readouterr().out

@@ -78,6 +78,7 @@ with runs.interrupted_before(1):
 """
 
 
+@pytest.mark.slow
 def test_a_run_of_two_processes_continues_in_one(tmp_path):
     train.main(flags(tmp_path, "SoftCPT"))
     whole = prompt(tmp_path / "SoftCPT")
