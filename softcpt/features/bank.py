@@ -27,6 +27,7 @@ from softcpt.errors import UserError
 from softcpt.features.block_file import BlockFile
 from softcpt.features.images import ImageError, ViewDataset, default_workers
 from softcpt.utils.files import cache_folder
+from softcpt.utils.locks import file_lock
 
 FORMAT = 1  # part of every key: raised when the same inputs come to mean other features
 KINDS = {"global": "features", "spatial": "local features", "unprojected": "unprojected features"}
@@ -380,7 +381,7 @@ def entry_lock(folder: Path) -> FileLock:
     """The lock that whoever writes to an entry's folder holds."""
     locks = folder.parent / ".locks"
     locks.mkdir(parents=True, exist_ok=True)
-    return FileLock(str(locks / folder.name))
+    return file_lock(locks / folder.name)
 
 
 def _key(about: dict[str, Any], files: list[str], root: str) -> str:

@@ -104,15 +104,11 @@ class _WatchedFile(io.BufferedIOBase):
         return self.file.tell()
 
 
-class WriteError(UserError):
-    """A file or folder cannot be written."""
-
-
-def cannot_write(path: Path, error: OSError) -> WriteError:
+def cannot_write(path: Path, error: OSError) -> UserError:
     """The one line that is said of a file or folder that cannot be written."""
     reason = error.strerror or str(error)
     remedy = "make room, give yourself access, or choose another folder"
-    return WriteError(
+    return UserError(
         f"{path}: cannot be written ({reason}); {remedy} (data sets: --root, weights: "
         "SOFTCPT_WEIGHTS, caches: SOFTCPT_CACHE)"
     )
