@@ -17,6 +17,7 @@ from softcpt.engine.settings import setting_of
 from softcpt.engine.steps import STEP_KEYS
 from softcpt.errors import UserError
 from softcpt.prompters import METHODS
+from softcpt.utils.kinds import in_short
 from softcpt.utils.suggest import did_you_mean, nearest
 from softcpt.utils.yaml_file import plain
 
@@ -115,14 +116,18 @@ def _set_leaf(cfg: CfgNode, key: str, value: Any, place: str, text: str | None) 
 
 def _unquoted(text: str) -> str:
     """Text without the quotation marks of a Python literal, where it has them."""
-    if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
-        try:
-            value = ast.literal_eval(text)
-        except (ValueError, SyntaxError):
-            return text
-        if isinstance(value, str):
-            return value
-    return text
+    quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
+    value = literal(text) if quoted else text
+    return value if isinstance(value, str) else text
+
+
+def literal(text: str) -> Any:
+    """``text`` as a Python literal; itself where it is none."""
+    try:
+        return ast.literal_eval(text)
+    # All that it may raise: of nested text, or of a list as a key, too.
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return text
 
 
 def _switch(value: bool, key: str) -> Any:
@@ -142,7 +147,9 @@ def _is_fixed(key: str, value: Any, source: str) -> bool:
         if key in extension.fixed_keys:
             fixed, why = extension.fixed_keys[key]
             if value != fixed:
-                raise UserError(f"{source}: {key} is {value!r}: {why}; leave it at {fixed!r}")
+                raise UserError(
+                    f"{source}: {key} is {in_short(value)}: {why}; leave it at {fixed!r}"
+                )
             return True
     return False
 
@@ -174,19 +181,15 @@ def _coerce(value: Any, old: Any, place: str) -> Any:
     if kind is int and isinstance(value, int) and not isinstance(value, bool):
         return int(value)
     if kind is float and isinstance(value, (int, float, str)) and not isinstance(value, bool):
-        try:
+        with suppress(ValueError, OverflowError):
             return float(value)
-        except ValueError:
-            pass
     if kind in (tuple, list) and isinstance(value, str):
-        with suppress(ValueError, SyntaxError):
-            value = ast.literal_eval(value)
+        value = literal(value)
     if kind in (tuple, list) and isinstance(value, (tuple, list)):
         return kind(plain(value))
     if kind is str and isinstance(value, (int, float)) and not isinstance(value, bool):
         return str(value)  # DATASET.NAME 101 is a name
     raise UserError(
-        f"{place} is {value!r} ({type(value).__name__}); its default {old!r} is of type "
-        f"{kind.__name__}, "
-        f"give one like it"
+        f"{place} is {in_short(value)} ({type(value).__name__}); its default {in_short(old)} is of "
+        f"type {kind.__name__}, give one like it"
     )
