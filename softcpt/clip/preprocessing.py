@@ -63,7 +63,7 @@ class Preprocessing:
     def __post_init__(self) -> None:
         for name in ("mean", "std"):
             numbers = getattr(self, name)
-            numbers = list(numbers) if isinstance(numbers, (list, tuple)) else [numbers]
+            numbers = list(numbers) if isinstance(numbers, (list, tuple)) else []
             if len(numbers) not in (1, 3) or not is_kind(numbers, [(int, float)]):
                 raise _wrong(name, getattr(self, name), "give a number for R, G and B")
             # Lists in JSON; equal ones must compare as equal.

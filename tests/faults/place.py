@@ -33,7 +33,7 @@ ROOT = Path(__file__).parents[2]
 
 
 NONE = Fault("write", "EIO", 0, "/nowhere")
-PATIENCE = 600  # seconds after which a command that waits for ever is ended
+PATIENCE = 240  # seconds after which a command that waits for ever is ended
 
 
 @dataclass(frozen=True)

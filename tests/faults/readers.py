@@ -28,6 +28,7 @@ from softcpt.engine.continuation import read_run
 from softcpt.engine.early_stop import EarlyStop
 from softcpt.engine.lookahead import Lookahead
 from softcpt.engine.results_file import read_results as results_of_run
+from softcpt.engine.tested_run import find_tested_run
 from softcpt.errors import UserError
 from softcpt.features.block_file import BlockFile
 from softcpt.grid.launch import read_launch
@@ -183,6 +184,14 @@ def _resumed(path: Path) -> Any:
     return header
 
 
+def _tested(folder: Path) -> None:
+    checkpoint.save_tensors(
+        checkpoint.prompt_file(folder, 1), {"prompt_learner.ctx": torch.ones(4, 8)}, PROMPT
+    )
+    config = "SEED: 1\nTRAINER:\n  NAME: CoOp\n"
+    (folder / "results.json").write_text(json.dumps(RESULTS | {"config": config}))
+
+
 def _columns(folder: Path) -> None:
     rows = ["image,split,colour,kind"]
     for number in range(12):
@@ -252,6 +261,17 @@ CASES = {
         lambda path: read_earlier(path, ["cats", "dogs"]),
     ),
     "results of a run": Case("results.json", _json("results.json", RESULTS), results_of_run),
+    "prompt of a test": Case(
+        "prompt/epoch-1.safetensors",
+        _tested,
+        lambda path: find_tested_run(str(path.parents[1]), None),
+    ),
+    "settings of a test": Case(
+        "results.json", _tested, lambda path: find_tested_run(str(path.parent), None)
+    ),
+    "images of a test": Case(
+        "prompt/config.json", _artefact, lambda path: find_tested_run(str(path.parent), None)
+    ),
     "published": Case(
         "prompt_learner/model.pth.tar-2",
         _published,
