@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import ast
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields
 from typing import Any
@@ -19,7 +19,7 @@ from softcpt.errors import UserError
 from softcpt.prompters import METHODS
 from softcpt.utils.kinds import in_short
 from softcpt.utils.suggest import did_you_mean, nearest
-from softcpt.utils.yaml_file import plain
+from softcpt.utils.yaml_file import WrittenFloat, WrittenInt, plain
 
 _log = logging.getLogger(__name__)
 
@@ -172,11 +172,22 @@ def resolve_alias(key: str) -> str:
     return f"TRAINER.{node}.{parts[2]}"
 
 
+def _are_like(items: Sequence[Any], old: Sequence[Any]) -> bool:
+    """Whether the items of a list are of the types of the default's: numbers for numbers, whole
+    ones for whole ones. An empty default does not say."""
+    kinds = {type(item) for item in old}
+    if float in kinds:
+        kinds |= {int, WrittenInt, WrittenFloat}
+    if int in kinds:
+        kinds |= {WrittenInt}
+    return not old or all(type(item) in kinds for item in items)
+
+
 def _coerce(value: Any, old: Any, place: str) -> Any:
     """``value`` in the type of the default ``old``: yaml reads 5e-4 and (224, 224) as text, and
     lists stand for tuples."""
     kind = type(old)
-    if old is None or type(value) is kind:
+    if old is None or (type(value) is kind and kind not in (tuple, list)):
         return plain(value)
     if kind is int and isinstance(value, int) and not isinstance(value, bool):
         return int(value)
@@ -185,7 +196,7 @@ def _coerce(value: Any, old: Any, place: str) -> Any:
             return float(value)
     if kind in (tuple, list) and isinstance(value, str):
         value = literal(value)
-    if kind in (tuple, list) and isinstance(value, (tuple, list)):
+    if kind in (tuple, list) and isinstance(value, (tuple, list)) and _are_like(value, old):
         return kind(plain(value))
     if kind is str and isinstance(value, (int, float)) and not isinstance(value, bool):
         return str(value)  # DATASET.NAME 101 is a name

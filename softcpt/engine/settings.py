@@ -38,12 +38,16 @@ class Valid:
         choices: all there are; empty: see ``least`` and ``most``.
         least, most: bounds, themselves included; None: no bound.
         texts: whether it is a list of texts.
+        count: how many numbers it is a list of; 0: it is no list.
+        rising: whether none of these is lower than the one in front of it.
     """
 
     choices: tuple[str, ...] = ()
     least: float | None = None
     most: float | None = None
     texts: bool = False
+    count: int = 0
+    rising: bool = False
 
     def allows(self, value: Any) -> bool:
         """Whether ``value`` is one of them."""
@@ -51,6 +55,12 @@ class Valid:
             return value in self.choices
         if self.texts:
             return all(isinstance(item, str) for item in value)
+        if self.count:
+            fits = len(value) == self.count and all(map(self._is_within, value))
+            return fits and (not self.rising or list(value) == sorted(value))
+        return self._is_within(value)
+
+    def _is_within(self, value: Any) -> bool:
         if isinstance(value, float) and not math.isfinite(value):
             return False
         above = self.least is None or value >= self.least
@@ -62,10 +72,16 @@ class Valid:
             return f"choose {', '.join(self.choices[:-1])} or {self.choices[-1]}"
         if self.texts:
             return "give texts"
+        order = ", the lowest first" if self.rising else ""
+        several = f"{self.count} numbers{order}, each " if self.count else ""
+        return f"give {several}{self._bounds}"
+
+    @property
+    def _bounds(self) -> str:
         least, most = (f"{bound:,}" for bound in (self.least or 0, self.most or 0))
         if self.most is None:
-            return f"give {least} or more"
-        return f"give {most} or less" if self.least is None else f"give {least} to {most}"
+            return f"{least} or more"
+        return f"{most} or less" if self.least is None else f"{least} to {most}"
 
 
 @dataclass(frozen=True)
@@ -134,7 +150,14 @@ SETTINGS = (
         valid=_TEXTS,
         logged=True,
     ),
-    Setting("INPUT.RRCROP_SCALE", Use.TRAINING, "crop_scale", "crop scale", logged=True),
+    Setting(
+        "INPUT.RRCROP_SCALE",
+        Use.TRAINING,
+        "crop_scale",
+        "crop scale",
+        valid=Valid(least=0, most=1, count=2, rising=True),
+        logged=True,
+    ),
     Setting(
         "FEATURES.MODE",
         Use.TRAINING,
@@ -205,10 +228,11 @@ SETTINGS = (
     Setting("", Use.ALL, "cudnn_benchmark"),
     # From here on: without a name in results.json, whose ``config`` holds them.
     Setting("USE_CUDA", Use.ALL),
-    Setting("INPUT.SIZE", Use.ALL, logged=True),
-    Setting("INPUT.INTERPOLATION", Use.ALL),
+    Setting("INPUT.SIZE", Use.ALL, valid=Valid(least=1, count=2), logged=True),
+    Setting("INPUT.INTERPOLATION", Use.ALL, valid=Valid(("bicubic", "bilinear", "nearest"))),
     Setting("INPUT.RESIZE_MODE", Use.ALL, valid=Valid(("shortest", "squash"))),
     Setting("INPUT.NO_TRANSFORM", Use.ALL),
+    Setting("INPUT.PIXEL_STD", Use.ALL, valid=Valid(least=0.0001, count=3)),
     Setting("INPUT.PIXEL_*", Use.ALL),
     Setting("INPUT.*", Use.TRAINING),  # strengths of augmentations
     Setting("DATASET.TASKS", Use.ALL, valid=_TEXTS),

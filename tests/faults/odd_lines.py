@@ -218,6 +218,7 @@ LINES = (
     f"{TRAIN} FEATURES.FOLDER {{nul}}",
     f"{TRAIN} DATASET.TEMPLATE {{{{0}}}}",
     f"{TRAIN} DATASET.TEMPLATE {{{{}}}}{{{{}}}}",
+    f"{TRAIN} INPUT.RRCROP_SCALE [0.9,0.1]",
     f"{TRAIN} DATASET.TEMPLATE {{{{name}}}}",
     "train --trainer LinearProbe OPTIM.LR 3 DATASET.NUM_SHOTS -9 --output-dir {out}",
     "train --trainer CoOp --images {pipe} --output-dir {out}",
@@ -232,19 +233,17 @@ LINES = (
     "train --trainer CoOp --output-dir {loop}",
     "train --trainer CoOp --output-dir /proc/nothing",
     "train --trainer CoOp --output-dir /dev/full/x",
-    "data list {pipe}",
     "data check {pipe}",
     "data preview {loop} -o {out}/a.png",
     "data preview {images} --images 10 --size x",
-    "data preview {images} -o /dev/full",
+    "data preview {images} -o {pipe}",
     "data get OxfordPets --root {file}",
     "data get OxfordPets --root {nul}",
     "data status OxfordPets --root {pipe}",
     "predict {run} {pipe} --task flower",
     "predict {run} {loop} --task flower",
-    "predict {run} {images} --task flower --top 10000000000",
     "predict {run} {images} --task flower --batch-size 1e9",
-    "predict {run} {images} --task flower --output /dev/full --format csv",
+    "predict {run} {images} --task flower --output {pipe} --format csv",
     "predict {run} {images} --task flower --output {nul}",
     "predict {run}/prompt {images} --task flower",
     "predict {weights} {images}",
@@ -268,7 +267,6 @@ LINES = (
     "features --folder {file} list",
     "features --folder {file} verify",
     "features --folder {folder} rm ../x",
-    "features --folder {nul} list",
     "grid {pipe}",
     "grid {loop}",
     "grid {grid} --shots 1" + "0" * 400 + " --list",
@@ -277,7 +275,6 @@ LINES = (
     "grid {grid} --config {{nothing}} --list",
     "grid {grid} --config a{{b --list",
     "grid {grid} --layout a{{b --list",
-    "grid {grid} --backbones {file} --list",
     "grid {grid} --methods CoOp CoOp --list",
     "grid {grid} --root {nul} --list",
     "grid {grid} --output {nul}",
@@ -362,8 +359,9 @@ def _faults_of(place: Place, words: list[str]) -> list[str]:
 
 
 def _files(place: Place) -> set[str]:
-    # A division of images is made where they are read, and is the same each time.
-    found = (path for path in place.folder.rglob("*") if path.name != "split_drawn.json")
+    # A division and a draw of images are made where they are read, and are the same each time.
+    made = {"split_drawn.json", "split_fewshot"}
+    found = (path for path in place.folder.rglob("*") if made.isdisjoint(path.parts))
     return {str(path) for path in found if path.parent != place.folder}
 
 
