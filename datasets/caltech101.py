@@ -5,7 +5,7 @@ from typing import ClassVar
 from dassl.data.datasets import DATASET_REGISTRY
 
 from softcpt.data.base import TaskDataset
-from softcpt.data.coop_mirror import mirrored
+from softcpt.data.coop_mirror import coop_split, mirrored
 from softcpt.data.dataset_facts import Publication
 from softcpt.data.source import Source
 
@@ -58,6 +58,6 @@ class Caltech101(Caltech101Images, TaskDataset):
     sizes = (4128, 1649, 2465)
     sources = (
         *Caltech101Images.sources,
-        Source("1hyarUivQE36mY6jSomru6Fjd-JzwcCzN", "split_zhou_Caltech101.json", "gdrive"),
+        coop_split("1hyarUivQE36mY6jSomru6Fjd-JzwcCzN", "split_zhou_Caltech101.json"),
         *mirrored("caltech-101", "101_ObjectCategories", "split_zhou_Caltech101.json"),
     )

@@ -6,7 +6,7 @@ from dassl.data.datasets import DATASET_REGISTRY
 
 from softcpt.data.base import TaskDataset
 from softcpt.data.coop_helpers import TexturesHelpers
-from softcpt.data.coop_mirror import mirrored
+from softcpt.data.coop_mirror import coop_split, mirrored
 from softcpt.data.dataset_facts import Publication
 from softcpt.data.source import Source
 
@@ -44,8 +44,6 @@ class DescribableTextures(DTDImages, TexturesHelpers, TaskDataset):
     sizes = (2820, 1128, 1692)
     sources = (
         *DTDImages.sources,
-        Source(
-            "1u3_QfB467jqHgNXC00UIzbLZRQCg2S7x", "split_zhou_DescribableTextures.json", "gdrive"
-        ),
+        coop_split("1u3_QfB467jqHgNXC00UIzbLZRQCg2S7x", "split_zhou_DescribableTextures.json"),
         *mirrored("dtd", "images", "split_zhou_DescribableTextures.json"),
     )

@@ -5,7 +5,7 @@ from typing import ClassVar
 from dassl.data.datasets import DATASET_REGISTRY
 
 from softcpt.data.base import TaskDataset
-from softcpt.data.coop_mirror import mirrored
+from softcpt.data.coop_mirror import coop_split, mirrored
 from softcpt.data.dataset_facts import Publication
 from softcpt.data.source import Source
 
@@ -57,6 +57,6 @@ class EuroSAT(EuroSATImages, TaskDataset):
     sizes = (13500, 5400, 8100)
     sources = (
         *EuroSATImages.sources,
-        Source("1Ip7yaCWFi0eaOFUGga0lUdVi_DDQth1o", "split_zhou_EuroSAT.json", "gdrive"),
+        coop_split("1Ip7yaCWFi0eaOFUGga0lUdVi_DDQth1o", "split_zhou_EuroSAT.json"),
         *mirrored("eurosat", "2750", "split_zhou_EuroSAT.json"),
     )

@@ -5,7 +5,7 @@ from typing import ClassVar
 from dassl.data.datasets import DATASET_REGISTRY
 
 from softcpt.data.base import TaskDataset
-from softcpt.data.coop_mirror import mirrored
+from softcpt.data.coop_mirror import coop_split, mirrored
 from softcpt.data.dataset_facts import Publication
 from softcpt.data.source import Source
 
@@ -44,6 +44,6 @@ class Food101(Food101Images, TaskDataset):
     sizes = (50500, 20200, 30300)
     sources = (
         *Food101Images.sources,
-        Source("1QK0tGi096I0Ba6kggatX1ee6dJFIcEJl", "split_zhou_Food101.json", "gdrive"),
+        coop_split("1QK0tGi096I0Ba6kggatX1ee6dJFIcEJl", "split_zhou_Food101.json"),
         *mirrored("food-101", "images", "split_zhou_Food101.json", archive="food101.zip"),
     )

@@ -59,6 +59,7 @@ class GTSRB(ElevaterDataset):
         Source(
             f"{ERDA}/GTSRB_Online-Test-Images-Sorted.zip",
             "GTSRB_Online-Test-Images-Sorted.zip",
+            md5="b7bba7dad2a4dc4bc54d6ba2716d163b",
             unpack_to=".",
             gives="GTSRB/Online-Test-sort",
         ),

@@ -20,6 +20,7 @@ class ImageNetSketch(ImageNetVariant):
         Source(
             "https://huggingface.co/datasets/songweig/imagenet_sketch/resolve/main/data/ImageNet-Sketch.zip",
             "ImageNet-Sketch.zip",
+            sha256="4d3ce6b82a7c48aabf14aeac105eb533e75707f152cc858f55bfc022031a72ed",
             unpack_to=".",
             gives="images",
             rename=(("sketch", "images"),),

@@ -29,6 +29,7 @@ class ImageNetV2(ImageNetVariant):
         Source(
             f"{HOST}imagenetv2-matched-frequency.tar.gz",
             "imagenetv2-matched-frequency.tar.gz",
+            sha256="f0c37fdf925916b19ea1323cd9a2208cdb6959ba2c32eef2a7fc393835c9ca7c",
             unpack_to=".",
             gives="imagenetv2-matched-frequency-format-val",
         ),

@@ -15,6 +15,10 @@ from softcpt.data.source import Source
 from softcpt.errors import UserError
 
 HOST = "https://s3.eu-central-1.amazonaws.com/avg-kitti"
+SHA256 = {
+    "image_2": "351c5a2aa0cd9238b50174a3a62b846bc5855da256b82a196431d60ff8d43617",
+    "label_2": "4efc76220d867e1c31bb980bbf8cbc02599f02a9cb4350effa98dbb04aaed880",
+}
 VEHICLES = ("Car", "Van", "Truck")
 BOUNDS = (8.0, 20.0)  # metres ahead of the camera
 SEED = 123  # of the published split
@@ -41,12 +45,14 @@ class KITTIDistance(ElevaterDataset):
                 f"data_object_{kind}.zip",
                 unpack_to="raw",
                 gives=f"raw/training/{kind}",
+                sha256=sha256,
             )
-            for kind in ("image_2", "label_2")
+            for kind, sha256 in SHA256.items()
         ),
         Source(
             f"{HOST}/devkit_object.zip",
             "devkit_object.zip",
+            sha256="cfde67e531832618ea0fd4844f91e34a45068025e2bef79e278cb812dc2537d0",
             unpack_to="raw/devkit",
             gives="raw/devkit/mapping",
         ),

@@ -9,7 +9,7 @@ from dassl.data.datasets import DATASET_REGISTRY
 from scipy.io import loadmat
 
 from softcpt.data.base import Pool, TaskDataset
-from softcpt.data.coop_mirror import mirrored
+from softcpt.data.coop_mirror import coop_split, mirrored
 from softcpt.data.dataset_facts import Publication
 from softcpt.data.source import Source
 
@@ -54,7 +54,7 @@ class OxfordFlowers(FlowersImages, TaskDataset):
     sources = (
         *FlowersImages.sources,
         Source("1AkcxCXeK_RCGCEC_GvmWxjcjaNhu-at0", "cat_to_name.json", "gdrive"),
-        Source("1Pp0sRXzZFZq15zVOzKjKBu4A9i01nozT", "split_zhou_OxfordFlowers.json", "gdrive"),
+        coop_split("1Pp0sRXzZFZq15zVOzKjKBu4A9i01nozT", "split_zhou_OxfordFlowers.json"),
         *mirrored("oxford_flowers", "jpg", "cat_to_name.json", "split_zhou_OxfordFlowers.json"),
     )
 

@@ -8,7 +8,7 @@ from dassl.data.datasets import DATASET_REGISTRY
 
 from softcpt.data.base import Pool, Row, TaskDataset
 from softcpt.data.coop_helpers import PetsHelpers
-from softcpt.data.coop_mirror import mirrored
+from softcpt.data.coop_mirror import coop_split, mirrored
 from softcpt.data.pool_reader import PoolReader
 from softcpt.data.source import Source
 
@@ -68,7 +68,7 @@ class OxfordPets(PetsImages, PetsHelpers, TaskDataset):
     sizes = (2944, 736, 3669)
     sources = (
         *PetsImages.sources,
-        Source("1501r8Ber4nNKvmlFVQZ8SeUHTcdTTEqs", "split_zhou_OxfordPets.json", "gdrive"),
+        coop_split("1501r8Ber4nNKvmlFVQZ8SeUHTcdTTEqs", "split_zhou_OxfordPets.json"),
         *mirrored("oxford_pets", "images", "split_zhou_OxfordPets.json"),
     )
 

@@ -14,6 +14,14 @@ from softcpt.data.source import Source
 
 ZENODO = "https://zenodo.org/records/2546921/files"
 NAMES = {"train": "train", "val": "valid", "test": "test"}
+SHA256 = {
+    ("train", "x"): "d619e741468a7ab35c7e4a75e6821b7e7e6c9411705d45708f2a0efc8960656c",
+    ("train", "y"): "b74126d2c01b20d3661f9b46765d29cf4e4fba6faba29c8e0d09d406331ab75a",
+    ("valid", "x"): "f82ee1670d027b4ec388048d9eabc2186b77c009655dae76d624c0ecb053ccb2",
+    ("valid", "y"): "ce1ae30f08feb468447971cfd0472e7becd0ad96d877c64120c72571439ae48c",
+    ("test", "x"): "79174c2201ad521602a5888be8f36ee10875f37403dd3f2086caf2182ef87245",
+    ("test", "y"): "0a522005fccc8bbd04c5a117bfaf81d8da2676f03a29d7499f71d0a0bd6068ef",
+}
 FILE = "camelyonpatch_level_2_split_{}_{}.h5"
 
 
@@ -34,6 +42,7 @@ class PatchCamelyon(PackedDataset):
             f"{ZENODO}/{FILE.format(name, axis)}.gz",
             f"{FILE.format(name, axis)}.gz",
             "manual",
+            sha256=SHA256[name, axis],
             gives=FILE.format(name, axis),
             note="unpack it with gunzip",
         )

@@ -8,7 +8,7 @@ from dassl.data.datasets import DATASET_REGISTRY
 from scipy.io import loadmat
 
 from softcpt.data.base import Pool, TaskDataset
-from softcpt.data.coop_mirror import mirrored
+from softcpt.data.coop_mirror import coop_split, mirrored
 from softcpt.data.pool_reader import PoolReader
 from softcpt.data.source import Source
 
@@ -71,7 +71,7 @@ class StanfordCars(CarsImages, TaskDataset):
     sizes = (6509, 1635, 8041)
     sources = (
         *CarsImages.sources,
-        Source("1ObCFbaAgVu0I-k_Au-gIUcefirdAuizT", "split_zhou_StanfordCars.json", "gdrive"),
+        coop_split("1ObCFbaAgVu0I-k_Au-gIUcefirdAuizT", "split_zhou_StanfordCars.json"),
         *mirrored("stanford_cars", "cars_train", "split_zhou_StanfordCars.json"),
     )
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from dassl.data.datasets import DATASET_REGISTRY
 
 from softcpt.data.base import Pool, TaskDataset
-from softcpt.data.coop_mirror import mirrored
+from softcpt.data.coop_mirror import coop_split, mirrored
 from softcpt.data.source import Source
 
 
@@ -37,11 +37,12 @@ class SUN397(TaskDataset):
         Source(
             "https://vision.princeton.edu/projects/2010/SUN/download/Partitions.zip",
             "Partitions.zip",
+            sha256="e3311ea5f812d4cc6faef194688343d1111f6cd6f70f2c62f393c2b8d6ba1ec9",
             unpack_to=".",
             gives="Training_01.txt",
             note="only needed to draw a split",
         ),
-        Source("1y2RD81BYuiyvebdN-JymPfyWYcd8_MUq", "split_zhou_SUN397.json", "gdrive"),
+        coop_split("1y2RD81BYuiyvebdN-JymPfyWYcd8_MUq", "split_zhou_SUN397.json"),
         *mirrored("sun397", "SUN397", "split_zhou_SUN397.json"),
     )
     licence = "research use"

@@ -7,7 +7,7 @@ from pathlib import Path
 from dassl.data.datasets import DATASET_REGISTRY
 
 from softcpt.data.base import Pool, Row, TaskDataset
-from softcpt.data.coop_mirror import mirrored
+from softcpt.data.coop_mirror import coop_split, mirrored
 from softcpt.data.source import Source
 
 
@@ -38,11 +38,12 @@ class UCF101(TaskDataset):
         Source(
             "https://www.crcv.ucf.edu/data/UCF101/UCF101TrainTestSplits-RecognitionTask.zip",
             "UCF101TrainTestSplits-RecognitionTask.zip",
+            sha256="5c0d1a53b8ed364a2ac830a73f405e51bece7d98ce1254fd19ed4a36b224bd27",
             unpack_to=".",
             gives="ucfTrainTestlist",
             note="only needed to draw a split",
         ),
-        Source("1I0S0q91hJfsV9Gf4xDIjgDq4AqBNJb1y", "split_zhou_UCF101.json", "gdrive"),
+        coop_split("1I0S0q91hJfsV9Gf4xDIjgDq4AqBNJb1y", "split_zhou_UCF101.json"),
         *mirrored("ucf101", "UCF-101-midframes", "split_zhou_UCF101.json"),
     )
     citation = (

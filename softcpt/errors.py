@@ -1,5 +1,10 @@
 """The one exception that means "the user can fix this"."""
 
+from __future__ import annotations
+
+_LONGEST = 2000  # characters of a message: the names of all data sets are fewer
+_END = 300  # of them at the end, where a message says what to do
+
 
 class UserError(Exception):
     """A mistake outside the program: a missing file, a misspelt key, a data set that is not there.
@@ -14,3 +19,17 @@ class UserError(Exception):
         ...     print(error)
         task 'pets': it has no classes; give at least one class name
     """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(in_one_line(message))
+
+
+def in_one_line(text: str) -> str:
+    """A text as one line that a terminal can show: values out of a file may be in it, of any length
+    and with any characters."""
+    line = " ".join(text.splitlines())
+    if not line.isprintable():
+        line = "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in line)
+    if len(line) <= _LONGEST:
+        return line
+    return f"{line[: _LONGEST - _END]} ... {line[-_END:]}"

@@ -76,6 +76,13 @@ class Task:
                 f"task '{self.name}': template '{self.template}' has no {{}} for the class name; "
                 "add it"
             )
+        try:
+            self.template.format("")
+        except (AttributeError, IndexError, KeyError, ValueError):
+            raise UserError(
+                f"task '{self.name}': template '{self.template}' has other braces than one {{}}; "
+                "leave them out, or write {{ and }}"
+            ) from None
         finite = sum(map(math.isfinite, self.values))
         if self.values and not finite == len(self.values) == len(self.class_names):
             raise UserError(

@@ -30,6 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Do what ``args`` (of :func:`add_arguments`) say; 0 when all is well, 1 when ``verify`` found
     damage."""
+    if args.folder.exists() and not args.folder.is_dir():
+        raise UserError(f"--folder {args.folder}: no folder; give that of a feature bank")
     entries = [BlockFile(path.parent) for path in sorted(args.folder.glob("*/meta.json"))]
     if args.action == "verify":
         return _verify(entries)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from softcpt.cli.grid_flags import grid_and_pairs, parser
+from softcpt.errors import UserError
 from softcpt.grid.grid_file import Grid
 from softcpt.grid.launchers import LAUNCHERS
 from softcpt.utils.console import run_command
@@ -52,12 +53,16 @@ def run_jobs(
         how every job stands; None if they were only to be listed.
 
     Raises:
-        UserError: jobs that are to be compared have different settings, or a folder holds another
-            run.
+        UserError: jobs that are to be compared have different settings, a folder holds another run,
+            or there would be no worker or attempt.
     """
     from softcpt.grid import fairness, overview, state
     from softcpt.grid.on_this_machine import resources
 
+    if grid.workers < 0:
+        raise UserError(f"--workers {grid.workers}: give 0 (one per GPU, or one) or more")
+    if args.attempts < 1:
+        raise UserError(f"--attempts {args.attempts}: give 1 or more")
     fairness.check_settings(planned, grid.may_differ)
     for one in planned:
         # Refuses a folder that holds a run with other settings.

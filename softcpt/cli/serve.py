@@ -45,8 +45,8 @@ def main(args: argparse.Namespace) -> int:
     if missing:
         install = f"pip install {' '.join(name.replace('_', '-') for name in missing)}"
         raise UserError(f"serve: {', '.join(missing)} missing; {install}")
-    if min(args.max_mb, args.max_megapixels, args.max_images) <= 0:
-        raise UserError("serve: --max-mb, --max-megapixels and --max-images are above 0")
+    if not all(0 < most < 1e9 for most in (args.max_mb, args.max_megapixels, args.max_images)):
+        raise UserError("serve: --max-mb, --max-megapixels and --max-images are numbers above 0")
 
     from softcpt.artefacts.load_prompt import load_prompt
     from softcpt.artefacts.serve import server

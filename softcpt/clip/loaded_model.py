@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
@@ -11,6 +11,7 @@ from softcpt.clip.preprocessing import Preprocessing
 from softcpt.errors import UserError
 from softcpt.text.open_clip_parts import ClipModel
 from softcpt.text.own_tokenizer import OwnTokenizer
+from softcpt.utils.kinds import in_short, is_kind
 
 
 class LoadedModel(NamedTuple):
@@ -29,19 +30,23 @@ class LoadedModel(NamedTuple):
     tokenizer: OwnTokenizer | None = None
 
 
-def image_side(size: int | tuple[int, int], name: str) -> int:
-    """Side of a model's square images in pixels.
+def image_side(size: Any, name: str) -> int:
+    """Side of a model's square images in pixels; ``size`` is one number, or height and width.
 
     Raises:
-        UserError: they are not square.
+        UserError: they are not square, or it is neither.
     """
-    height, width = (size, size) if isinstance(size, int) else size
+    sides = list(size) if isinstance(size, (list, tuple)) else [size, size]
+    if len(sides) != 2 or not is_kind(sides, [int]):
+        raise UserError(f"{name}: the size of its images is {in_short(size)}; give a number")
+    height, width = sides
     if height != width:
         raise UserError(
             f"{name}: its images are {height} x {width}; only square ones are supported, choose "
             "another model"
         )
-    return height
+    side: int = height
+    return side
 
 
 def one_line(error: Exception) -> str:

@@ -139,8 +139,8 @@ def _from_folder(folder: Path) -> LoadedModel:
         model.load_state_dict(_materialised(stored), assign=True)
         fill_masks(model)
         preprocessing = read_mapping(Preprocessing, config["preprocess"], f"{folder}: preprocess")
-    except UserError:
-        raise
+    except UserError as error:
+        raise UserError(f"{folder}: {str(error).removeprefix(f'{folder}: ')}") from error
     except Exception as error:  # sizes that do not go together make open_clip and torch raise any
         raise _misfit(str(folder), error) from error
     trunk = getattr(model.visual, "trunk", None)

@@ -12,6 +12,8 @@ from PIL import Image
 from torch import Tensor
 from torchvision import transforms
 
+from softcpt.errors import UserError
+from softcpt.utils.kinds import in_short, is_kind
 from softcpt.utils.rgb import as_rgb
 
 
@@ -28,6 +30,14 @@ class _ToRgb:
         return "MaybeConvertMode()"
 
 
+_INTERPOLATIONS = tuple(mode.value for mode in transforms.InterpolationMode)
+_RESIZE_MODES = ("shortest", "squash")
+
+
+def _wrong(name: str, value: object, remedy: str) -> UserError:
+    return UserError(f"pre-processing of images: {name} is {in_short(value)}; {remedy}")
+
+
 @dataclass(frozen=True)
 class Preprocessing:
     """How images become the model's input.
@@ -39,6 +49,9 @@ class Preprocessing:
         interpolation: by torchvision's name: bicubic, bilinear, nearest.
         resize_mode: shortest: the short side is resized and the middle is cut out; squash: both
             sides are resized.
+
+    Raises:
+        UserError: a value is none of these.
     """
 
     size: int
@@ -48,8 +61,20 @@ class Preprocessing:
     resize_mode: str = PreprocessCfg.resize_mode
 
     def __post_init__(self) -> None:
-        for name in ("mean", "std"):  # lists in JSON; equal ones must compare as equal
-            object.__setattr__(self, name, tuple(getattr(self, name)))
+        for name in ("mean", "std"):
+            numbers = getattr(self, name)
+            numbers = list(numbers) if isinstance(numbers, (list, tuple)) else []
+            if len(numbers) not in (1, 3) or not is_kind(numbers, [(int, float)]):
+                raise _wrong(name, getattr(self, name), "give a number for R, G and B")
+            # Lists in JSON; equal ones must compare as equal.
+            object.__setattr__(self, name, tuple(numbers))
+        if min(self.std) <= 0:
+            raise _wrong("std", self.std, "give numbers above 0")
+        if not is_kind(self.size, int) or self.size < 1:
+            raise _wrong("size", self.size, "give the side of a square in pixels")
+        for name, known in (("interpolation", _INTERPOLATIONS), ("resize_mode", _RESIZE_MODES)):
+            if getattr(self, name) not in known:
+                raise _wrong(name, getattr(self, name), f"choose one of {', '.join(known)}")
 
     def transform(self, train: bool = False) -> transforms.Compose:
         """PIL image -> tensor (3, H, W): CLIP's transform, or with ``train`` CoOp's random crop and

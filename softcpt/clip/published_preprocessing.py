@@ -14,6 +14,7 @@ from open_clip.transform import PreprocessCfg, merge_preprocess_dict
 from softcpt.clip.loaded_model import image_side
 from softcpt.clip.preprocessing import Preprocessing
 from softcpt.errors import UserError
+from softcpt.utils.kinds import in_short
 
 _KEYS = ("mean", "std", "interpolation", "resize_mode")
 
@@ -22,15 +23,20 @@ def as_preprocessing(settings: Mapping[str, Any], name: str) -> Preprocessing:
     """open_clip's settings as ours.
 
     Raises:
-        UserError: images are not square, or resized in a way that is not supported.
+        UserError: images are not square, or resized in a way that is not supported; or a value is
+            none.
     """
-    if settings["resize_mode"] not in ("shortest", "squash"):
+    mode = settings["resize_mode"]
+    if mode not in ("shortest", "squash"):
         raise UserError(
-            f"{name}: images resized by {settings['resize_mode']!r} are not supported; choose "
-            "another model"
+            f"{name}: images resized by {in_short(mode)} are not supported; choose another model"
         )
     kept = {field.name: settings[field.name] for field in fields(Preprocessing)}
-    return Preprocessing(**{**kept, "size": image_side(settings["size"], name)})
+    kept["size"] = image_side(settings["size"], name)
+    try:
+        return Preprocessing(**kept)
+    except UserError as error:
+        raise UserError(f"{name}: {error}") from error
 
 
 def of_file(model_name: str) -> dict[str, Any]:

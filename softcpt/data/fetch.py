@@ -8,18 +8,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePath
 
-from filelock import FileLock
-
 from softcpt.data.base import TaskDataset
 from softcpt.data.catalog import CatalogEntry
 from softcpt.data.download_record import forget
-from softcpt.data.fetchers import ManualStepsError, Wanted, bring, steps
+from softcpt.data.fetchers import ByHandError, ManualStepsError, Wanted, bring, steps
 from softcpt.data.source import Source
 from softcpt.data.split import read_split
 from softcpt.data.unpack import BadArchiveError, merge_folders, unpack
 from softcpt.errors import UserError
 from softcpt.utils.download import digest_name, file_digest, make_folder
-from softcpt.utils.files import WriteError, atomic_write
+from softcpt.utils.files import atomic_write
+from softcpt.utils.locks import file_lock
 
 # In a data set's folder while it is being fetched: what is there may be only a part, whatever it
 # looks like.
@@ -53,7 +52,7 @@ def get(
     make_folder(folder)
     failures: dict[str, UserError] = {}
     fetched: set[str] = set()
-    with FileLock(folder / ".get.lock"), _noted(folder / _UNFINISHED, failures):
+    with file_lock(folder / ".get.lock"), _noted(folder / _UNFINISHED, failures):
         for source in kind.sources:
             _restore(folder / source.file)
             gives = source.gives or source.file
@@ -185,24 +184,17 @@ def _unpack(kind: type[TaskDataset], wanted: Wanted, target: Path) -> None:
 @contextmanager
 def _noted(note: Path, failures: Mapping[str, UserError]) -> Iterator[None]:
     """Have a file in place until this ends. It stays if this breaks off, as when the process is
-    killed, or something could not be written: then the next call has more to do."""
+    killed, or something that a program can fetch did not come: then the next call has more to
+    do."""
     _say(note, "")
     yield
-    if not any(map(_is_of_disk, failures.values())):
+    if all(isinstance(failure, ByHandError) for failure in failures.values()):
         note.unlink(missing_ok=True)
 
 
-def _is_of_disk(failure: BaseException | None) -> bool:
-    """Whether a failed write is behind it."""
-    while failure is not None:
-        if isinstance(failure, WriteError):
-            return True
-        failure = failure.__cause__
-    return False
-
-
 def is_unfinished(entry: CatalogEntry) -> bool:
-    """Whether fetching the data set broke off, or something could not be written."""
+    """Whether fetching the data set broke off, or something did not come that may come another
+    time."""
     return (folder_of(entry) / _UNFINISHED).exists()
 
 
@@ -212,7 +204,7 @@ def _say(marker: Path, text: str) -> None:
 
 
 def _said(marker: Path) -> str:
-    return marker.read_text() if marker.exists() else ""
+    return marker.read_bytes().decode(errors="replace") if marker.exists() else ""
 
 
 def _restore(path: Path) -> None:

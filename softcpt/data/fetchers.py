@@ -31,6 +31,10 @@ class ManualStepsError(UserError):
         self.steps = steps
 
 
+class ByHandError(ManualStepsError):
+    """The same of one that no program can fetch, as it is."""
+
+
 @dataclass(frozen=True)
 class Wanted:
     """A file that is to be brought.
@@ -70,6 +74,7 @@ def _from_web(wanted: Wanted) -> None:
         if source.member:
             with atomic_write(wanted.path) as temporary:
                 temporary.write_bytes(read_member(source.url, source.member))
+                _refuse_other_bytes(wanted, temporary)
                 wanted.arrived(temporary)
         else:
             download(source.url, wanted.path, checksum, wanted.arrived)
@@ -83,7 +88,7 @@ def _refuse_unproved(wanted: Wanted) -> None:
     proved = source.sha256 or source.md5 or address.hostname in _LOOPBACK
     if address.scheme == "http" and not proved:
         message = f"{source.file}: {source.url} is plain http, and no checksum of it is published"
-        raise ManualStepsError(f"{message}; download it by hand", steps(wanted))
+        raise ByHandError(f"{message}; download it by hand", steps(wanted))
 
 
 def _from_drive(wanted: Wanted) -> None:
@@ -103,20 +108,25 @@ def _from_drive(wanted: Wanted) -> None:
             "hand"
         )
         raise ManualStepsError(message, steps(wanted))
-    checksum = source.sha256 or source.md5
-    if checksum and file_digest(partial, checksum) != checksum:
-        partial.unlink()
-        raise ManualStepsError(
-            f"{archive.name}: the bytes from {source.address} have the wrong "
-            f"{digest_name(checksum)} and were deleted; download it by hand",
-            steps(wanted),
-        )
     try:
+        _refuse_other_bytes(wanted, partial)
         wanted.arrived(partial)
     except UserError:
         partial.unlink()
         raise
     os.replace(partial, archive)
+
+
+def _refuse_other_bytes(wanted: Wanted, file: Path) -> None:
+    """Raise ManualStepsError if a file that came has another checksum than its publisher's."""
+    source = wanted.source
+    checksum = source.sha256 or source.md5
+    if checksum and file_digest(file, checksum) != checksum:
+        raise ManualStepsError(
+            f"{source.file}: the bytes from {source.address} have the wrong "
+            f"{digest_name(checksum)} and were deleted; download it by hand",
+            steps(wanted),
+        )
 
 
 def _from_kaggle(wanted: Wanted) -> None:
@@ -129,7 +139,7 @@ def _from_kaggle(wanted: Wanted) -> None:
             "all"
         )
         message = f"{source.file}: Kaggle asks for an account; download it by hand"
-        raise ManualStepsError(message, [*steps(wanted), token])
+        raise ByHandError(message, [*steps(wanted), token])
     cache = archive.parent / ".kaggle"  # on the same disk, so that files are moved, not copied
     try:
         with _environment({"KAGGLEHUB_CACHE": str(cache)}):
@@ -177,7 +187,7 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
 
 def _by_hand(wanted: Wanted) -> None:
     message = f"{wanted.source.file}: no program may download it; do it by hand"
-    raise ManualStepsError(message, steps(wanted))
+    raise ByHandError(message, steps(wanted))
 
 
 _FETCHERS = {"http": _from_web, "gdrive": _from_drive, "kaggle": _from_kaggle, "manual": _by_hand}

@@ -7,6 +7,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from softcpt.errors import UserError
+
 IMAGE_SUFFIXES = (
     ".jpg",
     ".jpeg",
@@ -38,6 +40,9 @@ def scan(folder: str | os.PathLike[str]) -> tuple[list[str], list[str]]:
     Hidden entries (``.DS_Store``, ``._photo.jpg``) and files that no image has the name of
     (``Thumbs.db``, ``x.mat``) are left out; ``.JPG`` is ``.jpg``. Costs one directory listing: an
     entry's kind comes with its name.
+
+    Raises:
+        UserError: a name is not in UTF-8.
     """
     folders, images = [], []
     with os.scandir(os.fspath(folder)) as entries:
@@ -45,10 +50,26 @@ def scan(folder: str | os.PathLike[str]) -> tuple[list[str], list[str]]:
             if entry.name.startswith(".") or entry.name in NO_CLASSES:
                 continue
             if entry.name.lower().endswith(IMAGE_SUFFIXES) and not entry.is_dir():
-                images.append(entry.name)
+                images.append(_decodable(entry.name, folder))
             elif entry.is_dir():
-                folders.append(entry.name)
+                folders.append(_decodable(entry.name, folder))
     return sorted(folders), sorted(images)
+
+
+def _decodable(name: str, folder: str | os.PathLike[str]) -> str:
+    """The name of a file or folder, which a split file and results.json can hold.
+
+    Raises:
+        UserError: its bytes are not UTF-8.
+    """
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise UserError(
+            f"{os.fspath(folder)}: the name {name!r} in it is not in UTF-8; rename it (`convmv` "
+            "does so for all)"
+        ) from None
+    return name
 
 
 def unnested(folder: Path) -> Path:

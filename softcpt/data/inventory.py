@@ -134,7 +134,10 @@ def pointers_among(paths: Sequence[str], most: int = 200) -> str:
     looked_at = paths[:: max(1, len(paths) // most)]
     first, count = "", 0
     for path in looked_at:
-        # Packed images are yet to come; what cannot be read is said when images are decoded.
+        # Packed images are yet to come; what cannot be read is said when images are decoded. A pipe
+        # would be waited for.
+        if not os.path.isfile(path):
+            continue
         with suppress(OSError), open(path, "rb") as file:
             if file.read(len(LFS_POINTER)) == LFS_POINTER:
                 first, count = first or path, count + 1

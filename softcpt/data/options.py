@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from softcpt.errors import UserError
+from softcpt.utils.kinds import shown
 from softcpt.utils.suggest import near_and_all
 
 # Keyword -> key below DATASET. Foreign configurations need not have them.
@@ -104,7 +105,10 @@ class DataOptions:
                 raise UserError(f"{name}={value!r}: no whole number; give one, as {name}=1")
         for name in ("metrics", "label_columns", "members", "task_names"):
             value = getattr(self, name)
-            self._set(name, (value,) if isinstance(value, str) else tuple(value))
+            texts = (value,) if isinstance(value, str) else tuple(value)
+            if other := [item for item in texts if not isinstance(item, str)]:
+                raise UserError(f"{name}: {shown(other[0])} is no text; give texts")
+            self._set(name, texts)
         for name, choices in _CHOICES.items():
             value = getattr(self, name)
             if value not in choices and self.tree is None:  # of a tree, who uses it says so

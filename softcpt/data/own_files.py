@@ -8,11 +8,10 @@ import os
 import shutil
 from pathlib import Path
 
-from filelock import FileLock
-
 from softcpt.data.unpack import unpack
 from softcpt.errors import UserError
 from softcpt.utils.files import cache_folder
+from softcpt.utils.locks import file_lock
 from softcpt.utils.text_files import read_table, table_columns
 
 _log = logging.getLogger(__name__)
@@ -46,7 +45,7 @@ def unpacked_folder(archive: Path) -> Path:
     around.mkdir(parents=True, exist_ok=True)
     # Moved into place when whole: a process that is killed leaves no half of it under that name.
     stage = around / ".unpacking"
-    with FileLock(around / ".lock"):
+    with file_lock(around / ".lock"):
         if folder.is_dir():  # another process was first
             return folder
         shutil.rmtree(stage, ignore_errors=True)  # of one that was killed

@@ -90,6 +90,8 @@ def _size(path: str) -> int:
 def _same_bytes(one: str, other: str) -> bool:
     if one == other:
         return True
+    if not (os.path.isfile(one) and os.path.isfile(other)):  # a pipe would be waited for
+        return False
     try:
         with open(one, "rb") as first, open(other, "rb") as second:
             size = _HEAD

@@ -152,7 +152,7 @@ class _Guard:
             raise self._refused(name, f"makes it more than {most}")
         if self.bytes > self.free:
             raise UserError(
-                f"{self.archive}: needs more than the {self.free / 1e9:.1f} GB free in "
+                f"{self.archive}: needs more than the {self.free / 1e6:,.1f} MB free in "
                 f"{self.stage.parent}; make room"
             )
 

@@ -6,7 +6,6 @@ Merge order as in CoOp: defaults < data set yaml < trainer yaml < command-line f
 
 from __future__ import annotations
 
-import ast
 import functools
 import logging
 from collections.abc import Mapping, Sequence
@@ -18,7 +17,7 @@ from yacs.config import CfgNode
 
 from softcpt import dassl
 from softcpt.engine.config_files import read_config, resolved
-from softcpt.engine.config_keys import leaves, set_key
+from softcpt.engine.config_keys import leaves, literal, set_key
 from softcpt.engine.extension import extensions
 from softcpt.engine.settings import Use, out_of_range, setting_of
 from softcpt.errors import UserError
@@ -200,11 +199,7 @@ def merge_pairs(cfg: CfgNode, pairs: Sequence[str]) -> None:
             "pairs"
         )
     for key, text in zip(pairs[::2], pairs[1::2]):
-        try:
-            value = ast.literal_eval(text)
-        except (ValueError, SyntaxError):
-            value = text
-        set_key(cfg, key, value, "command line", text)
+        set_key(cfg, key, literal(text), "command line", text)
 
 
 def check_values(cfg: CfgNode) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import ast
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields
 from typing import Any
@@ -17,8 +17,9 @@ from softcpt.engine.settings import setting_of
 from softcpt.engine.steps import STEP_KEYS
 from softcpt.errors import UserError
 from softcpt.prompters import METHODS
+from softcpt.utils.kinds import in_short
 from softcpt.utils.suggest import did_you_mean, nearest
-from softcpt.utils.yaml_file import plain
+from softcpt.utils.yaml_file import WrittenFloat, WrittenInt, plain
 
 _log = logging.getLogger(__name__)
 
@@ -115,14 +116,18 @@ def _set_leaf(cfg: CfgNode, key: str, value: Any, place: str, text: str | None) 
 
 def _unquoted(text: str) -> str:
     """Text without the quotation marks of a Python literal, where it has them."""
-    if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
-        try:
-            value = ast.literal_eval(text)
-        except (ValueError, SyntaxError):
-            return text
-        if isinstance(value, str):
-            return value
-    return text
+    quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
+    value = literal(text) if quoted else text
+    return value if isinstance(value, str) else text
+
+
+def literal(text: str) -> Any:
+    """``text`` as a Python literal; itself where it is none."""
+    try:
+        return ast.literal_eval(text)
+    # All that it may raise: of nested text, or of a list as a key, too.
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return text
 
 
 def _switch(value: bool, key: str) -> Any:
@@ -142,7 +147,9 @@ def _is_fixed(key: str, value: Any, source: str) -> bool:
         if key in extension.fixed_keys:
             fixed, why = extension.fixed_keys[key]
             if value != fixed:
-                raise UserError(f"{source}: {key} is {value!r}: {why}; leave it at {fixed!r}")
+                raise UserError(
+                    f"{source}: {key} is {in_short(value)}: {why}; leave it at {fixed!r}"
+                )
             return True
     return False
 
@@ -165,28 +172,35 @@ def resolve_alias(key: str) -> str:
     return f"TRAINER.{node}.{parts[2]}"
 
 
+def _are_like(items: Sequence[Any], old: Sequence[Any]) -> bool:
+    """Whether the items of a list are of the types of the default's: numbers for numbers, whole
+    ones for whole ones. An empty default does not say."""
+    kinds = {type(item) for item in old}
+    if float in kinds:
+        kinds |= {int, WrittenInt, WrittenFloat}
+    if int in kinds:
+        kinds |= {WrittenInt}
+    return not old or all(type(item) in kinds for item in items)
+
+
 def _coerce(value: Any, old: Any, place: str) -> Any:
     """``value`` in the type of the default ``old``: yaml reads 5e-4 and (224, 224) as text, and
     lists stand for tuples."""
     kind = type(old)
-    if old is None or type(value) is kind:
+    if old is None or (type(value) is kind and kind not in (tuple, list)):
         return plain(value)
     if kind is int and isinstance(value, int) and not isinstance(value, bool):
         return int(value)
     if kind is float and isinstance(value, (int, float, str)) and not isinstance(value, bool):
-        try:
+        with suppress(ValueError, OverflowError):
             return float(value)
-        except ValueError:
-            pass
     if kind in (tuple, list) and isinstance(value, str):
-        with suppress(ValueError, SyntaxError):
-            value = ast.literal_eval(value)
-    if kind in (tuple, list) and isinstance(value, (tuple, list)):
+        value = literal(value)
+    if kind in (tuple, list) and isinstance(value, (tuple, list)) and _are_like(value, old):
         return kind(plain(value))
     if kind is str and isinstance(value, (int, float)) and not isinstance(value, bool):
         return str(value)  # DATASET.NAME 101 is a name
     raise UserError(
-        f"{place} is {value!r} ({type(value).__name__}); its default {old!r} is of type "
-        f"{kind.__name__}, "
-        f"give one like it"
+        f"{place} is {in_short(value)} ({type(value).__name__}); its default {in_short(old)} is of "
+        f"type {kind.__name__}, give one like it"
     )

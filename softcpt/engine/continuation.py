@@ -29,6 +29,7 @@ _HEADER: dict[str, Kind] = {
     "best": (int, float, type(None)),
     "seconds": dict,
     "curve": [dict],
+    "selected": (dict, type(None)),  # came later
 }
 _EPOCH: dict[str, Kind] = {"epoch": int, "loss": (int, float)}
 
@@ -143,7 +144,7 @@ def read_run(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         tensors, header = checkpoint.load_tensors(path)
     except UserError as error:
         raise UserError(f"{str(error).rpartition(';')[0]}; {_REMEDY}") from error
-    fault = wrong_value(header, _HEADER)
+    fault = wrong_value({"selected": None, **header}, _HEADER)
     digest = checkpoint.digest(tensors)
     if not fault and header.get("sha256", digest) != digest:
         fault = "its tensors are not those that were written"

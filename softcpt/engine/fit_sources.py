@@ -160,6 +160,7 @@ class Given(Source):
             features = features[:, 0]
         val = None if data.val_features is None else method.image_features(data.val_features)
         reports = method.fit(method.image_features(features), data.labels, val, data.val_labels)
+        method.refuse_no_numbers("choose other options of the method")
         if not method.selects:
             return None
         return {"what": method.selects, "on": "val", "value": reports}

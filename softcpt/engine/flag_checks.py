@@ -26,6 +26,11 @@ def look_at_flags(cfg: Any, args: argparse.Namespace) -> None:
     """
     import torch
 
+    if args.load_epoch is not None and not args.model_dir:
+        raise UserError(
+            f"--load-epoch {args.load_epoch}: it is of the prompt in --model-dir, which is not "
+            "given; give both, or neither"
+        )
     if cfg.DATASET.ROOT:
         named = args.dataset_config_file or args.dataset or tests_a_run(args)
         _look_at_unused_root(cfg, bool(named) or "DATASET.NAME" in args.opts)

@@ -67,7 +67,8 @@ class HeadFitting:
             keep: is called after each round of tasks.
 
         Raises:
-            UserError: an image has several classes of a task, and the method is fitted to one.
+            UserError: an image has several classes of a task, and the method is fitted to one; or
+                what was fitted is no number.
         """
         method = self.method
         if method.selects and not self.selected:
@@ -84,6 +85,7 @@ class HeadFitting:
         for tasks in tqdm(rounds, "tasks", disable=not self.progress):
             for name, chosen in method.fit(features, labels, *choosing, tasks).items():
                 self._note(name, chosen)
+            method.refuse_no_numbers("choose other options of the method")
             if keep is not None:
                 keep(tasks[-1] + 1)
 

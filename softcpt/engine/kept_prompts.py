@@ -95,7 +95,16 @@ def load_prompt(method: TaskClassifier, directory: str, epoch: int | None) -> Lo
             f"checkpoint {path}: trained on {header['backbone']}, and this is {method.clip.name} "
             "(or other weights of that name); use its config file and weights"
         )
-    load_trained(method, state, header)
+    try:
+        load_trained(method, state, header)
+    except UserError as error:
+        raise UserError(f"checkpoint {path}: {error}") from error
+    # Tensors that do not belong together make torch raise any of these.
+    except (RuntimeError, IndexError, KeyError, ValueError, TypeError) as error:
+        raise UserError(
+            f"checkpoint {path}: its tensors are not those of {header['method']} "
+            f"({' '.join(str(error).split())[:200]}); train it again"
+        ) from error
     trained = trained_tasks(header)
     _log.info(
         f"loaded {path} (epoch={header['epoch']}, val_result={header['val_result']}), trained "

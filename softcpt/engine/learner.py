@@ -323,7 +323,7 @@ class Learner:
         self.watch.restart(facts["seconds"])
         self.curve = list(facts["curve"])
         if self.lookahead is not None:
-            self.lookahead.load_state(facts.get("lookahead"), place)
+            self.lookahead.load_state(facts.get("lookahead"), len(self.method.tasks), place)
         if facts.get("scaler"):  # an older version did not keep it
             try:
                 self.scaler.load_state_dict(facts["scaler"])

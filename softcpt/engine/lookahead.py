@@ -22,9 +22,11 @@ from softcpt.engine.batches import Batch, Batches, FeatureBatches, features_of
 from softcpt.engine.loss_scaler import LossScaler
 from softcpt.errors import UserError
 from softcpt.prompters import TaskClassifier
+from softcpt.utils.kinds import Kind, is_kind, shown, wrong_value
 from softcpt.utils.seeding import generators_kept
 
 TRAIN, VAL = "train", "val"
+_STATE: dict[str, Kind] = {"seen": int, "steps": int, "sums": dict, "counts": dict}
 
 
 class Lookahead:
@@ -121,22 +123,40 @@ class Lookahead:
             "counts": {kind: counts.tolist() for kind, counts in self._counts.items()},
         }
 
-    def load_state(self, state: Mapping[str, Any] | None, place: object) -> None:
-        """Put back what :meth:`state` gave.
+    def load_state(self, state: Any, tasks: int, place: object) -> None:
+        """Put back what :meth:`state` gave of so many ``tasks``.
 
         Raises:
-            UserError: the run began without it, or measured at other steps.
+            UserError: the run began without it, or measured at other steps; or it is damaged.
         """
-        if state is None or state["every"] != self.every:
-            began = state["every"] if state else 0
+        began = state.get("every", 0) if isinstance(state, Mapping) else 0
+        if began != self.every:
             raise UserError(
-                f"checkpoint {place}: the run began with TRAIN.LOOKAHEAD {began}, not "
+                f"checkpoint {place}: the run began with TRAIN.LOOKAHEAD {shown(began)}, not "
                 f"{self.every}; give the same, or delete it to begin the run again"
+            )
+        fault = wrong_value(state, _STATE) or _wrong_tables(state, tasks)
+        if fault:
+            raise UserError(
+                f"checkpoint {place}: its lookahead is damaged ({fault}); delete it to begin the "
+                "run again, or restore it to continue"
             )
         self.seen, self.steps = int(state["seen"]), int(state["steps"])
         double = torch.float64
         self._sums = {kind: torch.tensor(t, dtype=double) for kind, t in state["sums"].items()}
         self._counts = {kind: torch.tensor(table) for kind, table in state["counts"].items()}
+
+
+def _wrong_tables(state: Mapping[str, Any], tasks: int) -> str:
+    """What is wrong with the tables of a state, in a few words; "": nothing."""
+    if state["sums"].keys() != state["counts"].keys() or not state["sums"].keys() <= {TRAIN, VAL}:
+        return "its tables are of other images"
+    for name, kind in (("sums", [[(int, float)]]), ("counts", [[int]])):
+        for table in state[name].values():
+            sides = {len(table), *map(len, table)} if is_kind(table, kind) else set()
+            if sides != {tasks}:
+                return f"its {name} are no table of {tasks} tasks"
+    return ""
 
 
 def parts_of(batch: Mapping[str, Any], method: TaskClassifier) -> dict[int, Batch]:

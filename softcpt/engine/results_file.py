@@ -90,6 +90,9 @@ def _fault_of(result: dict[str, Any]) -> str:
     for key, kind in _KINDS.items():
         if key in result and not is_kind(result[key], kind):
             return f"{key} is {shown(result[key])}"
+    for task, names in result.get("class_names", {}).items():
+        if names is not None and not is_kind(names, [str]):
+            return f"class_names of {shown(task)} are {shown(names)}"
     for method, figures in result.get("overall", {}).items():
         if not isinstance(figures, dict):
             return f"overall of {shown(method)} is {shown(figures)}"

@@ -98,7 +98,8 @@ def _build(cfg: Any) -> Any:
 
 
 def _load_prompt(args: argparse.Namespace, trainer: Any) -> None:
-    """The prompt that is tested, or that training starts from; that there is a run to resume."""
+    """The prompt that is tested, or that training starts from; that there is a run to resume, and
+    that what is to be trained can be."""
     from softcpt.engine.continuation import find_run
     from softcpt.engine.trainer import PromptTrainer
 
@@ -111,6 +112,8 @@ def _load_prompt(args: argparse.Namespace, trainer: Any) -> None:
         start(args.model_dir, epoch=args.load_epoch)
     if args.resume and ours:
         find_run(args.resume, required=True)
+    if ours and not args.no_train:
+        trainer.refuse_training()
 
 
 def _train_or_test(args: argparse.Namespace, trainer: Any) -> None:

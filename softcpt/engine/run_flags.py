@@ -159,6 +159,7 @@ def setup_config(args: argparse.Namespace) -> Any:
         given = args.opts[::2]
         named = bool(args.backbone) or "MODEL.BACKBONE.NAME" in given
         backbone_input.take_input_of_backbone(cfg, named, given)
+    config.check_values(cfg)  # before a trainer's file reads them, and behind what it sets
     for extension in extensions():
         extension.finish_cfg(cfg)
     if run is not None:

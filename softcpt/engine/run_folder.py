@@ -4,18 +4,17 @@ no other run writes there."""
 from __future__ import annotations
 
 import argparse
-import errno
 import hashlib
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from softcpt.engine import images_flag
 from softcpt.errors import UserError
+from softcpt.utils.locks import file_lock
 
 LOCK = ".lock"
 # Loader processes of a run that was killed hold its lock until they notice, after 5 seconds at
@@ -33,7 +32,7 @@ def alone_in(folder: str | Path) -> Iterator[None]:
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(str(folder / LOCK))
+    lock = file_lock(folder / LOCK)
     try:
         lock.acquire(timeout=PATIENCE, poll_interval=0.1)
     except Timeout as error:
@@ -41,8 +40,6 @@ def alone_in(folder: str | Path) -> Iterator[None]:
             f"{folder}: another run writes into it now; wait for its end, or choose another "
             "--output-dir"
         ) from error
-    except NotImplementedError as error:  # what filelock says where flock is not known
-        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK), str(folder / LOCK)) from error
     try:
         yield
     finally:

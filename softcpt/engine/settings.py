@@ -17,6 +17,7 @@ from functools import lru_cache
 from typing import Any
 
 from softcpt.engine.config_text import text_leaves
+from softcpt.utils.kinds import in_short
 
 
 class Use(Enum):
@@ -36,16 +37,30 @@ class Valid:
     Attributes:
         choices: all there are; empty: see ``least`` and ``most``.
         least, most: bounds, themselves included; None: no bound.
+        texts: whether it is a list of texts.
+        count: how many numbers it is a list of; 0: it is no list.
+        rising: whether none of these is lower than the one in front of it.
     """
 
     choices: tuple[str, ...] = ()
     least: float | None = None
     most: float | None = None
+    texts: bool = False
+    count: int = 0
+    rising: bool = False
 
     def allows(self, value: Any) -> bool:
         """Whether ``value`` is one of them."""
         if self.choices:
             return value in self.choices
+        if self.texts:
+            return all(isinstance(item, str) for item in value)
+        if self.count:
+            fits = len(value) == self.count and all(map(self._is_within, value))
+            return fits and (not self.rising or list(value) == sorted(value))
+        return self._is_within(value)
+
+    def _is_within(self, value: Any) -> bool:
         if isinstance(value, float) and not math.isfinite(value):
             return False
         above = self.least is None or value >= self.least
@@ -55,10 +70,18 @@ class Valid:
         """What to give: "choose bank or online", "give 0 or more"."""
         if self.choices:
             return f"choose {', '.join(self.choices[:-1])} or {self.choices[-1]}"
+        if self.texts:
+            return "give texts"
+        order = ", the lowest first" if self.rising else ""
+        several = f"{self.count} numbers{order}, each " if self.count else ""
+        return f"give {several}{self._bounds}"
+
+    @property
+    def _bounds(self) -> str:
         least, most = (f"{bound:,}" for bound in (self.least or 0, self.most or 0))
         if self.most is None:
-            return f"give {least} or more"
-        return f"give {most} or less" if self.least is None else f"give {least} to {most}"
+            return f"{least} or more"
+        return f"{most} or less" if self.least is None else f"{least} to {most}"
 
 
 @dataclass(frozen=True)
@@ -89,6 +112,7 @@ class Setting:
 _AT_LEAST_0 = Valid(least=0)
 _AT_LEAST_1 = Valid(least=1)
 _SHARE = Valid(least=0, most=1)
+_TEXTS = Valid(texts=True)
 
 # The order is that of results.json and of what the grid prints.
 SETTINGS = (
@@ -118,8 +142,22 @@ SETTINGS = (
         variant=True,  # in published logs it stands among the options
     ),
     Setting("", Use.ALL, "device"),
-    Setting("INPUT.TRANSFORMS", Use.TRAINING, "transforms", "training transforms", logged=True),
-    Setting("INPUT.RRCROP_SCALE", Use.TRAINING, "crop_scale", "crop scale", logged=True),
+    Setting(
+        "INPUT.TRANSFORMS",
+        Use.TRAINING,
+        "transforms",
+        "training transforms",
+        valid=_TEXTS,
+        logged=True,
+    ),
+    Setting(
+        "INPUT.RRCROP_SCALE",
+        Use.TRAINING,
+        "crop_scale",
+        "crop scale",
+        valid=Valid(least=0, most=1, count=2, rising=True),
+        logged=True,
+    ),
     Setting(
         "FEATURES.MODE",
         Use.TRAINING,
@@ -190,25 +228,26 @@ SETTINGS = (
     Setting("", Use.ALL, "cudnn_benchmark"),
     # From here on: without a name in results.json, whose ``config`` holds them.
     Setting("USE_CUDA", Use.ALL),
-    Setting("INPUT.SIZE", Use.ALL, logged=True),
-    Setting("INPUT.INTERPOLATION", Use.ALL),
+    Setting("INPUT.SIZE", Use.ALL, valid=Valid(least=1, count=2), logged=True),
+    Setting("INPUT.INTERPOLATION", Use.ALL, valid=Valid(("bicubic", "bilinear", "nearest"))),
     Setting("INPUT.RESIZE_MODE", Use.ALL, valid=Valid(("shortest", "squash"))),
     Setting("INPUT.NO_TRANSFORM", Use.ALL),
+    Setting("INPUT.PIXEL_STD", Use.ALL, valid=Valid(least=0.0001, count=3)),
     Setting("INPUT.PIXEL_*", Use.ALL),
     Setting("INPUT.*", Use.TRAINING),  # strengths of augmentations
-    Setting("DATASET.TASKS", Use.ALL),
+    Setting("DATASET.TASKS", Use.ALL, valid=_TEXTS),
     Setting("DATASET.SUBSAMPLE_TASKS", Use.ALL),
     Setting("DATASET.TASK_NAME", Use.ALL),
-    Setting("DATASET.TASK_NAMES", Use.ALL),
+    Setting("DATASET.TASK_NAMES", Use.ALL, valid=_TEXTS),
     Setting("DATASET.TASK_DESCRIPTION", Use.ALL),
-    Setting("DATASET.METRICS", Use.ALL),
-    Setting("DATASET.ORDINAL", Use.ALL),
-    Setting("DATASET.LABEL_COLUMNS", Use.ALL),
+    Setting("DATASET.METRICS", Use.ALL, valid=_TEXTS),
+    Setting("DATASET.ORDINAL", Use.ALL, valid=_TEXTS),
+    Setting("DATASET.LABEL_COLUMNS", Use.ALL, valid=_TEXTS),
     Setting(
         "DATASET.ON_MISSING", Use.ALL, valid=Valid(("stop", "skip", "skip-classes", "skip-tasks"))
     ),
-    Setting("DATASET.SOURCE_DOMAINS", Use.ALL),
-    Setting("DATASET.TARGET_DOMAINS", Use.ALL),
+    Setting("DATASET.SOURCE_DOMAINS", Use.ALL, valid=_TEXTS),
+    Setting("DATASET.TARGET_DOMAINS", Use.ALL, valid=_TEXTS),
     Setting("DATASET.NUM_LABELED", Use.ALL),
     Setting("DATASET.VAL_PERCENT", Use.ALL, valid=_SHARE),
     Setting("DATASET.STL10_FOLD", Use.ALL),
@@ -271,6 +310,7 @@ SETTINGS = (
 
 # What a dropped-in trainer's own key is until it is put into the table: the strictest.
 UNKNOWN = Setting("*", Use.ALL)
+_TOO_LARGE = 10**15
 SHARED = tuple(setting for setting in SETTINGS if setting.name)
 IMAGES = ("train_images", "test_images")
 AXES = tuple(setting.name for setting in SHARED if setting.use is Use.AXIS)
@@ -351,9 +391,16 @@ def out_of_range(values: Mapping[str, Any]) -> Iterator[str]:
     for key, value in values.items():
         valid = setting_of(key).valid
         if valid is not None and not valid.allows(value):
-            yield f"{key} is {value!r}: {valid}"
-        elif isinstance(value, float) and not math.isfinite(value):
-            yield f"{key} is {value!r}: give a finite number"
+            yield f"{key} is {in_short(value)}: {valid}"
+        elif not _is_usable(value):
+            yield f"{key} is {in_short(value)}: give finite numbers of at most 15 digits"
+
+
+def _is_usable(value: Any) -> bool:
+    """Whether the numbers in a value are finite, and not larger than any library counts."""
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_usable, value))
+    return not isinstance(value, (int, float)) or abs(value) < _TOO_LARGE  # NaN is not, either
 
 
 def markdown_table() -> str:

@@ -24,6 +24,7 @@ from softcpt.engine.continuation import find_run
 from softcpt.engine.results_file import RESULTS_FILE, read_results
 from softcpt.errors import UserError
 from softcpt.prompters import METHODS
+from softcpt.utils.kinds import Kind, shown, wrong_value
 
 # Options of a method that say how it is trained or computed, not what was trained.
 _FREE = ("PREC", "MAX_TEXT_TOKENS", "CLS_SAMPLE_RATE", "CHECKPOINT", "CTX_INIT")
@@ -39,6 +40,12 @@ _OF_THE_TEST = (
     "USE_TF32",
 )
 _OF_THE_DATA = ("DATASET", "SEED")
+_IMAGES: dict[str, Kind] = {
+    "size": int,
+    "mean": [(int, float)],
+    "std": [(int, float)],
+    "interpolation": str,
+}
 _RUN_NAME = re.compile(r"(?P<config>.+)_-?\d+shots(?P<mark>-\w+)?")
 
 
@@ -112,7 +119,11 @@ class TestedRun:
 
 def find_tested_run(folder: str, epoch: int | None) -> TestedRun | None:
     """The run in ``folder`` by its prompt of ``epoch``; None: there is no such prompt, or it is of
-    a published code, which does not say of which method it is."""
+    a published code, which does not say of which method it is.
+
+    Raises:
+        UserError: its method is none here, or what it says of its settings is damaged.
+    """
     if is_reference(folder):
         return None
     try:
@@ -120,24 +131,44 @@ def find_tested_run(folder: str, epoch: int | None) -> TestedRun | None:
     except UserError:
         return None
     _, header = checkpoint.load_prompt(path)
+    if header["method"] not in METHODS:
+        raise UserError(
+            f"checkpoint {path}: a prompt of {shown(header['method'])}, which is no method here; "
+            "give --plugins with its file, or update softcpt"
+        )
     text = _config_text(folder)
-    cfg = None if text is None else CfgNode.load_cfg(text)
+    cfg = None if text is None else _configuration(text, folder)
     artefact = path.name == checkpoint.ARTEFACT_PROMPT and cfg is None
     kept = _settings_of_artefact(path.parent) if artefact else {}
     return TestedRun(folder, header["method"], header["options"], cfg, header["backbone"], kept)
+
+
+def _configuration(text: str, folder: str) -> CfgNode:
+    """The configuration that a run wrote."""
+    try:
+        cfg = CfgNode.load_cfg(text)
+        cfg.TRAINER.NAME  # noqa: B018 - whether it is one
+    except Exception as error:  # text that is no configuration makes yaml and yacs raise any
+        raise UserError(
+            f"--model-dir {folder}: the settings of the run in it are damaged "
+            f"({type(error).__name__}); restore its {RESULTS_FILE}, or give another run"
+        ) from error
+    return cfg
 
 
 def _settings_of_artefact(folder: Path) -> dict[str, Any]:
     """What an artefact says of its images, backbone and data, as keys of the configuration."""
     written = read_config(folder)
     image, data = written["preprocessing"], written.get("data", {})
+    if fault := wrong_value(image, _IMAGES) or wrong_value({"data": data}, {"data": dict}):
+        raise UserError(f"artefact {folder}: config.json is damaged ({fault}); save it again")
     found: dict[str, Any] = {
         "INPUT.SIZE": (image["size"], image["size"]),
         "INPUT.PIXEL_MEAN": image["mean"],
         "INPUT.PIXEL_STD": image["std"],
         "INPUT.INTERPOLATION": image["interpolation"],
         "INPUT.RESIZE_MODE": image.get("resize", "shortest"),
-        **data.get("keys", {}),
+        **dict(data.get("keys") or {}),
     }
     if data.get("keys") and "seed" in data:
         found["SEED"] = data["seed"]

@@ -205,16 +205,24 @@ class PromptTrainer(ResumableTrainer):
     def before_train(self) -> None:
         """Have the features of the images that will be tested: one that cannot be read ends the run
         now, not after training."""
-        if self.unbalanced is not None:
-            raise self.unbalanced
-        if self.early_stop is not None:
-            items = self.data.items
-            refuse_without_validation("TRAIN.EARLY_STOP", items["val"], items["test"])
+        self.refuse_training()
         super().before_train()
         if not self.cfg.TEST.NO_TEST:
             with self.watch.section("image"):
                 for split in self.data.splits:
                     self.data.split(split)[1].open()
+
+    def refuse_training(self) -> None:
+        """Refuse to train where the data and the method do not allow what is asked for.
+
+        Raises:
+            UserError: the balance of tasks has no meaning, or nothing says when to stop early.
+        """
+        if self.unbalanced is not None:
+            raise self.unbalanced
+        if self.early_stop is not None:
+            items = self.data.items
+            refuse_without_validation("TRAIN.EARLY_STOP", items["val"], items["test"])
 
     def before_epoch(self) -> None:
         """Seed from (seed, epoch) and open the epoch's view."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from softcpt.utils.files import cache_folder
+from softcpt.utils.locks import file_lock
 
 
 def default_folder() -> Path:
@@ -18,4 +19,4 @@ def entry_lock(folder: Path) -> FileLock:
     """The lock that whoever writes to an entry's folder holds."""
     locks = folder.parent / ".locks"
     locks.mkdir(parents=True, exist_ok=True)
-    return FileLock(str(locks / folder.name))
+    return file_lock(locks / folder.name)

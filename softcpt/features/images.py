@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import os
 import random
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -50,8 +51,12 @@ def read_image(path: str | os.PathLike[str]) -> Image.Image:
     """
     path = os.fspath(path)
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise _unreadable(path, "is no file, but a folder, a pipe or a device")
         with Image.open(path) as image:
             return as_rgb(image)
+    except ImageError:
+        raise
     except FileNotFoundError:
         raise _unreadable(path, "no such file") from None
     except UnidentifiedImageError as error:

@@ -113,6 +113,11 @@ def refuse_shared_folders(planned: Sequence[PlannedJob]) -> None:
 def _points(grid: Grid) -> Iterator[GridPoint]:
     """In the order in which they run: shots grow, so that the times of the first predict those of
     the others."""
+    seeds = [*grid.seeds, *(seed for method in grid.methods for seed in method.seeds)]
+    if any(seed < 0 for seed in seeds):
+        raise UserError(
+            f"grid: seed {min(seeds)} would be another each time; give seeds of 0 or more"
+        )
     all_shots = set(grid.shots)
     for method in grid.methods:
         all_shots.update(method.shots)
@@ -157,7 +162,7 @@ def plan_job(
     """
     method = find_method(point.method.of or point.method.name)
     wanted = point.method.config or grid.config
-    file = trainer_config(wanted.format(backbone=_slug(point.backbone)), method.trainer)
+    file = trainer_config(wanted.replace("{backbone}", _slug(point.backbone)), method.trainer)
     flags = _flags(grid, point, method, file)
     if test:
         flags.append("--eval-only")

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 import softcpt
 from softcpt.errors import UserError
 from softcpt.grid.worker import STOP_SECONDS
 from softcpt.utils.leftovers import HOST
+from softcpt.utils.locks import file_lock
 from softcpt.utils.requirements import is_installed
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class LocalLauncher:
         self.logs.mkdir(parents=True, exist_ok=True)
         clear_plans(launch.parent)
         # Held while this process lives. Of another host's nobody here can say whether it does.
-        self.alive = FileLock(launch.with_name(f".{launch.stem}.{HOST}{_ALIVE}"))
+        self.alive = file_lock(launch.with_name(f".{launch.stem}.{HOST}{_ALIVE}"))
         self.alive.acquire(timeout=0)
         self.started = 0
         self._running: dict[subprocess.Popen[bytes], Path] = {}
@@ -133,7 +134,7 @@ def clear_plans(plans: Path) -> None:
     that are empty."""
     for alive in plans.glob(f".*.{HOST}{_ALIVE}"):
         name = alive.name.removesuffix(f".{HOST}{_ALIVE}")[1:]
-        with suppress(Timeout, OSError), FileLock(alive, timeout=0):
+        with suppress(Timeout, OSError), file_lock(alive).acquire(timeout=0):
             (plans / f"{name}.json").unlink(missing_ok=True)
             _clear_logs(plans.parent / "workers", name)
             alive.unlink(missing_ok=True)

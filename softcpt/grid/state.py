@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from softcpt.artefacts import checkpoint
 from softcpt.engine import config
@@ -27,6 +27,7 @@ from softcpt.engine.results_file import RESULTS_FILE, finished_results
 from softcpt.errors import UserError
 from softcpt.utils.files import write_json
 from softcpt.utils.kinds import Kind, is_kind, wrong_value
+from softcpt.utils.locks import file_lock
 
 JOB_FILE = "job.json"
 LOG_FILE = "log.txt"
@@ -138,7 +139,7 @@ def taken(output: str, folder: str, patience: float = 0.2) -> Iterator[bool]:
     locks = Path(output) / GRID_FOLDER / "locks"
     locks.mkdir(parents=True, exist_ok=True)
     below = os.path.relpath(folder, output)
-    lock = FileLock(str(locks / f"{hashlib.sha256(below.encode()).hexdigest()[:24]}.lock"))
+    lock = file_lock(locks / f"{hashlib.sha256(below.encode()).hexdigest()[:24]}.lock")
     try:
         lock.acquire(timeout=patience, poll_interval=0.02)
     except Timeout:

@@ -304,8 +304,8 @@ class TaskClassifier(nn.Module):
                 :meth:`for_tasks`.
 
         Raises:
-            UserError: if a tensor is missing, unknown or of another shape, or a task or class has
-                none.
+            UserError: if a tensor is missing, unknown, of another shape, or holds what is no
+                number; or a task or class has none.
         """
         own = self.state_dict()  # the tensors themselves, not copies
         given = {
@@ -331,7 +331,26 @@ class TaskClassifier(nn.Module):
                         f"{tuple(given[name].shape)} and {tuple(tensor.shape)} is needed; use the "
                         "same tasks, context lengths and backbone"
                     )
+                self._refuse_no_numbers(name, given[name], "train it again")
                 tensor.copy_(given[name])
+
+    def refuse_no_numbers(self, remedy: str) -> None:
+        """Refuse what was learned where it is no number, before it is kept or scored.
+
+        Raises:
+            UserError: naming the tensor.
+        """
+        for name, tensor in self.state_dict().items():
+            self._refuse_no_numbers(name, tensor, remedy)
+
+    def _refuse_no_numbers(self, name: str, tensor: Tensor, remedy: str) -> None:
+        # The bias of a class without images is -inf.
+        broken = int((tensor.isnan() | (tensor == torch.inf)).sum())
+        if broken:
+            raise UserError(
+                f"{type(self).__name__}: {broken:,} of {tensor.numel():,} values of {name} are no "
+                f"finite number; {remedy}"
+            )
 
     def from_published(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """The tensors of ``state`` that published code laid out otherwise, as they are laid out

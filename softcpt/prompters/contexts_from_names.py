@@ -36,9 +36,11 @@ def load_trained(
         header: of that file: method, options, tasks and classes.
 
     Raises:
-        UserError: it is of another method, or has nothing for one of the tasks or classes; its
-            contexts are of another length, or stand in another place.
+        UserError: it is of another method, or of one that is not known here, or has nothing for one
+            of the tasks or classes; its contexts are of another length, or stand in another place.
     """
+    if header["method"] not in METHODS:
+        raise UserError(f"a prompt of {header['method']}, which is no method here")
     kind, trained = METHODS[header["method"]][0], trained_tasks(header)
     if not (kind.makes_contexts and method.takes_contexts):
         method.load_reference_state(state, trained)

@@ -12,7 +12,7 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any, TextIO
 
-from softcpt.errors import UserError
+from softcpt.errors import UserError, in_one_line
 from softcpt.utils.os_errors import described
 
 _NOBODY_READS = 141  # the status of a shell's command that SIGPIPE ended
@@ -62,7 +62,13 @@ def run_command(command: Callable[[], int | None], debug: bool = False) -> None:
             _end_if_nobody_reads()
         if debug:
             raise
-        print(f"error: {described(error)}", file=sys.stderr)
+        print(f"error: {in_one_line(described(error))}", file=sys.stderr)
+        sys.exit(2)
+    except UnicodeEncodeError as error:
+        if debug:
+            raise
+        name = in_one_line(error.object)
+        print(f"error: {name}: a name that is not in UTF-8; rename it", file=sys.stderr)
         sys.exit(2)
     except ValueError as error:
         if debug or not str(error).startswith("embedded null"):  # what Python says of such a path

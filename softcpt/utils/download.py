@@ -19,11 +19,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock
 from tqdm import tqdm
 
 from softcpt.errors import UserError
 from softcpt.utils.files import cannot_write
+from softcpt.utils.locks import file_lock
 
 _ATTEMPTS = 5  # that bring less than a block, one after the other
 _PAUSE = 1.0  # seconds before the second attempt; twice as long before each further one
@@ -57,7 +57,7 @@ def download(
     partial = path.with_name(
         f".{path.name}.{(checksum or hashlib.sha256(url.encode()).hexdigest())[:8]}.part"
     )
-    with FileLock(f"{partial}.lock"):
+    with file_lock(f"{partial}.lock"):
         if path.is_file():
             return path
         _fetch(url, path, partial, resumable=checksum is not None)
@@ -121,7 +121,7 @@ def need_room(folder: Path, wanted: int, what: str) -> None:
     free = shutil.disk_usage(folder).free
     if wanted > free:
         raise UserError(
-            f"{what}: needs {wanted / 1e9:.1f} GB in {folder}, where {free / 1e9:.1f} GB are free; "
+            f"{what}: needs {wanted / 1e6:,.1f} MB in {folder}, where {free / 1e6:,.1f} are free; "
             "make room"
         )
 
@@ -190,7 +190,9 @@ def _fetch_once(url: str, path: Path, partial: Path, resumable: bool) -> bool:
 def _resume_headers(partial: Path, resumable: bool) -> dict[str, str]:
     """Headers that ask for what ``partial`` lacks; none where the server's file might be another
     one by now."""
-    validator = _mark(partial).read_text(encoding="utf-8") if _mark(partial).is_file() else ""
+    mark = _mark(partial)
+    written = mark.read_bytes().decode(errors="replace") if mark.is_file() else ""
+    validator = written if written.isprintable() and written.isascii() else ""  # else damaged
     if not _size(partial) or not (resumable or validator):
         return {}
     headers = {"Range": f"bytes={_size(partial)}-"}

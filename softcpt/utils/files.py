@@ -34,10 +34,11 @@ def atomic_write(path: str | os.PathLike[str], flush: bool = True) -> Iterator[P
     ``flush`` only the machine's own end can leave less: for many files that can be made again.
 
     Raises:
-        UserError: the file cannot be written: no room, no right, a folder of its name. Errors of
-            other files that are read meanwhile are passed on as they are.
+        UserError: the file cannot be written: no room, no right, a folder or a device of its name.
+            Errors of other files that are read meanwhile are passed on as they are.
     """
     path = Path(path)
+    _refuse_device(path)
     temporary, lock = path, None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -56,6 +57,14 @@ def atomic_write(path: str | os.PathLike[str], flush: bool = True) -> Iterator[P
             with suppress(FileNotFoundError, NotADirectoryError):
                 temporary.unlink()
             os.close(lock)
+
+
+def _refuse_device(path: Path) -> None:
+    """A device, a pipe or a socket would not be written to, but replaced by a file: /dev/null, for
+    all programs of the machine."""
+    known = os.path.isfile(path) or os.path.isdir(path) or not os.path.exists(path)
+    if not known or (os.path.islink(path) and os.readlink(path).startswith("/proc/")):
+        raise UserError(f"{path}: it is a device or a pipe; choose the name of a file")
 
 
 @contextmanager
@@ -104,15 +113,11 @@ class _WatchedFile(io.BufferedIOBase):
         return self.file.tell()
 
 
-class WriteError(UserError):
-    """A file or folder cannot be written."""
-
-
-def cannot_write(path: Path, error: OSError) -> WriteError:
+def cannot_write(path: Path, error: OSError) -> UserError:
     """The one line that is said of a file or folder that cannot be written."""
     reason = error.strerror or str(error)
     remedy = "make room, give yourself access, or choose another folder"
-    return WriteError(
+    return UserError(
         f"{path}: cannot be written ({reason}); {remedy} (data sets: --root, weights: "
         "SOFTCPT_WEIGHTS, caches: SOFTCPT_CACHE)"
     )

@@ -37,7 +37,10 @@ def is_kind(value: Any, kind: Kind) -> bool:
 
 def shown(value: Any) -> str:
     """A value in a message, never longer than half a line."""
-    if isinstance(value, (list, dict)):
-        return type(value).__name__
+    return type(value).__name__ if isinstance(value, (list, dict)) else in_short(value, 50)
+
+
+def in_short(value: Any, longest: int = 200) -> str:
+    """The same of what a person wrote, lists and all, in so many characters."""
     text = " ".join(repr(value).split())
-    return text if len(text) <= 50 else f"{text[:50]} ..."
+    return text if len(text) <= longest else f"{text[:longest]} ..."

@@ -9,6 +9,7 @@ _ROOM = "make room, or choose a folder on another disk"
 _ACCESS = "give yourself access, or choose another folder"
 _NAME = "choose another name or folder"
 _DISK = "check the disk or its connection, then run the same command again"
+_LOCKS = "this file system has no locks: choose a folder on another one (SOFTCPT_CACHE for caches)"
 
 REMEDIES = {
     errno.ENOSPC: _ROOM,
@@ -26,8 +27,9 @@ REMEDIES = {
     errno.ELOOP: "a link leads back to itself: fix it",
     errno.EIO: _DISK,
     errno.ESTALE: _DISK,
-    errno.ENOLCK: "this file system has no locks: choose a folder on another one (SOFTCPT_CACHE "
-    "for caches)",
+    errno.ENOLCK: _LOCKS,
+    errno.ENOSYS: _LOCKS,
+    errno.EOPNOTSUPP: _LOCKS,
     errno.EMFILE: "too many files are open: raise `ulimit -n`, or give fewer workers",
     errno.ENFILE: "too many files are open on this machine: close programs",
 }

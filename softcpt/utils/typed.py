@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import Field, field, fields
 from numbers import Integral, Real
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from softcpt.errors import UserError
+from softcpt.utils.kinds import in_short
 from softcpt.utils.suggest import near_and_all
 
 Read = TypeVar("Read")
@@ -74,8 +76,11 @@ def as_type(hint: Any, value: Any, place: str) -> Any:
     if hint is int and isinstance(value, Integral) and number:  # numpy's, too
         return int(value)
     if hint is float and isinstance(value, Real) and number:
-        return float(value)
+        with suppress(OverflowError):  # of whole numbers of 309 digits and more
+            return float(value)
     if not isinstance(value, hint) or (hint is int and not number):
         several = ", or a list where several can be meant" if isinstance(value, list) else ""
-        raise UserError(f"{place} is {value!r}; its type is {hint.__name__}: give one{several}")
+        raise UserError(
+            f"{place} is {in_short(value)}; its type is {hint.__name__}: give one{several}"
+        )
     return value

@@ -57,7 +57,21 @@ def plain(value: Any) -> Any:
 
 
 class _Loader(yaml.SafeLoader):
-    """Builds plain values, and numbers that know how they are written."""
+    """Builds plain values, and numbers that know how they are written; of a key that stands twice
+    it does not take the last value in silence."""
+
+    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+        """A mapping as it is written, before others are merged into it."""
+        node: yaml.MappingNode = super().compose_mapping_node(anchor)
+        seen = set()
+        for key, _ in node.value:
+            written = (key.tag, key.value) if isinstance(key, yaml.ScalarNode) else key
+            if written in seen:
+                raise yaml.composer.ComposerError(
+                    None, None, f"key '{key.value}' stands twice in one mapping", key.start_mark
+                )
+            seen.add(written)
+        return node
 
     def written_int(self, node: yaml.ScalarNode) -> WrittenInt:
         number = WrittenInt(self.construct_yaml_int(node))

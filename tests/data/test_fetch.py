@@ -19,7 +19,7 @@ from softcpt.data import coop_mirror, fetchers
 from softcpt.data.base import TaskDataset
 from softcpt.data.catalog import CatalogEntry
 from softcpt.data.download_record import RECORD
-from softcpt.data.fetch import get
+from softcpt.data.fetch import get, is_unfinished
 from softcpt.data.fetchers import ManualStepsError
 from softcpt.data.source import Source
 from softcpt.errors import UserError
@@ -66,12 +66,13 @@ def data_set(root: Path, *sources: Source) -> CatalogEntry:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """Files below ``folder`` by path, locks and the record of downloads left out."""
+    """Files below ``folder`` by path, but for locks, the record of downloads, and the note that
+    something did not come."""
     found = {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
     return {
         name: path.read_bytes()
         for name, path in found.items()
-        if not name.endswith(".lock") and name != RECORD
+        if not name.endswith((".lock", ".unfinished")) and name != RECORD
     }
 
 
@@ -145,6 +146,18 @@ def test_again_without_a_server_loses_nothing(server, tmp_path):
     server.errors = [404]
     assert len(get(entry, again=True)) == 1
     assert files(tmp_path / "colours") == {"split.json": SPLIT}
+
+
+def test_what_did_not_come_is_tried_again_by_the_next_call(server, tmp_path):
+    entry = data_set(tmp_path, Source(f"{server.url}/split.json", "split.json"))
+    server.errors = [404]
+    assert len(get(entry)) == 1 and is_unfinished(entry)
+    assert get(entry) == [] and not is_unfinished(entry)
+
+
+def test_what_no_program_can_fetch_is_not_tried_again(tmp_path):
+    entry = data_set(tmp_path, Source("https://example.org", "a.zip", "manual", unpack_to="."))
+    assert len(get(entry)) == 1 and not is_unfinished(entry)
 
 
 def test_keep_keeps_the_archive(server, tmp_path):

@@ -142,7 +142,7 @@ def _copy(place: Place) -> None:
 
 
 def _archive(place: Place) -> None:
-    place.target.mkdir(parents=True)
+    place.target.mkdir(parents=True, exist_ok=True)
     (place.target / "own.zip").write_bytes(place.content["images.zip"])
     os.utime(place.target / "own.zip", (0, 0))  # which its folder in the cache is named for
 

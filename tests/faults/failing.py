@@ -12,6 +12,7 @@ from typing import Any
 
 FUNCTIONS = ("open", "write", "replace", "rename", "mkdir", "fsync", "flock")
 ERRORS = ("ENOSPC", "EIO", "EACCES", "ENOLCK", "EDQUOT")
+NO_LOCKS = ("ENOLCK", "ENOSYS", "EOPNOTSUPP")  # of a file system that has none at all
 KILLED = "killed"
 TOO_LARGE = (
     "EFBIG"  # no file may grow beyond a size, whoever writes it: Python, torch or matplotlib
@@ -30,11 +31,21 @@ class Fault:
         folder: what lies elsewhere never fails.
         once: a file that is made when it fails; of several processes that have such a fault, one
             does. "": each does.
+        for_good: whether all calls behind it fail, too.
     """
 
-    def __init__(self, name: str, error: str, call: int, folder: str, once: str = "") -> None:
+    def __init__(
+        self,
+        name: str,
+        error: str,
+        call: int,
+        folder: str,
+        once: str = "",
+        for_good: bool = False,
+    ) -> None:
         self.name, self.error, self.call = name, error, call
         self.folder, self.once, self.calls = folder, once, 0
+        self.for_good = for_good
 
     def pass_by(self, place: Any) -> None:
         """Count a call that concerns ``place``, a path or a descriptor.
@@ -46,13 +57,18 @@ class Fault:
         if not path.startswith(self.folder):
             return
         self.calls += 1
-        if self.calls != self.call or not self._is_first():
+        if not self._is_met():
             return
         if self.error == KILLED:
             os.kill(os.getpid(), signal.SIGKILL)
         named = path if isinstance(place, (str, bytes, os.PathLike)) else None
         number = getattr(errno, self.error)
         raise OSError(number, os.strerror(number), named)
+
+    def _is_met(self) -> bool:
+        if self.for_good:
+            return 0 < self.call <= self.calls
+        return self.calls == self.call and self._is_first()
 
     def _is_first(self) -> bool:
         """Whether no other process failed."""

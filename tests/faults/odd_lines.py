@@ -13,7 +13,8 @@ from tests.helpers.toy import WEIGHTS, arguments
 
 # {run}: a finished run; {toy}, {weights}: a configuration and a small model; {images}: class
 # folders; {file}: a text file; {folder}: an empty folder; {broken}: a file whose bytes are no text;
-# {out}: a folder that is not there, to write to; {grid}, {study}: files of these.
+# {out}: a folder that is not there, to write to; {grid}, {study}: files of these; {pipe}: one that
+# nobody writes to; {loop}: a link to itself; {bytes}: a name that is not in UTF-8.
 NAMED = "train --trainer CoOp --output-dir {out} --images {images} --config-file {toy}"
 TRAIN = f"{NAMED} --backbone {{weights}}"
 LINES = (
@@ -162,6 +163,137 @@ LINES = (
     "pull {file} {out}",
     "push {folder} a/b",
     "env nothing",
+    # The same kinds once more, each elsewhere.
+    "--debug",
+    "train extra words",
+    "train --eval-only --trainer ZeroshotCLIP --no-train --seed x",
+    f"{TRAIN} --seed 1.5",
+    f"{TRAIN} --seed 1e400",
+    f"{TRAIN} --load-epoch -1 --model-dir {{run}}",
+    f"{TRAIN} --load-epoch 3",
+    f"{TRAIN} --model-dir {{weights}}",
+    f"{TRAIN} --model-dir {{nul}}",
+    f"{TRAIN} --resume {{file}}",
+    f"{TRAIN} --resume {{run}} --eval-only",
+    f"{TRAIN} --resume {{long}}",
+    f"{TRAIN} --transforms magic",
+    f"{TRAIN} --transforms 1 2",
+    f"{TRAIN} --backbone",
+    f"{TRAIN} --draw-split --images {{images}} {{images}}",
+    f"{TRAIN} --task-names a --images {{images}} {{images}}",
+    f"{TRAIN} --images",
+    f"{TRAIN} OPTIM.LR 0.1 --seed 1",
+    f"{TRAIN} OPTIM.LR 0.1 OPTIM.LR",
+    f"{TRAIN} = 3",
+    f"{TRAIN} . 3",
+    f"{TRAIN} OPTIM. 3",
+    f"{TRAIN} TRAINER.SOFTCPT.GENERATOR magic --trainer",
+    f"{TRAIN} TRAINER.COOP.CSC maybe",
+    f"{TRAIN} TRAINER.COOP.CLASS_TOKEN_POSITION nowhere",
+    f"{TRAIN} DATASET.METRICS ['x=y=z']",
+    f"{TRAIN} DATASET.METRICS [squares]",
+    f"{TRAIN} DATASET.ORDINAL ['squares=red<']",
+    f"{TRAIN} DATASET.ORDINAL [[1]]",
+    f"{TRAIN} DATASET.LABEL_COLUMNS [red]",
+    f"{TRAIN} DATALOADER.TRAIN_X.SAMPLER TaskBalanced DATALOADER.TRAIN_X.TASK_SHARES [nan]",
+    f"{TRAIN} DATALOADER.TRAIN_X.SAMPLER TaskBalanced DATALOADER.TRAIN_X.TASK_SHARES ['a=1']",
+    f"{TRAIN} DATALOADER.TRAIN_X.SAMPLER magic",
+    f"{TRAIN} MULTITASK.WEIGHTS [0]",
+    f"{TRAIN} MULTITASK.WEIGHTS [1,2,3]",
+    f"{TRAIN} MULTITASK.GRADIENTS pcgrad",
+    f"{TRAIN} MULTITASK.WEIGHTING uncertainty MULTITASK.MEAN_FACTOR 2",
+    f"{TRAIN} TRAIN.EARLY_STOP 1 DATASET.NUM_SHOTS 1 TEST.FINAL_MODEL best",
+    f"{TRAIN} TRAIN.LOOKAHEAD -1",
+    f"{TRAIN} OPTIM.MAX_STEPS -5",
+    f"{TRAIN} OPTIM.STEPS_PER_SHOT half",
+    f"{TRAIN} OPTIM.WARMUP_TYPE magic",
+    f"{TRAIN} INPUT.PIXEL_STD [0,0,0]",
+    f"{TRAIN} INPUT.PIXEL_MEAN [a,b,c]",
+    f"{TRAIN} INPUT.SIZE 32",
+    f"{TRAIN} INPUT.SIZE [32]",
+    f"{TRAIN} INPUT.SIZE [-32,-32]",
+    f"{TRAIN} INPUT.RRCROP_SCALE [2,1]",
+    f"{TRAIN} INPUT.INTERPOLATION magic",
+    f"{TRAIN} FEATURES.FOLDER {{file}}",
+    f"{TRAIN} FEATURES.FOLDER {{nul}}",
+    f"{TRAIN} DATASET.TEMPLATE {{{{0}}}}",
+    f"{TRAIN} DATASET.TEMPLATE {{{{}}}}{{{{}}}}",
+    f"{TRAIN} INPUT.RRCROP_SCALE [0.9,0.1]",
+    f"{TRAIN} DATASET.TEMPLATE {{{{name}}}}",
+    "train --trainer LinearProbe OPTIM.LR 3 DATASET.NUM_SHOTS -9 --output-dir {out}",
+    "train --trainer CoOp --images {pipe} --output-dir {out}",
+    "train --trainer CoOp --images {loop} --output-dir {out}",
+    "train --trainer CoOp --config-file {pipe} --output-dir {out}",
+    "train --trainer CoOp --config-file /dev/zero --output-dir {out}",
+    "train --trainer CoOp --dataset-config-file {loop} --output-dir {out}",
+    f"{NAMED} --backbone {{pipe}}",
+    f"{NAMED} --backbone {{loop}}",
+    f"{NAMED} --backbone {{bytes}}",
+    "train --trainer CoOp --output-dir {pipe}",
+    "train --trainer CoOp --output-dir {loop}",
+    "train --trainer CoOp --output-dir /proc/nothing",
+    "train --trainer CoOp --output-dir /dev/full/x",
+    "data check {pipe}",
+    "data preview {loop} -o {out}/a.png",
+    "data preview {images} --images 10 --size x",
+    "data preview {images} -o {pipe}",
+    "data get OxfordPets --root {file}",
+    "data get OxfordPets --root {nul}",
+    "data status OxfordPets --root {pipe}",
+    "predict {run} {pipe} --task flower",
+    "predict {run} {loop} --task flower",
+    "predict {run} {images} --task flower --batch-size 1e9",
+    "predict {run} {images} --task flower --output {pipe} --format csv",
+    "predict {run} {images} --task flower --output {nul}",
+    "predict {run}/prompt {images} --task flower",
+    "predict {weights} {images}",
+    "export {run} /dev/full/a --to classifier",
+    "export {run} {out}/a --to open_clip --load-epoch 9",
+    "export {run} {long} --to classifier",
+    "export {pipe} {out}/a",
+    "average {run} {weights} --output-dir {out}",
+    "average {run} {nul} --output-dir {out}",
+    "average {run} --load-epoch x --output-dir {out}",
+    "report {pipe} --to {out}",
+    "report {nul} --to {out}",
+    "report {run} --metric nothing --to {out}",
+    "report {run} --to /dev/full/x",
+    "report {run} --to {long}",
+    "report {run} --formats , --to {out}",
+    "inspect {run} --words 1 --to {out}",
+    "inspect {run} --words x --to {out}",
+    "inspect {run} --run {file} --to {out}",
+    "inspect {pipe} --to {out}",
+    "features --folder {file} list",
+    "features --folder {file} verify",
+    "features --folder {folder} rm ../x",
+    "grid {pipe}",
+    "grid {loop}",
+    "grid {grid} --shots 1" + "0" * 400 + " --list",
+    "grid {grid} --seeds 99999999999999999999 --list",
+    "grid {grid} --data {pipe} --list",
+    "grid {grid} --config {{nothing}} --list",
+    "grid {grid} --config a{{b --list",
+    "grid {grid} --layout a{{b --list",
+    "grid {grid} --methods CoOp CoOp --list",
+    "grid {grid} --root {nul} --list",
+    "grid {grid} --output {nul}",
+    "grid {grid} --output /dev/full/x",
+    "grid --images {images} --task-names a b --methods CoOp --list",
+    "transfer {study} --readings magic",
+    "transfer {study} --readings ,",
+    "transfer {study} --against {folder} --readings gradients",
+    "transfer {study} --against {file} --readings gradients",
+    "transfer {pipe}",
+    "transfer {grid}",
+    "grid {study} --list",
+    "serve {run} --port -1",
+    "serve {run} --max-megapixels nan",
+    "serve {run} --max-megapixels -1",
+    "serve {run} --host nowhere.invalid --port 0",
+    "pull a/b/c/d {out}",
+    "pull {nul} {out}",
+    "push {run} {nul}",
 )
 LONGEST = 30.0  # seconds of computing that one takes
 
@@ -190,8 +322,10 @@ def _names(place: Place) -> dict[str, str]:
     (odd / "folder").mkdir(parents=True)
     (odd / "file").write_text("hello\n")
     (odd / "broken").write_bytes(b"A: \xff\xfe\0[")
+    os.mkfifo(odd / "pipe")
+    (odd / "loop").symlink_to("loop")
     os.chdir(odd)
-    paths = {name: str(odd / name) for name in ("file", "folder", "broken")}
+    paths = {name: str(odd / name) for name in ("file", "folder", "broken", "pipe", "loop")}
     others = {"run": run, "images": str(place.images), "out": str(place.out)}
     jobs = {"grid": COMMANDS["grid"].words(place, "1")[1]}
     jobs["study"] = COMMANDS["transfer"].words(place, "1")[1]
@@ -202,6 +336,7 @@ def _names(place: Place) -> dict[str, str]:
         **model,
         **jobs,
         "nul": "a\0b",
+        "bytes": "a\udcffb",
         "long": str(place.target / ("x" * 300)),
     }
 
@@ -224,8 +359,9 @@ def _faults_of(place: Place, words: list[str]) -> list[str]:
 
 
 def _files(place: Place) -> set[str]:
-    # A division of images is made where they are read, and is the same each time.
-    found = (path for path in place.folder.rglob("*") if path.name != "split_drawn.json")
+    # A division and a draw of images are made where they are read, and are the same each time.
+    made = {"split_drawn.json", "split_fewshot"}
+    found = (path for path in place.folder.rglob("*") if made.isdisjoint(path.parts))
     return {str(path) for path in found if path.parent != place.folder}
 
 

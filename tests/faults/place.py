@@ -24,6 +24,7 @@ from softcpt.cli import train
 from softcpt.engine import run as _run  # noqa: F401 (so that each process need not import it)
 from tests.faults.commands import COMMANDS, DATA_SET, images, served
 from tests.faults.failing import Fault
+from tests.faults.small_disk import obey_permissions
 from tests.faults.startup import sitecustomize
 from tests.faults.written import written
 from tests.helpers.web import Server
@@ -32,6 +33,7 @@ ROOT = Path(__file__).parents[2]
 
 
 NONE = Fault("write", "EIO", 0, "/nowhere")
+PATIENCE = 240  # seconds after which a command that waits for ever is ended
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,7 @@ class Place:
         in_worker: bool = False,
         killed_after: float = 0.0,
         largest: int = 0,
+        obeys: bool = False,
     ) -> Ended:
         """Run a command in a process of its own.
 
@@ -124,9 +127,10 @@ class Place:
             in_worker: the fault meets the processes that the command starts.
             killed_after: so many seconds it is killed; 0: it is not.
             largest: bytes that a file may have; 0: as many as it likes.
+            obeys: whether permissions count, which do not for root.
         """
         words = COMMANDS[command].words(self, seed)
-        return self.fork(words, fault or NONE, in_worker, killed_after, largest)
+        return self.fork(words, fault or NONE, in_worker, killed_after, largest, obeys=obeys)
 
     def fork(
         self,
@@ -136,6 +140,7 @@ class Place:
         killed_after: float = 0.0,
         largest: int = 0,
         at_most: float = 0.0,
+        obeys: bool = False,
     ) -> Ended:
         """The same of any command line; ``at_most``: seconds of computing after which it is ended,
         0: none."""
@@ -143,8 +148,11 @@ class Place:
         child = os.fork()
         if not child:
             signal.setitimer(signal.ITIMER_PROF, at_most)
+            signal.alarm(PATIENCE)
             if largest:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (largest, resource.RLIM_INFINITY))
+            if obeys:
+                obey_permissions()
             self._work(words, fault, in_worker)
         if killed_after:
             time.sleep(killed_after)
@@ -197,9 +205,9 @@ class Place:
             self._calls[key] = ended.calls
         return self._calls[key]
 
-    def fault(self, function: str, error: str, call: int) -> Fault:
-        """One that meets the target, and one process."""
-        return Fault(function, error, call, str(self.target), str(self._once))
+    def fault(self, function: str, error: str, call: int, for_good: bool = False) -> Fault:
+        """One that meets the target, and one process; or ``for_good`` all."""
+        return Fault(function, error, call, str(self.target), str(self._once), for_good)
 
     def _work(self, words: Sequence[str], fault: Fault, in_worker: bool) -> None:
         """In the child: the command, its output into files."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,22 +11,32 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image as PictureOf
 
+import softcpt
 from softcpt.artefacts import checkpoint
 from softcpt.artefacts.artefact_files import read_config
 from softcpt.artefacts.published_checkpoints import read_reference
 from softcpt.clip.loading import _folder_files
 from softcpt.clip.weights import read_state_dict
+from softcpt.data.download_record import read_record as record_of_downloads
 from softcpt.data.draw_files import as_coop_draws, kept_draw
 from softcpt.data.published_draws import read_lines
 from softcpt.data.split import Item, Split, read_split
+from softcpt.data.task_data import load_data
 from softcpt.engine.continuation import read_run
+from softcpt.engine.early_stop import EarlyStop
+from softcpt.engine.lookahead import Lookahead
+from softcpt.engine.results_file import read_results as results_of_run
+from softcpt.engine.tested_run import find_tested_run
 from softcpt.errors import UserError
 from softcpt.features.block_file import BlockFile
 from softcpt.grid.launch import read_launch
 from softcpt.grid.state import read_record
 from softcpt.report.log_txt import read_log
 from softcpt.report.results_json import UnreadableError, read_results
+from softcpt.study.earlier import read_earlier
+from softcpt.testing.random_clip import random_openai_state_dict
 from softcpt.utils.text_files import read_table
 from softcpt.utils.yaml_file import read_yaml
 
@@ -108,6 +119,24 @@ RUN: dict[str, Any] = {
     "curve": [{"epoch": 1, "loss": 0.5}],
     "scaler": {},
 }
+TABLE = [[0.5, 0.25], [0.0, 1.0]]
+LATER: dict[str, Any] = {
+    "selected": {"what": "epoch", "on": "val", "value": 1},
+    "early_stop": {"best": 50.0, "best_epoch": 1, "stopped_after": None},
+    "lookahead": {
+        "every": 2,
+        "seen": 3,
+        "steps": 2,
+        "sums": {"train": TABLE},
+        "counts": {"train": [[2, 1], [0, 2]]},
+    },
+}
+STUDY = {
+    "tasks": ["cats", "dogs"],
+    "matrices": [{"method": "CoOp-MT", "reading": "joint", "alone": [50.0, 60.0], "paired": TABLE}],
+    "groups": {"CoOp-MT": {"groups": [[[0, 1]]]}},
+}
+DOWNLOADS = {"https://a.org/a.zip a.zip": {"version": "sha256 " + "0" * 64, "first": "2026-01-01"}}
 
 
 def _draw(path: Path) -> Any:
@@ -147,6 +176,58 @@ def _arrays(folder: Path) -> None:
     np.savez(folder / "w.npz", a=np.ones((3, 4), np.float32), b=np.arange(5))
 
 
+def _resumed(path: Path) -> Any:
+    """What a run that goes on takes from its file, but for tensors."""
+    header = read_run(path)[1]
+    EarlyStop(3).load(header.get("early_stop"), path)
+    Lookahead(2).load_state(header.get("lookahead"), 2, path)
+    return header
+
+
+def _tested(folder: Path) -> None:
+    checkpoint.save_tensors(
+        checkpoint.prompt_file(folder, 1), {"prompt_learner.ctx": torch.ones(4, 8)}, PROMPT
+    )
+    config = "SEED: 1\nTRAINER:\n  NAME: CoOp\n"
+    (folder / "results.json").write_text(json.dumps(RESULTS | {"config": config}))
+
+
+def _columns(folder: Path) -> None:
+    rows = ["image,split,colour,kind"]
+    for number in range(12):
+        (folder / f"{number}.png").touch()
+        rows.append(f"{number}.png,{'train' if number % 2 else 'test'},red,{'ab'[number % 2]}")
+    rows[1] = rows[1].replace("red", "blue")
+    (folder / "t.csv").write_text("\n".join([*rows, "0.png,test,,a", ""]))
+
+
+def _saved(folder: Path) -> None:
+    from datasets import ClassLabel, Dataset, Features, Image
+
+    kinds = Features({"image": Image(), "label": ClassLabel(names=["cat", "dog"])})
+    picture = PictureOf.new("RGB", (8, 8))
+    content = {"image": [picture] * 8, "label": [0, 1] * 4}
+    Dataset.from_dict(content, features=kinds).save_to_disk(str(folder / "saved"))
+
+
+def _family(folder: Path) -> None:
+    from tests.helpers.model_families import write_family
+
+    write_family("SigLIP", folder / "siglip")
+
+
+@functools.cache
+def _clip() -> softcpt.Clip:
+    return softcpt.load_clip(random_openai_state_dict("vit"), device="cpu")
+
+
+def _artefact(folder: Path) -> None:
+    tasks = softcpt.TaskSet([softcpt.Task("pets", ["cat", "dog"])])
+    features = torch.eye(_clip().embed_dim)[:4]
+    data = softcpt.FeatureData(tasks, features, torch.arange(4) % 2)
+    softcpt.fit("CoOp", _clip(), data, epochs=1, progress=False).save(folder / "prompt")
+
+
 CASES = {
     "npz": Case("w.npz", _arrays, read_state_dict),
     "model folder": Case(
@@ -157,6 +238,40 @@ CASES = {
     ),
     "prompt": Case("p.safetensors", _tensors(PROMPT, "p.safetensors"), checkpoint.load_prompt),
     "run": Case("resume.safetensors", _tensors(RUN, "resume.safetensors"), read_run),
+    "run that stops early": Case(
+        "resume.safetensors", _tensors(RUN | LATER, "resume.safetensors"), _resumed
+    ),
+    "columns": Case("t.csv", _columns, lambda path: load_data(path, shots=1)),
+    "data set of Hugging Face": Case(
+        "saved/state.json", _saved, lambda path: load_data(path.parent)
+    ),
+    "prompt of a user": Case(
+        "prompt/config.json", _artefact, lambda path: softcpt.load_prompt(path.parent, _clip())
+    ),
+    **{
+        f"model and its {file}": Case(
+            f"siglip/{file}", _family, lambda path: softcpt.load_clip(path.parent, device="cpu")
+        )
+        for file in ("open_clip_config.json", "tokenizer.json", "tokenizer_config.json")
+    },
+    "downloads": Case("downloads.json", _json("downloads.json", DOWNLOADS), record_of_downloads),
+    "study": Case(
+        "study.json",
+        _json("study.json", STUDY),
+        lambda path: read_earlier(path, ["cats", "dogs"]),
+    ),
+    "results of a run": Case("results.json", _json("results.json", RESULTS), results_of_run),
+    "prompt of a test": Case(
+        "prompt/epoch-1.safetensors",
+        _tested,
+        lambda path: find_tested_run(str(path.parents[1]), None),
+    ),
+    "settings of a test": Case(
+        "results.json", _tested, lambda path: find_tested_run(str(path.parent), None)
+    ),
+    "images of a test": Case(
+        "prompt/config.json", _artefact, lambda path: find_tested_run(str(path.parent), None)
+    ),
     "published": Case(
         "prompt_learner/model.pth.tar-2",
         _published,

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.faults.small_disk import can_mount
 from tests.helpers.own_process import run_module
 
 QUICK = ("get", "archive", "preview", "publish", "average", "predict")
@@ -18,6 +19,11 @@ def run_trials(*flags: str) -> None:
 
 def test_a_disk_that_fails_and_a_kill_lose_nothing():
     run_trials("--trials", "12", "--kills", "12", "--commands", *QUICK)
+
+
+@pytest.mark.skipif(not can_mount(), reason="root alone mounts file systems")
+def test_a_real_disk_that_is_too_small_loses_nothing():
+    run_trials("--disks", "8", "--seed", "5", "--commands", "get", "preview", "publish", "average")
 
 
 @pytest.mark.slow

@@ -100,7 +100,7 @@ def look_at(place: Place, trial: Trial) -> str:
         killed_after=trial.seconds,
         largest=trial.largest,
     )
-    fault_of_first = _fault_of_killed(trial, first) if trial.error == KILLED else _fault_of(first)
+    fault_of_first = _fault_of_killed(trial, first) if trial.error == KILLED else fault_of(first)
     if fault_of_first:
         return fault_of_first
     if first.status == 0 and (wrong := differences(written(place.target), right)):
@@ -112,7 +112,7 @@ def look_at(place: Place, trial: Trial) -> str:
     return f"the second time {wrong}" if wrong else ""
 
 
-def _fault_of(ended: Ended) -> str:
+def fault_of(ended: Ended) -> str:
     """What is wrong with how a command ended on a disk that failed."""
     if "Traceback" in ended.err or "Traceback" in ended.out:
         return "a traceback: " + ended.err.strip().splitlines()[-1][:200]

@@ -19,7 +19,9 @@ _OF_ONE_RUN = re.compile(r"log\.txt|job\.json|resume\.safetensors|README\.md|con
 
 def written(folder: Path) -> dict[str, Any]:
     """Each file below ``folder`` by its path, with its content in a form that can be compared."""
-    found = sorted(path for path in folder.rglob("*") if path.is_file())
+    # What a worker died of is kept for whoever wants to know.
+    files = (path for path in folder.rglob("*") if path.parent.name != "workers")
+    found = sorted(path for path in files if path.is_file())
     return {str(path.relative_to(folder)): _content(path) for path in found}
 
 

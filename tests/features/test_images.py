@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 
 import numpy as np
@@ -52,6 +53,12 @@ def test_a_jpeg_is_decoded_as_pillow_does(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (37, 53, 3), dtype=np.uint8)
     path = saved(tmp_path, Image.fromarray(pixels), "image.jpg")
     assert np.array_equal(read_image(path), Image.open(path).convert("RGB"))
+
+
+def test_a_pipe_with_the_name_of_an_image_is_refused_and_nobody_waits(tmp_path):
+    os.mkfifo(tmp_path / "a.png")
+    with pytest.raises(UserError, match="is no file, but a folder, a pipe or a device"):
+        read_image(tmp_path / "a.png")
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "YCbCr", "CMYK"])

@@ -114,6 +114,10 @@ def test_states_that_do_not_fit_are_refused(clip):
         prompter.load_reference_state(state | {"prompt_gen.proj": torch.zeros(2, 2)})
     with pytest.raises(softcpt.UserError, match="unknown"):
         prompter.load_reference_state(state | {"prompt_gen.bias": torch.zeros(2)})
+    broken = state["prompt_gen.proj"].clone()
+    broken[0, :2] = torch.tensor([torch.nan, torch.inf])
+    with pytest.raises(softcpt.UserError, match="2 of .* values of prompt_gen.proj are no finite"):
+        prompter.load_reference_state(state | {"prompt_gen.proj": broken})
 
 
 @pytest.mark.parametrize("per_task", [True, False])

@@ -40,6 +40,15 @@ def test_a_folder_in_the_files_place_is_named(tmp_path):
     assert listed(tmp_path) == ["a.json"]
 
 
+def test_a_device_or_a_pipe_is_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "out").symlink_to("/proc/self/fd/1")
+    for name in ("pipe", "out"):
+        with pytest.raises(UserError, match=f"^{tmp_path}/{name}: it is a device or a pipe"):
+            write_json(tmp_path / name, {})
+    assert (tmp_path / "pipe").is_fifo() and (tmp_path / "out").is_symlink()
+
+
 @pytest.mark.parametrize("inner", ["b.json", "deep/b.json"])
 def test_a_file_in_the_folders_place_is_named(tmp_path, inner):
     (tmp_path / "a").write_text("a file")

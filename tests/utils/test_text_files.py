@@ -80,6 +80,7 @@ def test_a_cell_without_an_end_is_named(tmp_path):
         ("a: " + "[" * 5_000, "nested too deeply"),
         ("a: 2023-13-45", "month must be in"),
         ("a: [1,", "not valid yaml"),
+        ("a: {b: 1, c: 2, b: 3}", "key 'b' stands twice"),
         ("a: !!python/object/apply:os.system [true]", "not valid yaml"),
         ("just words", "a mapping of keys is needed"),
     ],

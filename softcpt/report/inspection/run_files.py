@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from softcpt.artefacts.adapted import AdaptedClip
+from softcpt.engine.config_text import text_leaves
 from softcpt.engine.predictions import PREDICTIONS_FILE
 from softcpt.engine.results_file import RESULTS_FILE, read_results
 from softcpt.errors import UserError
@@ -169,7 +169,7 @@ def _roots(run: RunFiles, root: Path | None) -> Iterator[Path]:
     if root:
         yield root
         return
-    config = yaml.safe_load(run.results.get("config") or "") or {}
-    yield Path(config.get("DATASET", {}).get("ROOT") or ".").expanduser()
+    config = text_leaves(str(run.results.get("config", "")))
+    yield Path(config.get("DATASET.ROOT") or ".").expanduser()
     # Embedded benchmarks are unpacked there.
     yield from sorted(path for path in cache_folder().glob("*") if path.is_dir())
