@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from open_clip.tokenizer import SimpleTokenizer
 
-from softcpt.utils.files import WriteError, atomic_write, cache_folder
+from softcpt.errors import UserError
+from softcpt.utils.files import atomic_write, cache_folder
 
 if TYPE_CHECKING:
     from softcpt.text.prompts import Tokenizer
@@ -40,7 +41,7 @@ def encoded(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
     found = _read(path, len(texts))
     if found is None:
         found = [tokenizer.encode(text) for text in texts]
-        with suppress(WriteError):
+        with suppress(UserError):
             _write(path, found)
     return found
 
