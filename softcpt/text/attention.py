@@ -184,7 +184,7 @@ class _Attention(torch.autograd.Function):
         return torch.bmm(weights, value).view(-1, w).index_select(0, tables.attended).view(-1, d)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         tables: AttentionTables = ctx.tables
         grids, weights = ctx.saved_tensors

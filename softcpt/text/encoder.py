@@ -173,4 +173,5 @@ def _attend(qkv: Tensor, bias: Tensor, heads: int) -> Tensor:
     ``bias`` (1, P, P) is added to the scores."""
     query, key, value = qkv.unflatten(2, (3, heads, -1)).permute(2, 0, 3, 1, 4)
     scores = (query @ key.transpose(-1, -2)).add_(bias)
-    return (torch.softmax(scores, dim=-1) @ value).transpose(1, 2).flatten(2)
+    attended: Tensor = (torch.softmax(scores, dim=-1) @ value).transpose(1, 2).flatten(2)
+    return attended

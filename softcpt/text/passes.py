@@ -175,7 +175,8 @@ class EncodingPass:
             replace(part, tokens=tokens, ends=ends)
             for part, tokens, ends in zip(rest[::3], rest[1::3], rest[2::3])
         ]
-        return replace(whole, parts=parts)
+        made: EncodingPass = replace(whole, parts=parts)
+        return made
 
 
 def _tensors(member: Any) -> list[str]:
