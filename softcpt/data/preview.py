@@ -14,7 +14,7 @@ from softcpt.data.inventory import Inventory
 from softcpt.errors import UserError
 from softcpt.features.images import ImageError, read_image
 from softcpt.tasks import Task
-from softcpt.utils.files import atomic_write
+from softcpt.utils.files import atomic_write, name_for_file
 
 ROWS = 60  # classes that stand under each other at most; more go beside them
 _GAP = 4  # pixels between pictures
@@ -48,7 +48,7 @@ def sheets(inventory: Inventory, output: Path, per_class: int, side: int) -> lis
         for index, (task, groups) in enumerate(tasks):
             path = output
             if len(tasks) > 1:
-                word = "".join(letter if letter.isalnum() else "_" for letter in task.name)
+                word = name_for_file(task.name, "_")
                 path = output.with_name(f"{output.stem}-{index:02}-{word}{output.suffix}")
             title = f"{inventory.name}: {task.name}"
             rows = [

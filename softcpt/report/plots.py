@@ -13,6 +13,7 @@ from softcpt.report.method_styles import NEUTRAL, styles
 from softcpt.report.plot_frame import MARKERS, panels, short_name, text_width
 from softcpt.report.relations import Relations
 from softcpt.report.statistics import describe
+from softcpt.utils.files import name_for_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,7 +48,7 @@ def figures(benchmark: Benchmark, alike: Sequence[Relations] = ()) -> Iterator[P
         )
         yield PlannedFigure("cost", caption, partial(_cost, benchmark))
     for found in alike:
-        method = "".join(c if c.isalnum() else "-" for c in found.method).strip("-").lower()
+        method = name_for_file(found.method).lower()
         caption = (
             f"{name}, {found.method}, {shots_name(found.shots)}: cosine between the tasks' "
             f"contexts less their mean, mean over {found.runs} run(s)"

@@ -23,6 +23,7 @@ from softcpt.report.groups import Group, differing, group_results
 from softcpt.report.more_figures import figures_table
 from softcpt.report.relations import Relations, relations
 from softcpt.report.table import Table
+from softcpt.utils.files import name_for_file
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ def _section(benchmark: Benchmark, taken: set[str]) -> Section:
 def _free_slug(benchmark: Benchmark, taken: set[str]) -> str:
     """Letters and digits of the benchmark's name and backbone, numbered where that is taken."""
     name = f"{benchmark.name}-{benchmark.backbone}"
-    slug = "".join(c if c.isalnum() else "-" for c in name).strip("-").lower()
+    slug = name_for_file(name).lower()
     while slug in taken:
         slug += "-2"
     return slug

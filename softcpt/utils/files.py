@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -14,6 +15,8 @@ from typing import Any, BinaryIO, cast
 from softcpt.errors import UserError
 from softcpt.utils.leftovers import open_temporary
 
+_LONGEST_NAME = 80  # bytes; of the 255 others need some
+
 # A list of numbers as json.dumps indents it.
 _NUMBERS = re.compile(r"\[\n([-+\d.,eE\s]+)\]")
 
@@ -21,6 +24,16 @@ _NUMBERS = re.compile(r"\[\n([-+\d.,eE\s]+)\]")
 def cache_folder() -> Path:
     """Where files are kept that can be made again: ``$SOFTCPT_CACHE``, or ``~/.cache/softcpt``."""
     return Path(os.environ.get("SOFTCPT_CACHE") or "~/.cache/softcpt").expanduser()
+
+
+def name_for_file(text: str, joint: str = "-") -> str:
+    """``text`` as a part of a file's name: letters and digits, ``joint`` for all else. Of what is
+    long the beginning, and a digest: file systems take 255 bytes."""
+    name = "".join(letter if letter.isalnum() else joint for letter in text).strip(joint)
+    if len(name.encode()) <= _LONGEST_NAME:
+        return name
+    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+    return name.encode()[:_LONGEST_NAME].decode(errors="ignore") + joint + digest
 
 
 @contextmanager

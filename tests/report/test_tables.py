@@ -17,6 +17,7 @@ from softcpt.report.relations import similarity
 from softcpt.report.run_result import Contexts
 from softcpt.report.sections import Report, make_report
 from softcpt.report.table import Table
+from softcpt.report.write import write_report
 from tests.helpers.synthetic_results import run_of, write
 
 BASE = {"a": 50.0, "b": 60.0}
@@ -157,6 +158,25 @@ def test_settings_of_a_method_that_differ_become_part_of_its_name(tmp_path):
         tmp_path, run_of("CoOp", n_ctx=4), run_of("CoOp", n_ctx=16), run_of("SoftCPT", lr=0.1)
     )
     assert only(found).methods() == ["CoOp (n_ctx=4)", "CoOp (n_ctx=16)", "SoftCPT"]
+
+
+def test_of_many_variants_each_is_called_by_what_is_its_own(tmp_path):
+    long = [", ".join(["0.25"] * 60 + [end]) for end in ("1", "2")]
+    options = [{}, {"lr": 0.1}, {"n_ctx": 4}, {"n_ctx": long[0]}, {"n_ctx": long[1]}]
+    found = report(tmp_path, *(run_of("CoOp", **own) for own in options))
+    plain, *others = only(found).methods()
+    cut = [name for name in others if "..." in name]
+    assert plain == "CoOp" and {"CoOp (n_ctx=4)"} <= set(others) and len(set(cut)) == 2
+    assert all(len(name) < 60 for name in others)
+    written = write_report(found, tmp_path / "out")
+    assert max(len(path.name) for path in written) < 200
+
+
+def test_names_of_any_length_are_names_of_files(tmp_path):
+    found = report(tmp_path, run_of(dataset="data set " * 40), run_of(dataset="data set " * 41))
+    slugs = [section.slug for section in found.sections]
+    assert len(set(slugs)) == 2 and max(map(len, slugs)) < 100
+    assert write_report(found, tmp_path / "out")
 
 
 def test_training_longer_for_more_shots_is_one_protocol(tmp_path):
