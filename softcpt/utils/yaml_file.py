@@ -60,7 +60,7 @@ class _Loader(yaml.SafeLoader):
     """Builds plain values, and numbers that know how they are written; of a key that stands twice
     it does not take the last value in silence."""
 
-    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         """A mapping as it is written, before others are merged into it."""
         node: yaml.MappingNode = super().compose_mapping_node(anchor)
         seen = set()
