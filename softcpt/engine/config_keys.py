@@ -180,6 +180,8 @@ def _are_like(items: Sequence[Any], old: Sequence[Any]) -> bool:
         kinds |= {int, WrittenInt, WrittenFloat}
     if int in kinds:
         kinds |= {WrittenInt}
+    if kinds & {list, tuple}:
+        kinds |= {list, tuple}
     return not old or all(type(item) in kinds for item in items)
 
 

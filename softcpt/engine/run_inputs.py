@@ -78,9 +78,8 @@ def model_of(cfg: CfgNode, precision: str, device: torch.device) -> Clip:
 def open_bank(
     cfg: CfgNode, clip: Clip, method: type[TaskClassifier], progress: bool = True
 ) -> FeatureBank:
-    """The bank of ``clip``'s image features, of the kind that ``method`` takes; its folder is made
-    now, so that one that cannot be is said before anything is trained."""
-    bank = FeatureBank(
+    """The bank of ``clip``'s image features, of the kind that ``method`` takes."""
+    return FeatureBank(
         cfg.FEATURES.FOLDER or None,
         clip,
         kind=bank_kind(method),
@@ -89,9 +88,6 @@ def open_bank(
         workers=None if cfg.DATALOADER.NUM_WORKERS < 0 else cfg.DATALOADER.NUM_WORKERS,
         progress=progress,
     )
-    if cfg.FEATURES.MODE == "bank":
-        bank.folder.mkdir(parents=True, exist_ok=True)
-    return bank
 
 
 @dataclass(frozen=True)

@@ -217,12 +217,15 @@ class PromptTrainer(ResumableTrainer):
 
         Raises:
             UserError: the balance of tasks has no meaning, or nothing says when to stop early.
+            OSError: the folder of the feature bank cannot be made.
         """
         if self.unbalanced is not None:
             raise self.unbalanced
         if self.early_stop is not None:
             items = self.data.items
             refuse_without_validation("TRAIN.EARLY_STOP", items["val"], items["test"])
+        if self.cfg.FEATURES.MODE == "bank":
+            self.data.maker.bank.folder.mkdir(parents=True, exist_ok=True)
 
     def before_epoch(self) -> None:
         """Seed from (seed, epoch) and open the epoch's view."""

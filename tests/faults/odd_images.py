@@ -64,12 +64,12 @@ def _socket(folder: Path) -> None:
 def write(path: Path, content: bytes) -> None:
     """A file, and its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.writewrite(content)
+    path.write_bytes(content)
 
 
 def _cut(folder: Path) -> None:
     path = _classes(folder) / "red/0.png"
-    path.writewrite(path.readwrite()[:40])
+    path.write_bytes(path.readwrite()[:40])
 
 
 def _bomb(folder: Path) -> None:

@@ -10,9 +10,6 @@ from tests.helpers.own_process import run_module
 QUICK = ("{nul}", "average", "data", "features", "report", "--plugins")
 
 
-@pytest.mark.parametrize(
-    "words", [pytest.param((), marks=pytest.mark.slow, id="all"), pytest.param(QUICK, id="quick")]
-)
 def test_odd_configurations_and_grids_are_one_line():
     ended = run_module("tests.faults.odd_files", "data set:", "grid:")
     assert ended.returncode == 0, ended.stdout + ended.stderr
@@ -25,6 +22,9 @@ def test_odd_files_and_settings_are_one_line(module):
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
+@pytest.mark.parametrize(
+    "words", [pytest.param((), marks=pytest.mark.slow, id="all"), pytest.param(QUICK, id="quick")]
+)
 def test_a_line_that_makes_no_sense_is_one_line_and_leaves_nothing(words):
     ended = run_module("tests.faults.odd_lines", *words)
     assert ended.returncode == 0, ended.stdout + ended.stderr
