@@ -161,13 +161,14 @@ def test_settings_of_a_method_that_differ_become_part_of_its_name(tmp_path):
 
 
 def test_of_many_variants_each_is_called_by_what_is_its_own(tmp_path):
-    long = [", ".join(["0.25"] * 60 + [end]) for end in ("1", "2")]
-    options = [{}, {"lr": 0.1}, {"n_ctx": 4}, {"n_ctx": long[0]}, {"n_ctx": long[1]}]
-    found = report(tmp_path, *(run_of("CoOp", **own) for own in options))
-    plain, *others = only(found).methods()
-    cut = [name for name in others if "..." in name]
-    assert plain == "CoOp" and {"CoOp (n_ctx=4)"} <= set(others) and len(set(cut)) == 2
-    assert all(len(name) < 60 for name in others)
+    long = [{"n_ctx": f"{number}, " * 60} for number in (1, 2)]
+    found = report(
+        tmp_path, *(run_of("CoOp", **own) for own in ({}, {"lr": 0.1}, {"lr": 0.2}, *long))
+    )
+    names = only(found).methods()
+    assert {"CoOp", "CoOp (lr=0.1)", "CoOp (lr=0.2)"} < set(names)
+    cut = [name for name in names if "..." in name]
+    assert len(set(cut)) == 2 and max(map(len, names)) < 60
     written = write_report(found, tmp_path / "out")
     assert max(len(path.name) for path in written) < 200
 
