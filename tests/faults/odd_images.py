@@ -69,7 +69,7 @@ def write(path: Path, content: bytes) -> None:
 
 def _cut(folder: Path) -> None:
     path = _classes(folder) / "red/0.png"
-    path.write_bytes(path.readwrite()[:40])
+    path.write_bytes(path.read_bytes()[:40])
 
 
 def _bomb(folder: Path) -> None:
