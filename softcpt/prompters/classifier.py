@@ -222,9 +222,9 @@ class TaskClassifier(nn.Module):
     def guessed_loss(
         self, features: Tensor, labels: Tensor
     ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """:meth:`loss` without a question to the device: what the answer would decide is guessed.
-        Third, 0-dim: 1 if the guess was wrong, else 0, and the loss is that of :meth:`loss`; None:
-        nothing was guessed."""
+        """:meth:`loss` of ``features`` and ``labels`` without a question to the device: what the
+        answer would decide is guessed. Third, 0-dim: 1 if the guess was wrong, else 0, and the loss
+        is that of :meth:`loss`; None: nothing was guessed."""
         return *self.loss(features, labels), None
 
     def training_logits(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -335,7 +335,8 @@ class TaskClassifier(nn.Module):
                 tensor.copy_(given[name])
 
     def refuse_no_numbers(self, remedy: str) -> None:
-        """Refuse what was learned where it is no number, before it is kept or scored.
+        """Refuse what was learned where it is no number, before it is kept or scored; ``remedy``
+        says what to do.
 
         Raises:
             UserError: naming the tensor.

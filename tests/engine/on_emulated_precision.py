@@ -12,6 +12,7 @@ import torch
 import softcpt
 from softcpt.artefacts import checkpoint
 from softcpt.engine import loss_scaler
+from softcpt.engine.batches import features_of
 from softcpt.engine.learner import Learner
 from softcpt.engine.lookahead import Lookahead
 from softcpt.testing.emulated_counts import counted
@@ -141,7 +142,7 @@ def test_a_gradient_that_fp16_has_no_number_for_trains_when_the_loss_is_scaled(
 
     def gradients(clip: softcpt.Clip, dtype: torch.dtype) -> list[torch.Tensor]:
         trained = learner(clip, "CoOp", {"n_ctx": 2}, tiny)
-        features = trained.encode({**given, "features": given["features"].to(dtype)})
+        features = features_of({**given, "features": given["features"].to(dtype)}, trained.method)
         trained._loss(features, send_labels(ONE_EACH, clip.device), False)[0].backward()
         return [one.grad.cpu() for one in trained.method.parameters() if one.grad is not None]
 

@@ -28,6 +28,6 @@ def test_only_the_network_knows_this_machine_by_name():
 
 def test_what_is_wrong_is_said_before_the_server_starts(tmp_path, capsys):
     assert softcpt_command("serve", tmp_path, "--max-mb", "0") == 2
-    assert "are above 0" in capsys.readouterr().err
+    assert "are numbers above 0" in capsys.readouterr().err
     assert softcpt_command("serve", tmp_path / "nothing", "--port", "0") == 2
     assert "no such folder" in capsys.readouterr().err
