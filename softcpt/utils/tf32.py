@@ -1,6 +1,6 @@
 """TF32: NVIDIA GPUs can round the factors of fp32 products to 10 bits, which is faster.
 
-Torch lets convolutions do so unless it is set otherwise, and products of matrices not. A run says what
+Torch lets convolutions do so by default, and products of matrices not. A run says what
 both do.
 """
 
