@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+# A panel or a label for each of more tasks takes minutes to draw, and nobody can read it.
+MOST_TASKS = 120
+
+
 class PlannedFigure(NamedTuple):
     """A figure that is not drawn yet, which needs no matplotlib."""
 
@@ -39,7 +43,7 @@ def figures(benchmark: Benchmark, alike: Sequence[Relations] = ()) -> Iterator[P
             "deviation over seeds"
         )
         yield PlannedFigure("accuracy", caption, partial(average_figure, benchmark))
-    if len(benchmark.tasks) > 1 and len(benchmark.shots()) > 1:
+    if 1 < len(benchmark.tasks) <= MOST_TASKS and len(benchmark.shots()) > 1:
         caption = f"{name}: every task, mean over seeds"
         yield PlannedFigure("tasks", caption, partial(tasks_figure, benchmark))
     if any(record["mean"] is not None for record in cost_records(benchmark, classes)):
@@ -113,13 +117,13 @@ def heat_map(values: NDArray[np.float64], names: Sequence[str], label: str, limi
     """Values (T, T) between ``names``, in colours from -limit (blue) to limit (red); ``label`` is
     that of the scale."""
     size = len(names)
-    names = [short_name(name) for name in names]
+    names = [short_name(name) for name in names] if size <= MOST_TASKS else []
     side, font = max(2.2, min(8.5, 0.19 * size)), 8 if size <= 24 else 6.5
     margin = 0.1 + text_width(names, font)
     figure, [axes] = panels(side, side, left=margin, bottom=margin, right=1.1)
     image = axes.imshow(values, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
-    axes.set_xticks(range(size), names, rotation=90, fontsize=font)
-    axes.set_yticks(range(size), names, fontsize=font)
+    axes.set_xticks(range(len(names)), names, rotation=90, fontsize=font)
+    axes.set_yticks(range(len(names)), names, fontsize=font)
     axes.tick_params(length=0)
     axes.grid(False)
     for spine in axes.spines.values():

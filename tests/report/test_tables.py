@@ -12,6 +12,7 @@ from softcpt.report.accuracy_tables import few_shot
 from softcpt.report.benchmark import Benchmark
 from softcpt.report.comparisons import contest, contests
 from softcpt.report.html_page import html_page
+from softcpt.report.plots import figures
 from softcpt.report.published import _data, paper_order, published_rows
 from softcpt.report.relations import similarity
 from softcpt.report.run_result import Contexts
@@ -171,6 +172,14 @@ def test_of_many_variants_each_is_called_by_what_is_its_own(tmp_path):
     assert len(set(cut)) == 2 and max(map(len, names)) < 60
     written = write_report(found, tmp_path / "out")
     assert max(len(path.name) for path in written) < 200
+
+
+@pytest.mark.parametrize("count", [20, 150])
+def test_every_task_has_a_panel_where_it_can_be_read(tmp_path, count):
+    tasks = {f"task {number}": 50.0 for number in range(count)}
+    found = report(tmp_path, *(run_of("CoOp", shots, tasks=tasks) for shots in (1, 2)))
+    names = [planned.name for planned in figures(only(found))]
+    assert ("tasks" in names) == (count < 120) and "accuracy" in names
 
 
 def test_names_of_any_length_are_names_of_files(tmp_path):
