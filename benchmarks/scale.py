@@ -41,8 +41,8 @@ from workloads import (
 import softcpt
 from softcpt.engine.learner import Learner
 from softcpt.engine.results import figures
+from softcpt.engine.task_sampler import TaskBalancedSampler
 from softcpt.task_results import Tally
-from softcpt.task_sampler import TaskBalancedSampler
 from softcpt.testing.random_clip import random_openai_state_dict
 from softcpt.text.encoder import TextEncoder
 from softcpt.text.packing import PackedPrompts

@@ -151,7 +151,8 @@ def fit(
         warmup_epochs: at ``warmup_lr``, in front of the schedule.
         warmup_lr: learning rate of the warm-up.
         sampler: "RandomSampler", or "TaskBalanced": every batch has the tasks in ``task_shares``
-            (:class:`softcpt.task_sampler.TaskBalancedSampler`); with images also Dassl's others.
+            (:class:`softcpt.engine.task_sampler.TaskBalancedSampler`); with images also
+            Dassl's others.
         task_shares: a number for each task, or {name: number} for some, the others having 1; none:
             equal shares.
         drop_last: leave a last batch that is not full out of an epoch.

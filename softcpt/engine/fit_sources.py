@@ -16,11 +16,11 @@ from softcpt.engine.continuation import images_digest
 from softcpt.engine.early_stop import refuse_without_validation
 from softcpt.engine.head_fitting import HeadFitting
 from softcpt.engine.run_inputs import BatchMaker, balanced_sampler, open_bank
+from softcpt.engine.task_sampler import TASK_BALANCED
 from softcpt.errors import UserError
 from softcpt.features.feature_data import FeatureData
 from softcpt.features.on_device import OnDevice
 from softcpt.prompters import FeatureClassifier, TaskClassifier
-from softcpt.task_sampler import TASK_BALANCED
 from softcpt.tasks import TaskSet
 from softcpt.utils.stopwatch import Stopwatch
 

@@ -18,12 +18,12 @@ from softcpt.engine.backbone_input import build_input_transform
 from softcpt.engine.batches import FeatureBatches, FileBatches, ImageBatches, labels_of
 from softcpt.engine.continuation import images_digest
 from softcpt.engine.readable import readable
+from softcpt.engine.task_sampler import TASK_BALANCED, TaskBalancedSampler, task_shares
 from softcpt.errors import UserError
 from softcpt.features.bank import FeatureBank
 from softcpt.features.on_device import OnDevice
 from softcpt.prompters import TaskClassifier
 from softcpt.prompters.classifier import bank_kind
-from softcpt.task_sampler import TASK_BALANCED, TaskBalancedSampler, task_shares
 from softcpt.tasks import Task, TaskSet
 from softcpt.utils.process_cache import cached
 

@@ -9,8 +9,8 @@ import torch
 
 import softcpt
 from softcpt import Task, TaskSet
+from softcpt.engine.task_sampler import TaskBalancedSampler, task_shares
 from softcpt.errors import UserError
-from softcpt.task_sampler import TaskBalancedSampler, task_shares
 
 TASKS = TaskSet([Task("a", ["1", "2"]), Task("b", ["3", "4"]), Task("c", ["5", "6"])])
 LABELS = torch.tensor([0, 1] * 30 + [2, 3] * 6 + [4, 5])  # 60, 12 and 2 images
