@@ -121,13 +121,14 @@ def _launch(
     queue = [QueuedJob(str(job), job.folder, job.flags, job.needs) for job in jobs]
     launch = Launch(name, output, os.getcwd(), args.attempts, shares.threads, queue)
     path = Path(output) / GRID_FOLDER / "plans" / f"{name}.json"
-    launch.write(path)
+    # First the launcher: on this machine it says whose the file is, should this process be killed.
     launcher = LAUNCHERS[args.launcher](path, grid, shares)
     try:
+        launch.write(path)
         return watch(launch, jobs, launcher, shares.workers)
     finally:
         launcher.close()
-        path.unlink()
+        path.unlink(missing_ok=True)
 
 
 def print_failures(statuses: Mapping[Job, JobStatus]) -> None:

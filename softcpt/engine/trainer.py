@@ -331,8 +331,9 @@ class PromptTrainer(ResumableTrainer):
             split = self.data.splits[-1]
             predictions = leave_predictions(self.output_dir, self.data, self.tested[split])
             run = self._recorded(trained, predictions)
-            write_results(run, self.output_dir)
+            # results.json comes last: with it a run counts as done.
             self._leave_artefact(run)
+            write_results(run, self.output_dir)
 
     def _recorded(self, trained: bool, predictions: str | None) -> Run:
         origin = Origin(trained, self.loaded, self.source, self.selected)

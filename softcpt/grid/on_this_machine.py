@@ -62,7 +62,8 @@ class LocalLauncher:
     def __init__(self, launch: Path, _grid: Grid, shares: Resources) -> None:
         self.launch, self.shares = launch, shares
         self.logs = launch.parents[1] / "workers"  # beside plans/, in the grid's own folder
-        self.logs.mkdir(parents=True, exist_ok=True)
+        for folder in (self.logs, launch.parent):
+            folder.mkdir(parents=True, exist_ok=True)
         clear_plans(launch.parent)
         # Held while this process lives. Of another host's nobody here can say whether it does.
         self.alive = file_lock(launch.with_name(f".{launch.stem}.{HOST}{_ALIVE}"))
@@ -125,6 +126,7 @@ class LocalLauncher:
             _close_input(process)
         self._running.clear()
         _clear_logs(self.logs, self.launch.stem)
+        self.launch.unlink(missing_ok=True)  # while it can be seen whose it is
         self.alive.release()
         Path(self.alive.lock_file).unlink(missing_ok=True)
 

@@ -86,6 +86,16 @@ def test_what_is_known_of_a_run_is_kept(tmp_path):
         assert f"{task['metric']:.2f}" in body and task["name"] in body
 
 
+def test_a_run_that_leaves_no_artefact_is_not_done(tmp_path, monkeypatch):
+    def killed(*_args) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("softcpt.engine.trainer.leave_artefact", killed)
+    with pytest.raises(SystemExit):
+        run(tmp_path, "CoOp", out="run")
+    assert not (tmp_path / "run" / "results.json").exists()
+
+
 def test_an_artefact_classifies_as_its_run_did(tmp_path):
     run(tmp_path, "CoOp", out="run")
     q = softcpt.load_prompt(tmp_path / "run")

@@ -106,3 +106,17 @@ def test_what_a_killed_grid_left_is_removed_and_a_living_ones_stays(tmp_path):
     living.close()
     new.close()
     assert list(plans.glob(".*")) == []
+
+
+def test_a_grid_that_is_killed_while_it_ends_leaves_no_plan_that_nobody_owns(tmp_path, monkeypatch):
+    plan = tmp_path / "plans" / "this.json"
+    launcher = LocalLauncher(plan, Grid(), Resources(1, 1, ()))  # before the plan is there
+    plan.write_text("{}")
+
+    def killed() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(launcher.alive, "release", killed)
+    with pytest.raises(KeyboardInterrupt):
+        launcher.close()
+    assert not plan.exists()
