@@ -87,7 +87,7 @@ def table(header: str) -> list[list[str]]:
 def project(tmp_path_factory):
     """A folder that looks like the checkout, with two folders of images in it."""
     folder = tmp_path_factory.mktemp("readme")
-    for name in ("train.py", "scripts", "configs", "softcpt"):
+    for name in ("train.py", "scripts", "configs", "softcpt", "tools"):
         (folder / name).symlink_to(ROOT / name)
     draw_flowers(folder / "my_flowers")
     draw_flowers(folder / "my_pets")
