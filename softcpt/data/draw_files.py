@@ -123,8 +123,8 @@ def _match(paths: Sequence[str], items: Sequence[Item], source: Path) -> list[It
         item = _item_at_end(path.replace("\\", "/"), known)
         if item is None:
             raise UserError(
-                f"few-shot file {source}: its image {path} is not in that part of this data set's "
-                "split; delete the file, and it is drawn again, or restore the split file it "
+                f"few-shot file {source}: its image {path[:200]} is not in that part of this data "
+                "set's split; delete the file, and it is drawn again, or restore the split file it "
                 "belongs to"
             )
         matched.append(item)

@@ -52,7 +52,7 @@ def read_saved(folder: Path) -> Any:
     try:
         return library.load_from_disk(str(folder)) if saved else library.load_dataset(str(folder))
     except Exception as error:  # whatever the package raises on damaged files
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
         raise UserError(
             f"{folder}: not a data set of Hugging Face ({reason}); save it again with save_to_disk"
         ) from error

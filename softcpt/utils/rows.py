@@ -69,14 +69,8 @@ class _Scatter(torch.autograd.Function):
         return gather(gradient, ctx.saved_tensors[0]), None, None
 
 
-class _Take(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, index: Tensor) -> Tensor:
-        ctx.save_for_backward(index)
-        ctx.count = len(x)
-        return x.index_select(0, index)
-
+class _Take(_Gather):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        return sum_rows(gradient, ctx.saved_tensors[0], ctx.count), None
+        return sum_rows(gradient, ctx.saved_tensors[0], ctx.rows), None
