@@ -6,6 +6,7 @@ from __future__ import annotations
 import ctypes
 import os
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,15 +21,12 @@ def can_mount() -> bool:
     """Whether this process may mount a file system."""
     if not hasattr(os, "geteuid") or os.geteuid():
         return False
-    place = Path(f"/tmp/mount-{os.getpid()}")
-    place.mkdir()
-    try:
-        with mounted(place):
-            return True
-    except subprocess.CalledProcessError:
-        return False
-    finally:
-        place.rmdir()
+    with tempfile.TemporaryDirectory() as place:
+        try:
+            with mounted(Path(place)):
+                return True
+        except subprocess.CalledProcessError:
+            return False
 
 
 @contextmanager
