@@ -4,9 +4,9 @@ counted on the emulated device.
     python benchmarks/launches.py [--benchmark Plant-6] [--methods CoOp SoftCPT ...] [--batch 32]
 
 Prints one JSON line. The text tower has RN50's 12 blocks, but is narrow: no count depends on its
-width. ``tokens``: of the class prompts that a step encodes; ``tflop``: of their forward and
+width. ``tokens``: of the class prompts of the batch's tasks; ``tflop``: of their forward and
 backward passes at RN50's width, of 12 d^2 products for a token in a block each way. All tasks are
-in the batch; features and labels come from the host.
+in the batch, as many as it has images; features and labels come from the host.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import argparse
 
 import torch
 from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
-from workloads import NAMES, report, task_set
+from workloads import BENCHMARKS, report, task_set
 
 import softcpt
 from softcpt.engine.learner import Learner
@@ -51,21 +51,23 @@ def counts_of(
         found["not_captured"] = learner.captured.refused
     packed = getattr(prompter, "packed_prompts", None)
     if packed is not None:
-        found["tokens"] = int(packed.chunks.lengths.sum())
+        present = torch.tensor(tasks.present(batch["label"]))
+        used = torch.isin(packed.chunks.group, present)
+        found["tokens"] = int(packed.chunks.lengths[used].sum())
     return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
-    parser.add_argument("--benchmark", choices=NAMES, default="Plant-6")
+    parser.add_argument("--benchmark", choices=BENCHMARKS, default="Plant-6")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--methods", nargs="*", default=["CoOp", "SoftCPT"])
     args = parser.parse_args()
 
     tasks, rows = task_set(args.benchmark), {}
     generator = torch.Generator().manual_seed(0)
-    first = torch.tensor(tasks.offsets)  # every task is there
-    more = torch.randint(tasks.num_classes, (args.batch - len(tasks),), generator=generator)
+    first = torch.tensor(tasks.offsets)[: args.batch]  # every task is there
+    more = torch.randint(tasks.num_classes, (args.batch - len(first),), generator=generator)
     with EmulatedDevice() as emulated, emulated_graphs():
         clip = narrow_clip(emulated.device)
         features = torch.randn(args.batch, clip.embed_dim, generator=generator)

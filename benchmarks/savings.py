@@ -18,8 +18,8 @@ from softcpt.text import encoder as text
 from softcpt.text import tower as text_tower
 from softcpt.text.attention import attend
 from softcpt.text.encoder import PrefixCache, TextEncoder
+from softcpt.text.encoding_pass import PassPart
 from softcpt.text.packing import PackedPrompts
-from softcpt.text.passes import PassPart
 from softcpt.text.tower import TextTower
 
 SAVINGS = (

@@ -25,16 +25,17 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from scaling import synset_names
 from workloads import (
     DTYPES,
-    NAMES,
+    PAPERS,
     arguments,
     best_times,
     memory_gb,
     report,
     rn50,
     symbols,
+    synset_names,
+    task_set,
     text_model,
 )
 
@@ -149,12 +150,8 @@ def evaluation(_: int) -> Figures:
 
 
 def papers(rounds: int, dtype: str, device: str) -> Figures:
-    """44 tasks with 1,593 classes, as the four benchmarks of SoftCPT's paper have. The names of
-    General-10 and Plant-6 are theirs, for the other 28 tasks stand names of ImageNet's."""
-    own = {**NAMES["General-10"], **NAMES["Plant-6"]}
-    others = synset_names(1593 - sum(map(len, own.values())))
-    own |= {f"{others[i]} kinds": others[i::28] for i in range(28)}
-    tasks = softcpt.TaskSet([softcpt.Task(name, names) for name, names in own.items()])
+    """SoftCPT on the 44 tasks of its paper's benchmarks."""
+    tasks = task_set(PAPERS)
     clip = rn50(dtype, device)
     method = softcpt.build_method("SoftCPT", clip, tasks, n_ctx=N_CTX)
     learner = Learner(method, torch.optim.SGD(method.parameters(), 1e-3))

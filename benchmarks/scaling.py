@@ -15,22 +15,22 @@ from __future__ import annotations
 import time
 
 import torch
-from timm.data import ImageNetInfo
-from workloads import DTYPES, arguments, best_times, memory_gb, report, symbols, text_model
+from workloads import (
+    DTYPES,
+    arguments,
+    best_times,
+    memory_gb,
+    report,
+    symbols,
+    synset_names,
+    text_model,
+)
 
 from softcpt.text.encoder import TextEncoder
 from softcpt.text.packing import PackedPrompts
 from softcpt.text.tower import TextTower
 
 N_CTX = 16
-
-
-def synset_names(count: int) -> list[str]:
-    """First lemmas of ``count`` ImageNet-21k synsets, evenly spread (at most 21,843)."""
-    info = ImageNetInfo("imagenet21k")
-    total = info.num_classes()
-    picked = [index * total // count for index in range(min(count, total))]
-    return [info.index_to_description(index).split(",")[0] for index in picked]
 
 
 def main() -> None:

@@ -24,6 +24,8 @@ from softcpt.utils.allocator import keep_freed_memory
 NAMES: dict[str, dict[str, list[str]]] = json.loads(
     (Path(__file__).parent / "classnames.json").read_text("utf-8")
 )
+PAPERS = "papers"
+BENCHMARKS = (*NAMES, PAPERS)
 keep_freed_memory()  # as train.py does
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -53,11 +55,28 @@ def rn50(precision: str, device: str = "cpu") -> softcpt.Clip:
     return load_clip(model.state_dict(), precision, device)
 
 
+def synset_names(count: int) -> list[str]:
+    """First lemmas of ``count`` ImageNet-21k synsets, evenly spread (at most 21,843)."""
+    from timm.data import ImageNetInfo  # takes seconds, and few ask for it
+
+    info = ImageNetInfo("imagenet21k")
+    total = info.num_classes()
+    picked = [index * total // count for index in range(min(count, total))]
+    return [info.index_to_description(index).split(",")[0] for index in picked]
+
+
 def task_set(benchmark: str) -> softcpt.TaskSet:
-    """A benchmark's tasks with their real class names."""
-    return softcpt.TaskSet(
-        [softcpt.Task(name, classes) for name, classes in NAMES[benchmark].items()]
-    )
+    """A benchmark's tasks with their real class names; of :data:`BENCHMARKS`."""
+    names = papers() if benchmark == PAPERS else NAMES[benchmark]
+    return softcpt.TaskSet([softcpt.Task(name, classes) for name, classes in names.items()])
+
+
+def papers() -> dict[str, list[str]]:
+    """44 tasks with 1,593 classes, as the four benchmarks of SoftCPT's paper have. The names of
+    General-10 and Plant-6 are theirs, for the other 28 tasks stand names of ImageNet's."""
+    own = {**NAMES["General-10"], **NAMES["Plant-6"]}
+    others = synset_names(1593 - sum(map(len, own.values())))
+    return own | {f"{others[i]} kinds": others[i::28] for i in range(28)}
 
 
 def prompts_of(

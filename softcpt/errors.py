@@ -4,6 +4,7 @@ from __future__ import annotations
 
 _LONGEST = 2000  # characters of a message: the names of all data sets are fewer
 _END = 300  # of them at the end, where a message says what to do
+_LONGEST_REASON = 300  # characters of what other code says
 
 
 class UserError(Exception):
@@ -33,3 +34,13 @@ def in_one_line(text: str) -> str:
     if len(line) <= _LONGEST:
         return line
     return f"{line[: _LONGEST - _END]} ... {line[-_END:]}"
+
+
+def reason_of(error: BaseException) -> str:
+    """What an exception of other code says, in one short line; its type where it says nothing."""
+    return " ".join(str(error).split())[:_LONGEST_REASON] or type(error).__name__
+
+
+def named_reason_of(error: BaseException) -> str:
+    """The same behind the exception's type."""
+    return f"{type(error).__name__}: {reason_of(error)}"

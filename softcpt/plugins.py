@@ -31,7 +31,7 @@ from types import ModuleType
 from typing import Any
 
 from softcpt import dassl
-from softcpt.errors import UserError
+from softcpt.errors import UserError, named_reason_of
 from softcpt.utils.code_base import imported_from, taken_packages
 
 _log = logging.getLogger(__name__)
@@ -253,7 +253,7 @@ def _left_out_if_it_fails(place: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # noqa: BLE001  A user's file may raise anything.
-        _failed[place] = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        _failed[place] = named_reason_of(error)
         _log.warning(f"{place}: left out, importing it failed ({_failed[place]})")
 
 

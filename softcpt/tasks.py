@@ -17,6 +17,7 @@ from softcpt.errors import UserError
 from softcpt.metrics import METRICS
 from softcpt.utils.label_pairs import image_task_pairs
 from softcpt.utils.sending import on_host, send
+from softcpt.utils.supersets import Owners, Superset, refuse_superset, running_sizes
 
 
 @dataclass(frozen=True)
@@ -181,6 +182,14 @@ class TaskSet:
         ranges: tuple[Tensor, ...] = torch.arange(self.num_classes).split(self.sizes)
         return ranges
 
+    @cached_property
+    def _each(self) -> Owners:
+        return Owners(torch.arange(len(self)))
+
+    @cached_property
+    def _owners(self) -> Owners:
+        return Owners(self.task_of_class)
+
     def _task_of_class_on(self, device: torch.device) -> Tensor:
         if device not in self._on_devices:
             self._on_devices[device] = send(self.task_of_class, device)
@@ -232,9 +241,30 @@ class TaskSet:
 
     def present(self, labels: Tensor) -> list[int]:
         """The tasks that ``labels`` (B,) or (B, K) belong to, ascending."""
+        refuse_superset("it asks on the host which tasks its labels belong to")
         known = on_host(labels, tasks_only=True)
         tasks: list[int] = torch.unique(self.owners(known)).tolist()
         return tasks
+
+    def of_batch(self, labels: Tensor) -> tuple[Sequence[int], Tensor]:
+        """What a training step is about: the tasks that ``labels`` (B,) or (B, K) belong to, and
+        their classes, as :meth:`chosen` gives them. In a captured step others may be among them
+        (softcpt/utils/supersets.py), of which :meth:`restrict` takes no notice."""
+        sizes = running_sizes()
+        if sizes is None:
+            return self.chosen(self.present(labels))
+        tasks = self._task_of_class_on(labels.device)[labels.clamp(min=0)].masked_fill(
+            labels < 0, -1
+        )
+        return self.chosen(Superset(marks(tasks.view(1, -1), len(self))[0], self._each, sizes))
+
+    def mean_of_batch(self, values: Tensor, tasks: Sequence[int], classes: Tensor) -> Tensor:
+        """The mean of ``values`` (C',) of ``classes`` (C',), without those of tasks of which
+        :meth:`of_batch` was not asked."""
+        if not isinstance(tasks, Superset):
+            return values.mean()
+        there = tasks.present[self._task_of_class_on(classes.device)[classes]]
+        return values.masked_fill(~there, 0).sum() / there.sum()
 
     def classes_of(self, tasks: Sequence[int]) -> Tensor:
         """(C',) global indices of the classes of ``tasks``, ascending."""
@@ -260,9 +290,11 @@ class TaskSet:
 
     def chosen(
         self, tasks: Sequence[int] | None = None, classes: Tensor | None = None
-    ) -> tuple[list[int], Tensor]:
+    ) -> tuple[Sequence[int], Tensor]:
         """(tasks, classes), both ascending: all, or ``tasks`` and their classes, or ``classes`` and
         their tasks."""
+        if isinstance(tasks, Superset):
+            return tasks, tasks.pick(self._owners).indices
         if classes is not None:
             return self.present(classes), classes
         tasks = list(range(len(self))) if tasks is None else sorted(tasks)

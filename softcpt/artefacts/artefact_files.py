@@ -16,7 +16,7 @@ from typing import Any
 from torch import Tensor
 
 from softcpt.artefacts import checkpoint
-from softcpt.errors import UserError
+from softcpt.errors import UserError, reason_of
 from softcpt.features.images import LFS_POINTER
 from softcpt.utils.download import file_digest
 from softcpt.utils.files import atomic_write, json_text
@@ -138,7 +138,7 @@ def read_config(folder: Path) -> dict[str, Any]:
         config = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, OSError, RecursionError) as error:  # cut anywhere, also inside a letter
         raise UserError(
-            f"artefact {folder}: {CONFIG_FILE} is damaged ({_short(error)}); copy or save the "
+            f"artefact {folder}: {CONFIG_FILE} is damaged ({reason_of(error)}); copy or save the "
             "artefact again"
         ) from error
     version = config.get("format") if isinstance(config, dict) else None
@@ -182,7 +182,3 @@ def _refuse_other_bytes(folder: Path, path: Path, sha256: str) -> None:
         f"artefact {folder}: {path.name} is not the file that {CONFIG_FILE} describes (cut, or of "
         "another save); copy or save the artefact again"
     )
-
-
-def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:100]

@@ -16,7 +16,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from softcpt.errors import UserError
+from softcpt.errors import UserError, reason_of
 from softcpt.utils.files import atomic_write
 from softcpt.utils.kinds import Kind, wrong_value
 
@@ -71,7 +71,7 @@ def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             tensors = {name: file.get_tensor(name) for name in names}
         header = json.loads(written)
     except (SafetensorError, OSError, ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = reason_of(error)
         raise UserError(
             f"checkpoint {path}: damaged ({reason}); delete it and run again"
         ) from error
@@ -237,8 +237,7 @@ def restore_run(
             balance.load_state_dict(_below("balance.", tensors))
     except (RuntimeError, ValueError, KeyError, IndexError, TypeError) as error:
         raise UserError(
-            f"checkpoint {place}: not of this model ({' '.join(str(error).split())[:200]}); give "
-            "another --output-dir"
+            f"checkpoint {place}: not of this model ({reason_of(error)}); give another --output-dir"
         ) from error
 
 

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from softcpt.artefacts.checkpoint import PROMPT_FOLDER
 from softcpt.clip.jit_archive import is_jit_archive, is_zip
-from softcpt.errors import UserError
+from softcpt.errors import UserError, reason_of
 from softcpt.utils.archives import refuse_bomb
 from softcpt.utils.unpickling import InertUnpickler, Refused
 
@@ -136,7 +136,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], int]:
     except Exception as error:
         raise UserError(
             f"checkpoint {path}: damaged or no checkpoint ({type(error).__name__}: "
-            f"{' '.join(str(error).split())[:200]}); get it again"
+            f"{reason_of(error)}); get it again"
         ) from error
     state = content.get("state_dict") if isinstance(content, dict) else None
     if not isinstance(state, dict) or not all(

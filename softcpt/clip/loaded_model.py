@@ -47,8 +47,3 @@ def image_side(size: Any, name: str) -> int:
         )
     side: int = height
     return side
-
-
-def one_line(error: Exception) -> str:
-    """What an error says, as the part of a message."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]

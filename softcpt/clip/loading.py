@@ -18,12 +18,12 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from softcpt.clip.bare_model import COPY_AGAIN, fill_masks, product, without_weights
-from softcpt.clip.loaded_model import LoadedModel, image_side, one_line
+from softcpt.clip.loaded_model import LoadedModel, image_side
 from softcpt.clip.open_clip_models import LOCAL, SCHEMAS, is_open_clip_folder, load_open_clip
 from softcpt.clip.preprocessing import Preprocessing
 from softcpt.clip.text_files import VOCABULARY
 from softcpt.clip.weights import OPENAI_WEIGHTS, as_state_dict, openai_weights, read_state_dict
-from softcpt.errors import UserError
+from softcpt.errors import UserError, named_reason_of
 from softcpt.utils.kinds import wrong_value
 from softcpt.utils.suggest import did_you_mean
 from softcpt.utils.text_files import read_json
@@ -225,6 +225,6 @@ def _other_tokenizer(name: str, reason: str) -> UserError:
 
 def _misfit(name: str, error: Exception) -> UserError:
     return UserError(
-        f"{name}: the tensors make no CLIP model ({one_line(error)}); check that the file is the "
-        "right one"
+        f"{name}: the tensors make no CLIP model ({named_reason_of(error)}); check that the file "
+        "is the right one"
     )

@@ -15,12 +15,12 @@ from open_clip.coca_model import CoCa
 from open_clip.model import CustomTextCLIP
 from torch import nn
 
-from softcpt.clip.loaded_model import LoadedModel, one_line
+from softcpt.clip.loaded_model import LoadedModel
 from softcpt.clip.no_downloads import no_downloads, not_on_this_machine
 from softcpt.clip.published_preprocessing import as_preprocessing, of_file
 from softcpt.clip.text_files import text_config, tokenizer_of
 from softcpt.clip.weights import read_state_dict
-from softcpt.errors import UserError
+from softcpt.errors import UserError, named_reason_of
 from softcpt.text.open_clip_parts import ClipModel
 
 LOCAL = "local-dir:"
@@ -74,8 +74,8 @@ def load_open_clip(
         if refused:
             raise not_on_this_machine(name) from error
         raise UserError(
-            f"{name}: open_clip could not load it ({one_line(error)}); check name, files and "
-            "network"
+            f"{name}: open_clip could not load it ({named_reason_of(error)}); check name, "
+            "files and network"
         ) from error
     settings = open_clip.get_model_preprocess_cfg(model)
     if file is not None:

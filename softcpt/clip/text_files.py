@@ -10,8 +10,7 @@ from typing import Any
 
 from open_clip.tokenizer import HFTokenizer, SimpleTokenizer
 
-from softcpt.clip.loaded_model import one_line
-from softcpt.errors import UserError
+from softcpt.errors import UserError, named_reason_of
 from softcpt.text.own_tokenizer import OwnTokenizer
 from softcpt.utils.requirements import is_installed
 
@@ -84,7 +83,7 @@ def _from_files(
     # Files, the network and transformers' versions make it raise nearly anything.
     except Exception as error:
         where = f"in {folder} cannot be read" if beside else "is not on this machine"
-        reason = one_line(error).partition(". ")[0]
+        reason = named_reason_of(error).partition(". ")[0]
         raise UserError(
             f"{name}: its tokenizer {source} {where} ({reason}); put its files (tokenizer.json, "
             "tokenizer_config.json) beside the weights"
@@ -115,8 +114,8 @@ def text_config(name: str, text: Mapping[str, Any], folder: Path | None) -> dict
     except OSError as error:
         raise UserError(
             f"{name}: the configuration of its text tower {source} is not on this machine "
-            f"({one_line(error)}); put its config.json into a folder {Path(source).name} beside "
-            "the weights"
+            f"({named_reason_of(error)}); put its config.json into a folder {Path(source).name} "
+            "beside the weights"
         ) from error
     kind = config.get("model_type")
     if kind not in arch_dict or "auto_map" in config:

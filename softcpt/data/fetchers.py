@@ -15,7 +15,7 @@ from softcpt.data.download_record import check_arrival, remember
 from softcpt.data.source import Source
 from softcpt.data.unpack import merge_folders
 from softcpt.data.zip_member import read_member
-from softcpt.errors import UserError
+from softcpt.errors import UserError, reason_of
 from softcpt.utils.download import digest_name, download, file_digest
 from softcpt.utils.files import atomic_write
 
@@ -101,7 +101,7 @@ def _from_drive(wanted: Wanted) -> None:
     try:
         done = gdown.download(id=source.url, output=str(partial), quiet=False, resume=True)
     except Exception as error:  # noqa: BLE001 (gdown's, requests', and what a changed page causes)
-        done, reason = None, " ".join(str(error).split())[:200] or type(error).__name__
+        done, reason = None, reason_of(error)
     if done is None or not partial.is_file():
         message = (
             f"{archive.name}: cannot be downloaded from Google Drive ({reason}); download it by "
@@ -145,7 +145,7 @@ def _from_kaggle(wanted: Wanted) -> None:
         with _environment({"KAGGLEHUB_CACHE": str(cache)}):
             fetched = Path(client.dataset_download(source.url))
     except Exception as error:  # its own, requests', and those of its parts
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        reason = reason_of(error)
         message = f"{source.file}: cannot be downloaded from Kaggle ({reason}); download it by hand"
         raise ManualStepsError(message, steps(wanted)) from error
     link = next((path for path in fetched.rglob("*") if path.is_symlink()), None)

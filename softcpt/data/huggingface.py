@@ -13,7 +13,7 @@ from softcpt import plugins
 from softcpt.data.class_words import words
 from softcpt.data.kept_images import kept_image
 from softcpt.data.pairs import Labels, labels_of
-from softcpt.errors import UserError
+from softcpt.errors import UserError, reason_of
 
 # Names of what reads local files, which are no data set's.
 _FILES = {"imagefolder", "parquet", "arrow", "csv", "json", "generator", "webdataset", "text"}
@@ -52,7 +52,7 @@ def read_saved(folder: Path) -> Any:
     try:
         return library.load_from_disk(str(folder)) if saved else library.load_dataset(str(folder))
     except Exception as error:  # whatever the package raises on damaged files
-        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        reason = reason_of(error)
         raise UserError(
             f"{folder}: not a data set of Hugging Face ({reason}); save it again with save_to_disk"
         ) from error

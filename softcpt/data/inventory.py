@@ -15,7 +15,7 @@ from softcpt.data.catalog import CatalogEntry
 from softcpt.data.image_files import scan
 from softcpt.data.own_images import OwnDataset
 from softcpt.data.split import Item, Split
-from softcpt.errors import UserError
+from softcpt.errors import UserError, named_reason_of, reason_of
 from softcpt.features.images import LFS_POINTER
 from softcpt.tasks import Task, TaskSet
 
@@ -295,10 +295,9 @@ def _read_split(dataset: TaskDataset) -> tuple[Split | None, str, str]:
 
 
 def _one_line(dataset: TaskDataset, error: Exception) -> str:
-    text = " ".join(str(error).split())
     if isinstance(error, UserError):
-        return text
-    reason = f"{dataset.folder} cannot be read ({type(error).__name__}: {text})"
+        return str(error)
+    reason = f"{dataset.folder} cannot be read ({named_reason_of(error)})"
     return f"data set {dataset.name()}: {reason}; {dataset.advice}"
 
 
@@ -315,7 +314,7 @@ def _of_records(entry: CatalogEntry, cfg: Any) -> Inventory:
     try:
         dataset = kind(cfg)
     except Exception as error:  # noqa: BLE001 (whatever a third-party class raises)
-        problem = " ".join(str(error).split()) or type(error).__name__
+        problem = reason_of(error)
         if not isinstance(error, UserError):
             problem = f"{name}: {problem}; {kind.__module__} may say what it needs"
         return Inventory(entry.name, folder, problem=problem)

@@ -9,7 +9,7 @@ from typing import Any
 from softcpt.data.dataset_facts import DatasetFacts
 from softcpt.data.options import DataOptions
 from softcpt.data.pools import Pool, class_folder_pools, images_by_class
-from softcpt.errors import UserError
+from softcpt.errors import UserError, named_reason_of
 
 
 class PoolReader(DatasetFacts):
@@ -52,7 +52,7 @@ class PoolReader(DatasetFacts):
             # Half a list or half a MATLAB file makes its reader raise nearly anything.
             if isinstance(error, OSError) and error.filename is not None:
                 raise
-            reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            reason = named_reason_of(error)
             raise UserError(
                 f"data set {self.name()}: the lists in {folder} cannot be used ({reason}); "
                 f"{self.advice}"

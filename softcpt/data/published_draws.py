@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from softcpt.data.split import Item, Split
-from softcpt.errors import UserError
+from softcpt.errors import UserError, reason_of
 from softcpt.utils.kinds import is_kind
 from softcpt.utils.text_files import read_text
 from softcpt.utils.unpickling import TableUnpickler
@@ -139,7 +139,7 @@ def _parts(content: Any) -> list[str]:
 
 
 def _unreadable(path: Path, error: Exception) -> UserError:
-    reason = " ".join(str(error).split())[:200] or type(error).__name__
+    reason = reason_of(error)
     return UserError(
         f"few-shot file {path}: not a list of images ({reason}); delete it, or put the right one "
         "there"

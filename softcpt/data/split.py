@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from softcpt.errors import UserError
+from softcpt.errors import UserError, named_reason_of
 from softcpt.utils.files import atomic_write
 from softcpt.utils.kinds import is_kind, shown
 from softcpt.utils.text_files import read_json
@@ -110,7 +110,7 @@ def read_split(path: Path, inside: bool = True) -> Split:
             f"split file {path}: cannot be read ({error.strerror}); check its permissions"
         ) from error
     except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        reason = named_reason_of(error)
         raise UserError(
             f"split file {path}: not a split ({reason}); delete it and fetch it again"
         ) from error

@@ -26,7 +26,7 @@ from typing import IO, Any
 
 from tqdm import tqdm
 
-from softcpt.errors import UserError
+from softcpt.errors import UserError, reason_of
 from softcpt.utils.download import make_folder
 
 # Photographs hardly shrink; lists and annotations shrink to a twentieth.
@@ -269,7 +269,7 @@ def _damaged(archive: Path, folder: Path, error: Exception) -> BadArchiveError:
                 f"{name} archives are not read",
                 f"unpack it with another program into {folder}",
             )
-    reason = " ".join(str(error).split()) or type(error).__name__
+    reason = reason_of(error)
     return BadArchiveError(
         archive, f"damaged, or no zip or tar archive ({reason})", "delete it and get it again"
     )

@@ -10,7 +10,7 @@ import zipfile
 import zlib
 from typing import Any
 
-from softcpt.errors import UserError
+from softcpt.errors import UserError, reason_of
 
 # Of one file: lists of images are some megabytes.
 _MOST = 1 << 28
@@ -36,10 +36,10 @@ def read_member(url: str, name: str) -> bytes:
     except KeyError as error:
         raise UserError(f"{place}: there is no such file; get the archive by hand") from error
     except _DAMAGE as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = reason_of(error)
         raise UserError(f"{place}: damaged, or no zip archive ({reason}); try again") from error
     except (OSError, http.client.HTTPException) as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        reason = reason_of(error)
         raise UserError(f"{place}: cannot be read ({reason}); get the archive by hand") from error
 
 

@@ -14,6 +14,8 @@ from typing import Any
 
 from yacs.config import CfgNode
 
+from softcpt.errors import named_reason_of
+
 _log = logging.getLogger(__name__)
 
 
@@ -47,7 +49,7 @@ def _extended(extend_cfg: Callable[[CfgNode], Any], place: str, cfg: CfgNode) ->
     try:
         extend_cfg(theirs)
     except Exception as error:  # noqa: BLE001  A user's file may raise anything.
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        reason = named_reason_of(error)
         _say_once(f"{place}: its extend_cfg(cfg) fails ({reason}); no key is added")
         return None
     return theirs

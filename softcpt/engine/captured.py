@@ -8,6 +8,10 @@ the graph reads them, and replay it: the same kernels on the same numbers.
 The optimiser's step stays outside. It is three launches or so, given to the device while that is
 still busy with the graph, and so costs no time; and no graph knows of rates, schedules, scalers and
 an optimiser's state, which may change or be loaded at any time.
+
+Of few tasks each set in a batch has a graph. Of many (:data:`MOST_TASKS_BY_SET`) hardly a set comes
+again, and all steps are done with supersets of a few sizes (softcpt/utils/supersets.py), those that
+are not captured too: what a step gives does not depend on the steps before it.
 """
 
 from __future__ import annotations
@@ -22,14 +26,18 @@ from torch import Tensor, nn
 
 from softcpt.engine.graphs import GRAPHS, Graph
 from softcpt.prompters import TaskClassifier
-from softcpt.utils.seeding import generator_states
+from softcpt.prompters.task_matching import task_of
+from softcpt.utils.seeding import generator_states, saved_generators
 from softcpt.utils.sending import on_host, same_labels
 from softcpt.utils.step_tape import StepTape
+from softcpt.utils.supersets import AsksForTasksError, Owners, Sizes
 
 # Each keeps its inputs and the tables of its text. All share the gradients and what is in between.
 MOST_GRAPHS = 32
 # A set of tasks that does not come again among so many others is not worth a graph.
 MOST_SEEN = 64
+# With more, a batch of 32 of ten data sets comes again in 9 of 10 steps, of 44 in none.
+MOST_TASKS_BY_SET = 10
 # A capture takes the host as long as a step or two, and has the device's freed memory given back.
 PAYS_AFTER = 4
 
@@ -52,7 +60,8 @@ class Kind(NamedTuple):
         shape, dtype: of what the batch gives.
         given: what that is.
         labels: their shape.
-        tasks: that the labels belong to; None: nothing depends on them.
+        tasks: that the labels belong to; None: nothing depends on them, or a superset is taken.
+        sizes: of supersets, how many of all that is taken.
         alone: whether each image has labels of one task.
         training: whether the method is in training mode.
     """
@@ -62,6 +71,7 @@ class Kind(NamedTuple):
     given: str
     labels: tuple[int, ...]
     tasks: tuple[int, ...] | None
+    sizes: tuple[int, ...]
     alone: bool
     training: bool
 
@@ -93,6 +103,9 @@ class CapturedSteps:
         self.refused = ""
         self.captures = self.replays = 0
         self._asks_for_tasks = True  # until a step was written down
+        self._takes_supersets = len(method.tasks) > MOST_TASKS_BY_SET
+        self._owners: tuple[Owners, ...] = ()  # of what a step took supersets
+        self._learners = _parameters_of_tasks(method)
         self._seen: OrderedDict[Kind, None] = OrderedDict()
         self._kept: OrderedDict[Kind, _CapturedStep] = OrderedDict()
         self._gradients: list[Tensor] = []
@@ -111,7 +124,36 @@ class CapturedSteps:
             self._give_up("a module of the method has hooks")
         if self.refused:
             return self._work(given, name, labels)
-        kind = self._kind(given, name, labels)
+        present = self._method.tasks.present(on_host(labels))
+        if self._takes_supersets:
+            put_back = saved_generators(given.device)
+            try:
+                return self._with_superset(given, name, labels, present)
+            except AsksForTasksError as error:  # in the first step already
+                _log.info("OPTIM.GRAPH auto: each set of tasks has a graph of its own: %s", error)
+                self._takes_supersets = False
+                put_back()
+        tasks = tuple(present) if self._asks_for_tasks else None
+        return self._step(self._kind(given, name, labels, tasks), given, labels)
+
+    def _with_superset(
+        self, given: Tensor, name: str, labels: Tensor, present: Sequence[int]
+    ) -> Results:
+        """The step with a superset of the tasks ``present``."""
+        sizes = Sizes(present, len(self._method.tasks))
+        kind = self._kind(given, name, labels, None, tuple(map(sizes.of, self._owners)))
+        with sizes.running():
+            found = self._step(kind, given, labels)
+        if self._owners != (asked := tuple(sizes.asked)):
+            self._owners = asked
+            self.forget()
+        for task in self._learners.keys() - set(present):
+            for parameter in self._learners[task]:
+                parameter.grad = None  # it is of no image: zeros would move it by its momentum
+        return found
+
+    def _step(self, kind: Kind, given: Tensor, labels: Tensor) -> Results:
+        """``work``, captured if the ``kind`` is, or is to be."""
         if kind in self._kept:
             self.replays += 1
             self._kept.move_to_end(kind)
@@ -119,7 +161,7 @@ class CapturedSteps:
         if kind in self._seen and self._pays():
             return self._capture(kind, given, labels)
         _keep(self._seen, kind, None, MOST_SEEN)
-        return self._work(given, name, labels)
+        return self._work(given, kind.given, labels)
 
     def __len__(self) -> int:
         """Graphs that are kept."""
@@ -134,12 +176,17 @@ class CapturedSteps:
         """Whether graphs that were made are used so often that another may be worth its price."""
         return self.captures < MOST_GRAPHS or self.replays > PAYS_AFTER * self.captures
 
-    def _kind(self, given: Tensor, name: str, labels: Tensor) -> Kind:
-        tasks, known = self._method.tasks, on_host(labels)
-        present = tuple(tasks.present(known)) if self._asks_for_tasks else None
-        alone = tasks.pairs(known)[0] is None
+    def _kind(
+        self,
+        given: Tensor,
+        name: str,
+        labels: Tensor,
+        tasks: tuple[int, ...] | None,
+        sizes: tuple[int, ...] = (),
+    ) -> Kind:
+        alone = self._method.tasks.pairs(on_host(labels))[0] is None
         shapes = tuple(given.shape), given.dtype, name, tuple(labels.shape)
-        return Kind(*shapes, present, alone, self._method.training)
+        return Kind(*shapes, tasks, sizes, alone, self._method.training)
 
     def _capture(self, kind: Kind, given: Tensor, labels: Tensor) -> Results:
         """Do a step as always, and then capture it."""
@@ -162,7 +209,7 @@ class CapturedSteps:
         else:
             self.captures += 1
             self._seen.pop(kind)
-            if not tape.asks_for_tasks:
+            if kind.tasks is not None and not tape.asks_for_tasks:
                 self._asks_for_tasks, kind = False, kind._replace(tasks=None)
             _keep(self._kept, kind, step, MOST_GRAPHS)
         finally:
@@ -212,6 +259,16 @@ class _CapturedStep:
         for parameter, gradient in self.gradients:
             parameter.grad = gradient
         return self.results
+
+
+def _parameters_of_tasks(method: TaskClassifier) -> dict[int, list[nn.Parameter]]:
+    """Of each task the parameters that are its alone."""
+    found: dict[int, list[nn.Parameter]] = {}
+    for name, parameter in method.named_parameters():
+        task = task_of(name)
+        if task is not None:
+            found.setdefault(task, []).append(parameter)
+    return found
 
 
 def _first_cause(error: BaseException) -> str:

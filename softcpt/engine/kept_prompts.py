@@ -10,7 +10,7 @@ from typing import Any
 from softcpt import selection
 from softcpt.artefacts import checkpoint
 from softcpt.artefacts.published_checkpoints import is_reference, read_reference
-from softcpt.errors import UserError
+from softcpt.errors import UserError, reason_of
 from softcpt.prompters import TaskClassifier
 from softcpt.prompters.contexts_from_names import load_trained, trained_tasks
 from softcpt.utils import parallel
@@ -103,7 +103,7 @@ def load_prompt(method: TaskClassifier, directory: str, epoch: int | None) -> Lo
     except (RuntimeError, IndexError, KeyError, ValueError, TypeError) as error:
         raise UserError(
             f"checkpoint {path}: its tensors are not those of {header['method']} "
-            f"({' '.join(str(error).split())[:200]}); train it again"
+            f"({reason_of(error)}); train it again"
         ) from error
     trained = trained_tasks(header)
     _log.info(

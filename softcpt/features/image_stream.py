@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from softcpt.clip.preprocessing import Preprocessing
-from softcpt.errors import UserError
+from softcpt.errors import UserError, reason_of
 from softcpt.features.images import ImageError, default_workers, read_image
 from softcpt.utils.rgb import as_rgb
 
@@ -148,7 +148,7 @@ class ImageStream:
         try:
             return self.of_rgb(as_rgb(image))
         except Exception as error:  # noqa: BLE001 - damaged bytes make Pillow raise nearly any
-            reason = " ".join(str(error).split()) or type(error).__name__
+            reason = reason_of(error)
             return ImageError(f"image: {reason}", reason=f"cannot be read ({reason})")
 
     def _of_tensor(self, tensor: Tensor) -> Tensor | ImageError:

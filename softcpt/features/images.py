@@ -16,7 +16,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from softcpt.errors import UserError
+from softcpt.errors import UserError, reason_of
 from softcpt.utils.rgb import as_rgb
 
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
@@ -67,9 +67,7 @@ def read_image(path: str | os.PathLike[str]) -> Image.Image:
                 ) from error
         raise _unreadable(path, "is no image that Pillow knows") from error
     except Exception as error:  # Pillow's plug-ins raise nearly any type on damaged bytes
-        reason = (
-            " ".join(str(error).split()).replace(repr(path), "the file") or type(error).__name__
-        )
+        reason = reason_of(error).replace(repr(path), "the file")
         raise _unreadable(path, f"cannot be read ({reason})") from error
 
 

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from softcpt.errors import UserError
+from softcpt.errors import UserError, reason_of
 from softcpt.grid.on_this_machine import Resources, python_path, require
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class SlurmLauncher:
             self._executor.update_parameters(**options)
         except (NameError, TypeError, ValueError) as error:
             raise UserError(
-                f"slurm: {' '.join(str(error).split())}; in the grid file, slurm: takes what "
+                f"slurm: {reason_of(error)}; in the grid file, slurm: takes what "
                 "submitit's "
                 "executor takes"
             ) from error

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from softcpt.errors import UserError
-from softcpt.utils.sending import send
+from softcpt.utils.supersets import index_of
 
 HEADS = 4
 _WIDER = 4  # the hidden layer, as a multiple of the context's width
@@ -70,7 +70,7 @@ class ClassNameAttention(nn.Module):
 
     def forward(self, tasks: Sequence[int]) -> Tensor:
         """(T', L, d) contexts of ``tasks``."""
-        chosen = send(torch.tensor(tasks), self.names.device)
+        chosen = index_of(tasks, self.names.device)
         names = self.name_norm(self.names[chosen].to(self.queries.dtype))
         queries = self.query_norm(self.queries).expand(len(tasks), *self.queries.shape)
         found: Tensor = self.attention(

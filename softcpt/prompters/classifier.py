@@ -231,8 +231,8 @@ class TaskClassifier(nn.Module):
         """Logits (B, C') for the multi-task loss, and their classes (C',), from image ``features``
         (B, D) and global ``labels`` (B,): those of tasks with an image in the batch, for no others
         have a part in it."""
-        present, classes = self.tasks.chosen(self.tasks.present(labels))
-        return self.logits(features, present), classes
+        tasks, classes = self.tasks.of_batch(labels)
+        return self.logits(features, tasks), classes
 
     def task_loss(
         self, logits: Tensor, labels: Tensor, classes: Tensor, combine: Combine | None = None

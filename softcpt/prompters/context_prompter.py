@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 
 from softcpt.clip.model import Clip
@@ -17,7 +16,7 @@ from softcpt.prompters.classifier import ContextForm, normalise
 from softcpt.text.prompt_list import PromptList
 from softcpt.text.prompts import Position, prompts_symbols
 from softcpt.utils.process_cache import cached
-from softcpt.utils.sending import send
+from softcpt.utils.supersets import index_of, refuse_superset
 
 POSITIONS: tuple[Position, ...] = ("end", "middle", "front")
 
@@ -70,6 +69,7 @@ class ContextPrompter(Prompter):
         classes."""
         if not self.per_class:
             return tasks
+        refuse_superset("each class has a context of its own")
         numbers: list[int] = classes.tolist()
         return numbers
 
@@ -116,4 +116,4 @@ def _position(text: str) -> Position:
 
 def device_index(chosen: Sequence[int] | Tensor, of: Tensor) -> Tensor:
     """Indices into ``of``, on its device."""
-    return send(torch.as_tensor(chosen), of.device)
+    return index_of(chosen, of.device)

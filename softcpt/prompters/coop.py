@@ -27,6 +27,7 @@ from softcpt.prompters.context_prompter import (
 from softcpt.tasks import Task, TaskSet
 from softcpt.text.prompts import init_context, words_context
 from softcpt.utils.rows import take
+from softcpt.utils.supersets import Superset
 
 
 @dataclass
@@ -117,6 +118,9 @@ class CoOp(ContextPrompter):
         if self.shared:
             ctx = self.learners[0].ctx
             return ctx.expand(len(tasks), *ctx.shape)
+        if isinstance(tasks, Superset):
+            every = torch.stack([learner.ctx for learner in self.learners])
+            return take(every, device_index(tasks, every))
         return torch.stack([self.learners[task].ctx for task in tasks])
 
     def _class_contexts(self, tasks: Sequence[int], classes: Tensor) -> Tensor:

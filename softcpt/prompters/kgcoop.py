@@ -80,9 +80,9 @@ def held_loss(
 ) -> tuple[Tensor, Tensor]:
     """Cross-entropy, as ``combine`` makes it, plus ``weight`` times the mean cosine distance of the
     classes' embeddings to those of ``hand_written`` prompts (C, D); and the accuracy in %."""
-    present, classes = method.tasks.chosen(method.tasks.present(labels))
-    embeddings = method.class_embeddings(present)
+    tasks, classes = method.tasks.of_batch(labels)
+    embeddings = method.class_embeddings(tasks)
     logits = method.compare(features, embeddings)
     loss, accuracy = method.task_loss(logits, labels, classes, combine)
     cosine = (embeddings * hand_written[device_index(classes, hand_written)]).sum(dim=1)
-    return loss + weight * (1 - cosine.mean()), accuracy
+    return loss + weight * (1 - method.tasks.mean_of_batch(cosine, tasks, classes)), accuracy

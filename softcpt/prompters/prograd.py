@@ -95,8 +95,8 @@ class ProGrad(CoOp):
     ) -> tuple[Tensor, Tensor]:
         """Cross-entropy, whose ``backward()`` gives the projected gradients, and the accuracy in
         %."""
-        present, classes = self.tasks.chosen(self.tasks.present(labels))
-        logits = self.logits(features, present)
+        tasks, classes = self.tasks.of_batch(labels)
+        logits = self.logits(features, tasks)
         loss, accuracy = self.task_loss(logits, labels, classes, combine)
         taught = self.compare(features, self.hand_written[device_index(classes, self.hand_written)])
         student, _ = self.tasks.restrict(logits, labels, classes)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from softcpt.text.prompts import init_context
-from softcpt.utils.sending import send
+from softcpt.utils.supersets import index_of
 
 
 class ScaledContext(nn.Module):
@@ -39,6 +39,6 @@ class ScaledContext(nn.Module):
 
     def forward(self, tasks: Sequence[int]) -> Tensor:
         """(T', L, d) contexts of ``tasks``."""
-        chosen = send(torch.tensor(tasks), self.ctx.device)
+        chosen = index_of(tasks, self.ctx.device)
         scales = self.u[chosen][:, :, None] * self.v[chosen][:, None, :]
         return self.ctx * scales

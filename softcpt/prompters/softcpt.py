@@ -157,7 +157,7 @@ class SoftCPT(ContextPrompter):
     def task_features(self, tasks: Sequence[int] | None = None) -> Tensor:
         """(T, D) features F_t of all tasks, or of ``tasks``; not with the generators fedtpg and
         mpt."""
-        chosen = list(range(len(self.tasks)) if tasks is None else tasks)
+        chosen = range(len(self.tasks)) if tasks is None else tasks
         if self.options.task_text == "none":
             free: Tensor = self.task_embedding.weight
             return take(free, device_index(chosen, free))

@@ -65,6 +65,11 @@ def _contents(tasks: TaskSet) -> list[tuple[str, tuple[str, ...]]]:
     return [(task.name, task.class_names) for task in tasks]
 
 
+def task_of(name: str) -> int | None:
+    """The task that the tensor ``name`` is of alone; None: it is of several."""
+    return _place(name)[1]
+
+
 def _place(name: str) -> tuple[str, int | None]:
     """A tensor's name without the number of its learner, and that number."""
     match = _LEARNER.search(name)

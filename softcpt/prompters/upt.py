@@ -34,6 +34,7 @@ from softcpt.prompters.vpt import ImagePrompter, ImagePromptOptions
 from softcpt.tasks import TaskSet
 from softcpt.text.prompts import init_context, words_context
 from softcpt.utils.rows import take
+from softcpt.utils.supersets import refuse_superset
 
 PROJECTIONS = ("transformer", "mlp", "identity")
 
@@ -176,6 +177,7 @@ class UPT(ImagePrompter):
         self, tasks: Sequence[int] | None = None, classes: Tensor | None = None
     ) -> Tensor:
         """(C, D), or (C', D) of the classes of ``tasks`` or of ``classes``."""
+        refuse_superset("its contexts are of no task")
         chosen = self.tasks.chosen(tasks, classes)[1]
         contexts = self.prompt_learner.both()[0]
         if self.per_class:

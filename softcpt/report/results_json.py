@@ -10,6 +10,7 @@ from typing import Any
 from softcpt.engine import results_file
 from softcpt.engine.config_text import text_leaves
 from softcpt.engine.settings import AXES, IMAGES, shared_of, variant_settings
+from softcpt.errors import named_reason_of, reason_of
 from softcpt.report.run_result import (
     METRICS,
     MORE_FIGURES,
@@ -55,7 +56,7 @@ def read_results(path: Path) -> list[Result]:
         }
         return [_result(run, method, tasks, common) for method, tasks in run["tasks"].items()]
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        reason = named_reason_of(error)
         raise UnreadableError(f"not as docs/results.md describes it ({reason})") from error
 
 
@@ -74,7 +75,7 @@ def _load(path: Path) -> dict[str, Any]:
     except results_file.ResultsError as error:
         raise UnreadableError(error.reason) from error
     except OSError as error:
-        raise UnreadableError(f"not whole ({' '.join(str(error).split())[:200]})") from error
+        raise UnreadableError(f"not whole ({reason_of(error)})") from error
 
 
 def _result(

@@ -10,7 +10,7 @@ much slower in bfloat16 on a CPU.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -135,6 +135,23 @@ class AttentionTables:
     padding: Tensor
     group: Tensor
     bias: Tensor
+
+    def of_chunks(self, group: Tensor, visible: Tensor) -> AttentionTables:
+        """The same for other chunks of these sizes, where these are all of the group 0; made on
+        the device.
+
+        Args:
+            group: (n,) of those.
+            visible: (n, Q, S) bool, as of :meth:`AttentionLayout.tables`.
+        """
+        layout, gathered = self.layout, self.gathered.clone()
+        pair = gathered[len(group) * layout.heads * layout.width :]
+        grids = pair.view(2, len(group), layout.heads, layout.prefix + layout.size)
+        step = 2 * layout.heads * layout.prefix  # rows of a prefix
+        grids[..., : layout.prefix] += (group * step).int()[:, None, None]
+        bias = torch.zeros(visible.shape, dtype=self.bias.dtype, device=visible.device)
+        bias.masked_fill_(~visible, -torch.inf)
+        return replace(self, gathered=gathered, group=group, bias=bias)
 
     def grids(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Rows of heads in the order of ``gathered`` -> queries (n h, Q, w), keys and values (2, n

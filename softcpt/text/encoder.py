@@ -24,8 +24,9 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from softcpt.text.attention import attend
+from softcpt.text.encoding_pass import PassPart
 from softcpt.text.packing import PackedPrompts
-from softcpt.text.passes import PassPart, PreparedPrompts
+from softcpt.text.passes import PreparedPrompts
 from softcpt.text.tower import TextTower
 
 # Keys and values (groups * P, 2 d) of the prefixes, per block.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -26,6 +26,23 @@ def generator_states(device: torch.device) -> tuple[object, ...]:
         states.append(torch.get_device_module(device).get_rng_state(device))
     of_torch = [state.numpy().tobytes() for state in states]
     return random.getstate(), kind, np.asarray(keys).tobytes(), *places, *of_torch
+
+
+def saved_generators(device: torch.device) -> Callable[[], None]:
+    """What puts Python's, numpy's and torch's generators, and that of ``device``, back as they are
+    now."""
+    python, of_numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
+    module = None if device.type == "cpu" else torch.get_device_module(device)
+    on_host, there = torch.get_rng_state(), module and module.get_rng_state(device)
+
+    def put_back() -> None:
+        random.setstate(python)
+        np.random.set_state(of_numpy)  # noqa: NPY002
+        torch.set_rng_state(on_host)
+        if module:
+            module.set_rng_state(there, device)
+
+    return put_back
 
 
 @contextmanager

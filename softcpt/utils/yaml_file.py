@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from softcpt.errors import UserError
+from softcpt.errors import UserError, reason_of
 from softcpt.utils.text_files import read_text
 
 ENDINGS = (".yaml", ".yml")
@@ -99,11 +99,11 @@ def read_yaml(path: Path, what: str) -> Mapping[str, Any]:
     try:
         tree = yaml.load(read_text(path, what), _Loader) or {}
     except yaml.YAMLError as error:
-        raise _invalid(path, what, " ".join(str(error).split())[:300]) from error
+        raise _invalid(path, what, reason_of(error)) from error
     except RecursionError as error:
         raise _invalid(path, what, "nested too deeply") from error
     except ValueError as error:  # a date that is none
-        raise _invalid(path, what, " ".join(str(error).split())[:300]) from error
+        raise _invalid(path, what, reason_of(error)) from error
     if _count(tree, {}) > MOST_VALUES:
         raise _invalid(path, what, f"it stands for more than {MOST_VALUES:,} values")
     if not isinstance(tree, Mapping):

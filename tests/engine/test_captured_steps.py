@@ -1,5 +1,6 @@
-"""Runs the tests on an emulated device with graphs (tests/engine/on_emulated_graph.py) in a process
-of their own: torch has to know of the device before its first backward pass."""
+"""Runs the tests on an emulated device with graphs (tests/engine/on_emulated_graph.py and
+on_emulated_supersets.py) in a process of their own: torch has to know of the device before its
+first backward pass."""
 
 from __future__ import annotations
 
@@ -11,12 +12,12 @@ from softcpt.engine.learner import Learner
 from tests.helpers.own_process import run_module
 from tests.helpers.toy import WEIGHTS
 
-TESTS = "tests/engine/on_emulated_graph.py"
+TESTS = ("tests/engine/on_emulated_graph.py", "tests/engine/on_emulated_supersets.py")
 
 
 @pytest.mark.parametrize("which", ["not slow", pytest.param("slow", marks=pytest.mark.slow)])
 def test_captured_steps_on_a_device_that_is_emulated(which):
-    ended = run_module("pytest", "-q", "-p", "no:cacheprovider", "-m", which, TESTS)
+    ended = run_module("pytest", "-q", "-p", "no:cacheprovider", "-m", which, *TESTS)
     assert ended.returncode == 0, ended.stdout[-3000:]
     assert " passed" in ended.stdout
 

@@ -21,7 +21,7 @@ from softcpt.artefacts.exports.image_classifier import (
     example,
     image_classifier,
 )
-from softcpt.errors import UserError
+from softcpt.errors import UserError, reason_of
 from softcpt.utils.files import atomic_write, file_for_torch
 
 # The name of the text in the file that says what the classes are.
@@ -69,7 +69,7 @@ def one_line(source: Source, kind: str) -> Iterator[None]:
         yield
     except Exception as error:
         visual = source.clip.model.visual
-        first = " ".join(str(error).split())[:200]
+        first = reason_of(error)
         raise UserError(
             f"{type(source.method).__name__} on '{source.clip.name}': torch cannot export it to "
             f"{kind} ({type(getattr(visual, 'trunk', visual)).__name__}: {type(error).__name__}: "

@@ -11,6 +11,7 @@ from torch import Tensor
 from softcpt.artefacts.adapted import AdaptedClip
 from softcpt.artefacts.prediction import Classifiers, Entry, Failed, Predictor, chosen_task
 from softcpt.artefacts.serve.limits import Limits, in_millions
+from softcpt.errors import reason_of
 from softcpt.utils.rgb import as_rgb
 
 # Readers of Pillow that only read: others start programs (EPS), or follow what a file points to.
@@ -47,7 +48,7 @@ class Model:
             kinds = ", ".join(FORMATS)
             return Failed(name, f"is no image of a known kind ({kinds})" if content else "is empty")
         except Exception as error:  # noqa: BLE001 - damaged bytes make Pillow raise nearly any
-            reason = " ".join(str(error).split()) or type(error).__name__
+            reason = reason_of(error)
             return Failed(name, f"cannot be read ({reason[:200]})")
         most = in_millions(self.limits.pixels)
         return Failed(name, f"{size} more than {most} megapixels; make it smaller")

@@ -15,7 +15,7 @@ from softcpt.artefacts.adapted import AdaptedClip
 from softcpt.engine.config_text import text_leaves
 from softcpt.engine.predictions import PREDICTIONS_FILE
 from softcpt.engine.results_file import RESULTS_FILE, read_results
-from softcpt.errors import UserError
+from softcpt.errors import UserError, reason_of
 from softcpt.utils.archives import read_npz
 from softcpt.utils.files import cache_folder
 
@@ -90,7 +90,7 @@ def find_run(artefact: Path, adapted: AdaptedClip, given: Path | None) -> RunFil
     except UserError as error:
         problem = str(error)
     except OSError as error:
-        problem = f"{folder / RESULTS_FILE}: cannot be read ({' '.join(str(error).split())[:100]})"
+        problem = f"{folder / RESULTS_FILE}: cannot be read ({reason_of(error)})"
     if problem and given:
         raise UserError(f"--run {given}: {problem}; give the run that left the artefact")
     if problem:
@@ -122,7 +122,7 @@ def _predictions(folder: Path, adapted: AdaptedClip) -> Predictions | str:
     try:
         found = _checked(read_npz(path))
     except Exception as error:  # noqa: BLE001 - damaged archives make numpy raise nearly any
-        return f"{path}: damaged ({' '.join(str(error).split())[:100]}); test again"
+        return f"{path}: damaged ({reason_of(error)}); test again"
     if found.classes != list(adapted.tasks.class_names):
         return f"{path}: of other classes than the artefact has; test again"
     return found
