@@ -7,7 +7,7 @@
    fp32's? (Later ones say nothing: on a random CLIP a step throws prompts far, and rounding decides
    where.)
 3. Five steps of every method with ``OPTIM.GRAPH auto`` against as many without: which are captured,
-   and are the losses the same?
+   and are the losses the same? The same for twelve tasks, some of them in each batch.
 4. The benchmarks text_encoder.py, train_step.py and captured_step.py on the GPU, fp32 and its
    fastest type.
 
@@ -48,6 +48,13 @@ TASKS = softcpt.TaskSet(
     ]
 )
 LABELS = torch.tensor([0, 1, 2, 3, 4, 5, 6, 0])
+MANY = softcpt.TaskSet(
+    [
+        softcpt.Task(f"{task.name} {number}", task.class_names)
+        for number in range(6)
+        for task in TASKS
+    ]
+)
 
 
 def device_name() -> str:
@@ -117,27 +124,33 @@ def check_method(method: str, device: str) -> tuple[list[str], list[str]]:
     return row, wrong
 
 
-def steps_of_learner(method: str, device: str, graph: str) -> tuple[list[float], Learner]:
-    """The losses of five steps on the same images."""
+def steps_of_learner(
+    method: str, device: str, graph: str, tasks: softcpt.TaskSet
+) -> tuple[list[float], Learner]:
+    """The losses of five steps on the same images; of many tasks those of twenty, each on others'
+    images."""
     clip = load_clip(random_openai_state_dict("vit", seed=1), "fp32", device)
     torch.manual_seed(0)
-    prompter = softcpt.build_prompter(method, clip, TASKS)
+    prompter = softcpt.build_prompter(method, clip, tasks)
     optimiser = torch.optim.SGD(prompter.parameters(), lr=0.002, momentum=0.9)
     learner, generator = Learner(prompter, optimiser, graph=graph), torch.Generator().manual_seed(2)
     size = (len(LABELS), 3, clip.image_size, clip.image_size)
-    batch = {"images": torch.randn(size, generator=generator), "label": LABELS}
-    return [learner.step(batch).loss for _ in range(5)], learner
+    images = torch.randn(size, generator=generator)
+    labels = [LABELS] * 5
+    if tasks is MANY:
+        labels = list(torch.randint(MANY.num_classes, (20, len(LABELS)), generator=generator))
+    return [learner.step({"images": images, "label": one}).loss for one in labels], learner
 
 
-def check_captured(method: str, device: str) -> tuple[list[str], list[str]]:
+def check_captured(method: str, device: str, tasks: softcpt.TaskSet) -> tuple[list[str], list[str]]:
     """A row of the table of captured steps, and what is wrong."""
-    plain, _ = steps_of_learner(method, device, "off")
-    found, learner = steps_of_learner(method, device, "auto")
+    plain, _ = steps_of_learner(method, device, "off", tasks)
+    found, learner = steps_of_learner(method, device, "auto", tasks)
     apart = max(abs(ours - theirs) for ours, theirs in zip(found, plain))
     same = "the same" if found == plain else f"{apart:.1e} apart"
     assert learner.captured is not None  # on CUDA
     wrong = [f"{method}: captured steps have the losses {found}, plain ones {plain}"]
-    row = [method, str(learner.captured.replays), learner.captured.refused, same]
+    row = [method, str(len(tasks)), str(learner.captured.replays), learner.captured.refused, same]
     return row, [] if apart < AGREE * max(plain) else wrong
 
 
@@ -210,8 +223,12 @@ def main() -> int:
     ]
     print(tabulate([row for row, _ in checked], head, tablefmt="github"))
     if device == "cuda":
-        captured = [check_captured(method, device) for method in trained_methods()]
-        head = ["method", "replays of five steps", "not captured, because", "losses"]
+        captured = [
+            check_captured(method, device, tasks)
+            for tasks in (TASKS, MANY)
+            for method in trained_methods()
+        ]
+        head = ["method", "tasks", "replays", "not captured, because", "losses"]
         print("\n" + tabulate([row for row, _ in captured], head, tablefmt="github"))
         checked += captured
     benchmarks = run_benchmarks(device)

@@ -19,6 +19,7 @@ import softcpt
 from softcpt.engine.captured import MOST_TASKS_BY_SET, CapturedSteps, Results
 from softcpt.engine.graphs import GRAPHS
 from softcpt.testing.random_clip import random_openai_state_dict
+from softcpt.utils.step_tape import running_tape
 from softcpt.utils.supersets import Sizes
 
 
@@ -58,8 +59,12 @@ def main() -> None:
     packed = method.packed_prompts.chunks
     GRAPHS["cpu"] = NoGraph
     taken, needed, steps = 0, 0, 0
+    by_set = len(tasks) <= MOST_TASKS_BY_SET
 
     def work(features: torch.Tensor, _: str, labels: torch.Tensor) -> Results:
+        tape = running_tape()
+        if tape is not None and by_set:  # else a CPU's labels are at hand, and nobody asks
+            tape.reads_labels(tasks_only=True)
         with torch.no_grad():
             return *method.loss(features, labels), None
 
@@ -72,7 +77,6 @@ def main() -> None:
         captured(torch.zeros(len(labels), clip.embed_dim), "global", labels)
         present = tasks.present(labels)
         own = int(packed.lengths[torch.isin(packed.group, torch.tensor(present))].sum())
-        by_set = len(tasks) <= MOST_TASKS_BY_SET
         steps, needed = steps + 1, needed + own
         taken += own if by_set else packed.size * Sizes(present, len(tasks)).of(chunks)
     report(

@@ -24,7 +24,7 @@ WORDS = ["kiwi", "red apple", "stop sign", "forest", "sea", "red apple pie", "do
 TASKS = softcpt.TaskSet(
     [softcpt.Task(f"kinds of {i}", WORDS[i % 5 : i % 5 + 1 + i % 4]) for i in range(12)]
 )
-STEPS, IMAGES = 40, 5
+STEPS, IMAGES = 24, 5
 
 # Method, options, balance of tasks, and the operations that a replayed step takes at most: three
 # for each parameter that has a gradient.
@@ -39,7 +39,7 @@ CAPTURED = {
     "SoftCPT, mpt": ("SoftCPT", {"generator": "mpt"}, {}, 18),
     "VPT": ("VPT", {"n_ctx": 2, "softmax": "task"}, {}, 14),
 }
-FEW = ("CoOp", "SoftCPT", "SoftCPT, amp")
+FEW = ("CoOp", "SoftCPT")
 
 
 @pytest.fixture(scope="module")
@@ -128,11 +128,11 @@ def test_a_task_without_images_stays_where_it_is(device):
 
 def test_a_run_with_supersets_goes_on_from_its_state(device):
     whole, again = (learner(device, "SoftCPT", {}, "auto") for _ in range(2))
-    for number in range(20):
+    for number in range(12):
         whole.step(batch(whole, number))
     tensors, facts = whole.state()
     again.load_state({name: one.clone() for name, one in tensors.items()}, facts, 0, "state")
-    rest = [batch(whole, number) for number in range(20, 40)]
+    rest = [batch(whole, number) for number in range(12, 20)]
     assert [again.step(one) for one in rest] == [whole.step(one) for one in rest]
     ours, theirs = again.state()[0], whole.state()[0]
     assert all(torch.equal(ours[name].cpu(), theirs[name].cpu()) for name in theirs)
