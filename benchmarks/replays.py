@@ -72,13 +72,13 @@ def main() -> None:
     asked = Sizes([0], len(tasks))
     with asked.running():
         work(torch.zeros(1, clip.embed_dim), "global", torch.zeros(1, dtype=torch.long))
-    chunks = next(owners for owners in asked.asked if len(owners) == len(packed))
+    tokens = next(owners for owners in asked.asked if len(owners) == packed.lengths.sum())
     for labels in batches(tasks, args.shots, args.epochs, args.batch):
         captured(torch.zeros(len(labels), clip.embed_dim), "global", labels)
         present = tasks.present(labels)
         own = int(packed.lengths[torch.isin(packed.group, torch.tensor(present))].sum())
         steps, needed = steps + 1, needed + own
-        taken += own if by_set else packed.size * Sizes(present, len(tasks)).of(chunks)
+        taken += own if by_set else Sizes(present, len(tasks)).of(tokens)
     report(
         benchmark=args.benchmark,
         steps=steps,

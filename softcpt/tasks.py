@@ -17,7 +17,7 @@ from softcpt.errors import UserError
 from softcpt.metrics import METRICS
 from softcpt.utils.label_pairs import image_task_pairs
 from softcpt.utils.sending import on_host, send
-from softcpt.utils.supersets import Owners, Superset, refuse_superset, running_sizes
+from softcpt.utils.supersets import FAR, Owners, Superset, refuse_superset, running_sizes
 
 
 @dataclass(frozen=True)
@@ -188,7 +188,7 @@ class TaskSet:
 
     @cached_property
     def _owners(self) -> Owners:
-        return Owners(self.task_of_class)
+        return Owners(self.task_of_class, growth=FAR)  # columns of the logits
 
     def _task_of_class_on(self, device: torch.device) -> Tensor:
         if device not in self._on_devices:

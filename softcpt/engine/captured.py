@@ -33,7 +33,7 @@ from softcpt.utils.step_tape import StepTape
 from softcpt.utils.supersets import AsksForTasksError, Owners, Sizes
 
 # Each keeps its inputs and the tables of its text. All share the gradients and what is in between.
-MOST_GRAPHS = 32
+MOST_GRAPHS = 64
 # A set of tasks that does not come again among so many others is not worth a graph.
 MOST_SEEN = 64
 # With more, a batch of 32 of ten data sets comes again in 9 of 10 steps, of 44 in none.

@@ -10,7 +10,7 @@ much slower in bfloat16 on a CPU.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -62,38 +62,67 @@ class AttentionLayout:
             visible: (n or 1, Q, S) bool, which tokens of its chunk a query sees, at least one.
             dtype: of the scores.
         """
-        tokens, queries = numbered(self.lengths, self.size), numbered(self.queries, self.width)
+        empty = torch.arange(self.width) >= self.queries[:, None, None]
+        return self.tables_of(
+            tokens=numbered(self.lengths, self.size),
+            queries=numbered(self.queries, self.width),
+            attended=self._places(self.queries, self.width, 0),
+            keys=self._places(self.lengths, self.prefix + self.size, self.prefix),
+            padding=torch.nonzero(empty.expand(-1, self.heads, -1).flatten()).flatten(),
+            group=self.group,
+            bias=torch.zeros(visible.shape, dtype=dtype).masked_fill_(~visible, -torch.inf),
+        )
+
+    def tables_of(
+        self,
+        tokens: Tensor,
+        queries: Tensor,
+        attended: Tensor,
+        keys: Tensor,
+        padding: Tensor,
+        group: Tensor,
+        bias: Tensor,
+    ) -> AttentionTables:
+        """The same from where things stand, on whichever device that is known.
+
+        Args:
+            tokens: (n, S) the token in each place of a chunk; of padding any.
+            queries: (n, Q) the query, likewise.
+            attended: (E, h) the place of each query in the grids of queries.
+            keys: (T, h) the place of each token in the grids of keys.
+            padding: of :class:`AttentionTables`.
+            group: the same.
+            bias: the same.
+        """
         together = self.counts is None  # a token's query, key and value are one row of a source
         query_parts, parts = (3, 3) if together else (1, 2)
-        start = 0 if together else int(self.queries.sum()) * self.heads
-        stop = start + int(self.lengths.sum()) * parts * self.heads
-        past = self.group[:, None] * self.prefix + torch.arange(self.prefix)
+        start = 0 if together else attended.numel()
+        stop = start + keys.numel() * parts
+        past = group[:, None] * self.prefix + torch.arange(self.prefix, device=group.device)
         grids = [self._rows(queries, query_parts, 0)]
         for part in (0, 1):  # keys, values
             grid = start + self._rows(tokens, parts, parts - 2 + part)
             grids.append(torch.cat([stop + self._rows(past, 2, part), grid], dim=2))
-        attended = self._places(self.queries, self.width, 0)
-        keys = grids[0].numel() + self._places(self.lengths, self.prefix + self.size, self.prefix)
+        keys = grids[0].numel() + keys
         values = grids[1].numel() + keys
         if together:
             back = torch.stack([attended, keys, values], dim=1).flatten()
         else:
             back = torch.cat([attended.flatten(), torch.stack([keys, values], dim=1).flatten()])
-        empty = torch.arange(self.width) >= self.queries[:, None, None]
         return AttentionTables(
             layout=self,
             gathered=torch.cat([grid.flatten() for grid in grids]).int(),
             attended=attended.flatten().int(),
             asked=self._rows(queries, 1, 0).flatten().int(),
             back=back.int(),
-            padding=torch.nonzero(empty.expand(-1, self.heads, -1).flatten()).flatten(),
-            group=self.group,
-            bias=torch.zeros(visible.shape, dtype=dtype).masked_fill_(~visible, -torch.inf),
+            padding=padding,
+            group=group,
+            bias=bias,
         )
 
     def _rows(self, items: Tensor, parts: int, part: int) -> Tensor:
         """(n, m) rows of a source -> (n, h, m) rows of heads, of one of its ``parts``."""
-        head = torch.arange(self.heads)[:, None]
+        head = torch.arange(self.heads, device=items.device)[:, None]
         return (items[:, None] * parts + part) * self.heads + head
 
     def _places(self, counts: Tensor, width: int, first: int) -> Tensor:
@@ -135,23 +164,6 @@ class AttentionTables:
     padding: Tensor
     group: Tensor
     bias: Tensor
-
-    def of_chunks(self, group: Tensor, visible: Tensor) -> AttentionTables:
-        """The same for other chunks of these sizes, where these are all of the group 0; made on
-        the device.
-
-        Args:
-            group: (n,) of those.
-            visible: (n, Q, S) bool, as of :meth:`AttentionLayout.tables`.
-        """
-        layout, gathered = self.layout, self.gathered.clone()
-        pair = gathered[len(group) * layout.heads * layout.width :]
-        grids = pair.view(2, len(group), layout.heads, layout.prefix + layout.size)
-        step = 2 * layout.heads * layout.prefix  # rows of a prefix
-        grids[..., : layout.prefix] += (group * step).int()[:, None, None]
-        bias = torch.zeros(visible.shape, dtype=self.bias.dtype, device=visible.device)
-        bias.masked_fill_(~visible, -torch.inf)
-        return replace(self, gathered=gathered, group=group, bias=bias)
 
     def grids(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Rows of heads in the order of ``gathered`` -> queries (n h, Q, w), keys and values (2, n

@@ -15,7 +15,7 @@ from softcpt.text.rectangles import Rectangles
 from softcpt.text.tower import TextTower
 from softcpt.utils.sending import send_together
 from softcpt.utils.step_tape import running_tape
-from softcpt.utils.supersets import Superset, refuse_superset
+from softcpt.utils.supersets import FAR, NEAR, Superset, refuse_superset
 
 # Of one list of prompts so many passes are kept, and so many bytes of them.
 MOST_PASSES = 16
@@ -97,6 +97,7 @@ class PreparedPrompts:
                     packed.n_ctx,
                     packed.shared,
                     owners,
+                    NEAR if by_group else FAR,  # all classes' names, or one name for each task
                 )
         return self._rectangles[by_group]
 

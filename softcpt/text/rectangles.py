@@ -1,10 +1,9 @@
 """Chunks that the device chooses, for steps that take supersets (softcpt/utils/supersets.py).
 
-passes.py makes a pass on the host, which knows the prompts: of each chunk only the tokens in use
-are computed. Here the host knows how many chunks there are, and so all their tokens are, padding
-too: rectangles, whose tables of attention depend on the number of chunks alone. What is of single
-chunks, their words, what sees what, where prompts end, is there for all of them, and the device
-takes the rows of those it chose.
+passes.py makes a pass on the host, which knows the prompts. Here the host knows how many chunks
+there are, and how many tokens; what is of single chunks, their words, what sees what, where prompts
+end, is on the device for all of them. That takes the rows of the chunks it chose, and of their
+cells, a rectangle, those in use.
 """
 
 from __future__ import annotations
@@ -20,10 +19,7 @@ from softcpt.text.encoding_pass import EncodingPass, PassPart, Tables, sent
 from softcpt.text.packing import Chunks
 from softcpt.utils.rows import take
 from softcpt.utils.step_tape import running_tape
-from softcpt.utils.supersets import Owners, Superset, refuse_superset
-
-# Tables of attention that are kept, each for a number of chunks.
-MOST_TABLES = 16
+from softcpt.utils.supersets import FAR, Owners, Picked, Superset, pick, refuse_superset
 
 
 class Rectangles:
@@ -37,6 +33,7 @@ class Rectangles:
         n_ctx: L, vectors of a context.
         shared: whether each group has a prefix of its own.
         owners: (N,) the task of each prompt.
+        growth: from one size to the next, of chunks and tokens.
     """
 
     def __init__(
@@ -48,6 +45,7 @@ class Rectangles:
         n_ctx: int,
         shared: bool,
         owners: Tensor,
+        growth: float,
     ) -> None:
         self._size, self._tables, self._layout = chunks.size, tables, layout
         self._n_ctx, self._shared = n_ctx, shared
@@ -61,15 +59,17 @@ class Rectangles:
             positions=chunks.positions,
             group=chunks.group,
             visible=chunks.visible,
+            in_use=torch.arange(chunks.size) < chunks.lengths[:, None],
             ends=places,
             at_ends=chunks.visible[rows, places],
         )
-        self._of_prompts = Owners(owners)
-        self._of_chunks = Owners(_owners_of_chunks(chunk_of, owners))
+        self._of_prompts = Owners(owners, growth=FAR)  # as of classes (softcpt/tasks.py)
+        of_chunk = _owners_of_chunks(chunk_of, owners)
+        self._of_chunks = Owners(of_chunk, growth=growth)
+        self._of_tokens = Owners(of_chunk, chunks.lengths, growth)
         device = tables.inputs.device
         (self._chunks,) = sent([of_chunks], device)
         (self._prompts,) = sent([_OfPrompts(chunk_of, number)], device)
-        self._kept: dict[int, list[AttentionTables]] = {}
 
     def encoding_pass(
         self, groups: Sequence[int], tasks: Superset, max_tokens: int | None
@@ -85,24 +85,30 @@ class Rectangles:
         Raises:
             AsksForTasksError: there are more, so that they have to be divided.
         """
-        prompts = tasks.pick(self._of_prompts).indices
-        taken, rank = tasks.pick(self._of_chunks)
+        tape = running_tape()
+        if tape is not None:
+            tape.hold(self)
+        by_group = isinstance(groups, Superset)
+        prompts = (tasks.pick(self._of_prompts) if by_group else tasks.tasks).indices
+        taken, rank, _ = tasks.pick(self._of_chunks)
         n, size = len(taken), self._size
         if max_tokens is not None and n * size > max_tokens:
             refuse_superset("max_text_tokens divides its prompts")
         chunks = self._chunks.of(taken)
         if isinstance(groups, Superset):
             chunks = self._renumbered(chunks, groups.tasks.rank)
-        tokens, ends = self._attention(n)
-        cells = torch.arange(n * size, device=taken.device)
+        in_use = chunks.in_use & self._of_chunks.wanted(tasks.present)[taken, None]
+        size_of_all = min(tasks.sizes.of(self._of_tokens), n * size)
+        picked = pick(in_use.flatten(), size_of_all)
+        cells, row = picked.indices, picked.rank.view(n, size)
         part = _Part(
-            index=chunks.index.flatten(),
+            index=chunks.index.flatten()[cells],
             slot_tokens=cells if self._has_slots else cells[:0],
-            slots=chunks.slots.flatten(),
-            places=chunks.positions.flatten(),
-            end_tokens=(cells[::size, None] + chunks.ends).flatten(),
-            tokens=tokens.of_chunks(chunks.group, chunks.visible),
-            ends=ends.of_chunks(chunks.group, chunks.at_ends),
+            slots=chunks.slots.flatten()[cells],
+            places=chunks.positions.flatten()[cells],
+            end_tokens=row.gather(1, chunks.ends).flatten(),
+            tokens=self._attention_of_tokens(chunks, picked),
+            ends=self._attention_of_ends(chunks, picked),
             tables=self._tables,
             alone=True,
         )
@@ -119,36 +125,70 @@ class Rectangles:
         group = rank[chunks.group] if self._shared else chunks.group
         return replace(chunks, slots=slots, group=group)
 
-    def _attention(self, n: int) -> list[AttentionTables]:
-        """Of all tokens, and of the ends alone, of ``n`` chunks of the group 0."""
-        found = self._kept.pop(n, None)
-        if found is None:
-            counts = torch.full((n,), self._chunks.ends.shape[1])
-            lengths = torch.full((n,), self._size)
-            tokens = replace(self._layout, group=torch.zeros_like(counts), lengths=lengths)
-            anything = torch.ones(1, 1, 1, dtype=torch.bool)
-            dtype, device = self._tables.inputs.dtype, self._tables.inputs.device
-            layouts = tokens, replace(tokens, counts=counts)
-            found = sent([layout.tables(anything, dtype) for layout in layouts], device)
-        self._kept[n] = found
-        if len(self._kept) > MOST_TABLES:
-            self._kept.pop(next(iter(self._kept)))
-        tape = running_tape()
-        if tape is not None:
-            tape.hold((self, found))
-        return found
+    def _attention_of_tokens(self, chunks: _OfChunks, tokens: Picked) -> AttentionTables:
+        """Of the cells of the ``chunks`` those picked are the ``tokens``."""
+        row = tokens.rank.view(-1, self._size)
+        places = self._places(row, self._size, 0)
+        others = pick(~tokens.taken, row.numel() - len(tokens.indices)).indices
+        return self._layout_of(len(row)).tables_of(
+            tokens=row,
+            queries=row,
+            attended=places[tokens.indices],
+            keys=self._keys(row)[tokens.indices],
+            padding=places[others].flatten(),
+            group=chunks.group,
+            bias=self._bias(chunks.visible),
+        )
+
+    def _attention_of_ends(self, chunks: _OfChunks, tokens: Picked) -> AttentionTables:
+        """All ends are queries."""
+        n, most = chunks.ends.shape
+        row = tokens.rank.view(n, self._size)
+        queries = torch.arange(n * most, device=row.device).view(n, most)
+        return replace(self._layout_of(n), counts=torch.full((n,), most)).tables_of(
+            tokens=row,
+            queries=queries,
+            attended=self._places(queries, most, 0),
+            keys=self._keys(row)[tokens.indices],
+            padding=row[:0, 0],
+            group=chunks.group,
+            bias=self._bias(chunks.at_ends),
+        )
+
+    def _layout_of(self, n: int) -> AttentionLayout:
+        """Of ``n`` chunks; which ones it does not know."""
+        whole = torch.full((n,), self._size)
+        return replace(self._layout, group=torch.zeros_like(whole), lengths=whole)
+
+    def _keys(self, row: Tensor) -> Tensor:
+        return self._places(row, self._layout.prefix + self._size, self._layout.prefix)
+
+    def _places(self, items: Tensor, width: int, first: int) -> Tensor:
+        """(n m, h) the places in grids (n, h, width) of ``items`` (n, m), in the columns from
+        ``first``."""
+        n, m = items.shape
+        chunk, column = torch.arange(n, device=items.device), torch.arange(m, device=items.device)
+        head = torch.arange(self._layout.heads, device=items.device)
+        row = chunk[:, None, None] * self._layout.heads + head
+        return (row * width + first + column[:, None]).flatten(0, 1)
+
+    def _bias(self, visible: Tensor) -> Tensor:
+        like = self._tables.inputs
+        return like.new_zeros(visible.shape).masked_fill_(~visible, -torch.inf)
 
 
 @dataclass(frozen=True)
 class _OfChunks:
     """Of n chunks (n, S) the tokens' rows in the tables, context vectors and positions, (n,) the
-    groups, (n, S, S) what sees what; (n, Q) places of ends, and (n, Q, S) what these see."""
+    groups, (n, S, S) what sees what, (n, S) what is no padding; (n, Q) places of ends, and (n, Q,
+    S) what these see."""
 
     index: Tensor
     slots: Tensor
     positions: Tensor
     group: Tensor
     visible: Tensor
+    in_use: Tensor
     ends: Tensor
     at_ends: Tensor
 
@@ -165,7 +205,7 @@ class _OfPrompts:
 
 
 class _Part(PassPart):
-    """All cells of some chunks. Any of them may be a context vector, or none is."""
+    """Any of its tokens may be a context vector, or none is; ends may come twice."""
 
     def embed(self, contexts: Tensor) -> Tensor:
         """(T, d) input of the first block; ``contexts`` (K * L, d)."""
@@ -182,6 +222,10 @@ class _Part(PassPart):
         vectors = take(contexts, self.slots.clamp(min=0))
         replaced: Tensor = torch.where(self.slots[:, None] >= 0, vectors, x)
         return replaced
+
+    def at_ends(self, x: Tensor) -> Tensor:
+        """(T, f) -> (E, f): the rows at the ends."""
+        return take(x, self.end_tokens)
 
 
 def _owners_of_chunks(chunk_of: Tensor, owners: Tensor) -> Tensor:

@@ -18,8 +18,9 @@ from torch import Tensor
 
 from softcpt.utils.sending import send
 
-# From one size to the next.
-GROWTH = 1.2
+# From one size to the next: of what a step's time goes into, and of the rest. Near sizes pad less,
+# and fewer steps have the same.
+NEAR, FAR = 1.15, 2.0
 
 
 class AsksForTasksError(RuntimeError):
@@ -31,18 +32,22 @@ class Owners:
 
     Args:
         tasks: (n,), or (n, m) of things of several tasks; on the CPU.
+        counts: (n,) how many there are of each thing; None: one.
+        growth: from one size of them to the next.
     """
 
-    def __init__(self, tasks: Tensor) -> None:
+    def __init__(self, tasks: Tensor, counts: Tensor | None = None, growth: float = NEAR) -> None:
+        self.growth = growth
         self._known = tasks.reshape(len(tasks), -1)
+        self._counts = torch.ones(len(tasks), dtype=torch.long) if counts is None else counts
         self._there: dict[torch.device, Tensor] = {}
 
     def __len__(self) -> int:
-        return len(self._known)
+        return int(self._counts.sum())
 
     def needed(self, present: Tensor) -> int:
         """How many belong to a task that is there; ``present`` (T,) bool, on the CPU."""
-        return int(present[self._known].any(dim=1).sum())
+        return int(self._counts[present[self._known].any(dim=1)].sum())
 
     def wanted(self, present: Tensor) -> Tensor:
         """(n,) whether each belongs to a task that is ``present`` (T,), on the device."""
@@ -72,7 +77,7 @@ class Sizes:
         """How many of these things are taken: those needed, up to the next of a few sizes."""
         self.asked[owners] = None
         needed, size = owners.needed(self._present), len(owners)
-        while (smaller := int(size / GROWTH)) >= max(needed, 1):
+        while (smaller := int(size / owners.growth)) >= max(needed, 1):
             size = smaller
         return size
 
@@ -101,10 +106,22 @@ class Picked(NamedTuple):
     Attributes:
         indices: (size,) which.
         rank: (n,) of each one its place among them; of those that are not, any place.
+        taken: (n,) which.
     """
 
     indices: Tensor
     rank: Tensor
+    taken: Tensor
+
+
+def pick(wanted: Tensor, size: int) -> Picked:
+    """``size`` of n things: those ``wanted`` (n,), not more than that, and the first of the
+    others."""
+    others = (~wanted).cumsum(0)
+    taken = wanted | (others <= size - wanted.sum())
+    rank = taken.cumsum(0)
+    numbers = torch.arange(1, size + 1, device=wanted.device)
+    return Picked(torch.searchsorted(rank, numbers), (rank - 1).clamp_(0, size - 1), taken)
 
 
 class Superset(Sequence[int]):
@@ -118,7 +135,7 @@ class Superset(Sequence[int]):
     """
 
     def __init__(self, present: Tensor, each: Owners, sizes: Sizes) -> None:
-        self.present, self._each, self._sizes = present, each, sizes
+        self.present, self.sizes, self._each = present, sizes, each
         self._picked: dict[Owners, Picked] = {}
 
     @property
@@ -129,7 +146,7 @@ class Superset(Sequence[int]):
     def pick(self, owners: Owners) -> Picked:
         """All things of the present tasks, and the first of the others."""
         if owners not in self._picked:
-            self._picked[owners] = _pick(owners.wanted(self.present), self._sizes.of(owners))
+            self._picked[owners] = pick(owners.wanted(self.present), self.sizes.of(owners))
         return self._picked[owners]
 
     def __len__(self) -> int:
@@ -156,11 +173,3 @@ def index_of(chosen: Sequence[int] | Tensor, device: torch.device) -> Tensor:
         if isinstance(chosen, Superset)
         else send(torch.as_tensor(chosen), device)
     )
-
-
-def _pick(wanted: Tensor, size: int) -> Picked:
-    """``size`` things: those ``wanted`` (n,), not more than that, and the first of the others."""
-    others = (~wanted).cumsum(0)
-    taken = (wanted | (others <= size - wanted.sum())).cumsum(0)
-    numbers = torch.arange(1, size + 1, device=wanted.device)
-    return Picked(torch.searchsorted(taken, numbers), (taken - 1).clamp_(0, size - 1))

@@ -92,7 +92,7 @@ def test_sets_of_tasks_share_graphs_and_give_what_they_give_alone(device, monkey
     ours = learner(device, method, options, "auto", balance)
     steps, state, counts = train(ours)
     assert ours.captured.refused == ""
-    assert ours.captured.replays > STEPS // 4 > len(ours.captured)
+    assert ours.captured.replays >= 5 and ours.captured.captures <= STEPS // 3
     assert counts.waits.total() <= 1, counts.waits
     assert counts.operations.total() <= most, counts.operations
 
