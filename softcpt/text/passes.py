@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from softcpt.text.attention import AttentionLayout
+from softcpt.text.device_chunks import DeviceChunks
 from softcpt.text.encoding_pass import EncodingPass, Tables, encoding_pass
 from softcpt.text.packing import Chunks, PackedPrompts
-from softcpt.text.rectangles import Rectangles
 from softcpt.text.tower import TextTower
 from softcpt.utils.sending import send_together
 from softcpt.utils.step_tape import running_tape
@@ -44,7 +44,7 @@ class PreparedPrompts:
             size = len(packed.prefix)
             self.causal = inputs.new_full((size, size), -torch.inf).triu(1)[None]
         self._passes: dict[tuple[object, ...], EncodingPass] = {}
-        self._rectangles: dict[bool, Rectangles] = {}
+        self._chunks_on_device: dict[bool, DeviceChunks] = {}
 
     def encoding_pass(
         self,
@@ -59,14 +59,14 @@ class PreparedPrompts:
 
         Groups and slots are renumbered to the contexts given, those of ``groups``. The passes asked
         for last are kept: most steps are like others before them. Of a superset of tasks, as
-        ``groups`` or as the ``prompts``, the device chooses (rectangles.py).
+        ``groups`` or as the ``prompts``, the device chooses (device_chunks.py).
         """
         tasks = groups if isinstance(groups, Superset) else prompts
         if isinstance(tasks, Superset):
             if copies > 1:
                 refuse_superset("it encodes its prompts several times")
-            rectangles = self._rectangles_of(packed, by_group=tasks is groups)
-            return rectangles.encoding_pass(groups, tasks, max_tokens)
+            chosen = self._on_device(packed, by_group=tasks is groups)
+            return chosen.encoding_pass(groups, tasks, max_tokens)
         key = (_key(groups), None if prompts is None else _key(prompts), copies, max_tokens)
         found = self._passes.pop(key, None)
         if found is None:
@@ -82,14 +82,14 @@ class PreparedPrompts:
             tape.hold(found)
         return found
 
-    def _rectangles_of(self, packed: PackedPrompts, by_group: bool) -> Rectangles:
+    def _on_device(self, packed: PackedPrompts, by_group: bool) -> DeviceChunks:
         """All chunks; a prompt is its group's task's, or the n-th prompt is the n-th task's."""
-        if by_group not in self._rectangles:
+        if by_group not in self._chunks_on_device:
             count = len(packed.groups)
             owners = torch.as_tensor(packed.groups) if by_group else torch.arange(count)
             layout = self._layout(packed, self.chunks)
             with torch.inference_mode(False), torch.no_grad():
-                self._rectangles[by_group] = Rectangles(
+                self._chunks_on_device[by_group] = DeviceChunks(
                     self.chunks,
                     self.index,
                     self.tables,
@@ -99,7 +99,7 @@ class PreparedPrompts:
                     owners,
                     NEAR if by_group else FAR,  # all classes' names, or one name for each task
                 )
-        return self._rectangles[by_group]
+        return self._chunks_on_device[by_group]
 
     def _layout(self, packed: PackedPrompts, chunks: Chunks) -> AttentionLayout:
         return AttentionLayout(

@@ -22,7 +22,7 @@ from softcpt.utils.step_tape import running_tape
 from softcpt.utils.supersets import FAR, Owners, Picked, Superset, pick, refuse_superset
 
 
-class Rectangles:
+class DeviceChunks:
     """All chunks of some prompts, of which passes take those with prompts of a superset of tasks.
 
     Args:
