@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 _LONGEST = 2000  # characters of a message: the names of all data sets are fewer
 _END = 300  # of them at the end, where a message says what to do
+_LONGEST_NAME = 160  # of a name, or of another value that a message quotes
+# A word that is no path, or what stands in quotes, which are no apostrophes.
+_LONG_NAME = re.compile(r"(?<!\S)[^\s/,;]{200,}|(?<!\w)'[^']{200,}'(?!\w)")
 _LONGEST_REASON = 300  # characters of what other code says
 
 
@@ -31,6 +36,7 @@ def in_one_line(text: str) -> str:
     line = " ".join(text.splitlines())
     if not line.isprintable():
         line = "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in line)
+    line = _LONG_NAME.sub(lambda name: f"{name[0][:_LONGEST_NAME]} ...", line)
     if len(line) <= _LONGEST:
         return line
     return f"{line[: _LONGEST - _END]} ... {line[-_END:]}"

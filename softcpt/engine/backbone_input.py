@@ -14,6 +14,7 @@ from yacs.config import CfgNode
 
 from softcpt.clip.preprocessing import Preprocessing
 from softcpt.clip.published_preprocessing import of_name
+from softcpt.errors import UserError
 
 _log = logging.getLogger(__name__)
 
@@ -73,7 +74,11 @@ def _listed(values: Mapping[str, Any]) -> str:
 
 def build_input_transform(cfg: CfgNode, is_train: bool, quiet: bool = False) -> Any:
     """Dassl's transform of a configuration; with ``INPUT.RESIZE_MODE`` squash tests resize both
-    sides, where Dassl's cuts out the middle."""
+    sides, where Dassl's cuts out the middle.
+
+    Raises:
+        UserError: images are to stay as they are.
+    """
     from dassl.data.transforms import build_transform
 
     if quiet:
@@ -81,7 +86,12 @@ def build_input_transform(cfg: CfgNode, is_train: bool, quiet: bool = False) -> 
             transform = build_transform(cfg, is_train=is_train)
     else:
         transform = build_transform(cfg, is_train=is_train)
-    if is_train or transform is None or cfg.INPUT.RESIZE_MODE != "squash":
+    if transform is None:
+        raise UserError(
+            "INPUT.NO_TRANSFORM: a CLIP takes tensors of one size; leave it at False, and "
+            "INPUT.TRANSFORMS at what is to be done"
+        )
+    if is_train or cfg.INPUT.RESIZE_MODE != "squash":
         return transform
     resize = Resize(tuple(cfg.INPUT.SIZE), InterpolationMode(cfg.INPUT.INTERPOLATION))
     kept = [step for step in transform.transforms if not isinstance(step, (Resize, CenterCrop))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import types
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import Field, field, fields
+from dataclasses import MISSING, Field, field, fields
 from numbers import Integral, Real
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -33,8 +33,8 @@ def read_mapping(kind: type[Read], tree: Any, place: str, **given: Any) -> Read:
         given: fields that the mapping must not name, with their values.
 
     Raises:
-        UserError: it is no mapping, names an unknown field, or a value has another type than its
-            field.
+        UserError: it is no mapping, names an unknown field, lacks one, or a value has another type
+            than its field.
     """
     if not isinstance(tree, Mapping):
         raise UserError(f"{place}: a mapping of keys is needed, as in {{shots: [1, 2, 4]}}")
@@ -52,6 +52,13 @@ def read_mapping(kind: type[Read], tree: Any, place: str, **given: Any) -> Read:
         reader: Reader | None = known[name].metadata.get("reader")
         where = f"{place}: {name}"
         values[name] = reader(value, where) if reader else as_type(hints[name], value, where)
+    missing = [
+        name
+        for name, entry in known.items()
+        if name not in values and entry.default is entry.default_factory is MISSING and entry.init
+    ]
+    if missing:
+        raise UserError(f"{place}: it has no {' and no '.join(missing)}; add what is missing")
     return kind(**values)
 
 

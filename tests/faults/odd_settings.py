@@ -15,7 +15,7 @@ from softcpt.errors import UserError
 from tests.faults.place import Place
 from tests.helpers.toy import arguments
 
-LONGEST = 1000  # characters of a message
+LONGEST = 2100  # characters of a message: some list all data sets
 VALUES = {
     "empty": "",
     "word": "magic",

@@ -50,6 +50,18 @@ def test_mistakes_name_the_place_and_the_remedy(tree, message):
     assert message in str(error.value)
 
 
+def test_a_field_that_is_needed_and_is_not_there_is_named():
+    @dataclass
+    class Needed:
+        name: str
+        classes: tuple[str, ...]
+        metric: str = "accuracy"
+
+    with pytest.raises(UserError, match=r"^task 3: it has no name and no classes; add"):
+        read_mapping(Needed, {"metric": "f1"}, "task 3")
+    assert read_mapping(Needed, {"classes": "a"}, "task 3", name="x").name == "x"
+
+
 def test_fields_that_are_given_are_no_keys():
     with pytest.raises(UserError, match="unknown key 'name'; "):
         read_mapping(Options, {"name": "x"}, "options", name="y")
