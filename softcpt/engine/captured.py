@@ -19,6 +19,7 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from typing import NamedTuple, TypeVar
 
 import torch
@@ -144,12 +145,15 @@ class CapturedSteps:
         kind = self._kind(given, name, labels, None, tuple(map(sizes.of, self._owners)))
         with sizes.running():
             found = self._step(kind, given, labels)
-        if self._owners != (asked := tuple(sizes.asked)):
+        asked = tuple(sizes.asked)
+        if self._owners != asked:
             self._owners = asked
             self.forget()
-        for task in self._learners.keys() - set(present):
-            for parameter in self._learners[task]:
-                parameter.grad = None  # it is of no image: zeros would move it by its momentum
+        # What is of tasks without an image has gradients of zero, by which its momentum would move
+        # it. Where no superset was asked for, as of a joint softmax, gradients are what they are.
+        without = self._learners.keys() - set(present) if asked else ()
+        for parameter in chain.from_iterable(self._learners[task] for task in without):
+            parameter.grad = None
         return found
 
     def _step(self, kind: Kind, given: Tensor, labels: Tensor) -> Results:

@@ -26,6 +26,7 @@ from softcpt.engine.fit_choice import EpochChoice
 from softcpt.engine.fit_settings import FitSettings
 from softcpt.engine.fit_sources import Source, source_of
 from softcpt.engine.learner import Learner
+from softcpt.engine.optimisers import optimiser_and_schedule
 from softcpt.engine.results import machine_facts, versions
 from softcpt.engine.settings import shared_values
 from softcpt.engine.steps import epochs_given, with_epochs_of
@@ -40,7 +41,6 @@ from softcpt.utils.suggest import near_and_all
 from softcpt.utils.tf32 import tf32_is
 
 dassl.activate()
-from dassl.optim import build_lr_scheduler, build_optimizer  # noqa: E402 (an engine must be there first)
 
 
 @dataclass
@@ -276,10 +276,7 @@ class _Fit:
         if any(True for _ in method.parameters()):
             self.batches = source.batches()
             self.cfg = with_epochs_of(cfg, self.batches, source.tasks.num_classes)
-            optimiser = build_optimizer(method, self.cfg.OPTIM)
-            if balance is not None:
-                balance.join(optimiser)
-            schedule = build_lr_scheduler(optimiser, self.cfg.OPTIM)
+            optimiser, schedule = optimiser_and_schedule(method, balance, self.cfg)
         self.learner = Learner(
             method,
             optimiser,

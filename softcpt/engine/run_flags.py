@@ -166,6 +166,7 @@ def setup_config(args: argparse.Namespace) -> Any:
         tested_run.refuse_contradictions(cfg, run, args.trainer)
     _finish(cfg)
     cfg.OUTPUT_DIR = args.output_dir or str(run_folder.output_folder(cfg, config_name, args))
+    config.check_values(cfg)  # the folder's name, too
     cfg.freeze()
     return cfg
 

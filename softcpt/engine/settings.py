@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import fnmatch
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -311,6 +312,8 @@ SETTINGS = (
 # What a dropped-in trainer's own key is until it is put into the table: the strictest.
 UNKNOWN = Setting("*", Use.ALL)
 _TOO_LARGE = 10**15
+# What stands in a text for a byte that is not in UTF-8.
+_SURROGATE = re.compile("[\ud800-\udfff]")
 SHARED = tuple(setting for setting in SETTINGS if setting.name)
 IMAGES = ("train_images", "test_images")
 AXES = tuple(setting.name for setting in SHARED if setting.use is Use.AXIS)
@@ -392,6 +395,8 @@ def out_of_range(values: Mapping[str, Any]) -> Iterator[str]:
         valid = setting_of(key).valid
         if valid is not None and not valid.allows(value):
             yield f"{key} is {in_short(value)}: {valid}"
+        elif _SURROGATE.search(str(value)):
+            yield f"{key} is {in_short(value)}: write it in UTF-8, as results are"
         elif not _is_usable(value):
             yield f"{key} is {in_short(value)}: give finite numbers of at most 15 digits"
 

@@ -17,7 +17,6 @@ from softcpt.engine.resumable import ResumableTrainer  # first: it finds who pro
 
 # isort: split
 from dassl.data.datasets import build_dataset
-from dassl.optim import build_lr_scheduler, build_optimizer
 from dassl.utils import count_num_param
 
 from softcpt.engine import config
@@ -29,6 +28,7 @@ from softcpt.engine.learner import Learner
 from softcpt.engine.leave_artefact import leave_artefact
 from softcpt.engine.lookahead import Lookahead
 from softcpt.engine.measuring import Tested, zero_shot
+from softcpt.engine.optimisers import optimiser_and_schedule
 from softcpt.engine.predictions import leave_predictions
 from softcpt.engine.results import Origin, Run, recorded
 from softcpt.engine.run_inputs import (
@@ -154,12 +154,9 @@ class PromptTrainer(ResumableTrainer):
         self.optim = self.sched = None
         balance = self._balance_of(method)
         if self.by_steps and any(True for _ in method.parameters()):
-            self.optim = build_optimizer(method, cfg.OPTIM)
-            if balance is not None:
-                balance.join(self.optim)
+            self.optim, self.sched = optimiser_and_schedule(method, balance, cfg)
             if cfg.TRAIN.EARLY_STOP:
                 self.early_stop = EarlyStop(cfg.TRAIN.EARLY_STOP)
-            self.sched = build_lr_scheduler(self.optim, cfg.OPTIM)
             self.data.train.print_left_out()
         repeats = method.reference_steps if cfg.OPTIM.REFERENCE_SCHEDULE else 1
         every = cfg.TRAIN.LOOKAHEAD

@@ -216,6 +216,16 @@ MISTAKES = {
         "choose from end, middle, front",
     ),
     "wrong image size": (["INPUT.SIZE", "(224, 224)"], "INPUT.SIZE"),
+    "images as they are": (["INPUT.NO_TRANSFORM", "True"], "leave it at False"),
+    "a momentum below 0": (
+        ["OPTIM.NAME", "sgd", "OPTIM.MOMENTUM", "-7"],
+        "OPTIM: sgd with cosine: Invalid momentum value: -7.0; change that setting",
+    ),
+    "beta of 2": (["OPTIM.NAME", "adamw", "OPTIM.ADAM_BETA1", "2"], "OPTIM: adamw with cosine"),
+    "a text that is not in UTF-8": (
+        ["TRAINER.COOP.CTX_INIT", "ros\udce9"],
+        r"TRAINER.COOP.CTX_INIT is 'ros\udce9': write it in UTF-8",
+    ),
     "unknown data set": (["DATASET.NAME", "Caltech102"], "Caltech102"),
 }
 
@@ -228,6 +238,15 @@ def test_a_mistake_ends_with_one_line(tmp_path, capsys, mistake):
     assert end.value.code == 2
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert error.startswith("error: ") and message in error
+
+
+def test_a_folder_that_is_not_in_utf8_is_refused_before_the_run(tmp_path, capsys):
+    given = arguments(tmp_path, "CoOp")
+    with pytest.raises(SystemExit) as end:
+        train.main(["--output-dir", f"{tmp_path}/ros\udce9", *given])
+    assert end.value.code == 2
+    assert "OUTPUT_DIR is " in capsys.readouterr().err
+    assert not list(tmp_path.glob("ros*"))
 
 
 def test_an_unknown_trainer_names_the_nearest(tmp_path, capsys):

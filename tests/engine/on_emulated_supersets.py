@@ -126,6 +126,18 @@ def test_a_task_without_images_stays_where_it_is(device):
     assert ours.captured.replays
 
 
+def test_where_all_classes_are_in_the_loss_no_superset_is_taken(device):
+    """So tasks without images have gradients, too."""
+    plain, ours = (
+        learner(device, "CoOp", {"softmax": "joint"}, graph) for graph in ("off", "auto")
+    )
+    for number in range(5):
+        assert ours.step(batch(ours, number)) == plain.step(batch(plain, number))
+    assert ours.captured.replays == 3
+    states = [one.state()[0] for one in (ours, plain)]
+    assert all(torch.equal(*(state[name].cpu() for state in states)) for name in states[0])
+
+
 def test_a_run_with_supersets_goes_on_from_its_state(device):
     whole, again = (learner(device, "SoftCPT", {}, "auto") for _ in range(2))
     for number in range(12):
