@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
@@ -213,7 +214,7 @@ def _finish(cfg: Any) -> None:
         cfg.SEED = parallel.broadcast_from_main(secrets.randbelow(2**31))
     if cfg.DATASET.ROOT:
         cfg.DATASET.ROOT = str(Path(cfg.DATASET.ROOT).expanduser().absolute())
-        if not Path(cfg.DATASET.ROOT).exists():
+        if not os.path.exists(cfg.DATASET.ROOT):  # Path's raises for a long name
             raise UserError(
                 f"--root {cfg.DATASET.ROOT}: no such folder; give the folder that holds the data "
                 "sets"

@@ -97,6 +97,7 @@ class DeviceChunks:
         chunks = self._chunks.of(taken)
         if isinstance(groups, Superset):
             chunks = self._renumbered(chunks, groups.tasks.rank)
+        # All tokens of present chunks, and to the number that the host counted any other cells.
         in_use = chunks.in_use & self._of_chunks.wanted(tasks.present)[taken, None]
         size_of_all = min(tasks.sizes.of(self._of_tokens), n * size)
         picked = pick(in_use.flatten(), size_of_all)
@@ -129,6 +130,7 @@ class DeviceChunks:
         """Of the cells of the ``chunks`` those picked are the ``tokens``."""
         row = tokens.rank.view(-1, self._size)
         places = self._places(row, self._size, 0)
+        # Their number is known, which a mask's is not.
         others = pick(~tokens.taken, row.numel() - len(tokens.indices)).indices
         return self._layout_of(len(row)).tables_of(
             tokens=row,
