@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -75,8 +76,13 @@ def atomic_write(path: str | os.PathLike[str], flush: bool = True) -> Iterator[P
 def _refuse_device(path: Path) -> None:
     """A device, a pipe or a socket would not be written to, but replaced by a file: /dev/null, for
     all programs of the machine."""
-    known = os.path.isfile(path) or os.path.isdir(path) or not os.path.exists(path)
-    if not known or (os.path.islink(path) and os.readlink(path).startswith("/proc/")):
+    # Each is asked once, for another process may be writing the same file.
+    mode, target = stat.S_IFREG, ""
+    with suppress(OSError):  # there is nothing
+        mode = path.stat().st_mode
+    with suppress(OSError):  # it is no link
+        target = os.readlink(path)
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)) or target.startswith("/proc/"):
         raise UserError(f"{path}: it is a device or a pipe; choose the name of a file")
 
 

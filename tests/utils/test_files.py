@@ -49,6 +49,24 @@ def test_a_device_or_a_pipe_is_not_replaced(tmp_path):
     assert (tmp_path / "pipe").is_fifo() and (tmp_path / "out").is_symlink()
 
 
+def test_a_file_that_another_writes_meanwhile_is_no_device(tmp_path):
+    place, ended = tmp_path / "a.json", threading.Event()
+
+    def comes_and_goes():
+        while not ended.is_set():
+            place.write_text("{}")
+            place.unlink()
+
+    other = threading.Thread(target=comes_and_goes)
+    other.start()
+    try:
+        for _ in range(300):
+            write_json(place, {})
+    finally:
+        ended.set()
+        other.join()
+
+
 @pytest.mark.parametrize("inner", ["b.json", "deep/b.json"])
 def test_a_file_in_the_folders_place_is_named(tmp_path, inner):
     (tmp_path / "a").write_text("a file")
