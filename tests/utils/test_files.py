@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import signal
+import sys
 import threading
 from pathlib import Path
 
@@ -58,7 +59,8 @@ def test_a_file_that_another_writes_meanwhile_is_no_device(tmp_path):
             place.write_text("{}")
             place.unlink()
 
-    other = threading.Thread(target=comes_and_goes)
+    other, usual = threading.Thread(target=comes_and_goes), sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
     other.start()
     try:
         for _ in range(300):
@@ -66,6 +68,7 @@ def test_a_file_that_another_writes_meanwhile_is_no_device(tmp_path):
     finally:
         ended.set()
         other.join()
+        sys.setswitchinterval(usual)
 
 
 @pytest.mark.parametrize("inner", ["b.json", "deep/b.json"])
