@@ -183,11 +183,11 @@ class TaskSet:
         return ranges
 
     @cached_property
-    def _each(self) -> Owners:
+    def _of_tasks(self) -> Owners:
         return Owners(torch.arange(len(self)))
 
     @cached_property
-    def _owners(self) -> Owners:
+    def _of_classes(self) -> Owners:
         return Owners(self.task_of_class, growth=FAR)  # columns of the logits
 
     def _task_of_class_on(self, device: torch.device) -> Tensor:
@@ -256,11 +256,11 @@ class TaskSet:
         tasks = self._task_of_class_on(labels.device)[labels.clamp(min=0)].masked_fill(
             labels < 0, -1
         )
-        return self.chosen(Superset(marks(tasks.view(1, -1), len(self))[0], self._each, sizes))
+        return self.chosen(Superset(marks(tasks.view(1, -1), len(self))[0], self._of_tasks, sizes))
 
     def mean_of_batch(self, values: Tensor, tasks: Sequence[int], classes: Tensor) -> Tensor:
-        """The mean of ``values`` (C',) of ``classes`` (C',), without those of tasks of which
-        :meth:`of_batch` was not asked."""
+        """The mean of ``values`` (C',) over the ``classes`` (C',) of those of the ``tasks`` that
+        have a label: what :meth:`of_batch` gave may have more."""
         if not isinstance(tasks, Superset):
             return values.mean()
         there = tasks.present[self._task_of_class_on(classes.device)[classes]]
@@ -294,7 +294,7 @@ class TaskSet:
         """(tasks, classes), both ascending: all, or ``tasks`` and their classes, or ``classes`` and
         their tasks."""
         if isinstance(tasks, Superset):
-            return tasks, tasks.pick(self._owners).indices
+            return tasks, tasks.pick(self._of_classes).indices
         if classes is not None:
             return self.present(classes), classes
         tasks = list(range(len(self))) if tasks is None else sorted(tasks)

@@ -127,10 +127,12 @@ class CapturedSteps:
             return self._work(given, name, labels)
         present = self._method.tasks.present(on_host(labels))
         if self._takes_supersets:
-            put_back = saved_generators(given.device)
+            put_back = None if self._owners else saved_generators(given.device)
             try:
                 return self._with_superset(given, name, labels, present)
-            except AsksForTasksError as error:  # in the first step already
+            except AsksForTasksError as error:
+                if put_back is None:  # each step asks for the same
+                    raise
                 _log.info("OPTIM.GRAPH auto: each set of tasks has a graph of its own: %s", error)
                 self._takes_supersets = False
                 put_back()

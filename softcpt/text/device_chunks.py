@@ -83,17 +83,18 @@ class DeviceChunks:
             max_tokens: as many can be computed at once.
 
         Raises:
-            AsksForTasksError: there are more, so that they have to be divided.
+            AsksForTasksError: all prompts have more, so that they may have to be divided.
         """
         tape = running_tape()
         if tape is not None:
             tape.hold(self)
         by_group = isinstance(groups, Superset)
         prompts = (tasks.pick(self._of_prompts) if by_group else tasks.tasks).indices
+        # All that there are, not those that a step takes: each step of a run is done alike.
+        if max_tokens is not None and len(self._of_tokens) > max_tokens:
+            refuse_superset("max_text_tokens divides its prompts")
         taken, rank, _ = tasks.pick(self._of_chunks)
         n, size = len(taken), self._size
-        if max_tokens is not None and n * size > max_tokens:
-            refuse_superset("max_text_tokens divides its prompts")
         chunks = self._chunks.of(taken)
         if isinstance(groups, Superset):
             chunks = self._renumbered(chunks, groups.tasks.rank)
