@@ -28,13 +28,13 @@ def test_the_command_alone_learns_four_tasks_of_the_embedded_benchmark(tmp_path)
 
 @pytest.mark.slow
 def test_softcpt_on_the_embedded_benchmark_beats_zero_shot(tmp_path):
-    short = ("OPTIM.MAX_EPOCH", "4", "FEATURES.VIEWS", "1")
+    short = ("OPTIM.MAX_EPOCH", "20", "FEATURES.VIEWS", "1")
     result = run_alone(tmp_path, "SoftCPT", *short)
     assert len(result["tasks"]["SoftCPT"]) == 44
     assert sum(task["total"] for task in result["tasks"]["SoftCPT"]) == 1374
     reached = {method: figures["overall_metric"] for method, figures in result["overall"].items()}
     assert 30 < reached["ZeroShot"] < 75
-    assert reached["SoftCPT"] > reached["ZeroShot"]  # by two points: no rounding makes up for that
+    assert reached["SoftCPT"] > reached["ZeroShot"]  # by six points: no rounding makes up for that
 
 
 def test_zero_shot_needs_nothing_but_the_command(tmp_path, capsys):
