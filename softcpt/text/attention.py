@@ -129,7 +129,13 @@ class AttentionLayout:
         """(items, h) the places in grids (n, h, width) of items in the columns from ``first``."""
         chunk = torch.repeat_interleave(counts)
         column = first + torch.arange(len(chunk)) - (counts.cumsum(0) - counts)[chunk]
-        return (chunk[:, None] * self.heads + torch.arange(self.heads)) * width + column[:, None]
+        return self.places(chunk, column, width)
+
+    def places(self, chunk: Tensor, column: Tensor, width: int) -> Tensor:
+        """(items, h) the places in grids (n, h, ``width``) of items in a ``column`` (items,) of a
+        ``chunk`` (items,)."""
+        head = torch.arange(self.heads, device=chunk.device)
+        return (chunk[:, None] * self.heads + head) * width + column[:, None]
 
 
 def numbered(counts: Tensor, width: int) -> Tensor:

@@ -169,11 +169,9 @@ class DeviceChunks:
     def _places(self, items: Tensor, width: int, first: int) -> Tensor:
         """(n m, h) the places in grids (n, h, width) of ``items`` (n, m), in the columns from
         ``first``."""
-        n, m = items.shape
-        chunk, column = torch.arange(n, device=items.device), torch.arange(m, device=items.device)
-        head = torch.arange(self._layout.heads, device=items.device)
-        row = chunk[:, None, None] * self._layout.heads + head
-        return (row * width + first + column[:, None]).flatten(0, 1)
+        number = torch.arange(items.numel(), device=items.device)
+        m = items.shape[1]
+        return self._layout.places(number // m, first + number % m, width)
 
     def _bias(self, visible: Tensor) -> Tensor:
         like = self._tables.inputs
