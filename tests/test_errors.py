@@ -22,7 +22,7 @@ def test_a_message_is_one_line(text, shown):
 
 @pytest.mark.parametrize("name", ["x" * 500, f"'{'red apple ' * 60}'"])
 def test_a_long_name_is_cut_wherever_it_stands(name):
-    place = "/tmp/" + "a folder/" * 50
+    place = "/data/" + "a folder/" * 50
     text = str(
         UserError(f"file {place}: the task's name is {name}, and the images' is {name}; cut")
     )

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from softcpt.text.attention import AttentionLayout, AttentionTables
 from softcpt.text.encoding_pass import EncodingPass, PassPart, Tables, sent
-from softcpt.text.packing import Chunks
+from softcpt.text.packing import Chunks, renumbered_slots
 from softcpt.utils.rows import take
 from softcpt.utils.step_tape import running_tape
 from softcpt.utils.supersets import FAR, Owners, Picked, Superset, pick, refuse_superset
@@ -122,8 +122,7 @@ class DeviceChunks:
 
     def _renumbered(self, chunks: _OfChunks, rank: Tensor) -> _OfChunks:
         """The same for contexts given only for some groups: group g becomes ``rank[g]``."""
-        slots, n_ctx = chunks.slots, max(self._n_ctx, 1)
-        slots = torch.where(slots >= 0, rank[slots // n_ctx] * n_ctx + slots % n_ctx, -1)
+        slots = renumbered_slots(chunks.slots, rank, self._n_ctx)
         group = rank[chunks.group] if self._shared else chunks.group
         return replace(chunks, slots=slots, group=group)
 

@@ -37,6 +37,13 @@ def slot(index: int) -> int:
     return -1 - index
 
 
+def renumbered_slots(slots: Tensor, rank: Tensor, n_ctx: int) -> Tensor:
+    """Rows of context vectors, -1 for none, where the context of group g is now the one of number
+    ``rank[g]``."""
+    length = max(n_ctx, 1)
+    return torch.where(slots >= 0, rank[slots // length] * n_ctx + slots % length, -1)
+
+
 @dataclass(frozen=True)
 class Chunks:
     """n chunks of S tokens, and where each of the N prompts ends.
@@ -86,11 +93,7 @@ class Chunks:
 
     def renumber(self, rank: Tensor, n_ctx: int, shared: bool) -> Chunks:
         """The same for contexts given only for some groups: group g becomes ``rank[g]``."""
-        slots = torch.where(
-            self.slots >= 0,
-            rank[self.slots // max(n_ctx, 1)] * n_ctx + self.slots % max(n_ctx, 1),
-            -1,
-        )
+        slots = renumbered_slots(self.slots, rank, n_ctx)
         return replace(self, slots=slots, group=rank[self.group] if shared else self.group)
 
     def repeat(self, copies: int, num_groups: int, n_ctx: int, shared: bool) -> Chunks:
